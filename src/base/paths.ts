@@ -1,0 +1,33 @@
+// Where this program keeps things on this machine (XDG base directory specification).
+import { homedir } from 'node:os';
+import { join, isAbsolute } from 'node:path';
+
+/** Directories of one user, absolute paths. */
+export interface UserDirectories {
+  /** Connections and pools. */
+  readonly config: string;
+  /** The tree and staged content: never lost. */
+  readonly state: string;
+  /** Blocks of content: may be deleted at any time, unmounted. */
+  readonly cache: string;
+  /** Control sockets. */
+  readonly runtime: string;
+}
+
+/** Reads XDG_*_HOME from `env`. As the specification demands, values that are not absolute paths are ignored. */
+export function userDirectories(env: NodeJS.ProcessEnv = process.env): UserDirectories {
+  const home = env['HOME'] !== undefined && env['HOME'] !== '' ? env['HOME'] : homedir();
+  const pick = (name: string, fallback: string): string => {
+    const value = env[name];
+    return join(value !== undefined && isAbsolute(value) ? value : fallback, 'syncplicityfs');
+  };
+  const state = pick('XDG_STATE_HOME', join(home, '.local', 'state'));
+  const runtimeHome = env['XDG_RUNTIME_DIR'];
+  return {
+    config: pick('XDG_CONFIG_HOME', join(home, '.config')),
+    state,
+    cache: pick('XDG_CACHE_HOME', join(home, '.cache')),
+    runtime:
+      runtimeHome !== undefined && isAbsolute(runtimeHome) ? join(runtimeHome, 'syncplicityfs') : join(state, 'run'),
+  };
+}

@@ -1,0 +1,172 @@
+// The contract between the file system and the service: what a remote drive can be asked, the values it answers with
+// and the closed set of ways it can fail. Knows neither HTTP nor POSIX; both sides depend on it and on nothing of each other.
+
+declare const tag: unique symbol;
+
+/** A decimal 64-bit id as the service issues it. A string, because ids pass 2^53. Ids of different tags never mix. */
+export type RemoteId<Tag extends string> = string & { readonly [tag]: Tag };
+/** A top-level shared folder ("virtual folder"). */
+export type SyncpointId = RemoteId<'syncpoint'>;
+/** A folder inside a syncpoint; the syncpoint's root has one too. */
+export type FolderId = RemoteId<'folder'>;
+/** A file, whatever its content. */
+export type FileId = RemoteId<'file'>;
+/** One immutable revision of a file's content. */
+export type VersionId = RemoteId<'version'>;
+/** A storage endpoint (StorageVault), where bytes live. A GUID, not a number. */
+export type VaultId = RemoteId<'vault'>;
+
+/** A point in time, UTC. `seconds` counts from 1970 and may be negative; `nanoseconds` is 0..999,999,999. */
+export interface Timestamp {
+  readonly seconds: number;
+  readonly nanoseconds: number;
+}
+
+/** What the user may do in a syncpoint. Syncpoints without any permission are not reported at all. */
+export type SyncpointPermission = 'read-write' | 'read-only';
+
+/** A syncpoint the user sees. */
+export interface RemoteSyncpoint {
+  readonly id: SyncpointId;
+  readonly name: string;
+  readonly rootFolderId: FolderId;
+  readonly permission: SyncpointPermission;
+  readonly vaultId: VaultId | undefined;
+  /** E-mail address of the owner, where the service tells it; tells syncpoints of one name apart. */
+  readonly owner: string | undefined;
+  /** The enclosing syncpoint of a nested share. */
+  readonly parentId: SyncpointId | undefined;
+  /** Opaque mark of the last change in the syncpoint; undefined where the service does not tell. */
+  readonly lastEvent: string | undefined;
+}
+
+/** A subfolder as a listing shows it. */
+export interface RemoteFolder {
+  readonly kind: 'folder';
+  readonly id: FolderId;
+  readonly name: string;
+}
+
+/** A file as a listing shows it. */
+export interface RemoteFile {
+  readonly kind: 'file';
+  readonly id: FileId;
+  readonly name: string;
+  readonly versionId: VersionId;
+  readonly lengthBytes: number;
+  readonly modified: Timestamp;
+  readonly created: Timestamp;
+}
+
+export type RemoteEntry = RemoteFolder | RemoteFile;
+
+/** A storage vault and its capacity. Sizes are undefined where the service does not tell. */
+export interface RemoteVault {
+  readonly id: VaultId;
+  readonly name: string;
+  readonly sizeBytes: number | undefined;
+  readonly consumedBytes: number | undefined;
+}
+
+/** Whose drive it is. */
+export interface RemoteAccount {
+  /** GUID of the user. */
+  readonly userId: string;
+  readonly email: string | undefined;
+}
+
+/** What to read: one immutable version of a file. */
+export interface ContentReference {
+  readonly syncpointId: SyncpointId;
+  readonly versionId: VersionId;
+  readonly vaultId: VaultId | undefined;
+  readonly lengthBytes: number;
+}
+
+/** Who waits for a call; the call budget serves the classes in this order. */
+export type CallClass = 'interactive' | 'commit' | 'prefetch' | 'background';
+
+export interface CallOptions {
+  /** Ends the call at once; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Default: 'interactive'. */
+  readonly callClass?: CallClass | undefined;
+}
+
+/**
+ * What a vault makes of a byte range: `bounded` (gives just the range), `open` (gives everything from the start of the
+ * range), `none` (gives the whole file), `unknown` until the first ranged read.
+ */
+export type RangeSupport = 'unknown' | 'bounded' | 'open' | 'none';
+
+/**
+ * Bytes of one version as they arrive. Iterating yields exactly the bytes [offsetBytes, endBytes), or throws
+ * {@link RemoteError} of kind `unavailable` when the transfer breaks; never fewer bytes without an error, never others.
+ */
+export interface ContentStream extends AsyncIterable<Uint8Array> {
+  /** Where the first byte lies: at or before the offset asked for (0 where the vault ignores ranges). */
+  readonly offsetBytes: number;
+  /** Where the body ends, exclusive: at or after the end asked for. */
+  readonly endBytes: number;
+  /** Ends the transfer and gives the connection back. Harmless after the end and when called twice. */
+  close(): void;
+}
+
+/**
+ * A user's drive at the service. All methods reject with {@link RemoteError}, or with the signal's reason after an abort.
+ * Retries, renewal of tokens, pacing and the call budget are behind it.
+ */
+export interface RemoteDrive {
+  /** Whose drive this is. Proves that the credentials work. */
+  account(options?: CallOptions): Promise<RemoteAccount>;
+  /** Every syncpoint the user may read, one call. */
+  syncpoints(options?: CallOptions): Promise<RemoteSyncpoint[]>;
+  /**
+   * The active content of a folder in batches of at most 1,000 entries, each id once, in no promised order. Complete only
+   * when the iteration ends without an error. One call where the server allows it.
+   */
+  list(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
+  /** One file's present state: its versionId, length and times. Rejects with `not-found` when it is gone. */
+  file(syncpointId: SyncpointId, fileId: FileId, options?: CallOptions): Promise<RemoteFile>;
+  /**
+   * Opens a transfer that covers [offsetBytes, offsetBytes + lengthBytes) of a version. The range must be non-empty and lie
+   * inside the content. What the vault sends beyond the range may be read on.
+   */
+  read(
+    content: ContentReference,
+    range: { readonly offsetBytes: number; readonly lengthBytes: number },
+    options?: CallOptions,
+  ): Promise<ContentStream>;
+  /** What is known of the ranges of the vault that holds this content. Costs nothing. */
+  rangeSupport(content: ContentReference): RangeSupport;
+  /** Capacity of the user's vaults, one call. */
+  vaults(options?: CallOptions): Promise<RemoteVault[]>;
+  /** Ends every transfer and closes all connections. Calls under way reject. */
+  stop(): Promise<void>;
+}
+
+/**
+ * not-found: the id or path is gone or hidden. exists: the name is taken. forbidden: a real refusal. conflict: somebody else
+ * changed it. quota: no room. throttled: the call budget is spent. unavailable: network, timeout or server fault; trying again
+ * may help. unauthenticated: the credentials do not work. protocol: the server answered something the documents do not allow.
+ */
+export type RemoteErrorKind =
+  | 'not-found'
+  | 'exists'
+  | 'forbidden'
+  | 'conflict'
+  | 'quota'
+  | 'throttled'
+  | 'unavailable'
+  | 'unauthenticated'
+  | 'protocol';
+
+/** The one way a remote drive fails. `message` names the thing, the cause and, where there is one, what to do. */
+export class RemoteError extends Error {
+  override readonly name = 'RemoteError';
+  readonly kind: RemoteErrorKind;
+  constructor(kind: RemoteErrorKind, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.kind = kind;
+  }
+}

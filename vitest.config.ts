@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    // Mounts, child processes and LMDB environments: one process a file keeps a crash of one suite out of the others.
+    pool: 'forks',
+    // Two cores; the mount suites bring an emulator and a daemon process each.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    globalSetup: ['test/global-setup.ts'],
+  },
+});
