@@ -1,5 +1,10 @@
 // One frozen value that says all a mount needs to know. The command line makes it; mount.ts builds the drive from it.
 // Holds no secrets: the daemon reads credentials from the connection store itself, so that none passes through argv or a pipe.
+import { normalize, resolve } from 'node:path';
+import { nearNames } from './base/near-names.ts';
+import type { UserDirectories } from './base/paths.ts';
+import { parseDuration, parseSize } from './base/quantities.ts';
+import { UsageError } from './base/usage-error.ts';
 
 /** Where the content of a mount comes from. */
 export type MountSource =
@@ -55,3 +60,254 @@ export const defaults = {
   listingLifetimeMs: 300_000,
   umask: 0o022,
 } as const;
+
+/** What options may say; everything left out takes its default. */
+export type MountOptions = Partial<{
+  -readonly [
+    Key in
+      | 'readOnly'
+      | 'allowOther'
+      | 'uid'
+      | 'gid'
+      | 'umask'
+      | 'cacheSizeBytes'
+      | 'cacheDirectory'
+      | 'memoryBytes'
+      | 'opTimeoutMs'
+      | 'listingLifetimeMs'
+      | 'instance'
+      | 'caFile'
+      | 'kernelOptions'
+  ]: MountConfig[Key];
+}>;
+
+/** One option of ours, in both its spellings. */
+export interface MountOptionSpec {
+  readonly key: Exclude<keyof MountOptions, 'kernelOptions'>;
+  /** As an argument, in commander's notation: "--cache-size <SIZE>", or "-r, --read-only" without a value. */
+  readonly flags: string;
+  /** In -o and fstab: "cache_size". */
+  readonly name: string;
+  readonly help: string;
+  /** Turns the text after "=" into the value; undefined for an option without one. Throws {@link UsageError}. */
+  readonly parse: ((text: string) => string | number) | undefined;
+}
+
+/** All options of a mount: the command line, -o, the help and the manual are made from this list. */
+export const mountOptionSpecs: readonly MountOptionSpec[] = [
+  {
+    key: 'readOnly',
+    flags: '-r, --read-only',
+    name: 'ro',
+    help: 'refuse every change',
+    parse: undefined,
+  },
+  {
+    key: 'allowOther',
+    flags: '--allow-other',
+    name: 'allow_other',
+    help: 'let other users in (as an ordinary user this needs user_allow_other in /etc/fuse.conf)',
+    parse: undefined,
+  },
+  {
+    key: 'uid',
+    flags: '--uid <ID>',
+    name: 'uid',
+    help: 'show everything as owned by this user id (default: the mounting user)',
+    parse: parseId,
+  },
+  {
+    key: 'gid',
+    flags: '--gid <ID>',
+    name: 'gid',
+    help: 'show everything as owned by this group id',
+    parse: parseId,
+  },
+  {
+    key: 'umask',
+    flags: '--umask <OCTAL>',
+    name: 'umask',
+    help: 'permission bits to take away from everything (default: 022)',
+    parse: parseUmask,
+  },
+  {
+    key: 'cacheSizeBytes',
+    flags: '--cache-size <SIZE>',
+    name: 'cache_size',
+    help: 'disk space for content already read (default: 10G)',
+    parse: parseSize,
+  },
+  {
+    key: 'cacheDirectory',
+    flags: '--cache-dir <DIR>',
+    name: 'cache_dir',
+    help: 'where content already read is kept (default: $XDG_CACHE_HOME/syncplicityfs)',
+    parse: parseAbsolutePath,
+  },
+  {
+    key: 'memoryBytes',
+    flags: '--memory <SIZE>',
+    name: 'memory',
+    help: 'memory for content just read and read ahead (default: 64M)',
+    parse: (text) => atLeast(parseSize(text), 8 * 2 ** 20, text, '8M'),
+  },
+  {
+    key: 'opTimeoutMs',
+    flags: '--op-timeout <TIME>',
+    name: 'op_timeout',
+    help: 'how long a program waits for the service before it gets an error (default: 30s)',
+    parse: (text) => atLeast(parseDuration(text), 1_000, text, '1s'),
+  },
+  {
+    key: 'listingLifetimeMs',
+    flags: '--listing-lifetime <TIME>',
+    name: 'listing_lifetime',
+    help: 'how long the listing of a folder is trusted without asking the service again (default: 5m)',
+    parse: parseDuration,
+  },
+  {
+    key: 'instance',
+    flags: '--instance <NAME>',
+    name: 'instance',
+    help: 'a name for a second mount of the same account, which keeps its own state',
+    parse: parseInstance,
+  },
+  {
+    key: 'caFile',
+    flags: '--ca-file <FILE>',
+    name: 'ca_file',
+    help: 'PEM file with further certificate authorities to trust',
+    parse: parseAbsolutePath,
+  },
+];
+
+/** mount(8)'s options for every file system that the kernel understands; handed on as they are. */
+const KERNEL_OPTIONS = (
+  'suid nosuid dev nodev exec noexec sync async dirsync atime noatime diratime nodiratime ' +
+  'relatime norelatime strictatime nostrictatime lazytime nolazytime'
+).split(' ');
+/** mount(8)'s options that speak to mount(8), fstab's readers or FUSE itself, which we satisfy anyway. */
+const IGNORED_OPTIONS =
+  'rw defaults auto noauto user nouser users owner group nofail _netdev default_permissions silent loud'.split(' ');
+
+/**
+ * Reads the values of -o ("ro,cache_size=10G,noexec"; a comma in a value is written "\,"). Later ones win. Throws
+ * {@link UsageError} that names options like the unknown one.
+ */
+export function parseMountOptions(texts: readonly string[]): MountOptions {
+  const options: MountOptions = {};
+  const kernelOptions = new Set<string>();
+  for (const item of texts.flatMap(splitOptions)) {
+    const equals = item.indexOf('=');
+    const name = equals < 0 ? item : item.slice(0, equals);
+    const value = equals < 0 ? undefined : item.slice(equals + 1);
+    const spec = mountOptionSpecs.find((candidate) => candidate.name === name);
+    if (spec !== undefined) setOption(options, spec, value);
+    else if (name === 'rw') options.readOnly = false;
+    else if (KERNEL_OPTIONS.includes(item)) {
+      // "exec" takes "noexec" back and the other way round: the last one counts.
+      kernelOptions.delete(item.startsWith('no') ? item.slice(2) : `no${item}`);
+      kernelOptions.add(item);
+    } else if (!IGNORED_OPTIONS.includes(item) && !/^(x-|X-|comment=|fsname=|subtype=)/.test(item)) {
+      throw unknownOption(name);
+    }
+  }
+  if (kernelOptions.size > 0) options.kernelOptions = [...kernelOptions];
+  return options;
+}
+
+/** Sets one option from its text; `where` in errors is its -o name. */
+function setOption(options: MountOptions, spec: MountOptionSpec, text: string | undefined): void {
+  if (spec.parse === undefined) {
+    if (text !== undefined) throw new UsageError(`the option "${spec.name}" takes no value`);
+    Object.assign(options, { [spec.key]: true });
+    return;
+  }
+  if (text === undefined || text === '')
+    throw new UsageError(`the option "${spec.name}" needs a value: ${spec.name}=…`);
+  Object.assign(options, { [spec.key]: spec.parse(text) });
+}
+
+function unknownOption(name: string): UsageError {
+  const near = nearNames(name.replaceAll('-', '_'), [
+    ...mountOptionSpecs.map((spec) => spec.name),
+    ...KERNEL_OPTIONS,
+    ...IGNORED_OPTIONS,
+  ]);
+  const hint = near.length > 0 ? `did you mean ${near.join(' or ')}?` : 'syncplicityfs mount --help lists them';
+  return new UsageError(`unknown mount option "${name}"`, hint);
+}
+
+/** Splits at commas that no backslash protects, and takes the backslashes away. Empty items are left out, as mount(8) does. */
+function splitOptions(text: string): string[] {
+  const items = text.match(/(?:\\[\s\S]|[^,\\]|\\$)+/g) ?? [];
+  return items.map((item) => item.replace(/\\([\s\S])/g, '$1').trim()).filter((item) => item !== '');
+}
+
+/** Reads "CONNECTION", or "CONNECTION:/PATH" for one folder of it. Throws {@link UsageError}. */
+export function parseSource(text: string): { readonly connection: string; readonly path: string } {
+  const colon = text.indexOf(':/');
+  const connection = colon < 0 ? text : text.slice(0, colon);
+  if (connection === '') throw new UsageError(`"${text}" names no connection`, 'write CONNECTION or CONNECTION:/PATH');
+  const path = colon < 0 ? '/' : normalize(text.slice(colon + 1));
+  return { connection, path: path.length > 1 ? path.replace(/\/$/, '') : path };
+}
+
+/** Joins options, defaults and directories into the frozen config. Checks nothing on disk. */
+export function createMountConfig(
+  what: Pick<MountConfig, 'mountpoint' | 'source' | 'deviceName' | 'foreground' | 'logFile'>,
+  options: MountOptions,
+  directories: UserDirectories,
+): MountConfig {
+  return Object.freeze({
+    ...what,
+    readOnly: options.readOnly ?? false,
+    allowOther: options.allowOther ?? false,
+    uid: options.uid,
+    gid: options.gid,
+    umask: options.umask ?? defaults.umask,
+    kernelOptions: Object.freeze(options.kernelOptions ?? []),
+    cacheDirectory: options.cacheDirectory ?? directories.cache,
+    cacheSizeBytes: options.cacheSizeBytes ?? defaults.cacheSizeBytes,
+    memoryBytes: options.memoryBytes ?? defaults.memoryBytes,
+    stateDirectory: directories.state,
+    runtimeDirectory: directories.runtime,
+    configDirectory: directories.config,
+    instance: options.instance,
+    opTimeoutMs: options.opTimeoutMs ?? defaults.opTimeoutMs,
+    listingLifetimeMs: options.listingLifetimeMs ?? defaults.listingLifetimeMs,
+    caFile: options.caFile,
+  });
+}
+
+/** (uid_t)-1 means "no change" to chown(2), so it is nobody's id. */
+function parseId(text: string): number {
+  const id = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(id < 2 ** 32 - 1)) throw new UsageError(`"${text}" is not a numeric id`, 'id -u NAME shows that of a user');
+  return id;
+}
+
+function parseUmask(text: string): number {
+  if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777) {
+    throw new UsageError(`"${text}" is not an octal mask`, 'write it like 022 or 077');
+  }
+  return Number.parseInt(text, 8);
+}
+
+/** The daemon's working directory is "/", so what is relative is made absolute here and now. */
+function parseAbsolutePath(text: string): string {
+  return resolve(text);
+}
+
+/** An instance is a directory's name below the account's. */
+function parseInstance(text: string): string {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) {
+    throw new UsageError(`"${text}" cannot be an instance's name`, 'use up to 64 letters, digits, ".", "_" and "-"');
+  }
+  return text;
+}
+
+function atLeast(value: number, least: number, text: string, leastText: string): number {
+  if (value < least) throw new UsageError(`${text} is too little: ${leastText} at least`);
+  return value;
+}

@@ -1,0 +1,122 @@
+// What a mount tells of itself: the value behind `status --json`, whose keys users' scripts rely on.
+// Knows neither how it is gathered (mount.ts) nor how it is shown (cli).
+
+/** A local change that has not reached Syncplicity yet. */
+export interface PendingChange {
+  readonly path: string;
+  readonly change: 'store' | 'make-folder' | 'rename' | 'remove';
+  readonly bytes: number;
+  /** Bytes of it already sent. */
+  readonly sent: number;
+  readonly state: 'waiting' | 'sending' | 'retrying';
+  readonly attempts: number;
+  /** The last failure, empty if there was none. */
+  readonly error: string;
+}
+
+/** A local change that Syncplicity refused; kept with its content until the user decides. */
+export interface FailedChange {
+  readonly path: string;
+  readonly change: PendingChange['change'];
+  readonly error: string;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/** A file whose remote version won; ours was kept under another name. */
+export interface Conflict {
+  readonly path: string;
+  readonly keptAs: string;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/** Content that was still being written when an earlier daemon ended. */
+export interface UnfinishedFile {
+  readonly path: string;
+  readonly bytes: number;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/** A program that waits for the service right now, or gave up last and why. */
+export interface WaitingRequest {
+  /** The path asked for, where it is known. */
+  readonly path: string;
+  /** What it waits for, for example "listing" or "content". */
+  readonly operation: string;
+  readonly reason: string;
+  /** ISO time. */
+  readonly since: string;
+}
+
+/** One mount. All keys are always present; sizes are bytes, times ISO 8601. */
+export interface MountStatus {
+  readonly mountpoint: string;
+  /** Name of the connection, or "demo". */
+  readonly connection: string;
+  readonly pid: number;
+  readonly transport: 'kernel' | 'fuse-native';
+  readonly since: string;
+  readonly readOnly: boolean;
+  /** Whether the last call reached the service. */
+  readonly online: boolean;
+  readonly pending: { readonly files: number; readonly bytes: number; readonly items: readonly PendingChange[] };
+  readonly failed: readonly FailedChange[];
+  readonly conflicts: readonly Conflict[];
+  readonly unfinished: readonly UnfinishedFile[];
+  /** Editors' droppings and the like, which stay on this machine. */
+  readonly localOnly: { readonly files: number; readonly bytes: number };
+  readonly waiting: readonly WaitingRequest[];
+  readonly calls: {
+    readonly total: number;
+    readonly byEndpoint: Readonly<Record<string, number>>;
+    readonly byClass: Readonly<Record<string, number>>;
+    readonly throttled: number;
+    readonly budget: { readonly perSecond: number; readonly perHour: number; readonly leftThisHour: number };
+  };
+  readonly cache: {
+    readonly memoryBytes: number;
+    readonly diskBytes: number;
+    readonly hits: number;
+    readonly misses: number;
+    readonly staleListings: number;
+  };
+  readonly prefetch: { readonly unusedBytes: number };
+  readonly transfers: { readonly bytesIn: number; readonly bytesOut: number };
+  /** What the server was found to support, for example {"ranges": "bounded"}. */
+  readonly capabilities: Readonly<Record<string, string>>;
+  /** Resident memory of the daemon: its own (RssAnon) and pages of files it maps (RssFile: LMDB), which the kernel may take back. */
+  readonly memory: { readonly ownBytes: number; readonly filePagesBytes: number };
+}
+
+/** What a mount knows of itself from its first moment on. */
+export type MountIdentity = Pick<
+  MountStatus,
+  'mountpoint' | 'connection' | 'pid' | 'transport' | 'since' | 'readOnly' | 'online'
+>;
+
+/** The status of a mount where nothing has happened yet: every other key zero or empty. */
+export function emptyStatus(identity: MountIdentity): MountStatus {
+  return {
+    ...identity,
+    pending: { files: 0, bytes: 0, items: [] },
+    failed: [],
+    conflicts: [],
+    unfinished: [],
+    localOnly: { files: 0, bytes: 0 },
+    waiting: [],
+    calls: {
+      total: 0,
+      byEndpoint: {},
+      byClass: {},
+      throttled: 0,
+      budget: { perSecond: 0, perHour: 0, leftThisHour: 0 },
+    },
+    cache: { memoryBytes: 0, diskBytes: 0, hits: 0, misses: 0, staleListings: 0 },
+    prefetch: { unusedBytes: 0 },
+    transfers: { bytesIn: 0, bytesOut: 0 },
+    capabilities: {},
+    memory: { ownBytes: 0, filePagesBytes: 0 },
+  };
+}
