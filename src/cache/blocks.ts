@@ -1,0 +1,137 @@
+// Content by blocks: answers reads of immutable versions from memory, from the disk cache, or from one shared download, and
+// fetches ahead of sequential readers. Promises right bytes or an error, never fewer bytes. Knows no names and no inodes.
+import { type ContentReference, type RemoteDrive, RemoteError } from '../remote-drive.ts';
+import { blockCountMax } from './blocks/block.ts';
+import { BlockMemory } from './blocks/block-memory.ts';
+import { BlockReader } from './blocks/block-reader.ts';
+import type { Surroundings } from './blocks/surroundings.ts';
+import { type Transfer, type TransferTimes } from './blocks/transfer.ts';
+import { TransferSlots } from './blocks/transfer-slots.ts';
+import { VersionContent } from './blocks/version-content.ts';
+
+/** Streams held open for readers that may go on; each is a connection. */
+const pausedTransfersMax = 16;
+
+const defaultTimes: TransferTimes = {
+  retryDelayMs: 100,
+  retryDelayMsMax: 3000,
+  // Longer than any pause of a server that will still answer, shorter than the 30 s a file system request may take.
+  stallMs: 15_000,
+  // Players and pagers stop for seconds; a vault's own idle limit is about a minute.
+  idleMs: 20_000,
+};
+
+export interface ContentBlocksOptions {
+  /** The cache directory, made if missing; nobody else's files are in it. */
+  readonly directory: string;
+  /** What the cache may take on disk, its index included. */
+  readonly diskBytesMax: number;
+  /** Blocks in memory, those still arriving included. */
+  readonly memoryBytesMax: number;
+  readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
+  /** Delays of transfers, for tests. */
+  readonly times?: Partial<TransferTimes> | undefined;
+}
+
+export interface ContentStatistics {
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  /** Blocks that a read found in memory, on disk, or on their way. */
+  readonly hits: number;
+  /** Blocks that a read had to send for. */
+  readonly misses: number;
+  readonly bytesFetched: number;
+  /** Bytes fetched ahead that left memory before anybody read them. */
+  readonly prefetchUnusedBytes: number;
+}
+
+export interface ContentReader {
+  /**
+   * The bytes [offsetBytes, offsetBytes + lengthBytes), cut at the content's end, as pieces in order; at once when they are in
+   * memory. The pieces stay as they are until the present tick (that of the settled promise) ends. Rejects with RemoteError,
+   * or with the signal's reason after an abort, while the shared download goes on for others.
+   */
+  read(
+    offsetBytes: number,
+    lengthBytes: number,
+    signal?: AbortSignal,
+  ): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
+  /** The handle is gone: ends what was fetched for it alone. Reads under way still settle. */
+  close(): void;
+}
+
+export interface ContentBlocks {
+  /** A reader for one open file; it learns that file's access pattern. To be closed. */
+  reader(content: ContentReference): ContentReader;
+  statistics(): ContentStatistics;
+  /** Ends all transfers, rejects waiting reads with `unavailable` and closes the disk cache. */
+  stop(): Promise<void>;
+}
+
+/** Opens the cache. Rejects when another process uses the directory. */
+export async function openContentBlocks(options: ContentBlocksOptions): Promise<ContentBlocks> {
+  const versions = new Map<string, VersionContent>();
+  const versionsByNumber = new Map<number, VersionContent>();
+  const pausedTransfers = new Set<Transfer>();
+  let lastNumber = 0;
+  let stopped = false;
+
+  const counts = { hits: 0, misses: 0, bytesFetched: 0, prefetchUnusedBytes: 0 };
+  const memory = new BlockMemory(options.memoryBytesMax, (block) => {
+    if (block.unused) counts.prefetchUnusedBytes += block.lengthBytes;
+    const version = versionsByNumber.get(Math.floor(block.key / blockCountMax));
+    if (version === undefined) return;
+    version.blocksInMemory--;
+    around.settled(version);
+  });
+  const around: Surroundings = {
+    drive: options.drive,
+    memory,
+    slots: new TransferSlots(),
+    times: { ...defaultTimes, ...options.times },
+    disk: undefined,
+    counts,
+    settled(version) {
+      if (!version.idle) return;
+      versions.delete(nameOf(version.content));
+      versionsByNumber.delete(version.number);
+    },
+    paused(transfer) {
+      pausedTransfers.delete(transfer);
+      pausedTransfers.add(transfer);
+      for (const other of pausedTransfers) {
+        if (other.state !== 'paused') pausedTransfers.delete(other);
+        else if (pausedTransfers.size > pausedTransfersMax) other.stop(new Error('too many streams are held open'));
+        else break;
+      }
+    },
+  };
+
+  return {
+    reader(content) {
+      if (stopped) throw new RemoteError('unavailable', 'the cache is closed');
+      const name = nameOf(content);
+      let version = versions.get(name);
+      if (version === undefined) {
+        version = new VersionContent(content, ++lastNumber, around);
+        versions.set(name, version);
+        versionsByNumber.set(version.number, version);
+      }
+      return new BlockReader(version, around);
+    },
+    statistics: () => ({ memoryBytes: memory.usedBytes, diskBytes: around.disk?.usedBytes ?? 0, ...counts }),
+    async stop() {
+      if (stopped) return;
+      stopped = true;
+      const error = new RemoteError('unavailable', 'the cache is closing');
+      await Promise.all([...versions.values()].map((version) => version.stop(error)));
+      await around.disk?.stop();
+      memory.clear();
+    },
+  };
+}
+
+/** The same for all readers of one version. */
+function nameOf(content: ContentReference): string {
+  return `${content.vaultId ?? ''}/${content.versionId}/${content.lengthBytes}`;
+}

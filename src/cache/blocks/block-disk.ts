@@ -1,0 +1,21 @@
+// What versions ask of the disk cache. Kept apart from the cache itself, so that blocks work without a disk.
+import type { ContentReference } from '../../remote-drive.ts';
+import type { Block } from './block.ts';
+
+/** The disk cache's view of one version. */
+export interface ContentOnDisk {
+  /** True when the block is believed to be on disk. Costs no I/O. */
+  has(index: number): boolean;
+  /** Reads consecutive blocks into their buffers; tells for each whether its bytes are there and right. Never rejects. */
+  load(blocks: readonly Block[]): Promise<readonly boolean[]>;
+  /** Keeps a complete block, soon and if the disk can follow. Never fails. */
+  store(block: Block): void;
+}
+
+export interface BlockDisk {
+  content(content: ContentReference): ContentOnDisk;
+  /** Resolves when blocks can be stored without being refused; undefined if at once. */
+  room(): Promise<void> | undefined;
+  readonly usedBytes: number;
+  stop(): Promise<void>;
+}

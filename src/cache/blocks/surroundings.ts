@@ -1,0 +1,32 @@
+// What all versions share: the drive, the memory, the slots, the disk and the counts.
+import type { RemoteDrive } from '../../remote-drive.ts';
+import type { BlockDisk } from './block-disk.ts';
+import type { BlockMemory } from './block-memory.ts';
+import type { TransferSlots } from './transfer-slots.ts';
+import type { Transfer, TransferTimes } from './transfer.ts';
+import type { VersionContent } from './version-content.ts';
+
+/** Counted since the start. */
+export interface BlockCounts {
+  /** Blocks that a read found in memory, on disk, or on their way. */
+  hits: number;
+  /** Blocks that a read had to send for. */
+  misses: number;
+  /** Bytes that came from the drive. */
+  bytesFetched: number;
+  /** Bytes fetched ahead that left memory before anybody read them. */
+  prefetchUnusedBytes: number;
+}
+
+export interface Surroundings {
+  readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
+  readonly memory: BlockMemory;
+  readonly slots: TransferSlots;
+  readonly times: TransferTimes;
+  readonly disk: BlockDisk | undefined;
+  readonly counts: BlockCounts;
+  /** A version may have become idle. */
+  settled(content: VersionContent): void;
+  /** A transfer holds a stream open for later. */
+  paused(transfer: Transfer): void;
+}

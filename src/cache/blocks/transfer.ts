@@ -1,0 +1,269 @@
+// One transfer from the vault into blocks: opens the stream, copies what arrives into the blocks that lack it, resumes after a
+// break from the first byte still missing, and pauses where the vault sends more than anybody wants yet. Promises each
+// assigned block either its bytes or an error. Knows nothing of readers' patterns or of the disk.
+import { delay } from '../../base/abort.ts';
+import {
+  type CallClass,
+  type ContentReference,
+  type ContentStream,
+  type RemoteDrive,
+  RemoteError,
+} from '../../remote-drive.ts';
+import { type Block, blockSizeBytes } from './block.ts';
+import type { TransferSlots } from './transfer-slots.ts';
+
+export interface TransferTimes {
+  /** First pause before an interrupted transfer goes on; doubles up to `retryDelayMsMax`, each with jitter. */
+  readonly retryDelayMs: number;
+  readonly retryDelayMsMax: number;
+  /** A transfer that brings no byte for this long is broken. */
+  readonly stallMs: number;
+  /** A paused stream is closed after this. */
+  readonly idleMs: number;
+}
+
+/** In a row, without a byte gained: with the delays above about 30 s, what a user waits at most. */
+const attemptsMax = 14;
+/** Nobody waits for read-ahead: the reader's own request will try again. */
+const attemptsMaxUnwatched = 2;
+
+export interface TransferHost {
+  readonly content: ContentReference;
+  readonly drive: Pick<RemoteDrive, 'read'>;
+  readonly slots: TransferSlots;
+  readonly times: TransferTimes;
+  /** The incomplete block at this index, or one made for bytes that pass by; undefined where they are not needed. */
+  blockFor(index: number, transfer: Transfer, atStart: boolean): Block | undefined;
+  /** Bytes arrived from the vault, whether needed or not. */
+  arrived(lengthBytes: number): void;
+  /** Gives the block its buffer. */
+  allocate(block: Block): Buffer;
+  /** The block holds more bytes than before. */
+  grew(block: Block): void;
+  /** Resolves when further passing bytes can be kept; undefined if at once. */
+  room(): Promise<void> | undefined;
+  /** What the vault makes of ranges is known now. */
+  opened(transfer: Transfer): void;
+  /** The transfer has brought what it was asked for and holds its stream open. */
+  paused(transfer: Transfer): void;
+  /** The transfer is over; `error` is for the blocks it leaves incomplete. */
+  ended(transfer: Transfer, error: Error | undefined): void;
+}
+
+export class Transfer {
+  readonly #host: TransferHost;
+  readonly #abort = new AbortController();
+  /** Blocks it must bring. */
+  readonly assigned = new Set<Block>();
+  /** Who caused it; a stream kept open belongs to its reader. */
+  readonly reader: object;
+  /** The next byte of the stream; where it will start until then. */
+  positionBytes: number;
+  /** The stream goes on behind what was asked for. */
+  openEnded = false;
+  state: 'queued' | 'flowing' | 'paused' | 'ended' = 'queued';
+  readonly done: Promise<void>;
+  #wake: (() => void) | undefined;
+  /** Up to where it was asked to bring bytes. */
+  endBytes = 0;
+
+  constructor(host: TransferHost, reader: object, blocks: readonly Block[]) {
+    this.#host = host;
+    this.reader = reader;
+    const first = blocks[0] as Block;
+    this.positionBytes = first.startBytes + first.filledBytes;
+    for (const block of blocks) this.assign(block);
+    this.done = this.#run();
+  }
+
+  /** True while a reader waits for one of its blocks. */
+  get watched(): boolean {
+    for (const block of this.assigned) if (block.waiters.size > 0) return true;
+    return false;
+  }
+
+  /** Makes the transfer bring this block too. Only sensible ahead of its position, or before it has started. */
+  assign(block: Block): void {
+    block.source = this;
+    this.assigned.add(block);
+    this.endBytes = Math.max(this.endBytes, block.startBytes + block.lengthBytes);
+    this.#wake?.();
+  }
+
+  /** Ends it; incomplete blocks are left to the host. */
+  stop(reason: Error): void {
+    this.#abort.abort(reason);
+    this.#wake?.();
+  }
+
+  async #run(): Promise<void> {
+    let error: Error | undefined;
+    try {
+      await this.#attempts();
+    } catch (caught) {
+      error = caught instanceof Error ? caught : new Error(String(caught));
+    }
+    this.state = 'ended';
+    this.#host.ended(this, error);
+  }
+
+  async #attempts(): Promise<void> {
+    const { signal } = this.#abort;
+    const { times } = this.#host;
+    for (let failures = 0; this.assigned.size > 0;) {
+      const before = this.#firstMissing();
+      try {
+        await this.#pass(before);
+        failures = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof RemoteError) || error.kind !== 'unavailable') throw error;
+        if (this.assigned.size === 0) return;
+        failures = this.#firstMissing() > before ? 1 : failures + 1;
+        if (failures >= (this.watched ? attemptsMax : attemptsMaxUnwatched)) throw error;
+        const pause = Math.min(times.retryDelayMsMax, times.retryDelayMs * 2 ** (failures - 1));
+        await delay(pause * (0.5 + Math.random() / 2), signal);
+      }
+    }
+  }
+
+  /** One stream, from its opening to its end. */
+  async #pass(fromBytes: number): Promise<void> {
+    const { content, slots } = this.#host;
+    const { signal } = this.#abort;
+    await slots.acquire({ owner: content, urgent: () => this.watched, signal });
+    let slotHeld = true;
+    const attempt = new AbortController();
+    const onStop = (): void => attempt.abort(signal.reason);
+    signal.addEventListener('abort', onStop, { once: true });
+    const stall = setTimeout(() => {
+      attempt.abort(new RemoteError('unavailable', `no byte arrived for ${this.#host.times.stallMs / 1000} s`));
+    }, this.#host.times.stallMs).unref();
+    let stream: ContentStream | undefined;
+    try {
+      this.state = 'flowing';
+      this.positionBytes = fromBytes;
+      stream = await this.#open(fromBytes, attempt.signal);
+      const iterator = stream[Symbol.asyncIterator]();
+      while (this.positionBytes < stream.endBytes) {
+        if (this.assigned.size === 0) {
+          clearTimeout(stall);
+          if (!this.openEnded) return;
+          slots.release(content);
+          slotHeld = false;
+          if (!(await this.#pause())) return;
+          slots.take(content);
+          slotHeld = true;
+        }
+        const room = this.openEnded ? this.#host.room() : undefined;
+        if (room !== undefined) await orAbort(room, attempt.signal);
+        stall.refresh();
+        const next = await orAbort(iterator.next(), attempt.signal);
+        if (next.done === true) break;
+        this.#take(next.value);
+      }
+      if (this.positionBytes < stream.endBytes || this.assigned.size > 0) {
+        throw new RemoteError('unavailable', `the transfer ended at byte ${this.positionBytes} of ${stream.endBytes}`);
+      }
+    } finally {
+      clearTimeout(stall);
+      signal.removeEventListener('abort', onStop);
+      stream?.close();
+      if (slotHeld) slots.release(content);
+    }
+  }
+
+  async #open(fromBytes: number, signal: AbortSignal): Promise<ContentStream> {
+    const { content, drive } = this.#host;
+    const callClass: CallClass = this.watched ? 'interactive' : 'prefetch';
+    const endBytes = this.endBytes;
+    const opening = drive.read(
+      content,
+      { offsetBytes: fromBytes, lengthBytes: endBytes - fromBytes },
+      { signal, callClass },
+    );
+    // A drive that answers after the wait has ended must not keep a connection.
+    const stream = await orAbort(opening, signal, (late) => late.close());
+    if (stream.offsetBytes > fromBytes || stream.endBytes < endBytes || stream.endBytes > content.lengthBytes) {
+      stream.close();
+      const got = `${stream.offsetBytes}..${stream.endBytes}`;
+      throw new RemoteError('protocol', `asked for bytes ${fromBytes}..${endBytes} of a version, got ${got}`);
+    }
+    this.positionBytes = stream.offsetBytes;
+    this.openEnded = stream.endBytes > endBytes || stream.offsetBytes < fromBytes;
+    this.#host.opened(this);
+    return stream;
+  }
+
+  /** Copies a chunk into the blocks that lack its bytes. */
+  #take(chunk: Uint8Array): void {
+    this.#host.arrived(chunk.length);
+    for (let at = 0; at < chunk.length;) {
+      const index = Math.floor(this.positionBytes / blockSizeBytes);
+      const inBlock = this.positionBytes - index * blockSizeBytes;
+      const count = Math.min(chunk.length - at, blockSizeBytes - inBlock);
+      const block = this.#host.blockFor(index, this, inBlock === 0);
+      if (block !== undefined && inBlock <= block.filledBytes && block.filledBytes < inBlock + count) {
+        const buffer = block.buffer ?? this.#host.allocate(block);
+        buffer.set(chunk.subarray(at + block.filledBytes - inBlock, at + count), block.filledBytes);
+        block.filledBytes = inBlock + count;
+        if (block.complete) this.assigned.delete(block);
+        this.#host.grew(block);
+      }
+      this.positionBytes += count;
+      at += count;
+    }
+  }
+
+  /** Waits until another block is wanted. False when that took too long. */
+  #pause(): Promise<boolean> {
+    this.state = 'paused';
+    return new Promise<boolean>((resolve, reject) => {
+      const idle = setTimeout(() => settle(), this.#host.times.idleMs).unref();
+      const settle = (): void => {
+        clearTimeout(idle);
+        this.#wake = undefined;
+        if (this.#abort.signal.aborted) {
+          reject(this.#abort.signal.reason as Error);
+          return;
+        }
+        this.state = this.assigned.size > 0 ? 'flowing' : 'ended';
+        resolve(this.assigned.size > 0);
+      };
+      this.#wake = settle;
+      this.#host.paused(this);
+    });
+  }
+
+  /** The first byte that an assigned block still lacks. */
+  #firstMissing(): number {
+    let first = Number.MAX_SAFE_INTEGER;
+    for (const block of this.assigned) first = Math.min(first, block.startBytes + block.filledBytes);
+    return first;
+  }
+}
+
+/** Settles as `work` does or rejects when the signal aborts; `discard` then gets what arrives too late. */
+function orAbort<T>(work: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason as Error);
+      work.then(discard, () => undefined);
+    };
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
+    signal.addEventListener('abort', onAbort, { once: true });
+    work.then(
+      (value) => {
+        signal.removeEventListener('abort', onAbort);
+        resolve(value);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort);
+        reject(error as Error);
+      },
+    );
+  });
+}
