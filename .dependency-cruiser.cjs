@@ -46,10 +46,10 @@ module.exports = {
     ...layerRules,
     {
       name: 'base-node-only',
-      comment: 'base imports node: modules and the debug logger only, so that every room can stand on it.',
+      comment: 'base imports node: modules, the debug logger and koffi (system calls Node lacks) only, so that every room can stand on it.',
       severity: 'error',
       from: { path: '^src/base/' },
-      to: { dependencyTypes: ['npm'], pathNot: ['node_modules/(@types/)?debug/'] },
+      to: { dependencyTypes: ['npm'], pathNot: ['node_modules/((@types/)?debug|koffi)/'] },
     },
     {
       name: 'bin-to-cli-only',

@@ -1,0 +1,220 @@
+// Keeps the tree's listings fresh: answers whether a folder may be trusted, and brings a new listing where not. All who
+// ask for one folder at once share one call; a listing that is merely old is served when the service does not answer in time.
+import { performance } from 'node:perf_hooks';
+import { delay, waitFor } from '../base/abort.ts';
+import { nextTurn } from '../base/event-loop.ts';
+import { Deadline } from '../base/deadline.ts';
+import { createLog } from '../base/log.ts';
+import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
+import { ROOT_INODE, type Tree, type TreeDirectory } from './tree.ts';
+import { mergeFolder, mergeSyncpoints, type Naming } from './tree/merge.ts';
+
+const log = createLog('listings');
+
+/** How long somebody waits for a new listing while an old one is at hand: longer than a healthy reply takes, shorter than patience. */
+const STALE_WAIT_MS = 2_000;
+/** After a failed refresh the old listing is served for this long before the service is asked again. */
+const RETRY_AFTER_MS = 5_000;
+/** A call that nobody waits for any more is given up after this: the answer would come to nobody's use. */
+const CALL_LIMIT_MS = 120_000;
+/** The vaults' capacity changes slowly, and df need not be exact. */
+const VAULTS_LIFETIME_MS = 600_000;
+
+export interface ListingsOptions {
+  readonly tree: Tree;
+  readonly drive: Pick<RemoteDrive, 'syncpoints' | 'list' | 'vaults'>;
+  readonly naming: Naming;
+  /** How long a listing is trusted. */
+  readonly lifetimeMs: number;
+}
+
+/** Why a folder was served from an old listing. */
+export interface ListingStatistics {
+  /** Listings brought from the service. */
+  readonly fetched: number;
+  /** Answers given from a listing past its lifetime, because the service did not answer. */
+  readonly stale: number;
+}
+
+export class Listings {
+  readonly #options: ListingsOptions;
+  readonly #underWay = new Map<number, Promise<void>>();
+  /** When a refresh of a folder failed last, monotonic ms. */
+  readonly #failedAt = new Map<number, number>();
+  readonly #stop = new AbortController();
+  #fetched = 0;
+  #stale = 0;
+  #sweeping: Promise<void> | undefined;
+  #vaultsAt: number | undefined;
+  #vaultsUnderWay: Promise<void> | undefined;
+
+  constructor(options: ListingsOptions) {
+    this.#options = options;
+  }
+
+  /** How much longer a folder's listing may be trusted, ms; 0 when it is due or was never brought. */
+  remainingMs(directory: number): number {
+    const listing = this.#options.tree.listing(directory);
+    if (listing === undefined) return 0;
+    const age = Date.now() - listing.listedAtMs;
+    // A wall clock set back makes a listing look younger than it is: then it is due.
+    return age < 0 ? 0 : Math.max(0, this.#options.lifetimeMs - age);
+  }
+
+  /**
+   * Returns undefined when the folder's listing is fresh, else a promise that settles once the tree may be read: after a new
+   * listing, or with the old one when the service fails or is slow. Rejects with RemoteError, or the signal's reason, when there is no
+   * listing at all, or when the service refuses the folder.
+   */
+  ensure(
+    directory: TreeDirectory,
+    signal: AbortSignal,
+    callClass: CallClass = 'interactive',
+  ): Promise<void> | undefined {
+    if (this.remainingMs(directory.inode) > 0) return undefined;
+    const known = this.#options.tree.listing(directory.inode) !== undefined;
+    if (!known) return waitFor(this.#refresh(directory, callClass), signal);
+    const failedAt = this.#failedAt.get(directory.inode);
+    if (failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS) {
+      this.#stale += 1;
+      return undefined;
+    }
+    return this.#refreshOrStale(directory, signal, callClass);
+  }
+
+  /** Brings a new listing whatever the age of the present one. */
+  refresh(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass = 'interactive'): Promise<void> {
+    return waitFor(this.#refresh(directory, callClass), signal);
+  }
+
+  /** Brings the vaults' capacity in the background when it is due. Never waits, never fails. */
+  refreshVaults(): void {
+    if (this.#vaultsUnderWay !== undefined || this.#stop.signal.aborted) return;
+    if (this.#vaultsAt !== undefined && performance.now() - this.#vaultsAt < VAULTS_LIFETIME_MS) return;
+    this.#vaultsAt = performance.now();
+    this.#vaultsUnderWay = this.#options.drive
+      .vaults({ signal: this.#stop.signal, callClass: 'background' })
+      .then((vaults) => {
+        if (!this.#options.tree.closed) this.#options.tree.putVaults(vaults);
+      })
+      .catch((error: unknown) => log('the vaults could not be listed: %s', message(error)))
+      .finally(() => (this.#vaultsUnderWay = undefined));
+  }
+
+  statistics(): ListingStatistics {
+    return { fetched: this.#fetched, stale: this.#stale };
+  }
+
+  /** Ends the calls under way and waits until none touches the tree any more. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new RemoteError('unavailable', 'the drive is being unmounted'));
+    await Promise.allSettled([...this.#underWay.values(), this.#sweeping, this.#vaultsUnderWay]);
+  }
+
+  async #refreshOrStale(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass): Promise<void> {
+    const done = new AbortController();
+    const refreshed = this.#refresh(directory, callClass).then(
+      () => true,
+      (error: unknown) => {
+        if (isRefusal(error)) throw error;
+        return false;
+      },
+    );
+    // When patience ends first, a refusal that comes later is the next asker's news.
+    refreshed.catch((error: unknown) => log('refused: %s', message(error)));
+    const patience = delay(STALE_WAIT_MS, done.signal).then(
+      () => false,
+      () => false,
+    );
+    try {
+      const fresh = await waitFor(Promise.race([refreshed, patience]), signal);
+      if (!fresh) this.#stale += 1;
+    } finally {
+      done.abort();
+    }
+  }
+
+  /** The one refresh of a folder under way, started if there is none. */
+  #refresh(directory: TreeDirectory, callClass: CallClass): Promise<void> {
+    const running = this.#underWay.get(directory.inode);
+    if (running !== undefined) return running;
+    if (this.#stop.signal.aborted) return Promise.reject(this.#stop.signal.reason as RemoteError);
+    const refresh = this.#fetch(directory, callClass).then(
+      () => {
+        this.#failedAt.delete(directory.inode);
+      },
+      (error: unknown) => {
+        if (this.#failedAt.size > 10_000) this.#failedAt.clear();
+        this.#failedAt.set(directory.inode, performance.now());
+        log('listing of inode %d failed: %s', directory.inode, message(error));
+        if (isRefusal(error)) this.#reportGone(directory);
+        throw error;
+      },
+    );
+    const settled = refresh.finally(() => this.#underWay.delete(directory.inode));
+    this.#underWay.set(directory.inode, settled);
+    return settled;
+  }
+
+  async #fetch(directory: TreeDirectory, callClass: CallClass): Promise<void> {
+    const { tree } = this.#options;
+    const listedAtMs = Date.now();
+    const tooLong = (): Error =>
+      new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
+    const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal]);
+    try {
+      await this.#fetchWithin(directory, listedAtMs, deadline.signal, callClass);
+    } finally {
+      deadline.release();
+    }
+    this.#fetched += 1;
+    this.#sweep();
+  }
+
+  async #fetchWithin(
+    directory: TreeDirectory,
+    listedAtMs: number,
+    signal: AbortSignal,
+    callClass: CallClass,
+  ): Promise<void> {
+    const { tree, drive, naming } = this.#options;
+    if (directory.remote === undefined) {
+      const syncpoints = await drive.syncpoints({ signal, callClass });
+      await mergeSyncpoints(tree, naming, syncpoints, listedAtMs);
+      this.refreshVaults();
+    } else {
+      const entries: RemoteEntry[] = [];
+      for await (const batch of drive.list(directory.remote.syncpointId, directory.remote.folderId, {
+        signal,
+        callClass,
+      })) {
+        for (const entry of batch) entries.push(entry);
+      }
+      if (tree.node(directory.inode) === undefined) {
+        throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
+      }
+      await mergeFolder(tree, naming, directory, entries, listedAtMs);
+    }
+  }
+
+  /** A folder that the service refuses makes the listing that showed it due. */
+  #reportGone(directory: TreeDirectory): void {
+    if (directory.inode !== ROOT_INODE && !this.#options.tree.closed)
+      this.#options.tree.expireListing(directory.parent);
+  }
+
+  #sweep(): void {
+    this.#sweeping ??= (async (): Promise<void> => {
+      while (!this.#stop.signal.aborted && this.#options.tree.sweepOrphans()) await nextTurn();
+    })().finally(() => (this.#sweeping = undefined));
+  }
+}
+
+/** The service answered, and said no: the old listing is wrong, not merely old. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof RemoteError && (error.kind === 'not-found' || error.kind === 'forbidden');
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
