@@ -1,0 +1,135 @@
+// A local Syncplicity: gateway and vault on two ports over a content store, strict about what the documents require.
+// Promises: what startEmulator started, stop() ends. Shares nothing with the client, so that neither hides the other's misreading.
+import { randomBytes } from 'node:crypto';
+import { adminRoutes } from './admin.ts';
+import { CallCounter } from './call-counts.ts';
+import type { CallCounts } from './call-counts.ts';
+import { observedDialect } from './dialect.ts';
+import type { Dialect } from './dialect.ts';
+import { Faults } from './faults.ts';
+import type { Fault } from './faults.ts';
+import { accessRoutes } from './gateway-access.ts';
+import { contentRoutes } from './gateway-content.ts';
+import { derivedId, randomIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
+import { Line } from './line.ts';
+import { ReplyWriter } from './reply.ts';
+import { EmulatedServer } from './server.ts';
+import { Shapes } from './shapes.ts';
+import type { ContentStore } from './store.ts';
+import { Throttle } from './throttle.ts';
+import type { ThrottleOptions } from './throttle.ts';
+import { Tokens } from './tokens.ts';
+import type { Credentials } from './tokens.ts';
+import { vaultRoutes } from './vault.ts';
+
+export interface EmulatorOptions {
+  /** Served and, by stop(), closed. */
+  readonly store: ContentStore;
+  /** Changes to the observed dialect. */
+  readonly dialect?: Partial<Dialect>;
+  /** Who may call; random by default. */
+  readonly identity?: Identity;
+  /** Loopback by default: there is no TLS. */
+  readonly host?: string;
+  /** Free ports by default. */
+  readonly port?: number;
+  readonly vaultPort?: number;
+  readonly tokenLifetimeSeconds?: number;
+  /** Off by default. */
+  readonly throttle?: ThrottleOptions;
+  /** Added to every reply. */
+  readonly latencyMs?: number;
+  /** Shared by all downloads, 1 Mbit = 10^6 bit per second. */
+  readonly bandwidthMbit?: number;
+}
+
+export interface Emulator {
+  readonly gatewayUrl: string;
+  readonly vaultUrl: string;
+  readonly credentials: Credentials;
+  /** For the calls under `/_emulator/`, in the header X-Emulator-Key. */
+  readonly adminKey: string;
+  readonly store: ContentStore;
+  calls(): CallCounts;
+  resetCalls(): void;
+  /** Replaces all faults; an empty array clears them. */
+  setFaults(faults: readonly Fault[]): void;
+  /** Makes every token given so far invalid. */
+  expireTokens(): void;
+  /** Closes all sockets, then the store. */
+  stop(): Promise<void>;
+}
+
+// The vendor's support pages: "currently 85 minutes".
+const TOKEN_LIFETIME_SECONDS = 85 * 60;
+
+/** Starts gateway and vault; rejects when a port is taken. */
+export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
+  const { store } = options;
+  const dialect: Dialect = { ...observedDialect, ...options.dialect };
+  const credentials: Credentials = options.identity ?? randomIdentity();
+  const account = {
+    user: { id: credentials.userId, emailAddress: credentials.email, firstName: 'Emulated', lastName: 'User' },
+    companyId: derivedId(credentials.userId, 'company'),
+    companyName: 'Emulated company',
+    storageEndpointId: derivedId(credentials.userId, 'storage endpoint'),
+    eventServerId: derivedId(credentials.userId, 'event server'),
+  };
+  const adminKey = randomBytes(24).toString('base64url');
+  const [replies, tokens, counter, faults] = [
+    new ReplyWriter(dialect),
+    new Tokens(credentials),
+    new CallCounter(),
+    new Faults(),
+  ];
+  let [gatewayUrl, vaultUrl] = ['', ''];
+  const shapes = new Shapes(dialect, account, () => vaultUrl);
+  const routes = [
+    ...accessRoutes({
+      account,
+      credentials,
+      tokens,
+      replies,
+      tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
+      gatewayUrl: () => gatewayUrl,
+    }),
+    ...contentRoutes({ account, store, tokens, replies, shapes }),
+  ];
+  const line = options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
+  const shared = { replies, counter, faults, tokens, line, latencyMs: options.latencyMs ?? 0 };
+  const gateway = new EmulatedServer({
+    ...shared,
+    side: 'gateway',
+    routes,
+    adminRoutes: adminRoutes({ adminKey, store, counter, faults, tokens }),
+    throttle: options.throttle && new Throttle(options.throttle),
+  });
+  const vault = new EmulatedServer({
+    ...shared,
+    side: 'vault',
+    routes: vaultRoutes({ store, tokens, dialect }),
+    throttle: undefined,
+  });
+  const host = options.host ?? '127.0.0.1';
+  vaultUrl = await vault.listen(host, options.vaultPort ?? 0);
+  try {
+    gatewayUrl = await gateway.listen(host, options.port ?? 0);
+  } catch (error) {
+    await vault.stop();
+    throw error;
+  }
+  let stopped: Promise<void> | undefined;
+  return {
+    gatewayUrl,
+    vaultUrl,
+    credentials,
+    adminKey,
+    store,
+    calls: () => counter.counts(),
+    resetCalls: () => counter.reset(),
+    setFaults: (list) => faults.set(list),
+    expireTokens: () => tokens.endAll(),
+    stop: () => (stopped ??= Promise.all([gateway.stop(), vault.stop()]).then(() => store.close())),
+  };
+}

@@ -1,0 +1,129 @@
+// Who may call the gateway, and the calls that give and take tokens: /oauth/token, /oauth/revoke, ROLs GET.
+// Source: sections 2 and 3 of the API reference; the guide's ROLs GET.
+import { createHmac } from 'node:crypto';
+import type { Call, Route } from './call.ts';
+import type { Dialect } from './dialect.ts';
+import { Refusal } from './reply.ts';
+import type { Reply, ReplyWriter } from './reply.ts';
+import type { Account } from './shapes.ts';
+import type { Credentials, Tokens } from './tokens.ts';
+
+export interface AccessOptions {
+  readonly account: Account;
+  readonly credentials: Credentials;
+  readonly tokens: Tokens;
+  readonly replies: ReplyWriter;
+  readonly tokenLifetimeSeconds: number;
+  readonly gatewayUrl: () => string;
+}
+
+/** Refuses a gateway call that lacks what the documents require of every call. */
+export function requireAccess(
+  call: Call,
+  tokens: Tokens,
+  dialect: Dialect,
+  options: { readonly contentType: boolean },
+): void {
+  if (!tokens.isAppKey(one(call.headers['appkey']))) throw new Refusal(401, 'Not Authorized');
+  const authorization = call.headers.authorization;
+  if (authorization === undefined) throw new Refusal(401, 'Not Authorized');
+  if (tokens.scopeOf(authorization) !== 'account') {
+    throw dialect.expired === '401' ? new Refusal(401, 'Not Authorized') : new Refusal(403, 'Forbidden');
+  }
+  requireAccept(call);
+  if (options.contentType && dialect.contentTypeRequired) {
+    const type = call.headers['content-type'] ?? '';
+    if (!/^application\/json\b/i.test(type)) throw new Refusal(400, 'Bad Request: Content-Type is required');
+  }
+}
+
+function requireAccept(call: Call): void {
+  const accept = call.headers.accept ?? '';
+  if (!/application\/json|application\/\*|\*\/\*/i.test(accept)) {
+    throw new Refusal(accept === '' ? 400 : 406, 'Bad Request: Accept must allow application/json');
+  }
+}
+
+/** The value ROLs GET knows a user by: HMAC-MD5 of the address, lower case. */
+export function emailHash(email: string): string {
+  const salt = '6adebb9f-21f9-49d8-95bf-b7007a208cd4';
+  return createHmac('md5', salt).update(email.trim().toLowerCase(), 'utf8').digest('hex');
+}
+
+const SST_GRANT = 'urn:syncplicity:oauth:grant-type:access-token';
+const SST_RESOURCE = 'urn:syncplicity:resources:storage:';
+
+export function accessRoutes(options: AccessOptions): readonly Route[] {
+  const { account, credentials, tokens, replies } = options;
+
+  async function token(call: Call): Promise<Reply> {
+    if (!tokens.isApp(call.headers.authorization)) throw new Refusal(401, 'Invalid client');
+    if (!/^application\/x-www-form-urlencoded\b/i.test(call.headers['content-type'] ?? '')) {
+      throw new Refusal(400, 'Invalid request');
+    }
+    const form = new URLSearchParams(await call.body());
+    switch (form.get('grant_type')) {
+      case 'client_credentials':
+        if (!tokens.isUser(one(call.headers['sync-app-token']), one(call.headers['sync-machine-token']))) {
+          throw new Refusal(401, 'Invalid application token');
+        }
+        return tokenReply('account');
+      case SST_GRANT:
+        if (tokens.scopeOf(`Bearer ${form.get('token') ?? ''}`) !== 'account') throw new Refusal(401, 'Invalid token');
+        if (form.get('resource')?.toLowerCase() !== SST_RESOURCE + account.storageEndpointId) {
+          throw new Refusal(400, 'Invalid resource');
+        }
+        return tokenReply('vault');
+      default:
+        throw new Refusal(400, 'Unsupported grant type');
+    }
+  }
+
+  function tokenReply(scope: 'account' | 'vault'): Reply {
+    const { tokenLifetimeSeconds: lifetime } = options;
+    const issuedAt = Date.now();
+    return replies.json({
+      access_token: tokens.issue(scope, lifetime),
+      token_type: 'Bearer',
+      expires_in: replies.dialect.expiresIn === 'string' ? String(lifetime) : lifetime,
+      issued_at: String(issuedAt),
+      refresh_token: 'not-offered-by-the-emulator',
+      refresh_token_expires_in: '0',
+      refresh_count: '0',
+      scope: 'read readwrite',
+      client_id: credentials.appKey,
+      user_id: account.user.id,
+      user_email: account.user.emailAddress,
+      user_company_id: account.companyId,
+      application_name: 'emulated',
+      status: 'approved',
+    });
+  }
+
+  function revoke(call: Call): Promise<Reply> {
+    requireAccess(call, tokens, replies.dialect, { contentType: false });
+    // Revocation ends the app's grant: every token given under it.
+    tokens.endAll();
+    return Promise.resolve({ status: 200, headers: {}, body: '' });
+  }
+
+  function rols(call: Call): Promise<Reply> {
+    requireAccept(call);
+    const hash = call.url.searchParams.get('uhid');
+    if (hash === null || !/^[0-9a-f]{32}$/.test(hash)) throw new Refusal(400, 'Bad Request');
+    const url = options.gatewayUrl();
+    const home = { Id: 1, Name: 'Emulator', ApigeeUrl: url, MyUrl: url, IsHome: true, HasData: true };
+    return Promise.resolve(replies.json(hash === emailHash(account.user.emailAddress) ? [home] : []));
+  }
+
+  return [
+    { endpoint: 'token', method: 'POST', path: /^\/oauth\/token$/, handle: token },
+    { endpoint: 'revoke', method: 'GET', path: /^\/oauth\/revoke$/, handle: revoke },
+    { endpoint: 'rols', method: 'GET', path: /^\/api\/v1\/rols\/?$/, handle: rols },
+  ];
+}
+
+/** A header's value where one is expected. */
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
