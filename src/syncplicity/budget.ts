@@ -1,0 +1,172 @@
+// The call budget of one app key: who may call now, who waits, and for how long. Keeps at most `perSecond` calls in any second,
+// from the first spike-arrest refusal on an even pace instead, and an hourly allowance of which the last part is for
+// interactive calls. A refusal (429) holds everybody back. Knows no HTTP.
+//
+// Interactive calls queue apart from the rest: the head of a queue may be waiting for an allowance that another class does not
+// need. The rest go in order of their class, and only while no interactive call waits.
+import PQueue from 'p-queue';
+import { abortReason, delay, waitFor } from '../base/abort.ts';
+import { RemoteError } from '../remote-drive.ts';
+import type { CallClass } from '../remote-drive.ts';
+import { BudgetFile } from './budget-file.ts';
+import type { BudgetLimits } from './options.ts';
+
+export interface BudgetCaller {
+  readonly callClass: CallClass;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a refusal said. */
+export interface Refusal {
+  readonly retryAfterMs: number | undefined;
+  /** The gateway smooths calls: two came too close together. */
+  readonly spikeArrest: boolean;
+}
+
+export interface BudgetState {
+  readonly perSecond: number;
+  readonly perHour: number;
+  readonly leftThisHour: number;
+  readonly waiting: number;
+}
+
+/** Callers beyond this wait for hours at the sustained rate; refusing them keeps memory bounded. */
+const waitingMax = 20_000;
+/** Two clocks and the network's jitter: a second of ours may be shorter at the gateway. */
+const windowMs = 1_100;
+/** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
+const backoffMaxMs = 300_000;
+
+const priorities: Readonly<Record<CallClass, number>> = { interactive: 3, commit: 2, prefetch: 1, background: 0 };
+
+export class CallBudget {
+  readonly #limits: BudgetLimits;
+  readonly #file: BudgetFile;
+  readonly #interactive = new PQueue({ concurrency: 1 });
+  readonly #others = new PQueue({ concurrency: 1 });
+  readonly #stopping = new AbortController();
+  /** When the last `perSecond` calls were let go, oldest first. */
+  readonly #recent: number[] = [];
+  #heldUntilMs = 0;
+  #refusalsInARow = 0;
+
+  constructor(limits: BudgetLimits, stateFile: string | undefined) {
+    this.#limits = limits;
+    this.#file = new BudgetFile(stateFile);
+  }
+
+  /**
+   * Resolves when the caller may make one call, which then counts. Rejects with RemoteError `throttled` when that would take
+   * longer than its class waits, or with the signal's reason as soon as it aborts.
+   */
+  async acquire(caller: BudgetCaller): Promise<void> {
+    if (caller.signal?.aborted === true) throw abortReason(caller.signal);
+    if (this.#stopping.signal.aborted) throw stopped();
+    await this.#file.load();
+    const patienceMs = this.#limits.waitMs[caller.callClass];
+    this.#refuseIfHopeless(caller.callClass, patienceMs);
+    if (this.state().waiting >= waitingMax) {
+      throw new RemoteError('throttled', `${waitingMax} calls are waiting for the call budget already`);
+    }
+    const patience = new AbortController();
+    const timer = setTimeout(() => patience.abort(this.#spent(this.#longWaitMs(caller.callClass))), patienceMs);
+    timer.unref();
+    const signals = [patience.signal, this.#stopping.signal, ...(caller.signal === undefined ? [] : [caller.signal])];
+    const signal = AbortSignal.any(signals);
+    const queue = caller.callClass === 'interactive' ? this.#interactive : this.#others;
+    try {
+      await queue.add(() => this.#turn(caller.callClass, patienceMs, signal), {
+        priority: priorities[caller.callClass],
+        signal,
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The gateway refused a call; everybody waits. */
+  refused(refusal: Refusal): void {
+    if (refusal.spikeArrest) this.#file.rememberSmoothing();
+    const backoffMs = Math.min(this.#limits.backoffMs * 2 ** this.#refusalsInARow, backoffMaxMs);
+    // Calls sent before the refusal came back are refused for the same reason: they count as one.
+    const now = this.#file.now();
+    if (now >= this.#heldUntilMs) this.#refusalsInARow += 1;
+    const wait = refusal.retryAfterMs ?? (now >= this.#heldUntilMs ? backoffMs : 0);
+    this.#heldUntilMs = Math.max(this.#heldUntilMs, now + wait);
+  }
+
+  /** The gateway answered a call. */
+  accepted(): void {
+    if (this.#file.now() >= this.#heldUntilMs) this.#refusalsInARow = 0;
+  }
+
+  state(): BudgetState {
+    return {
+      perSecond: this.#limits.perSecond,
+      perHour: this.#limits.perHour,
+      leftThisHour: Math.max(0, this.#limits.perHour - this.#file.usedThisHour()),
+      waiting: this.#interactive.size + this.#interactive.pending + this.#others.size + this.#others.pending,
+    };
+  }
+
+  /** Sends waiters away and writes the state file. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(stopped());
+    await this.#file.stop();
+  }
+
+  /** Runs at the head of a queue: waits for the next slot and takes it. */
+  async #turn(callClass: CallClass, patienceMs: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (callClass !== 'interactive' && this.#interactive.size + this.#interactive.pending > 0) {
+        await waitFor(this.#interactive.onIdle(), signal);
+        continue;
+      }
+      this.#refuseIfHopeless(callClass, patienceMs);
+      const wait = Math.max(this.#longWaitMs(callClass), this.#paceWaitMs());
+      if (wait <= 0) break;
+      await delay(wait, signal);
+    }
+    const now = this.#file.now();
+    this.#recent.push(now);
+    if (this.#recent.length > this.#limits.perSecond) this.#recent.shift();
+    this.#file.count();
+  }
+
+  #refuseIfHopeless(callClass: CallClass, patienceMs: number): void {
+    const wait = this.#longWaitMs(callClass);
+    if (wait > patienceMs) throw this.#spent(wait);
+  }
+
+  /** Until the pace allows a call. */
+  #paceWaitMs(): number {
+    const now = this.#file.now();
+    const last = this.#recent.at(-1);
+    if (this.#file.smoothing) {
+      return last === undefined ? 0 : last + Math.ceil(1000 / this.#limits.perSecond) - now;
+    }
+    const oldest = this.#recent.length < this.#limits.perSecond ? undefined : this.#recent[0];
+    return oldest === undefined ? 0 : oldest + windowMs - now;
+  }
+
+  /** Until a refusal is over and the hourly allowance has room. */
+  #longWaitMs(callClass: CallClass): number {
+    const allowance = this.#limits.perHour - (callClass === 'interactive' ? 0 : this.#limits.interactiveReserve);
+    return Math.max(this.#heldUntilMs - this.#file.now(), this.#file.waitForRoomMs(Math.max(1, allowance)));
+  }
+
+  #spent(waitMs: number): RemoteError {
+    const when =
+      waitMs > 0 ? `the next call is possible in ${duration(waitMs)}` : 'too many calls wait before this one';
+    return new RemoteError('throttled', `the call budget of this app key is spent: ${when}`);
+  }
+}
+
+function stopped(): RemoteError {
+  return new RemoteError('unavailable', 'the drive is being stopped');
+}
+
+function duration(ms: number): string {
+  return ms < 120_000 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`;
+}

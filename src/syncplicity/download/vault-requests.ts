@@ -1,0 +1,163 @@
+// One request of a version's bytes at a vault: which of its addresses, which form of URL, whose token. Remembers per vault what
+// worked. Follows no redirect. Knows nothing of ranges but the header it is given.
+import { RemoteError } from '../../remote-drive.ts';
+import type { CallOptions, ContentReference } from '../../remote-drive.ts';
+import type { Counters } from '../counters.ts';
+import { asksForNewToken, replyError } from '../errors.ts';
+import type { ErrorReply, ReplyError } from '../errors.ts';
+import { errorText } from '../http/body-text.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
+import { below } from '../http/service-url.ts';
+import type { HttpReply, HttpTransport } from '../http/transport.ts';
+import type { Session } from '../session.ts';
+import type { Vault } from '../vaults.ts';
+
+/** The guide's call, and the newer one of the vendor's samples. A vault may have only one of them. */
+export type DownloadUrl = 'retrieveFile.php GET' | 'v2/files GET';
+
+const downloadUrls: readonly DownloadUrl[] = ['retrieveFile.php GET', 'v2/files GET'];
+
+export interface VaultReply {
+  readonly reply: HttpReply;
+  readonly url: URL;
+}
+
+export interface VaultRequestParts {
+  readonly transport: HttpTransport;
+  readonly session: Session;
+  readonly counters: Counters;
+}
+
+/** What is known of a vault's addresses. */
+export class VaultAddress {
+  /** Index of the address that answered last. */
+  urlIndex = 0;
+  /** The form of URL that worked. */
+  downloadUrl: DownloadUrl | undefined;
+}
+
+/**
+ * Resolves with a 200 or 206 reply, or with the error reply of a range the vault did not understand (400, 416). Rejects with
+ * `not-found` when the vault knows the version under neither form of URL, and as other calls do otherwise.
+ */
+export async function requestContent(
+  parts: VaultRequestParts,
+  vault: Vault,
+  address: VaultAddress,
+  content: ContentReference,
+  range: string | undefined,
+  options: CallOptions,
+): Promise<VaultReply | ReplyError> {
+  const known = address.downloadUrl;
+  const forms = known === undefined ? downloadUrls : [known, ...downloadUrls.filter((form) => form !== known)];
+  let missing: ReplyError | undefined;
+  for (const form of forms) {
+    const answer = await requestOnce(parts, vault, address, content, form, range, options);
+    if (!(answer instanceof Error)) {
+      address.downloadUrl = form;
+      return answer;
+    }
+    if (range !== undefined && (answer.status === 400 || answer.status === 416)) return answer;
+    if (answer.status !== 404 && answer.status !== 405) throw answer;
+    // The form that is known to work, or else the documented one, says best what is missing.
+    missing ??= answer;
+  }
+  const text = missing?.message ?? 'no form of URL';
+  throw new RemoteError('not-found', text, { cause: missing });
+}
+
+/** One form of URL, at whichever of the vault's addresses answers; a stale token is renewed once. */
+async function requestOnce(
+  parts: VaultRequestParts,
+  vault: Vault,
+  address: VaultAddress,
+  content: ContentReference,
+  form: DownloadUrl,
+  range: string | undefined,
+  options: CallOptions,
+): Promise<VaultReply | ReplyError> {
+  const { session, counters } = parts;
+  let renewed = false;
+  for (;;) {
+    const token = await session.token.get(options.callClass ?? 'interactive', options.signal);
+    const headers = {
+      // Not compressed: the lengths are checked, and files mostly are compressed already.
+      'accept-encoding': 'identity',
+      ...session.headers(token),
+      ...storageHeader(vault, session),
+      ...(range === undefined ? {} : { range }),
+    };
+    const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), form, headers, options);
+    const { reply } = sent;
+    if (reply.status === 200 || reply.status === 206) return sent;
+    const error: ErrorReply = {
+      call: form,
+      thing: thingOf(content),
+      status: reply.status,
+      reason: reply.reason,
+      body: await errorText(reply),
+      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
+    };
+    if (asksForNewToken(error)) {
+      const bare403 = error.status === 403;
+      if (!renewed && (!bare403 || session.token.renewalMayHelp)) {
+        renewed = true;
+        session.token.reject(token);
+        continue;
+      }
+      if (renewed && bare403) session.token.renewalWasUseless();
+    }
+    const failure = replyError(error);
+    counters.failed(failure, false);
+    return failure;
+  }
+}
+
+async function sendToAnyAddress(
+  parts: VaultRequestParts,
+  vault: Vault,
+  address: VaultAddress,
+  path: string,
+  form: DownloadUrl,
+  headers: Readonly<Record<string, string>>,
+  options: CallOptions,
+): Promise<VaultReply> {
+  for (let tried = 1; ; tried += 1) {
+    const base = vault.urls[address.urlIndex % vault.urls.length] as URL;
+    const url = below(base, path);
+    try {
+      parts.counters.transfer(form);
+      const reply = await parts.transport.send({ pool: 'vault', method: 'GET', url, headers, signal: options.signal });
+      parts.counters.answered();
+      return { reply, url };
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      parts.counters.failed(error, true);
+      address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
+      if (tried >= vault.urls.length) throw error;
+    }
+  }
+}
+
+function pathOf(form: DownloadUrl, content: ContentReference): string {
+  const { syncpointId, versionId } = content;
+  return form === 'retrieveFile.php GET'
+    ? `/retrieveFile.php?vToken=${syncpointId}-${versionId}`
+    : `/v2/files?syncpoint_id=${syncpointId}&file_version_id=${versionId}`;
+}
+
+function storageHeader(vault: Vault, session: Session): Record<string, string> {
+  if (!vault.requiresStorageToken) return {};
+  if (session.storageToken === undefined) {
+    throw new RemoteError(
+      'unauthenticated',
+      `StorageVault ${vault.name} asks for its own authentication: give the connection a storage_token`,
+    );
+  }
+  return { 'syncplicity-storage-authorization': session.storageToken };
+}
+
+/** For messages. */
+export function thingOf(content: ContentReference): string {
+  return `version ${content.versionId} of syncpoint ${content.syncpointId}`;
+}

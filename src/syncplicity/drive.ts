@@ -1,0 +1,163 @@
+// A Syncplicity account as a RemoteDrive: puts the parts of this room together and stops them. All calls of the contract pass
+// through here; what each means is decided below.
+import { RemoteError } from '../remote-drive.ts';
+import type {
+  CallClass,
+  CallOptions,
+  ContentReference,
+  ContentStream,
+  FileId,
+  FolderId,
+  RangeSupport,
+  RemoteAccount,
+  RemoteDrive,
+  RemoteEntry,
+  RemoteFile,
+  RemoteSyncpoint,
+  RemoteVault,
+  SyncpointId,
+} from '../remote-drive.ts';
+import { CallBudget } from './budget.ts';
+import type { BudgetState } from './budget.ts';
+import { Counters } from './counters.ts';
+import { Downloads } from './download/downloads.ts';
+import type { VaultCapability } from './download/downloads.ts';
+import { Gateway } from './gateway.ts';
+import { HttpTransport } from './http/transport.ts';
+import { FolderListing } from './listing.ts';
+import type { FolderListingCapability } from './listing.ts';
+import { defaultBudget, defaultRetries, defaultTimeouts } from './options.ts';
+import type { SyncplicityOptions } from './options.ts';
+import { Session } from './session.ts';
+import { Syncpoints } from './syncpoints.ts';
+import { VaultDirectory } from './vaults.ts';
+import { readFile } from './wire/entities.ts';
+import type { FileFields } from './wire/entities.ts';
+
+/** What a drive did since it was made, and what it learnt about its server. */
+export interface DriveStatistics {
+  /** Gateway calls. */
+  readonly total: number;
+  /** Gateway calls and vault requests by the call's name in the guide. */
+  readonly byEndpoint: Readonly<Record<string, number>>;
+  /** Gateway calls. */
+  readonly byClass: Readonly<Record<CallClass, number>>;
+  /** Gateway calls refused by the call budget of the service. */
+  readonly throttled: number;
+  readonly budget: BudgetState;
+  /** Bytes of content received. */
+  readonly bytesIn: number;
+  /** False from a transport failure until the next reply. */
+  readonly online: boolean;
+  readonly lastError?: string;
+  readonly capabilities: {
+    readonly folderListing: FolderListingCapability;
+    /** Undefined until the first list of syncpoints. */
+    readonly lastEvent: boolean | undefined;
+    /** By vault id. */
+    readonly vaults: Readonly<Record<string, VaultCapability>>;
+  };
+}
+
+export interface SyncplicityDrive extends RemoteDrive {
+  statistics(): DriveStatistics;
+}
+
+/**
+ * Makes a drive; makes no call yet. Throws RemoteError at once for credentials that cannot be sent and addresses that must not
+ * be called. stop() ends it.
+ */
+export function createSyncplicityDrive(options: SyncplicityOptions): SyncplicityDrive {
+  const retries = { ...defaultRetries, ...options.retries };
+  const counters = new Counters();
+  const transport = new HttpTransport({
+    timeouts: { ...defaultTimeouts, ...options.timeouts },
+    ca: options.ca,
+    proxyEnvironment: options.proxyEnvironment ?? process.env,
+    proxyLoopback: options.proxyLoopback ?? false,
+    userAgent: options.userAgent ?? 'syncplicityfs',
+  });
+  const limits = {
+    ...defaultBudget,
+    ...options.budget,
+    waitMs: { ...defaultBudget.waitMs, ...options.budget?.waitMs },
+  };
+  const budget = new CallBudget(limits, options.stateFile);
+  const session = new Session(options, { transport, budget, counters, retries });
+  const gateway = new Gateway({ transport, budget, counters, session, retries });
+  const vaults = new VaultDirectory(gateway);
+  const downloads = new Downloads({ transport, session, counters, vaults, retries });
+  const syncpoints = new Syncpoints(gateway);
+
+  const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
+    const token = await session.token.get(call.callClass ?? 'interactive', call.signal);
+    if (token.userId === undefined) throw new RemoteError('protocol', 'token POST: field user_id is missing');
+    return { userId: token.userId, email: token.userEmail };
+  };
+  const fileFields = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions): Promise<FileFields> => {
+    const name = 'file.svc GET';
+    const thing = `file ${fileId} of syncpoint ${syncpointId}`;
+    const value = await gateway.json({ name, thing, path: `/sync/file.svc/${syncpointId}/file/${fileId}` }, call);
+    const entry = Array.isArray(value) ? (value[0] as unknown) : value;
+    const file = readFile(entry, name);
+    if (file === undefined) throw new RemoteError('not-found', `${name}: ${thing}: it is removed`);
+    return file;
+  };
+  const file = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions = {}): Promise<RemoteFile> => {
+    const fields = await fileFields(syncpointId, fileId, call);
+    // One object without Length: serialisers leave out defaults.
+    return { ...fields, lengthBytes: fields.lengthBytes ?? 0 };
+  };
+  const list = (syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): AsyncIterable<RemoteEntry[]> => {
+    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number> =>
+      (await fileFields(syncpointId, entry.id, asker)).lengthBytes ?? 0;
+    return listing.list(syncpointId, folderId, call, askLength);
+  };
+  const listing = new FolderListing(gateway, retries);
+
+  return {
+    account,
+    file,
+    list,
+    async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
+      const token = await session.token.get(call.callClass ?? 'interactive', call.signal);
+      return syncpoints.list(token.userId, call);
+    },
+    read(
+      content: ContentReference,
+      range: { readonly offsetBytes: number; readonly lengthBytes: number },
+      call: CallOptions = {},
+    ): Promise<ContentStream> {
+      return downloads.read(content, range, call);
+    },
+    rangeSupport(content: ContentReference): RangeSupport {
+      return downloads.rangeSupport(content);
+    },
+    async vaults(call: CallOptions = {}): Promise<RemoteVault[]> {
+      const found = await vaults.list(call);
+      return found.map(({ id, name, sizeBytes, consumedBytes }) => ({ id, name, sizeBytes, consumedBytes }));
+    },
+    statistics(): DriveStatistics {
+      const { total, byEndpoint, byClass, throttled, bytesIn, online, lastError } = counters;
+      return {
+        total,
+        byEndpoint: { ...byEndpoint },
+        byClass: { ...byClass },
+        throttled,
+        budget: budget.state(),
+        bytesIn,
+        online,
+        ...(lastError === undefined ? {} : { lastError }),
+        capabilities: {
+          folderListing: listing.capability,
+          lastEvent: syncpoints.tellsLastEvent,
+          vaults: downloads.capabilities(),
+        },
+      };
+    },
+    async stop(): Promise<void> {
+      session.stop();
+      await Promise.all([budget.stop(), transport.stop()]);
+    },
+  };
+}

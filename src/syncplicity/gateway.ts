@@ -1,0 +1,140 @@
+// One call of the gateway from asking to reply: token, budget, request, renewal of a stale token, 429, retries, errors. Knows
+// the conventions all calls share and no call in particular.
+import { RemoteError } from '../remote-drive.ts';
+import type { CallOptions } from '../remote-drive.ts';
+import type { CallBudget } from './budget.ts';
+import type { Counters } from './counters.ts';
+import { asksForNewToken, isSpikeArrest, isThrottling, replyError } from './errors.ts';
+import type { ErrorReply } from './errors.ts';
+import { bodyBytes, errorText } from './http/body-text.ts';
+import { retryAfterMs } from './http/retry-after.ts';
+import { below } from './http/service-url.ts';
+import type { HttpReply, HttpTransport } from './http/transport.ts';
+import type { RetryLimits } from './options.ts';
+import { withRetries } from './retries.ts';
+import type { Session } from './session.ts';
+import { parseReply } from './wire/reply.ts';
+
+/** A GET of the gateway. */
+export interface GatewayCall {
+  /** The call's name in the guide, for messages and statistics. */
+  readonly name: string;
+  /** What it is about, for messages: "folder 12 of syncpoint 3". */
+  readonly thing: string;
+  /** Path and query below the gateway's address. */
+  readonly path: string;
+}
+
+/** A 200 reply whose body is not read yet. */
+export interface OpenReply {
+  readonly reply: HttpReply;
+  readonly url: URL;
+}
+
+export interface GatewayParts {
+  readonly transport: HttpTransport;
+  readonly budget: CallBudget;
+  readonly counters: Counters;
+  readonly session: Session;
+  readonly retries: RetryLimits;
+}
+
+/** Replies read in one piece are single objects and lists of hundreds; folder listings are streamed instead. */
+const wholeReplyBytesMax = 32 << 20;
+
+export class Gateway {
+  readonly #parts: GatewayParts;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+  }
+
+  /** Makes a call and parses its whole reply, again from the start when the reply breaks. */
+  json(call: GatewayCall, options: CallOptions): Promise<unknown> {
+    return withRetries(this.#parts.retries, options.signal, async () => {
+      const opened = await this.#open(call, options);
+      try {
+        return parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name);
+      } catch (error) {
+        throw this.broken(error, opened, options.signal);
+      } finally {
+        opened.reply.body.destroy();
+      }
+    });
+  }
+
+  /** Makes a call and resolves with its 200 reply, whose body the caller must read or destroy. */
+  open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
+    return withRetries(this.#parts.retries, options.signal, () => this.#open(call, options));
+  }
+
+  /** What an error met while reading an opened body becomes. */
+  broken(error: unknown, opened: OpenReply, signal: AbortSignal | undefined): Error {
+    const failure = this.#parts.transport.failure(error, opened.url, signal);
+    if (failure instanceof RemoteError) this.#parts.counters.failed(failure, failure.kind === 'unavailable');
+    return failure;
+  }
+
+  async #open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
+    const { signal } = options;
+    const { session, budget, counters } = this.#parts;
+    const callClass = options.callClass ?? 'interactive';
+    let renewed = false;
+    for (;;) {
+      const gateway = await session.gatewayUrl(signal);
+      const token = await session.token.get(callClass, signal);
+      await budget.acquire({ callClass, signal });
+      const url = below(gateway, call.path);
+      const reply = await this.#send(url, call, options, session.headers(token));
+      if (reply.status === 200) {
+        budget.accepted();
+        return { reply, url };
+      }
+      const error: ErrorReply = {
+        call: call.name,
+        thing: call.thing,
+        status: reply.status,
+        reason: reply.reason,
+        body: await errorText(reply),
+        retryAfterMs: retryAfterMs(reply.headers, Date.now()),
+      };
+      if (isThrottling(error)) {
+        counters.throttled += 1;
+        budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
+        continue;
+      }
+      budget.accepted();
+      if (asksForNewToken(error)) {
+        const bare403 = error.status === 403;
+        if (!renewed && (!bare403 || session.token.renewalMayHelp)) {
+          renewed = true;
+          session.token.reject(token);
+          continue;
+        }
+        if (renewed && bare403) session.token.renewalWasUseless();
+      }
+      const failure = replyError(error);
+      counters.failed(failure, false);
+      throw failure;
+    }
+  }
+
+  async #send(url: URL, call: GatewayCall, options: CallOptions, auth: Record<string, string>): Promise<HttpReply> {
+    const { transport, counters } = this.#parts;
+    counters.call(call.name, options.callClass ?? 'interactive');
+    try {
+      const reply = await transport.send({
+        pool: 'gateway',
+        method: 'GET',
+        url,
+        headers: { accept: 'application/json', 'content-type': 'application/json', ...auth },
+        signal: options.signal,
+      });
+      counters.answered();
+      return reply;
+    } catch (error) {
+      if (error instanceof RemoteError) counters.failed(error, true);
+      throw error;
+    }
+  }
+}

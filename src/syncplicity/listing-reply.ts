@@ -1,0 +1,102 @@
+// A reply of folder.svc, Folders GET or Files GET to entries, as its bytes arrive and without holding the event loop. Knows the
+// shapes the documents give these replies: an object with Files and Folders, or an array of either.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { RemoteError } from '../remote-drive.ts';
+import type { RemoteFolder } from '../remote-drive.ts';
+import { ElementScanner } from './wire/element-scanner.ts';
+import type { ReplyFrame } from './wire/element-scanner.ts';
+import { readFile, readFolder } from './wire/entities.ts';
+import type { FileFields } from './wire/entities.ts';
+import { Fields } from './wire/fields.ts';
+
+export type ListedEntry = FileFields | RemoteFolder;
+
+/** What a reply was besides its active entries; ids and counts include entries that are not active. */
+export interface ListingFrame {
+  readonly shape: 'array' | 'object';
+  /** Present and thus meant as a list, even if empty. */
+  readonly hasFiles: boolean;
+  readonly hasFolders: boolean;
+  readonly fileCount: number;
+  readonly folderCount: number;
+  readonly lastFileId: string | undefined;
+  readonly lastFolderId: string | undefined;
+}
+
+/** Longest the parser works before it lets others run: a quarter of what a listing may hold the event loop. */
+const sliceMs = 5;
+/** Scanned between two looks at the clock. */
+const sliceBytes = 64 * 1024;
+const batchEntries = 1_000;
+
+const wanted: ReadonlySet<string> = new Set(['files', 'folders']);
+
+/**
+ * Yields the active entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
+ * top-level array lists. Throws RemoteError `protocol`, or what the body throws.
+ */
+export async function* readListing(
+  body: AsyncIterable<Uint8Array>,
+  call: string,
+  arrayHolds: 'files' | 'folders',
+): AsyncGenerator<ListedEntry[], ListingFrame> {
+  const seen = {
+    fileCount: 0,
+    folderCount: 0,
+    lastFileId: undefined as string | undefined,
+    lastFolderId: undefined as string | undefined,
+  };
+  let batch: ListedEntry[] = [];
+  const scanner = new ElementScanner(call, wanted, (array, element) => {
+    const holds = array === '' ? arrayHolds : array;
+    if (element === null) return;
+    if (holds === 'files') {
+      const where = `${call}: Files[${seen.fileCount}]`;
+      seen.fileCount += 1;
+      seen.lastFileId = Fields.of(element, where).id('FileId');
+      const file = readFile(element, where);
+      if (file !== undefined) batch.push(file);
+    } else {
+      const where = `${call}: Folders[${seen.folderCount}]`;
+      seen.folderCount += 1;
+      seen.lastFolderId = Fields.of(element, where).id('FolderId');
+      const folder = readFolder(element, where);
+      if (folder !== undefined) batch.push(folder);
+    }
+  });
+  let sliceStart = performance.now();
+  for await (const chunk of body) {
+    for (let start = 0; start < chunk.length; start += sliceBytes) {
+      scanner.push(chunk.subarray(start, start + sliceBytes));
+      while (batch.length >= batchEntries) {
+        yield batch.slice(0, batchEntries);
+        batch = batch.slice(batchEntries);
+      }
+      if (performance.now() - sliceStart > sliceMs) {
+        await nextTurn();
+        sliceStart = performance.now();
+      }
+    }
+  }
+  const frame = scanner.end();
+  if (batch.length > 0) yield batch;
+  checkShape(frame, call);
+  return {
+    shape: frame.shape,
+    hasFiles: frame.arrays.has('files') || (frame.shape === 'array' && arrayHolds === 'files'),
+    hasFolders: frame.arrays.has('folders') || (frame.shape === 'array' && arrayHolds === 'folders'),
+    ...seen,
+  };
+}
+
+/** An object without both arrays is an empty folder only if it is a folder at all: serialisers leave out what is empty. */
+function checkShape(frame: ReplyFrame, call: string): void {
+  if (frame.shape === 'array') return;
+  const fields = Fields.of(frame.fields, call);
+  for (const name of ['Files', 'Folders']) {
+    // What is no array by now was something else; null counts as absent.
+    if (fields.value(name) !== undefined) throw new RemoteError('protocol', `${call}: field ${name} is not an array`);
+  }
+  if (frame.arrays.size > 0 || fields.value('FolderId', 'SyncpointId') !== undefined) return;
+  throw new RemoteError('protocol', `${call}: the reply has neither Files nor Folders nor FolderId`);
+}

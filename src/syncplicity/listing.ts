@@ -1,0 +1,246 @@
+// The active content of a folder: one folder.svc GET where the server has that call, else Folders GET and Files GET page by
+// page. Every id comes once, whatever the paging means, and a listing that cannot be completed is an error, never a part.
+import { delay } from '../base/abort.ts';
+import { createLog } from '../base/log.ts';
+import { RemoteError } from '../remote-drive.ts';
+import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../remote-drive.ts';
+import { ReplyError } from './errors.ts';
+import type { FileFields } from './wire/entities.ts';
+import type { Gateway, GatewayCall } from './gateway.ts';
+import { readListing } from './listing-reply.ts';
+import type { ListedEntry, ListingFrame } from './listing-reply.ts';
+import type { RetryLimits } from './options.ts';
+import { pauseMs } from './retries.ts';
+
+const log = createLog('listing');
+
+/** Folders GET refuses more with 400 `Max Limit Is 1000`. */
+const pageEntries = 1_000;
+/** Twenty times the documented 50,000 entries of a folder: more pages than that is a server that counts in circles. */
+const pagesMax = 1_000;
+/** A missing call is believed after this many replies that point to it. */
+const missingProofs = 3;
+/** Then it is not tried again for a day: servers get upgraded. */
+const missingForgottenMs = 86_400_000;
+
+/** Asks for the length of one file whose listing entry had none. */
+export type AskLength = (entry: FileFields, options: CallOptions) => Promise<number>;
+
+export type FolderListingCapability = 'unknown' | 'folder.svc' | 'folder_folders.svc';
+
+export class FolderListing {
+  readonly #gateway: Gateway;
+  readonly #retries: RetryLimits;
+  #proofs = 0;
+  #missingUntilMs = 0;
+  #proven = false;
+  /** Some listing carried lengths: where one is left out it is the default, 0. */
+  #tellsLengths = false;
+
+  constructor(gateway: Gateway, retries: RetryLimits) {
+    this.#gateway = gateway;
+    this.#retries = retries;
+  }
+
+  get capability(): FolderListingCapability {
+    if (performance.now() < this.#missingUntilMs) return 'folder_folders.svc';
+    return this.#proven ? 'folder.svc' : 'unknown';
+  }
+
+  /** See RemoteDrive.list. */
+  async *list(
+    syncpointId: SyncpointId,
+    folderId: FolderId,
+    options: CallOptions,
+    askLength: AskLength,
+  ): AsyncGenerator<RemoteEntry[]> {
+    const folder: Folder = { syncpointId, folderId, options, seen: new Set(), lengthless: [] };
+    if (this.capability === 'folder_folders.svc') {
+      yield* this.#paged(folder);
+    } else {
+      const missing = yield* this.#single(folder);
+      if (missing) {
+        yield* this.#paged(folder);
+        this.#proofs += 1;
+        log('folder.svc GET is missing (%d of %d proofs)', this.#proofs, missingProofs);
+        if (this.#proofs >= missingProofs) this.#missingUntilMs = performance.now() + missingForgottenMs;
+      }
+    }
+    yield* this.#withLengths(folder, askLength);
+  }
+
+  /** folder.svc GET; returns true when the server seems to lack the call. */
+  async *#single(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
+    const { syncpointId, folderId } = folder;
+    const call: GatewayCall = {
+      name: 'folder.svc GET',
+      thing: `folder ${folderId} of syncpoint ${syncpointId}`,
+      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=active`,
+    };
+    try {
+      yield* this.#entries(folder, call, 'folders');
+    } catch (error) {
+      if (error instanceof ReplyError && mayLackCall(error)) return true;
+      throw error;
+    }
+    this.#proven = true;
+    this.#proofs = 0;
+    return false;
+  }
+
+  async *#paged(folder: Folder): AsyncGenerator<RemoteEntry[]> {
+    const thing = `folder ${folder.folderId} of syncpoint ${folder.syncpointId}`;
+    const below = `${folder.syncpointId}/folder/${folder.folderId}`;
+    const folders = yield* this.#pages(folder, 'folders', (limit, last) => ({
+      name: 'folder_folders.svc GET',
+      thing,
+      path: `/sync/folder_folders.svc/${below}/folders?${query(limit, 'last_folder_id', last)}`,
+    }));
+    // The object shape of Folders GET carries the files as well, as far as it does not cut them off too.
+    if (folders.hasFiles && folders.fileCount > 0 && endsListing(folders.fileCount)) return;
+    yield* this.#pages(folder, 'files', (limit, last) => ({
+      name: 'folder_files.svc GET',
+      thing,
+      path: `/sync/folder_files.svc/${below}/files?${query(limit, 'offset', last)}`,
+    }));
+  }
+
+  /** Pages until nothing new comes; returns the first page's frame. */
+  async *#pages(
+    folder: Folder,
+    what: 'files' | 'folders',
+    callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
+  ): AsyncGenerator<RemoteEntry[], ListingFrame> {
+    let first: ListingFrame | undefined;
+    let last: string | undefined;
+    for (let page = 0; page < pagesMax; page += 1) {
+      const before = folder.seen.size;
+      const call = callFor(pageEntries, last);
+      const frame = yield* this.#entries(folder, call, what);
+      first ??= frame;
+      const count = what === 'files' ? frame.fileCount : frame.folderCount;
+      const lastOfPage = what === 'files' ? frame.lastFileId : frame.lastFolderId;
+      if (count === 0 || endsListing(count) || lastOfPage === undefined) return first;
+      if (page > 0 && folder.seen.size === before) {
+        // Nothing new. An inclusive offset repeats an entry or so; a whole page again means that the offset is not looked at.
+        if (count >= pageEntries) yield* this.#unlimited(folder, what, callFor(undefined, undefined), count);
+        return first;
+      }
+      if (lastOfPage === last) return first;
+      last = lastOfPage;
+    }
+    throw new RemoteError('protocol', `${callFor(undefined, undefined).name}: paging does not end`);
+  }
+
+  /** The last resort where paging does not work: everything at once. */
+  async *#unlimited(
+    folder: Folder,
+    what: 'files' | 'folders',
+    call: GatewayCall,
+    pageCount: number,
+  ): AsyncGenerator<RemoteEntry[]> {
+    const before = folder.seen.size;
+    const frame = yield* this.#entries(folder, call, what);
+    const count = what === 'files' ? frame.fileCount : frame.folderCount;
+    if (count <= pageCount && folder.seen.size === before) {
+      throw new RemoteError(
+        'protocol',
+        `${call.name}: ${call.thing}: the server repeats its first page: no way to list the rest`,
+      );
+    }
+  }
+
+  /** One call's entries that were not seen before, in spite of a reply that breaks off once or twice. */
+  async *#entries(
+    folder: Folder,
+    call: GatewayCall,
+    arrayHolds: 'files' | 'folders',
+  ): AsyncGenerator<RemoteEntry[], ListingFrame> {
+    const { signal } = folder.options;
+    for (let tried = 0; ; tried += 1) {
+      const opened = await this.#gateway.open(call, folder.options);
+      let failure: Error;
+      try {
+        const batches = readListing(opened.reply.body as AsyncIterable<Uint8Array>, call.name, arrayHolds);
+        for (;;) {
+          const next = await batches.next();
+          if (next.done === true) return next.value;
+          const fresh = this.#fresh(folder, next.value);
+          if (fresh.length > 0) yield fresh;
+        }
+      } catch (error) {
+        failure = this.#gateway.broken(error, opened, signal);
+      } finally {
+        opened.reply.body.destroy();
+      }
+      if (!(failure instanceof RemoteError) || failure.kind !== 'unavailable') throw failure;
+      if (tried + 1 >= this.#retries.attempts) throw failure;
+      await delay(pauseMs(this.#retries, tried, failure), signal);
+    }
+  }
+
+  #fresh(folder: Folder, entries: readonly ListedEntry[]): RemoteEntry[] {
+    const fresh: RemoteEntry[] = [];
+    for (const entry of entries) {
+      const key = entry.kind === 'file' ? `f${entry.id}` : `d${entry.id}`;
+      if (folder.seen.has(key)) continue;
+      folder.seen.add(key);
+      if (entry.kind === 'folder') {
+        fresh.push(entry);
+      } else if (entry.lengthBytes !== undefined) {
+        this.#tellsLengths = true;
+        fresh.push({ ...entry, lengthBytes: entry.lengthBytes });
+      } else if (this.#tellsLengths) {
+        fresh.push({ ...entry, lengthBytes: 0 });
+      } else {
+        folder.lengthless.push(entry);
+      }
+    }
+    return fresh;
+  }
+
+  /** Files whose entry had no Length, before it was known whether this server leaves out zeros only. */
+  async *#withLengths(folder: Folder, askLength: AskLength): AsyncGenerator<RemoteEntry[]> {
+    for (let start = 0; start < folder.lengthless.length; start += pageEntries) {
+      const batch: RemoteEntry[] = [];
+      for (const entry of folder.lengthless.slice(start, start + pageEntries)) {
+        const lengthBytes = this.#tellsLengths ? 0 : await askLength(entry, folder.options);
+        batch.push({ ...entry, lengthBytes });
+      }
+      yield batch;
+    }
+  }
+}
+
+interface Folder {
+  readonly syncpointId: SyncpointId;
+  readonly folderId: FolderId;
+  readonly options: CallOptions;
+  /** "f" or "d" and the id. */
+  readonly seen: Set<string>;
+  readonly lengthless: FileFields[];
+}
+
+function query(limit: number | undefined, offsetName: string, last: string | undefined): string {
+  const parts = ['include=active'];
+  if (limit !== undefined) parts.push(`limit=${limit}`);
+  if (last !== undefined) parts.push(`${offsetName}=${last}`);
+  return parts.join('&');
+}
+
+/**
+ * Whether a page of this many entries is the last. A server may have a cap of its own below the limit we ask for; such caps are
+ * round numbers, so only a short page of an odd size is believed.
+ */
+function endsListing(count: number): boolean {
+  if (count >= pageEntries) return false;
+  const round = count >= 20 && (count % 10 === 0 || count % 32 === 0);
+  return !round;
+}
+
+/** The server answers for the call, not for the folder: wrong method, or a 404 that does not speak of anything of ours. */
+function mayLackCall(error: ReplyError): boolean {
+  if (error.status === 405 || error.status === 501) return true;
+  if (error.status !== 404) return false;
+  return !/\b(folder|directory|sync ?point|virtual ?folder)\b/i.test(error.text);
+}

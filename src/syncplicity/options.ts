@@ -1,0 +1,108 @@
+// What a Syncplicity drive is made from: credentials, addresses, limits. Values only; secrets live here and in the tokens,
+// never in a message, a log or a URL.
+import type { CallClass } from '../remote-drive.ts';
+
+/** Who calls. One of `appToken` and `machineToken` is needed; where both are given the machine token is used. */
+export interface SyncplicityCredentials {
+  /** App Key. */
+  readonly clientId: string;
+  /** App Secret. */
+  readonly clientSecret: string;
+  /** Application Token of the user's account page (`Sync-App-Token`). */
+  readonly appToken?: string | undefined;
+  /** Token of a registered machine (`Sync-Machine-Token`). */
+  readonly machineToken?: string | undefined;
+  /** Storage token for vaults with authentication (`Syncplicity-Storage-Authorization`). */
+  readonly storageToken?: string | undefined;
+  /** GUID or e-mail address sent as `As-User`. */
+  readonly asUser?: string | undefined;
+  /** Finds the home ROL through the GOL where no `apiUrl` is given. */
+  readonly email?: string | undefined;
+}
+
+/** How long one step of a request may take, milliseconds. */
+export interface Timeouts {
+  readonly connectMs: number;
+  /** From the request to the reply's headers. */
+  readonly headersMs: number;
+  /** Between two pieces of a body, while somebody reads. */
+  readonly bodyIdleMs: number;
+}
+
+/** The allowance of one app key. */
+export interface BudgetLimits {
+  readonly perSecond: number;
+  readonly perHour: number;
+  /** Of the hourly allowance, what only interactive calls may use. */
+  readonly interactiveReserve: number;
+  /** First wait after a refusal (429) without a Retry-After; doubles with each further one. */
+  readonly backoffMs: number;
+  /** Longest a call of each class waits for its turn before it fails as `throttled`. */
+  readonly waitMs: Readonly<Record<CallClass, number>>;
+}
+
+/** Retries of calls that are safe to repeat. */
+export interface RetryLimits {
+  /** Tries in all. */
+  readonly attempts: number;
+  /** Before the second try; doubles with each further one, jittered. */
+  readonly delayMs: number;
+}
+
+export interface SyncplicityOptions {
+  readonly credentials: SyncplicityCredentials;
+  /** Gateway of the home ROL. Default: the ROL found by `email`, else https://api.syncplicity.com. `http:` for loopback only. */
+  readonly apiUrl?: string | undefined;
+  /** Default: https://gol.syncplicity.com. */
+  readonly golUrl?: string | undefined;
+  /** PEM text of further certificate authorities. */
+  readonly ca?: string | undefined;
+  /** Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY (either case) are read from. Default: the process's environment. */
+  readonly proxyEnvironment?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Sends requests to loopback addresses through the proxy too. Default: never. */
+  readonly proxyLoopback?: boolean | undefined;
+  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly budget?: Partial<BudgetLimits> | undefined;
+  readonly retries?: Partial<RetryLimits> | undefined;
+  /** File that keeps the hourly use of this app key between runs and shares it between processes. Default: not kept. */
+  readonly stateFile?: string | undefined;
+  /** Default: syncplicityfs. */
+  readonly userAgent?: string | undefined;
+}
+
+export const defaultApiUrl = 'https://api.syncplicity.com';
+export const defaultGolUrl = 'https://gol.syncplicity.com';
+
+export const defaultTimeouts: Timeouts = {
+  /** A TCP and a TLS handshake take a few round trips; ten seconds survive one lost SYN at each. */
+  connectMs: 10_000,
+  /** A listing of 50,000 entries is put together before its first byte. */
+  headersMs: 60_000,
+  /** As long as a file system operation may take: a body that stands still for that long helps nobody. */
+  bodyIdleMs: 30_000,
+};
+
+export const defaultBudget: BudgetLimits = {
+  /** The guide's limits chapter: 15 calls a second and 10,800 an hour. */
+  perSecond: 15,
+  perHour: 10_800,
+  /** About two minutes of a user's browsing at full pace while crawlers have eaten the rest. */
+  interactiveReserve: 600,
+  /** "Back off exponentially from 10 seconds" (development guidelines). */
+  backoffMs: 10_000,
+  waitMs: {
+    /** --op-timeout's default: nobody waits longer. */
+    interactive: 30_000,
+    /** An allowance that is spent refills within the hour. */
+    commit: 3_600_000,
+    /** A prefetch that comes later than this was overtaken by the read it should serve. */
+    prefetch: 60_000,
+    background: 3_600_000,
+  },
+};
+
+export const defaultRetries: RetryLimits = {
+  /** Three repetitions bridge a connection dropped by a load balancer and a short restart, within an operation's timeout. */
+  attempts: 4,
+  delayMs: 250,
+};

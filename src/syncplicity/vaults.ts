@@ -1,0 +1,144 @@
+// Where bytes live: the storage endpoints of the user, found by the calls Storage Endpoints GET and Storage Endpoint GET, kept
+// for a while. Only addresses the gateway names here ever see a token besides the gateway itself.
+import { waitFor } from '../base/abort.ts';
+import { RemoteError } from '../remote-drive.ts';
+import type { CallOptions, VaultId } from '../remote-drive.ts';
+import type { Gateway } from './gateway.ts';
+import { serviceUrl } from './http/service-url.ts';
+import { readVault } from './wire/entities.ts';
+import type { VaultFields } from './wire/entities.ts';
+
+/** A vault's addresses change when somebody moves a server. */
+const keptMs = 600_000;
+/** A user has a handful of vaults; far more are other ids that were asked for. */
+const byIdMax = 256;
+
+/** A vault that can be read from. */
+export interface Vault extends Omit<VaultFields, 'urls'> {
+  /** In the gateway's order; never empty. */
+  readonly urls: readonly URL[];
+}
+
+interface Kept<T> {
+  readonly value: Promise<T>;
+  readonly untilMs: number;
+}
+
+export class VaultDirectory {
+  readonly #gateway: Gateway;
+  #all: Kept<readonly VaultFields[]> | undefined;
+  readonly #byId = new Map<VaultId | 'default', Kept<VaultFields>>();
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  /** Every vault of the user, asked for now. */
+  async list(options: CallOptions): Promise<readonly VaultFields[]> {
+    const vaults = await this.#fetchAll(options);
+    this.#all = { value: Promise.resolve(vaults), untilMs: performance.now() + keptMs };
+    return vaults;
+  }
+
+  /**
+   * The vault with this id, the user's default vault without one. An endpoint missing in the list (it may leave out vaults
+   * without a mapped syncpoint) is asked for by its id, and where the service tells only administrators, the default must do.
+   */
+  async find(id: VaultId | undefined, options: CallOptions): Promise<Vault> {
+    const listed = await this.#listed(options);
+    const found = id === undefined ? listed.find((vault) => vault.isDefault) : listed.find((vault) => vault.id === id);
+    return usable(found ?? (await this.#single(id ?? 'default', options)));
+  }
+
+  /** Forgets everything: addresses did not answer. */
+  forget(): void {
+    this.#all = undefined;
+    this.#byId.clear();
+  }
+
+  async #listed(options: CallOptions): Promise<readonly VaultFields[]> {
+    if (this.#all === undefined || performance.now() >= this.#all.untilMs) {
+      // Shared by all who ask at once: it must not end with the first asker's patience.
+      const value = this.#fetchAll({ callClass: options.callClass });
+      const kept = { value, untilMs: performance.now() + keptMs };
+      this.#all = kept;
+      value.catch(() => {
+        if (this.#all === kept) this.#all = undefined;
+      });
+    }
+    return waitFor(this.#all.value, options.signal);
+  }
+
+  async #single(id: VaultId | 'default', options: CallOptions): Promise<VaultFields> {
+    let kept = this.#byId.get(id);
+    if (kept === undefined || performance.now() >= kept.untilMs) {
+      if (this.#byId.size >= byIdMax) this.#byId.clear();
+      const value = this.#fetchOne(id, { callClass: options.callClass });
+      const made = { value, untilMs: performance.now() + keptMs };
+      kept = made;
+      this.#byId.set(id, made);
+      value.catch(() => {
+        if (this.#byId.get(id) === made) this.#byId.delete(id);
+      });
+    }
+    return waitFor(kept.value, options.signal);
+  }
+
+  async #fetchOne(id: VaultId | 'default', options: CallOptions): Promise<VaultFields> {
+    const name = 'storageendpoint.svc GET';
+    const base = '/storage/storageendpoint.svc/';
+    if (id !== 'default') {
+      const call = { name, thing: `storage endpoint ${id}`, path: `${base}${encodeURIComponent(id)}` };
+      try {
+        return single(await this.#gateway.json(call, options), name);
+      } catch (error) {
+        if (!(error instanceof RemoteError) || !isRefusal(error)) throw error;
+      }
+    }
+    return single(await this.#gateway.json({ name, thing: 'the default storage endpoint', path: base }, options), name);
+  }
+
+  async #fetchAll(options: CallOptions): Promise<readonly VaultFields[]> {
+    const name = 'storageendpoints.svc GET';
+    const call = { name, thing: 'storage endpoints', path: '/storage/storageendpoints.svc/' };
+    let value: unknown;
+    try {
+      value = await this.#gateway.json(call, options);
+    } catch (error) {
+      if (!(error instanceof RemoteError) || !isRefusal(error)) throw error;
+      // The guide knows only the singular call.
+      return [await this.#fetchOne('default', options)];
+    }
+    const entries = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+    return entries.map((entry, index) => readVault(entry, `${name}[${index}]`));
+  }
+}
+
+/** The call is not for this user, or not served. */
+function isRefusal(error: RemoteError): boolean {
+  return error.kind === 'forbidden' || error.kind === 'not-found' || error.kind === 'protocol';
+}
+
+/** One endpoint, which some servers wrap into an array. */
+function single(value: unknown, name: string): VaultFields {
+  if (!Array.isArray(value)) return readVault(value, name);
+  const entries = value as readonly unknown[];
+  if (entries.length === 0) throw new RemoteError('not-found', `${name}: the user has no storage endpoint`);
+  const vaults = entries.map((entry, index) => readVault(entry, `${name}[${index}]`));
+  return vaults.find((vault) => vault.isDefault) ?? (vaults[0] as VaultFields);
+}
+
+function usable(vault: VaultFields): Vault {
+  const urls: URL[] = [];
+  let refused = new RemoteError('protocol', `storage endpoint ${vault.name} (${vault.id}) has no Urls`);
+  for (const url of vault.urls) {
+    try {
+      urls.push(serviceUrl(url, `storage endpoint ${vault.name}: Url`));
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      refused = error;
+    }
+  }
+  if (urls.length === 0) throw refused;
+  return { ...vault, urls };
+}

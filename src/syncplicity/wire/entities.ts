@@ -1,0 +1,174 @@
+// Objects of replies to values of the contract: which entries count as active, what a permission means, what an omitted field
+// says. Unknown fields and Mappings are ignored. Knows no HTTP.
+import type {
+  FileId,
+  FolderId,
+  RemoteFolder,
+  RemoteSyncpoint,
+  SyncpointId,
+  SyncpointPermission,
+  Timestamp,
+  VaultId,
+  VersionId,
+} from '../../remote-drive.ts';
+import { Fields, isObject } from './fields.ts';
+
+/** A file as replies carry it: `Length` may be missing (Files GET of the guide), which only its caller can make good. */
+export interface FileFields {
+  readonly kind: 'file';
+  readonly id: FileId;
+  readonly name: string;
+  readonly versionId: VersionId;
+  readonly lengthBytes: number | undefined;
+  readonly modified: Timestamp;
+  readonly created: Timestamp;
+}
+
+/** A syncpoint as replies carry it: lists may leave the root folder out. */
+export interface SyncpointFields extends Omit<RemoteSyncpoint, 'rootFolderId'> {
+  readonly rootFolderId: FolderId | undefined;
+}
+
+/** A storage endpoint. */
+export interface VaultFields {
+  readonly id: VaultId;
+  readonly name: string;
+  readonly urls: readonly string[];
+  readonly sizeBytes: number | undefined;
+  readonly consumedBytes: number | undefined;
+  readonly requiresStorageToken: boolean;
+  readonly isDefault: boolean;
+}
+
+const unknownTime: Timestamp = { seconds: 0, nanoseconds: 0 };
+const gigabyte = 2 ** 30;
+
+/** A file entry; undefined when its status says that it is not active (1 added, 2 updated and none are). */
+export function readFile(value: unknown, where: string): FileFields | undefined {
+  const fields = Fields.of(value, where);
+  const status = fields.number('Status') ?? 0;
+  if (status !== 0 && status !== 1 && status !== 2) return undefined;
+  const written = fields.time('LastWriteTimeUtc');
+  const created = fields.time('CreationTimeUtc');
+  const added = fields.time('DateAddedUtc');
+  return {
+    kind: 'file',
+    id: fields.required(fields.id('FileId'), 'FileId') as FileId,
+    name: fields.required(fields.text('Filename', 'Name'), 'Filename'),
+    versionId: fields.required(fields.id('LatestVersionId'), 'LatestVersionId') as VersionId,
+    lengthBytes: fields.size('Length'),
+    modified: written ?? created ?? added ?? unknownTime,
+    created: created ?? written ?? added ?? unknownTime,
+  };
+}
+
+/** A folder entry; undefined when its status says that it is not active (1 added and none are). */
+export function readFolder(value: unknown, where: string): RemoteFolder | undefined {
+  const fields = Fields.of(value, where);
+  const status = fields.number('Status') ?? 0;
+  if (status !== 0 && status !== 1) return undefined;
+  return {
+    kind: 'folder',
+    id: fields.required(fields.id('FolderId'), 'FolderId') as FolderId,
+    name: fields.required(fields.text('Name'), 'Name'),
+  };
+}
+
+/** A syncpoint; undefined when it is removed, private (type 7) or without permission. `userId` is the caller's GUID. */
+export function readSyncpoint(value: unknown, where: string, userId: string | undefined): SyncpointFields | undefined {
+  const fields = Fields.of(value, where);
+  if (fields.number('Type') === 7 || fields.number('Status') === 2) return undefined;
+  const owner = fields.object('Owner');
+  const ownedByUser = userId !== undefined && owner?.guid('Id') === userId;
+  const permission = readPermission(fields, ownedByUser);
+  if (permission === undefined) return undefined;
+  return {
+    id: fields.required(fields.id('Id', 'SyncpointId'), 'Id') as SyncpointId,
+    name: fields.required(fields.text('Name'), 'Name'),
+    rootFolderId: fields.id('RootFolderId') as FolderId | undefined,
+    permission,
+    vaultId: fields.guid('StorageEndpointId') as VaultId | undefined,
+    owner: owner?.text('EmailAddress') ?? undefined,
+    parentId: fields.object('Parent')?.id('Id') as SyncpointId | undefined,
+    lastEvent: readLastEvent(fields.value('LastEvent')),
+  };
+}
+
+/** EffectivePermission covers nested shares and wins; without any figure only the owner may write. */
+function readPermission(fields: Fields, ownedByUser: boolean): SyncpointPermission | undefined {
+  const permission = fields.number('EffectivePermission') ?? fields.number('Permission');
+  if (permission === undefined) return ownedByUser ? 'read-write' : 'read-only';
+  if (permission === 0) return undefined;
+  return permission === 1 ? 'read-write' : 'read-only';
+}
+
+/** An opaque mark: the event's id where there is one, else the whole event in a stable spelling. */
+function readLastEvent(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (isObject(value)) {
+    const event = Fields.of(value, 'LastEvent').value('Id', 'EventId', 'NewsFeedEventId');
+    if (typeof event === 'string' || typeof event === 'number') return String(event);
+  }
+  const mark = typeof value === 'string' ? value : stableText(value);
+  return mark === '' || mark === '{}' || mark === '[]' ? undefined : mark;
+}
+
+function stableText(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+  );
+}
+
+/** A storage endpoint. */
+export function readVault(value: unknown, where: string): VaultFields {
+  const fields = Fields.of(value, where);
+  const urls = (fields.array('Urls') ?? []).flatMap((url, index) => {
+    const text = typeof url === 'string' ? url : Fields.of(url, `${where}.Urls[${index}]`).text('Url');
+    return text === undefined || text.trim() === '' ? [] : [text];
+  });
+  const size = fields.number('SizeGb');
+  const consumed = fields.number('ConsumedGb');
+  return {
+    id: fields.required(fields.guid('Id', 'StorageEndpointId'), 'Id') as VaultId,
+    name: fields.text('Name') ?? '',
+    urls,
+    sizeBytes: size === undefined || size <= 0 ? undefined : Math.round(size * gigabyte),
+    consumedBytes: consumed === undefined || consumed < 0 ? undefined : Math.round(consumed * gigabyte),
+    requiresStorageToken: fields.flag('RequiresStorageAuthentication') ?? false,
+    isDefault: fields.flag('Default') ?? false,
+  };
+}
+
+/** A token reply. */
+export interface TokenFields {
+  readonly accessToken: string;
+  /** Seconds; undefined where the reply has no usable figure. */
+  readonly expiresInSeconds: number | undefined;
+  readonly userId: string | undefined;
+  readonly userEmail: string | undefined;
+}
+
+/** The reply of /oauth/token. Values may be strings or numbers; a nonsensical lifetime counts as none. */
+export function readToken(value: unknown, where: string): TokenFields {
+  const fields = Fields.of(value, where);
+  const token = fields.text('access_token', 'accessToken');
+  const lifetime = Number(fields.text('expires_in', 'expiresIn') ?? '');
+  return {
+    accessToken: fields.required(token === '' ? undefined : token, 'access_token'),
+    expiresInSeconds: Number.isSafeInteger(lifetime) && lifetime > 0 ? lifetime : undefined,
+    userId: fields.guid('user_id', 'userId'),
+    userEmail: fields.text('user_email', 'userEmail') || undefined,
+  };
+}
+
+/** A region (ROL) as the GOL lists it. */
+export interface RolFields {
+  readonly gatewayUrl: string | undefined;
+  readonly isHome: boolean;
+}
+
+/** One entry of ROLs GET. */
+export function readRol(value: unknown, where: string): RolFields {
+  const fields = Fields.of(value, where);
+  return { gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false };
+}
