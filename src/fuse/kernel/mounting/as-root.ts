@@ -1,0 +1,62 @@
+// Mounting as root: we open the device ourselves and hand it to mount(8), which asks the kernel.
+import { open } from 'node:fs';
+import { promisify } from 'node:util';
+import { errno } from '../../../base/errno.ts';
+import { closeDescriptor } from '../../../base/descriptor.ts';
+import { FsError } from '../../../fs-ops/operations.ts';
+import { runCommand } from './command.ts';
+import { SUBTYPE } from './mount-table.ts';
+import { rootOptions, shownName, type MountOptions } from './options.ts';
+import { lastLine } from './unmount.ts';
+
+const openFile = promisify(open);
+/** The first descriptor a child inherits behind its standard three. */
+const INHERITED_FD = 3;
+
+/** Mounts on an existing directory and returns the device's descriptor. Throws FsError. */
+export async function mountAsRoot(mountpoint: string, options: MountOptions): Promise<number> {
+  const fd = await openFile('/dev/fuse', 'r+').catch((error: unknown) => {
+    throw deviceMissing(error);
+  });
+  try {
+    const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
+    const result = await runCommand(
+      'mount',
+      // -i: no mount.fuse helper; -n: no /etc/mtab; -c: source and target as they are.
+      [
+        '-i',
+        '-n',
+        '-c',
+        '-t',
+        `fuse.${SUBTYPE}`,
+        '-o',
+        rootOptions(options, INHERITED_FD, owner),
+        '--',
+        shownName(options.deviceName),
+        mountpoint,
+      ],
+      { inherit: [fd] },
+    );
+    if (result.kind === 'missing')
+      throw new FsError(errno.ENOENT, 'mount(8) was not found: install the package util-linux');
+    if (result.code !== 0)
+      throw new FsError(errno.EIO, `${mountpoint} could not be mounted: ${lastLine(result.message)}`);
+    return fd;
+  } catch (error) {
+    await closeDescriptor(fd);
+    throw error;
+  }
+}
+
+/** Why /dev/fuse cannot be opened, and what to do. */
+export function deviceMissing(error: unknown): FsError {
+  const cause = error as NodeJS.ErrnoException;
+  if (cause.code === 'ENOENT' || cause.code === 'ENXIO' || cause.code === 'ENODEV') {
+    return new FsError(
+      errno.ENODEV,
+      '/dev/fuse is missing: load the kernel module with "modprobe fuse" (in a container, pass the device: --device /dev/fuse --cap-add SYS_ADMIN)',
+      { cause },
+    );
+  }
+  return new FsError(errno.EACCES, `/dev/fuse cannot be opened: ${cause.message}`, { cause });
+}

@@ -1,0 +1,112 @@
+// What must hold of a directory before something is mounted on it; each failure is one line that says what to do. A dead
+// mount of ours ("Transport endpoint is not connected") is cleared away first.
+import { constants } from 'node:fs';
+import { access, readdir, realpath, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { errno } from '../../../base/errno.ts';
+import { createLog } from '../../../base/log.ts';
+import { FsError } from '../../../fs-ops/operations.ts';
+import { isOurs, mountAt, type MountEntry } from './mount-table.ts';
+import { detach } from './unmount.ts';
+
+const log = createLog('fuse');
+
+/** A mount that does not answer statfs(2) for this long is taken for alive, and left alone. */
+const PROBE_TIMEOUT_MS = 5000;
+
+/** Checks the directory and returns its canonical path. Throws FsError with a sentence for the user. */
+export async function prepareMountpoint(path: string, options: { readonly nonEmpty: boolean }): Promise<string> {
+  if (path.includes('\0')) throw new FsError(errno.EINVAL, 'a mountpoint cannot contain a NUL character');
+  const canonical = await canonicalPath(path);
+  const mounted = await mountAt(canonical);
+  if (mounted !== undefined) await clearDeadMount(canonical, mounted);
+  const status = await stat(canonical).catch((error: unknown) => {
+    throw explain(canonical, error);
+  });
+  if (!status.isDirectory()) throw new FsError(errno.ENOTDIR, `${canonical} is not a directory`);
+  if (!options.nonEmpty) {
+    const names = await readdir(canonical).catch((error: unknown) => {
+      throw explain(canonical, error);
+    });
+    if (names.length > 0) {
+      throw new FsError(
+        errno.ENOTEMPTY,
+        `${canonical} is not empty: choose an empty directory, or add -o nonempty to hide its content while mounted`,
+      );
+    }
+  }
+  if (process.geteuid?.() !== 0) {
+    await access(canonical, constants.W_OK).catch(() => {
+      throw new FsError(
+        errno.EACCES,
+        `no permission to mount on ${canonical}: it must be a directory you can write to`,
+      );
+    });
+  }
+  return canonical;
+}
+
+/** The path without symbolic links. Its last part is not touched if it is mounted: a dead mount could not be resolved. */
+async function canonicalPath(path: string): Promise<string> {
+  const absolute = isAbsolute(path) ? resolve(path) : resolve(process.cwd(), path);
+  const parent = await realpath(dirname(absolute)).catch((error: unknown) => {
+    throw explain(absolute, error);
+  });
+  const direct = absolute === '/' ? '/' : join(parent, basename(absolute));
+  if ((await mountAt(direct)) !== undefined) return direct;
+  return realpath(direct).catch((error: unknown) => {
+    throw explain(absolute, error);
+  });
+}
+
+async function clearDeadMount(path: string, mounted: MountEntry): Promise<void> {
+  const what = `${mounted.source} (${mounted.fileSystemType})`;
+  if (!mounted.fileSystemType.startsWith('fuse')) {
+    throw new FsError(errno.EBUSY, `${path} is in use: ${what} is mounted there`);
+  }
+  if (!(await isDead(path))) {
+    throw new FsError(errno.EBUSY, `${path} is already mounted: ${what}; unmount it first`);
+  }
+  if (!isOurs(mounted)) {
+    throw new FsError(
+      errno.ENODEV,
+      `${path} holds a dead mount of another program, ${what}: remove it with "fusermount3 -u -z ${path}"`,
+    );
+  }
+  log('clearing away the dead mount %s on %s', what, path);
+  await detach(path, { lazy: true });
+  const below = await mountAt(path);
+  if (below !== undefined) await clearDeadMount(path, below);
+}
+
+/** Asks with statfs(2): unlike stat(2), the kernel never answers that from what it remembers of a dead mount. */
+async function isDead(path: string): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((settle) => {
+    timer = setTimeout(() => settle(false), PROBE_TIMEOUT_MS);
+  });
+  const probe = statfs(path).then(
+    () => false,
+    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOTCONN',
+  );
+  try {
+    return await Promise.race([probe, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function explain(path: string, error: unknown): FsError {
+  const cause = error as NodeJS.ErrnoException;
+  switch (cause.code) {
+    case 'ENOENT':
+      return new FsError(errno.ENOENT, `${path} does not exist: create the directory first`, { cause });
+    case 'ENOTDIR':
+      return new FsError(errno.ENOTDIR, `${path} is not a directory`, { cause });
+    case 'EACCES':
+    case 'EPERM':
+      return new FsError(errno.EACCES, `no permission to use ${path} as a mountpoint`, { cause });
+    default:
+      return new FsError(errno.EIO, `${path} cannot be used as a mountpoint: ${cause.message}`, { cause });
+  }
+}

@@ -1,0 +1,64 @@
+// The option string of a mount, for mount(8) and for fusermount3. Pure.
+import { errno } from '../../../base/errno.ts';
+import { FsError } from '../../../fs-ops/operations.ts';
+import { REQUEST_BYTES_MAX } from '../protocol/init.ts';
+import { SUBTYPE } from './mount-table.ts';
+
+export interface MountOptions {
+  /** What `df` and `mount` show as the device. */
+  readonly deviceName: string;
+  readonly readOnly: boolean;
+  readonly allowOther: boolean;
+  /** Further options as after -o, one each ("noexec", "nonempty"). */
+  readonly kernelOptions: readonly string[];
+}
+
+/** Set by this transport, or unsafe in a mount whose content a server decides. */
+const RESERVED = new Set(['fd', 'rootmode', 'user_id', 'group_id', 'fsname', 'subtype', 'max_read', 'suid', 'dev']);
+/** Said by users, meant for us, unknown to the kernel or set anyway. */
+const NOT_FOR_KERNEL = new Set(['nonempty', 'default_permissions', 'allow_other', 'nosuid', 'nodev', 'ro', 'rw']);
+
+/** Throws EINVAL for options this transport sets itself, or that cannot be one option. */
+export function checkKernelOptions(options: readonly string[]): void {
+  for (const option of options) {
+    const [name = ''] = option.split('=');
+    if (RESERVED.has(name)) throw new FsError(errno.EINVAL, `the mount option "${option}" cannot be set`);
+    if (/[,\\\x00-\x1f]/.test(option))
+      throw new FsError(errno.EINVAL, `the mount option ${JSON.stringify(option)} is not one option`);
+  }
+}
+
+/** True if the option is among those given, in either place it can be said. */
+export function hasOption(options: readonly string[], name: string): boolean {
+  return options.includes(name);
+}
+
+function common(options: MountOptions): string[] {
+  return [
+    ...options.kernelOptions.filter((option) => option !== '' && !NOT_FOR_KERNEL.has(option)),
+    options.readOnly || hasOption(options.kernelOptions, 'ro') ? 'ro' : 'rw',
+    'nosuid',
+    'nodev',
+    'default_permissions',
+    `max_read=${REQUEST_BYTES_MAX}`,
+    ...(options.allowOther || hasOption(options.kernelOptions, 'allow_other') ? ['allow_other'] : []),
+  ];
+}
+
+/** For `mount -i -t fuse.syncplicityfs -o ...`, the device inherited as descriptor `fd`. */
+export function rootOptions(options: MountOptions, fd: number, owner: { uid: number; gid: number }): string {
+  const own = [`fd=${fd}`, 'rootmode=40000', `user_id=${owner.uid}`, `group_id=${owner.gid}`];
+  return [...common(options), ...own].join(',');
+}
+
+/** For `fusermount3 -o ...`: it opens the device and fills in the rest. */
+export function userOptions(options: MountOptions): string {
+  const name = shownName(options.deviceName).replace(/[\\,]/g, (character) => `\\${character}`);
+  return [...common(options), `fsname=${name}`, `subtype=${SUBTYPE}`].join(',');
+}
+
+/** The device name as a mount table can show it, and as mount(8) takes it for a name: not a tag such as LABEL=. */
+export function shownName(deviceName: string): string {
+  const shown = deviceName.replace(/[\x00-\x1f\x7f]/g, '?').replace(/^(\w+)=/, '$1:');
+  return shown === '' ? SUBTYPE : shown;
+}

@@ -1,0 +1,58 @@
+// Takes a mount out of the tree, as root with umount(8), else with fusermount3.
+import { errno } from '../../../base/errno.ts';
+import { FsError } from '../../../fs-ops/operations.ts';
+import { describe, whoUses } from './busy.ts';
+import { runCommand, type CommandResult } from './command.ts';
+import { mountAt } from './mount-table.ts';
+
+/** Unmounts whatever is on top at `path`. Throws FsError EBUSY naming who uses it, or EIO with the program's message. */
+export async function detach(path: string, options: { readonly lazy: boolean }): Promise<void> {
+  const root = process.geteuid?.() === 0;
+  const result = root
+    ? await runCommand('umount', ['-i', '-n', ...(options.lazy ? ['-l'] : []), '--', path])
+    : await fusermount(['-u', ...(options.lazy ? ['-z'] : []), '--', path]);
+  if (result.kind === 'missing') {
+    throw new FsError(
+      errno.ENOENT,
+      root ? 'umount(8) was not found: install the package util-linux' : FUSERMOUNT_MISSING,
+    );
+  }
+  if (result.code === 0) return;
+  if (/busy/i.test(result.message)) {
+    const processes = await whoUses(path);
+    const who = processes.length > 0 ? describe(processes) : 'a process that cannot be seen from here uses it';
+    throw new FsError(errno.EBUSY, `${path} is busy: ${who}`);
+  }
+  throw new FsError(errno.EIO, `${path} could not be unmounted: ${lastLine(result.message)}`);
+}
+
+/** Unmounts our mount at `path`, told from others by its device number; nothing to do if it is gone already. */
+export async function unmountOurs(path: string, device: string | undefined, lazy: boolean): Promise<void> {
+  const mounted = await mountAt(path);
+  if (mounted === undefined) return;
+  if (device !== undefined && mounted.device !== device) {
+    throw new FsError(
+      errno.EBUSY,
+      `${mounted.source} (${mounted.fileSystemType}) is mounted over ${path}: unmount it first`,
+    );
+  }
+  await detach(path, { lazy });
+}
+
+export const FUSERMOUNT_MISSING =
+  'fusermount3 was not found: install the package fuse3 (an ordinary user cannot mount without it)';
+
+/** Runs fusermount3, or its predecessor where only that is installed. */
+export async function fusermount(
+  args: readonly string[],
+  options?: Parameters<typeof runCommand>[2],
+): Promise<CommandResult> {
+  const result = await runCommand('fusermount3', args, options);
+  return result.kind === 'missing' ? runCommand('fusermount', args, options) : result;
+}
+
+/** The line of a program's output that says what went wrong, without the program's name. */
+export function lastLine(message: string): string {
+  const line = message.split('\n').at(-1) ?? '';
+  return line.replace(/^(fusermount3?|u?mount): /, '') || 'no reason was given';
+}

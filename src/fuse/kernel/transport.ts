@@ -1,0 +1,187 @@
+// The kernel transport: mounts a file system by speaking to /dev/fuse directly. createKernelTransport() comes first, because
+// the file system needs its `cache`; mount() then serves until the kernel lets go. Needs UV_THREADPOOL_SIZE as device.ts says.
+import { errno } from '../../base/errno.ts';
+import { deferred } from '../../base/deferred.ts';
+import { createLog } from '../../base/log.ts';
+import { FsError, type KernelCache, type Operations } from '../../fs-ops/operations.ts';
+import { BLOCKED_THREADS_MAX, Device, type DeviceEnd } from './device.ts';
+import { mountAsRoot } from './mounting/as-root.ts';
+import { mountAsUser } from './mounting/as-user.ts';
+import { mountAt } from './mounting/mount-table.ts';
+import { prepareMountpoint } from './mounting/mountpoint.ts';
+import { checkKernelOptions, hasOption } from './mounting/options.ts';
+import { detach, unmountOurs } from './mounting/unmount.ts';
+import { Notifier } from './notifier.ts';
+import type { Agreement } from './protocol/init.ts';
+import { widenReadAhead } from './read-ahead.ts';
+import { Session } from './session.ts';
+import { RequestCounters, type TransportStatistics } from './statistics.ts';
+
+export type { DeviceEnd } from './device.ts';
+export type { NotificationStatistics, OpcodeStatistics, TransportStatistics } from './statistics.ts';
+
+const log = createLog('fuse');
+
+/** One READ of the largest size ahead of the reader: measured best with two cores; more only fills the page cache. */
+const READ_AHEAD_BYTES = 2 ** 20;
+/** INIT is the kernel's first message and needs nobody else. */
+const INIT_TIMEOUT_MS = 10_000;
+/** Node's default thread pool. */
+const THREADS_DEFAULT = 4;
+
+export interface KernelMountOptions {
+  readonly operations: Operations;
+  /** An existing directory; empty, unless `kernelOptions` has "nonempty". */
+  readonly mountpoint: string;
+  /** What `mount` and `df` show as the device. */
+  readonly deviceName: string;
+  readonly readOnly: boolean;
+  readonly allowOther: boolean;
+  /** Further mount options, one each, as after -o. */
+  readonly kernelOptions: readonly string[];
+  /** The kernel's read-ahead window; beyond 128 KiB only root gets it. Default 1 MiB. */
+  readonly maxReadAheadBytes?: number | undefined;
+}
+
+export interface KernelMount {
+  readonly cache: KernelCache;
+  /** The mountpoint without symbolic links. */
+  readonly mountpoint: string;
+  /** Resolves, never rejects, when the kernel has let go, whoever unmounted. Then no thread is blocked any more. */
+  readonly finished: Promise<DeviceEnd>;
+  statistics(): TransportStatistics;
+  /**
+   * Takes the mount out of the tree; `finished` follows once nobody uses it. Throws FsError EBUSY that says who uses it;
+   * with `lazy` a busy mount disappears at once and lives on for those who use it. Nothing to do if it is gone already.
+   */
+  unmount(options?: { readonly lazy?: boolean }): Promise<void>;
+}
+
+export interface KernelTransport {
+  /** Give this to the file system. Before mount() and after the end its calls do nothing. */
+  readonly cache: KernelCache;
+  /** Mounts, and resolves once the mount answers. May be called once. Throws FsError with a line for the user. */
+  mount(options: KernelMountOptions): Promise<KernelMount>;
+}
+
+export function createKernelTransport(): KernelTransport {
+  const notifier = new Notifier();
+  let used = false;
+  return {
+    cache: notifier,
+    mount(options) {
+      if (used) throw new FsError(errno.EBUSY, 'a transport mounts once');
+      used = true;
+      return mountWith(notifier, options);
+    },
+  };
+}
+
+/** Mounts operations that need no {@link KernelCache} of their own, or get it from the result. */
+export function mountKernel(options: KernelMountOptions): Promise<KernelMount> {
+  return createKernelTransport().mount(options);
+}
+
+async function mountWith(notifier: Notifier, options: KernelMountOptions): Promise<KernelMount> {
+  warnOfFewThreads();
+  checkKernelOptions(options.kernelOptions);
+  const mountpoint = await prepareMountpoint(options.mountpoint, {
+    nonEmpty: hasOption(options.kernelOptions, 'nonempty'),
+  });
+  const root = process.geteuid?.() === 0;
+  const maxReadAheadBytes = options.maxReadAheadBytes ?? READ_AHEAD_BYTES;
+  const fd = await (root ? mountAsRoot(mountpoint, options) : mountAsUser(mountpoint, options));
+
+  const counters = new RequestCounters();
+  const { session, device, agreed, finished } = startServing(
+    fd,
+    notifier,
+    counters,
+    options.operations,
+    maxReadAheadBytes,
+  );
+  let kernelDevice: string | undefined;
+  let agreement: Agreement;
+  let readAheadBytes: number | undefined;
+  try {
+    agreement = await agreed;
+    kernelDevice = (await mountAt(mountpoint))?.device;
+    notifier.start(device, agreement);
+    if (kernelDevice !== undefined) {
+      readAheadBytes = await widenReadAhead(kernelDevice, root ? maxReadAheadBytes : undefined);
+    }
+  } catch (error) {
+    await detach(mountpoint, { lazy: true });
+    throw error;
+  }
+  log('mounted on %s, FUSE 7.%d of 7.%d', mountpoint, agreement.minor, agreement.kernelMinor);
+
+  return {
+    cache: notifier,
+    mountpoint,
+    finished,
+    statistics: () => ({
+      byOpcode: counters.byOpcode(),
+      pending: session.pendingCount,
+      interrupted: counters.interrupted,
+      refusedReplies: counters.refusedReplies,
+      malformed: counters.malformed,
+      protocol: `7.${agreement.minor}`,
+      readAheadBytes,
+      notifications: notifier.statistics(),
+    }),
+    unmount: ({ lazy = false } = {}) => unmountOurs(mountpoint, kernelDevice, lazy),
+  };
+}
+
+interface Serving {
+  readonly session: Session;
+  readonly device: Device;
+  /** Resolves with INIT; rejects if the kernel's version cannot be served, INIT does not come or the mount ends first. */
+  readonly agreed: Promise<Agreement>;
+  readonly finished: Promise<DeviceEnd>;
+}
+
+function startServing(
+  fd: number,
+  notifier: Notifier,
+  counters: RequestCounters,
+  operations: Operations,
+  maxReadAheadBytes: number,
+): Serving {
+  const device = new Device(fd);
+  const agreed = deferred<Agreement>();
+  const finished = deferred<DeviceEnd>();
+  const session = new Session({
+    operations,
+    channel: device,
+    counters,
+    events: { agreed: agreed.resolve, refused: agreed.reject },
+    maxReadAheadBytes,
+  });
+  const timer = setTimeout(() => {
+    agreed.reject(new FsError(errno.EIO, `the kernel sent no INIT within ${INIT_TIMEOUT_MS / 1000} s`));
+  }, INIT_TIMEOUT_MS);
+  device.start(
+    (message, lengthBytes) => session.receive(message, lengthBytes),
+    (end) => {
+      notifier.stop();
+      session.end();
+      agreed.reject(end.error ?? new FsError(errno.ENODEV, 'the mount was taken away before it answered'));
+      finished.resolve(end);
+    },
+  );
+  const clear = (): void => clearTimeout(timer);
+  agreed.promise.then(clear, clear);
+  return { session, device, agreed: agreed.promise, finished: finished.promise };
+}
+
+function warnOfFewThreads(): void {
+  const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? THREADS_DEFAULT);
+  if (threads > BLOCKED_THREADS_MAX + 1) return;
+  log(
+    'UV_THREADPOOL_SIZE is %d: this transport alone may block %d threads; start the process with 11 or more',
+    threads,
+    BLOCKED_THREADS_MAX,
+  );
+}
