@@ -6,6 +6,7 @@
 // need. The rest go in order of their class, and only while no interactive call waits.
 import PQueue from 'p-queue';
 import { abortReason, delay, waitFor } from '../base/abort.ts';
+import { linkAborts } from '../base/abort-link.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallClass } from '../remote-drive.ts';
 import { BudgetFile } from './budget-file.ts';
@@ -71,16 +72,16 @@ export class CallBudget {
     const patience = new AbortController();
     const timer = setTimeout(() => patience.abort(this.#spent(this.#longWaitMs(caller.callClass))), patienceMs);
     timer.unref();
-    const signals = [patience.signal, this.#stopping.signal, ...(caller.signal === undefined ? [] : [caller.signal])];
-    const signal = AbortSignal.any(signals);
+    const link = linkAborts(patience.signal, this.#stopping.signal, caller.signal);
     const queue = caller.callClass === 'interactive' ? this.#interactive : this.#others;
     try {
-      await queue.add(() => this.#turn(caller.callClass, patienceMs, signal), {
+      await queue.add(() => this.#turn(caller.callClass, patienceMs, link.signal), {
         priority: priorities[caller.callClass],
-        signal,
+        signal: link.signal,
       });
     } finally {
       clearTimeout(timer);
+      link.release();
     }
   }
 

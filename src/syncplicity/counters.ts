@@ -27,8 +27,14 @@ export class Counters {
     this.online = true;
   }
 
-  failed(error: Error, unreachable: boolean): void {
+  /** No reply came, or it broke off. */
+  unreachable(error: Error): void {
+    this.online = false;
     this.lastError = error.message;
-    if (unreachable) this.online = false;
+  }
+
+  /** The service answered with an error. */
+  refused(error: Error): void {
+    this.lastError = error.message;
   }
 }

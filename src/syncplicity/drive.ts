@@ -28,6 +28,7 @@ import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
 import { defaultBudget, defaultRetries, defaultTimeouts } from './options.ts';
 import type { SyncplicityOptions } from './options.ts';
+import { Retries } from './retries.ts';
 import { Session } from './session.ts';
 import { Syncpoints } from './syncpoints.ts';
 import { VaultDirectory } from './vaults.ts';
@@ -68,7 +69,8 @@ export interface SyncplicityDrive extends RemoteDrive {
  * be called. stop() ends it.
  */
 export function createSyncplicityDrive(options: SyncplicityOptions): SyncplicityDrive {
-  const retries = { ...defaultRetries, ...options.retries };
+  const stopping = new AbortController();
+  const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
   const counters = new Counters();
   const transport = new HttpTransport({
     timeouts: { ...defaultTimeouts, ...options.timeouts },
@@ -76,6 +78,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     proxyEnvironment: options.proxyEnvironment ?? process.env,
     proxyLoopback: options.proxyLoopback ?? false,
     userAgent: options.userAgent ?? 'syncplicityfs',
+    watcher: counters,
   });
   const limits = {
     ...defaultBudget,
@@ -90,7 +93,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
   const syncpoints = new Syncpoints(gateway);
 
   const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
-    const token = await session.token.get(call.callClass ?? 'interactive', call.signal);
+    const token = await session.token.get(call.signal);
     if (token.userId === undefined) throw new RemoteError('protocol', 'token POST: field user_id is missing');
     return { userId: token.userId, email: token.userEmail };
   };
@@ -120,7 +123,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     file,
     list,
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
-      const token = await session.token.get(call.callClass ?? 'interactive', call.signal);
+      const token = await session.token.get(call.signal);
       return syncpoints.list(token.userId, call);
     },
     read(
@@ -156,6 +159,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
       };
     },
     async stop(): Promise<void> {
+      stopping.abort();
       session.stop();
       await Promise.all([budget.stop(), transport.stop()]);
     },

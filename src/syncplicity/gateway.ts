@@ -1,6 +1,5 @@
 // One call of the gateway from asking to reply: token, budget, request, renewal of a stale token, 429, retries, errors. Knows
 // the conventions all calls share and no call in particular.
-import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
@@ -10,8 +9,7 @@ import { bodyBytes, errorText } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import type { HttpReply, HttpTransport } from './http/transport.ts';
-import type { RetryLimits } from './options.ts';
-import { withRetries } from './retries.ts';
+import type { Retries } from './retries.ts';
 import type { Session } from './session.ts';
 import { parseReply } from './wire/reply.ts';
 
@@ -36,7 +34,7 @@ export interface GatewayParts {
   readonly budget: CallBudget;
   readonly counters: Counters;
   readonly session: Session;
-  readonly retries: RetryLimits;
+  readonly retries: Retries;
 }
 
 /** Replies read in one piece are single objects and lists of hundreds; folder listings are streamed instead. */
@@ -51,7 +49,7 @@ export class Gateway {
 
   /** Makes a call and parses its whole reply, again from the start when the reply breaks. */
   json(call: GatewayCall, options: CallOptions): Promise<unknown> {
-    return withRetries(this.#parts.retries, options.signal, async () => {
+    return this.#parts.retries.run(options.signal, async () => {
       const opened = await this.#open(call, options);
       try {
         return parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name);
@@ -65,14 +63,12 @@ export class Gateway {
 
   /** Makes a call and resolves with its 200 reply, whose body the caller must read or destroy. */
   open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
-    return withRetries(this.#parts.retries, options.signal, () => this.#open(call, options));
+    return this.#parts.retries.run(options.signal, () => this.#open(call, options));
   }
 
   /** What an error met while reading an opened body becomes. */
   broken(error: unknown, opened: OpenReply, signal: AbortSignal | undefined): Error {
-    const failure = this.#parts.transport.failure(error, opened.url, signal);
-    if (failure instanceof RemoteError) this.#parts.counters.failed(failure, failure.kind === 'unavailable');
-    return failure;
+    return this.#parts.transport.failure(error, opened.url, signal);
   }
 
   async #open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
@@ -82,7 +78,7 @@ export class Gateway {
     let renewed = false;
     for (;;) {
       const gateway = await session.gatewayUrl(signal);
-      const token = await session.token.get(callClass, signal);
+      const token = await session.token.get(signal);
       await budget.acquire({ callClass, signal });
       const url = below(gateway, call.path);
       const reply = await this.#send(url, call, options, session.headers(token));
@@ -114,27 +110,19 @@ export class Gateway {
         if (renewed && bare403) session.token.renewalWasUseless();
       }
       const failure = replyError(error);
-      counters.failed(failure, false);
+      counters.refused(failure);
       throw failure;
     }
   }
 
-  async #send(url: URL, call: GatewayCall, options: CallOptions, auth: Record<string, string>): Promise<HttpReply> {
-    const { transport, counters } = this.#parts;
-    counters.call(call.name, options.callClass ?? 'interactive');
-    try {
-      const reply = await transport.send({
-        pool: 'gateway',
-        method: 'GET',
-        url,
-        headers: { accept: 'application/json', 'content-type': 'application/json', ...auth },
-        signal: options.signal,
-      });
-      counters.answered();
-      return reply;
-    } catch (error) {
-      if (error instanceof RemoteError) counters.failed(error, true);
-      throw error;
-    }
+  #send(url: URL, call: GatewayCall, options: CallOptions, auth: Record<string, string>): Promise<HttpReply> {
+    this.#parts.counters.call(call.name, options.callClass ?? 'interactive');
+    return this.#parts.transport.send({
+      pool: 'gateway',
+      method: 'GET',
+      url,
+      headers: { accept: 'application/json', 'content-type': 'application/json', ...auth },
+      signal: options.signal,
+    });
   }
 }

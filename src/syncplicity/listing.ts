@@ -1,6 +1,5 @@
 // The active content of a folder: one folder.svc GET where the server has that call, else Folders GET and Files GET page by
 // page. Every id comes once, whatever the paging means, and a listing that cannot be completed is an error, never a part.
-import { delay } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../remote-drive.ts';
@@ -9,8 +8,7 @@ import type { FileFields } from './wire/entities.ts';
 import type { Gateway, GatewayCall } from './gateway.ts';
 import { readListing } from './listing-reply.ts';
 import type { ListedEntry, ListingFrame } from './listing-reply.ts';
-import type { RetryLimits } from './options.ts';
-import { pauseMs } from './retries.ts';
+import type { Retries } from './retries.ts';
 
 const log = createLog('listing');
 
@@ -30,14 +28,14 @@ export type FolderListingCapability = 'unknown' | 'folder.svc' | 'folder_folders
 
 export class FolderListing {
   readonly #gateway: Gateway;
-  readonly #retries: RetryLimits;
+  readonly #retries: Retries;
   #proofs = 0;
   #missingUntilMs = 0;
   #proven = false;
   /** Some listing carried lengths: where one is left out it is the default, 0. */
   #tellsLengths = false;
 
-  constructor(gateway: Gateway, retries: RetryLimits) {
+  constructor(gateway: Gateway, retries: Retries) {
     this.#gateway = gateway;
     this.#retries = retries;
   }
@@ -173,9 +171,7 @@ export class FolderListing {
       } finally {
         opened.reply.body.destroy();
       }
-      if (!(failure instanceof RemoteError) || failure.kind !== 'unavailable') throw failure;
-      if (tried + 1 >= this.#retries.attempts) throw failure;
-      await delay(pauseMs(this.#retries, tried, failure), signal);
+      await this.#retries.pause(failure, tried, signal);
     }
   }
 

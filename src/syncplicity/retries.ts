@@ -1,5 +1,6 @@
 // Repeats what is safe to repeat: transport failures and server faults, a bounded number of times, with growing jittered pauses.
 import { delay } from '../base/abort.ts';
+import { linkAborts } from '../base/abort-link.ts';
 import { RemoteError } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { RetryLimits } from './options.ts';
@@ -7,28 +8,53 @@ import type { RetryLimits } from './options.ts';
 /** No pause between two tries is longer than this, whatever a server asks for: the caller's patience is a matter of seconds. */
 const pauseMaxMs = 15_000;
 
-/** Runs `attempt` until it does not fail as `unavailable`, at most `limits.attempts` times. An abort ends the pauses at once. */
-export async function withRetries<T>(
-  limits: RetryLimits,
-  signal: AbortSignal | undefined,
-  attempt: (tried: number) => Promise<T>,
-): Promise<T> {
-  for (let tried = 0; ; tried += 1) {
-    try {
-      return await attempt(tried);
-    } catch (error) {
-      const again = error instanceof RemoteError && isPassing(error) && tried + 1 < limits.attempts;
-      if (!again || signal?.aborted === true) throw error;
-      await delay(pauseMs(limits, tried, error), signal);
+export class Retries {
+  readonly attempts: number;
+  readonly #delayMs: number;
+  readonly #stopping: AbortSignal;
+  /** Failures that used up their tries further in (a token that cannot be had): no reason to begin again further out. */
+  readonly #spent = new WeakSet<Error>();
+
+  /** Nothing is repeated once `stopping` has aborted. */
+  constructor(limits: RetryLimits, stopping: AbortSignal) {
+    this.attempts = Math.max(1, limits.attempts);
+    this.#delayMs = limits.delayMs;
+    this.#stopping = stopping;
+  }
+
+  /** Runs `attempt` until it does not fail as passing trouble does, at most `attempts` times. An abort ends the pauses at once. */
+  async run<T>(signal: AbortSignal | undefined, attempt: (tried: number) => Promise<T>): Promise<T> {
+    for (let tried = 0; ; tried += 1) {
+      try {
+        return await attempt(tried);
+      } catch (error) {
+        await this.pause(error, tried, signal);
+      }
     }
   }
-}
 
-/** Full jitter on the upper half: clients that failed together do not come back together. */
-export function pauseMs(limits: RetryLimits, tried: number, error: RemoteError): number {
-  const asked = error instanceof ReplyError ? error.retryAfterMs : undefined;
-  const own = limits.delayMs * 2 ** tried * (0.5 + Math.random() / 2);
-  return Math.min(Math.max(own, asked ?? 0), pauseMaxMs);
+  /** Waits before the next try after `tried` failed, or rejects with the failure where there should be none. */
+  async pause(error: unknown, tried: number, signal: AbortSignal | undefined): Promise<void> {
+    if (!(error instanceof RemoteError) || !isPassing(error) || this.#spent.has(error)) throw error;
+    if (signal?.aborted === true || this.#stopping.aborted) throw error;
+    if (tried + 1 >= this.attempts) {
+      this.#spent.add(error);
+      throw error;
+    }
+    const link = linkAborts(signal, this.#stopping);
+    try {
+      await delay(this.#pauseMs(tried, error), link.signal);
+    } finally {
+      link.release();
+    }
+  }
+
+  /** Jitter on the upper half: clients that failed together do not come back together. */
+  #pauseMs(tried: number, error: RemoteError): number {
+    const asked = error instanceof ReplyError ? error.retryAfterMs : undefined;
+    const own = this.#delayMs * 2 ** tried * (0.5 + Math.random() / 2);
+    return Math.min(Math.max(own, asked ?? 0), pauseMaxMs);
+  }
 }
 
 /** Worth another try: the service could not be reached or failed, or a vault asked to come back later. */

@@ -12,8 +12,8 @@ import { retryAfterMs } from './http/retry-after.ts';
 import { below, serviceUrl } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
 import { defaultApiUrl, defaultGolUrl } from './options.ts';
-import type { RetryLimits, SyncplicityCredentials, SyncplicityOptions } from './options.ts';
-import { withRetries } from './retries.ts';
+import type { SyncplicityCredentials, SyncplicityOptions } from './options.ts';
+import type { Retries } from './retries.ts';
 import { homeGateway } from './rols.ts';
 import { AccessToken } from './token.ts';
 import type { Token } from './token.ts';
@@ -24,12 +24,14 @@ import { parseReply } from './wire/reply.ts';
 /** A token reply is a kilobyte or two. */
 const tokenBytesMax = 1 << 20;
 const tokenCall = 'token POST';
+/** Whoever asks first, everybody waits for it. */
+const tokenClass: CallClass = 'interactive';
 
 export interface SessionParts {
   readonly transport: HttpTransport;
   readonly budget: CallBudget;
   readonly counters: Counters;
-  readonly retries: RetryLimits;
+  readonly retries: Retries;
 }
 
 export class Session {
@@ -48,7 +50,7 @@ export class Session {
     const lookUpHome = options.apiUrl === undefined && options.credentials.email !== undefined;
     this.#apiUrl = lookUpHome ? undefined : serviceUrl(options.apiUrl ?? defaultApiUrl, 'api_url');
     this.#golUrl = serviceUrl(options.golUrl ?? defaultGolUrl, 'gol_url');
-    this.token = new AccessToken((callClass, signal) => this.#fetchToken(callClass, signal));
+    this.token = new AccessToken((signal) => this.#fetchToken(signal));
   }
 
   /** The gateway's address. Looks the home region up once; a failed look-up is tried again by the next call. */
@@ -80,7 +82,7 @@ export class Session {
   async #findHome(): Promise<URL> {
     const { signal } = this.#stopping;
     try {
-      return await withRetries(this.#parts.retries, signal, () =>
+      return await this.#parts.retries.run(signal, () =>
         homeGateway(this.#parts.transport, this.#golUrl, this.#credentials.email ?? '', signal),
       );
     } catch (error) {
@@ -89,22 +91,22 @@ export class Session {
     }
   }
 
-  async #fetchToken(callClass: CallClass, signal: AbortSignal): Promise<TokenFields> {
+  async #fetchToken(signal: AbortSignal): Promise<TokenFields> {
     const gateway = await this.gatewayUrl(signal);
-    return withRetries(this.#parts.retries, signal, async () => {
+    return this.#parts.retries.run(signal, async () => {
       for (;;) {
-        await this.#parts.budget.acquire({ callClass, signal });
-        const fields = await this.#requestToken(gateway, callClass, signal);
+        await this.#parts.budget.acquire({ callClass: tokenClass, signal });
+        const fields = await this.#requestToken(gateway, signal);
         if (fields !== 'throttled') return fields;
       }
     });
   }
 
   /** One request. 'throttled' when the budget has been told to wait. */
-  async #requestToken(gateway: URL, callClass: CallClass, signal: AbortSignal): Promise<TokenFields | 'throttled'> {
+  async #requestToken(gateway: URL, signal: AbortSignal): Promise<TokenFields | 'throttled'> {
     const { clientId, clientSecret, appToken, machineToken } = this.#credentials;
     const url = below(gateway, '/oauth/token');
-    this.#parts.counters.call(tokenCall, callClass);
+    this.#parts.counters.call(tokenCall, tokenClass);
     const reply = await this.#parts.transport.send({
       pool: 'gateway',
       method: 'POST',
@@ -118,7 +120,6 @@ export class Session {
       body: 'grant_type=client_credentials',
       signal,
     });
-    this.#parts.counters.answered();
     if (reply.status !== 200) {
       const error = {
         call: tokenCall,

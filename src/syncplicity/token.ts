@@ -3,7 +3,6 @@
 import { waitFor } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
-import type { CallClass } from '../remote-drive.ts';
 import type { TokenFields } from './wire/entities.ts';
 
 const log = createLog('token');
@@ -13,7 +12,7 @@ export interface Token extends TokenFields {
 }
 
 /** Fetches a token; retries and budget are its own affair. Rejects with `unauthenticated` when the credentials are refused. */
-export type FetchToken = (callClass: CallClass, signal: AbortSignal) => Promise<TokenFields>;
+export type FetchToken = (signal: AbortSignal) => Promise<TokenFields>;
 
 /** Renewed this long before the end: longer than any single call takes. */
 const marginMs = 100_000;
@@ -37,11 +36,11 @@ export class AccessToken {
   }
 
   /** A token that holds for the next while. */
-  async get(callClass: CallClass, signal: AbortSignal | undefined): Promise<Token> {
+  async get(signal: AbortSignal | undefined): Promise<Token> {
     const now = performance.now();
     if (this.#token !== undefined && now < this.#token.renewAtMs) return this.#token;
     if (this.#refusal !== undefined && now < this.#refusal.untilMs) throw this.#refusal.error;
-    this.#fetching ??= this.#renew(callClass);
+    this.#fetching ??= this.#renew();
     return waitFor(this.#fetching, signal);
   }
 
@@ -64,9 +63,9 @@ export class AccessToken {
     this.#stopping.abort(new RemoteError('unavailable', 'the drive is being stopped'));
   }
 
-  async #renew(callClass: CallClass): Promise<Token> {
+  async #renew(): Promise<Token> {
     try {
-      const fields = await this.#fetch(callClass, this.#stopping.signal);
+      const fields = await this.#fetch(this.#stopping.signal);
       const lifetimeMs = fields.expiresInSeconds === undefined ? assumedLifetimeMs : fields.expiresInSeconds * 1000;
       // A lifetime shorter than the margin must not make every call fetch a token.
       const renewAtMs = performance.now() + Math.max(lifetimeMs - marginMs, lifetimeMs / 2);

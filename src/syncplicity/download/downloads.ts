@@ -3,8 +3,7 @@
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference, ContentStream, RangeSupport, VaultId } from '../../remote-drive.ts';
 import { ReplyError } from '../errors.ts';
-import type { RetryLimits } from '../options.ts';
-import { withRetries } from '../retries.ts';
+import type { Retries } from '../retries.ts';
 import type { Vault, VaultDirectory } from '../vaults.ts';
 import { countedBody } from './content-stream.ts';
 import { covered, rangeForms, rangeHeader } from './range-forms.ts';
@@ -29,7 +28,7 @@ interface VaultKnowledge {
 
 export interface DownloadParts extends VaultRequestParts {
   readonly vaults: VaultDirectory;
-  readonly retries: RetryLimits;
+  readonly retries: Retries;
 }
 
 export interface VaultCapability {
@@ -62,7 +61,7 @@ export class Downloads {
         `download of ${thingOf(content)}: [${wanted.startBytes}, ${wanted.endBytes}) is not within ${wanted.totalBytes} bytes`,
       );
     }
-    return withRetries(this.#parts.retries, options.signal, async (tried) => {
+    return this.#parts.retries.run(options.signal, async (tried) => {
       if (tried > 0) this.#forgetAddressesOnce(tried);
       const vault = await this.#parts.vaults.find(content.vaultId, options);
       return this.#attempt(content, wanted, vault, options);
@@ -134,11 +133,7 @@ export class Downloads {
       offsetBytes: covers.startBytes,
       endBytes: covers.endBytes,
       thing: thingOf(content),
-      broken: (error) => {
-        const failure = transport.failure(error, answer.url, options.signal);
-        if (failure instanceof RemoteError) counters.failed(failure, true);
-        return failure;
-      },
+      broken: (error) => transport.failure(error, answer.url, options.signal),
       received: (bytes) => {
         counters.bytesIn += bytes;
       },

@@ -79,7 +79,7 @@ async function requestOnce(
   const { session, counters } = parts;
   let renewed = false;
   for (;;) {
-    const token = await session.token.get(options.callClass ?? 'interactive', options.signal);
+    const token = await session.token.get(options.signal);
     const headers = {
       // Not compressed: the lengths are checked, and files mostly are compressed already.
       'accept-encoding': 'identity',
@@ -108,7 +108,7 @@ async function requestOnce(
       if (renewed && bare403) session.token.renewalWasUseless();
     }
     const failure = replyError(error);
-    counters.failed(failure, false);
+    counters.refused(failure);
     return failure;
   }
 }
@@ -128,11 +128,9 @@ async function sendToAnyAddress(
     try {
       parts.counters.transfer(form);
       const reply = await parts.transport.send({ pool: 'vault', method: 'GET', url, headers, signal: options.signal });
-      parts.counters.answered();
       return { reply, url };
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error;
-      parts.counters.failed(error, true);
       address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
       if (tried >= vault.urls.length) throw error;
     }

@@ -36,6 +36,8 @@ export interface TransportOptions {
   readonly proxyEnvironment: Readonly<Record<string, string | undefined>>;
   readonly proxyLoopback: boolean;
   readonly userAgent: string;
+  /** Told of every reply and of every request that got none. */
+  readonly watcher: { answered(): void; unreachable(error: Error): void };
 }
 
 /** Connections to one host: the gateway serves 15 calls a second; a vault also holds streams that wait for their reader. */
@@ -78,6 +80,7 @@ export class HttpTransport {
         bodyTimeout: this.#options.timeouts.bodyIdleMs,
         highWaterMark: 256 * 1024,
       });
+      this.#options.watcher.answered();
       // A body destroyed before its end reports that as an error; whoever reads it sees it through the iteration.
       reply.body.on('error', ignoreBodyError);
       return { status: reply.statusCode, reason: reply.statusText, headers: reply.headers, body: reply.body };
@@ -92,7 +95,9 @@ export class HttpTransport {
     if (signal?.aborted === true) return abortReason(signal);
     if (this.#stopping.signal.aborted) return new RemoteError('unavailable', 'the drive is being stopped');
     if (isAbort(error) && error instanceof Error && !(error instanceof errors.UndiciError)) return error;
-    return new RemoteError('unavailable', `no answer from ${url.host}: ${describe(error)}`, { cause: error });
+    const failure = new RemoteError('unavailable', `no answer from ${url.host}: ${describe(error)}`, { cause: error });
+    this.#options.watcher.unreachable(failure);
+    return failure;
   }
 
   /** Breaks every connection. Requests under way reject. */
