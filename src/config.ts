@@ -225,7 +225,17 @@ function setOption(options: MountOptions, spec: MountOptionSpec, text: string | 
   }
   if (text === undefined || text === '')
     throw new UsageError(`the option "${spec.name}" needs a value: ${spec.name}=…`);
-  Object.assign(options, { [spec.key]: spec.parse(text) });
+  Object.assign(options, { [spec.key]: parseOption(spec, text, spec.name) });
+}
+
+/** Parses an option's value; errors begin with `label`, the spelling the user chose. */
+export function parseOption(spec: MountOptionSpec, text: string, label: string): string | number | undefined {
+  try {
+    return spec.parse?.(text);
+  } catch (error) {
+    if (error instanceof UsageError) throw new UsageError(`${label}: ${error.message}`, error.hint);
+    throw error;
+  }
 }
 
 function unknownOption(name: string): UsageError {

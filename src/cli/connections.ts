@@ -1,0 +1,202 @@
+// `syncplicityfs connections ...`: SkySync's command line for connections.
+import { open } from 'node:fs/promises';
+import { Command, Option } from 'commander';
+import { UsageError } from '../base/usage-error.ts';
+import { AUTH_FILE_LIMIT_BYTES, authExamples, type ConnectionAuth, parseAuthText } from '../connections/auth-file.ts';
+import { findPlatform, platformName, platforms, type PlatformId } from '../connections/platforms.ts';
+import { type ConnectionStore, openConnectionStore } from '../connections/store.ts';
+import { verifyConnection } from '../connections/verify.ts';
+import {
+  connectionJson,
+  connectionLabels,
+  connectionTable,
+  platformLabels,
+  platformTable,
+} from './connection-output.ts';
+import { type CliContext, printJson } from './context.ts';
+import { readStandardInput } from './standard-input.ts';
+
+/** Verification asks for a token and the account: a few round trips, with a retry. */
+const VERIFY_TIMEOUT_MS = 60_000;
+
+interface JsonOptions {
+  readonly json?: true;
+  readonly outputJson?: true;
+}
+
+interface ListOptions extends JsonOptions {
+  readonly platform?: string;
+  readonly search?: string;
+  readonly active?: true;
+  readonly pools?: true;
+  readonly offset: number;
+  readonly limit: number;
+}
+
+interface AddOptions extends JsonOptions {
+  readonly platform: string;
+  readonly name?: string;
+  readonly authInput?: true;
+  readonly in?: true;
+  readonly authFile?: string;
+  readonly file?: string;
+  readonly caFile?: string;
+  readonly verify: boolean;
+}
+
+/** The command with its subcommands. */
+export function connectionsCommand(context: CliContext): Command {
+  const command = new Command('connections').description('keep the accounts and directories that can be mounted');
+  const store = (): ConnectionStore =>
+    openConnectionStore(context.directories.config, (message) => context.warn(message));
+
+  withJson(command.command('list').description('list the connections'))
+    .option('-p, --platform <PLATFORM>', 'only connections of this platform')
+    .option('-q, --search <TEXT>', 'only connections with this text in their name')
+    .option('--active', 'only active connections')
+    .option('--pools', 'only connection pools (otherwise connections and pools)')
+    .option('--offset <N>', 'leave out the first N', parseCount, 0)
+    .option('--limit <N>', 'list N at most', parseCount, 20)
+    .action((options: ListOptions) => list(context, store(), options));
+
+  withJson(command.command('show <ID>').description('show one connection, by its id or name')).action(
+    async (id: string, options: JsonOptions) => {
+      const connection = await store().find(id);
+      if (wantsJson(options)) printJson(context, [connection === undefined ? {} : connectionJson(connection)]);
+      else connectionLabels(connection).forEach((line) => context.print(line));
+    },
+  );
+
+  withJson(command.command('platforms [ID]').description('list the storage platforms, or show one')).action(
+    (id: string | undefined, options: JsonOptions) => {
+      const found = id === undefined ? platforms : [requirePlatform(id)];
+      if (wantsJson(options)) printJson(context, found);
+      else (id === undefined ? platformTable(found) : found.flatMap(platformLabels)).forEach((l) => context.print(l));
+    },
+  );
+
+  withJson(command.command('add').description('add a connection; its credentials are tried first'))
+    .requiredOption('-p, --platform <PLATFORM>', 'storage platform: syncplicity or fs')
+    .option('--name <NAME>', 'name of the connection (default: made from the platform and the account)')
+    .option('--auth-file <FILE>', 'read the authentication JSON from a file')
+    .option('--auth-input', 'read the authentication JSON from stdin')
+    .addOption(new Option('--file <FILE>').hideHelp())
+    .addOption(new Option('--in').hideHelp())
+    .option('--ca-file <FILE>', 'PEM file with further certificate authorities to trust')
+    .option('--no-verify', 'store the connection without trying it')
+    .action((options: AddOptions) => add(context, store(), options))
+    .addHelpText('after', () => `\nThe authentication JSON, by platform:\n${examples()}`);
+
+  withJson(command.command('delete <ID>').description('delete a connection and its credentials')).action(
+    async (idOrName: string, options: JsonOptions) => {
+      const connections = store();
+      const connection = await connections.find(idOrName);
+      const deleted = connection !== undefined && (await connections.remove(connection.id));
+      if (!deleted) context.setExitCode(1);
+      if (wantsJson(options)) return;
+      if (deleted) context.print('The connection was deleted successfully.');
+      else context.warnPlain('The connection could not be deleted.');
+    },
+  );
+  return command;
+}
+
+async function list(context: CliContext, store: ConnectionStore, options: ListOptions): Promise<void> {
+  const platform = options.platform === undefined ? undefined : requirePlatform(options.platform).id;
+  const text = options.search?.toLowerCase();
+  const matching = (await store.list())
+    .filter((connection) => platform === undefined || connection.platform === platform)
+    .filter((connection) => text === undefined || connection.name.toLowerCase().includes(text))
+    .filter((connection) => options.active !== true || !connection.disabled)
+    .filter((connection) => options.pools !== true || connection.group)
+    .slice(options.offset, options.offset + options.limit);
+  if (wantsJson(options)) printJson(context, matching.map(connectionJson));
+  else connectionTable(matching).forEach((line) => context.print(line));
+}
+
+async function add(context: CliContext, store: ConnectionStore, options: AddOptions): Promise<void> {
+  const platform = requirePlatform(options.platform).id;
+  if (options.name !== undefined) checkName(options.name);
+  const { auth, warnings } = parseAuthText(platform, await readAuth(platform, options));
+  for (const warning of warnings) context.warn(`warning: ${warning}`);
+  const account = options.verify ? await verified(auth, options.caFile) : undefined;
+  const connection = await store.add({ name: options.name ?? (await freeName(store, auth, account)), auth });
+  if (wantsJson(options)) printJson(context, [connectionJson(connection)]);
+  else connectionLabels(connection).forEach((line) => context.print(line));
+}
+
+async function verified(auth: ConnectionAuth, caFile: string | undefined): Promise<string> {
+  try {
+    const signal = AbortSignal.timeout(VERIFY_TIMEOUT_MS);
+    return (await verifyConnection(auth, { caFile, signal })).account;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`the connection does not work: ${reason}\n--no-verify stores it nevertheless`, { cause: error });
+  }
+}
+
+/** "Syncplicity (me@example.com)", with a number behind it if that is taken. */
+async function freeName(store: ConnectionStore, auth: ConnectionAuth, account: string | undefined): Promise<string> {
+  const whose = account ?? (auth.platform === 'fs' ? auth.directory : auth.credentials.email);
+  const base = whose === undefined ? platformName(auth.platform) : `${platformName(auth.platform)} (${whose})`;
+  const taken = new Set((await store.list()).map(({ name }) => name));
+  let name = base;
+  for (let number = 2; taken.has(name); number++) name = `${base} ${number}`;
+  return name;
+}
+
+async function readAuth(platform: PlatformId, options: AddOptions): Promise<string> {
+  const path = options.authFile ?? options.file;
+  const fromInput = options.authInput === true || options.in === true;
+  if (path !== undefined && fromInput) throw new UsageError('--auth-file and --auth-input exclude each other');
+  if (path !== undefined && path !== '-') return readLimited(path);
+  if (fromInput || path === '-') return readStandardInput(AUTH_FILE_LIMIT_BYTES);
+  throw new UsageError(
+    `the ${platformName(platform)} connection needs authentication: --auth-file FILE, or --auth-input for stdin`,
+    `the JSON looks like ${authExamples[platform]}`,
+  );
+}
+
+async function readLimited(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    if ((await file.stat()).size > AUTH_FILE_LIMIT_BYTES) throw new UsageError(`${path} is too large for an auth file`);
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+/** A name must not be mistaken for an id, nor for CONNECTION:/PATH. */
+function checkName(name: string): void {
+  if (name.trim() === '') throw new UsageError('the name is empty');
+  if (name.length > 255) throw new UsageError('the name is longer than 255 characters');
+  if (/\p{Cc}/u.test(name)) throw new UsageError('the name holds a control character');
+  if (name.includes(':/'))
+    throw new UsageError('a name must not contain ":/": that is how a folder of a connection is written');
+  if (name.startsWith('/') || name.startsWith('-')) throw new UsageError('a name must not begin with "/" or "-"');
+  if (/^[0-9a-f]{32}$/i.test(name)) throw new UsageError('a name must not look like an id');
+}
+
+function requirePlatform(idOrName: string): { id: PlatformId; name: string } {
+  const platform = findPlatform(idOrName);
+  if (platform !== undefined) return platform;
+  throw new UsageError(`unknown platform "${idOrName}"`, `known are ${platforms.map(({ id }) => id).join(' and ')}`);
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a count`);
+  return Number(text);
+}
+
+function withJson(command: Command): Command {
+  return command.option('--json', 'print JSON').addOption(new Option('--output-json').hideHelp());
+}
+
+function wantsJson(options: JsonOptions): boolean {
+  return options.json === true || options.outputJson === true;
+}
+
+function examples(): string {
+  return platforms.map(({ id }) => `  ${id}: ${authExamples[id]}`).join('\n');
+}

@@ -1,0 +1,156 @@
+// Starting the process that serves a mount and learning whether it came up. The config goes to it over Node's IPC channel:
+// nothing of it appears in a process list. Knows nothing of what the daemon does.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { FileHandle } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { asRecord } from '../control/lines.ts';
+import type { MountConfig } from '../config.ts';
+import { lastLogLine, openLog } from './daemon-log.ts';
+
+/** The hidden command; readable in a process list. */
+export const daemonCommandName = 'mount-daemon';
+
+/** What the daemon is told, once. */
+export interface ConfigMessage {
+  readonly type: 'config';
+  readonly config: MountConfig;
+}
+
+/** What the daemon tells, once. */
+export type DaemonMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
+
+/**
+ * Two threads read the kernel's requests and one writes notifications, all blocking; the rest does disk and DNS work. Node
+ * reads this once, at its start.
+ */
+const THREAD_POOL_SIZE = 16;
+/** Emulator, lock, credentials and first listing are a few seconds; a service that hangs has long met its own time limits. */
+const START_TIMEOUT_MS = 120_000;
+/** What a daemon told to stop may take before it is killed: the unmount's 30 s and its own end. */
+const STOP_TIMEOUT_MS = 35_000;
+
+/** The program's own entry point, as it was started. */
+const programFile = fileURLToPath(new URL('../../bin/syncplicityfs.js', import.meta.url));
+
+export interface StartOptions {
+  readonly config: MountConfig;
+  /** Ends the start: the daemon is stopped. */
+  readonly signal: AbortSignal;
+  /** The script to run; the program itself unless a test says otherwise. */
+  readonly entryFile?: string | undefined;
+}
+
+/** Starts a detached daemon that logs to `config.logFile`. Resolves when its mount answers; then nothing ties it to us. */
+export async function startDaemon(options: StartOptions & { readonly logFile: string }): Promise<void> {
+  const log = await openLog(options.logFile);
+  const logStartBytes = (await log.stat()).size;
+  let child: ChildProcess;
+  try {
+    child = spawnDaemon(options, log);
+    await once(child, 'spawn');
+  } finally {
+    await log.close();
+  }
+  try {
+    await untilReady(child, options);
+  } catch (error) {
+    await stop(child);
+    // The daemon's own message says most; one that died without a word may have left some in its log.
+    const reason = error instanceof DaemonDied ? await lastLogLine(options.logFile, logStartBytes) : undefined;
+    const [first, ...more] = (reason ?? (error as Error).message).split('\n');
+    throw new Error([`${first as string} (log: ${options.logFile})`, ...more].join('\n'), { cause: error });
+  }
+  child.disconnect();
+  child.unref();
+}
+
+/**
+ * Runs a daemon in the foreground: its output is ours, our end is its end. Resolves with its exit code when it has ended.
+ * Aborting `signal` stops it as SIGTERM does.
+ */
+export async function runForeground(options: StartOptions & { readonly onReady: () => void }): Promise<number> {
+  const child = spawnDaemon(options, undefined);
+  await once(child, 'spawn');
+  const ended = exitOf(child);
+  try {
+    await untilReady(child, options);
+    options.onReady();
+    const forward = (): void => void child.kill('SIGTERM');
+    options.signal.addEventListener('abort', forward, { once: true });
+    if (options.signal.aborted) forward();
+    return await ended;
+  } finally {
+    await stop(child);
+  }
+}
+
+class DaemonDied extends Error {}
+
+function spawnDaemon({ config, entryFile }: StartOptions, log: FileHandle | undefined): ChildProcess {
+  const output = log === undefined ? 'inherit' : log.fd;
+  const threads = Math.max(THREAD_POOL_SIZE, Number(process.env['UV_THREADPOOL_SIZE']) || 0);
+  return spawn(process.execPath, [entryFile ?? programFile, daemonCommandName, config.mountpoint], {
+    // A daemon must not keep a directory of the user's busy, nor a mount of its own.
+    cwd: '/',
+    detached: log !== undefined,
+    env: { ...process.env, UV_THREADPOOL_SIZE: String(threads) },
+    stdio: ['ignore', output, output, 'ipc'],
+  });
+}
+
+/** Sends the config and waits for the daemon's word. Rejects with its message, or when it died or said nothing in time. */
+async function untilReady(child: ChildProcess, { config, signal }: StartOptions): Promise<void> {
+  const waiting = new AbortController();
+  const timer = setTimeout(() => {
+    waiting.abort(new Error(`the mount did not come up within ${START_TIMEOUT_MS / 1000} s`));
+  }, START_TIMEOUT_MS);
+  const onAbort = (): void => waiting.abort(new Error('interrupted before the mount came up'));
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    const message = await new Promise<DaemonMessage>((resolve, reject) => {
+      const onWaitingEnd = (): void => reject(waiting.signal.reason as Error);
+      waiting.signal.addEventListener('abort', onWaitingEnd, { once: true });
+      if (waiting.signal.aborted) onWaitingEnd();
+      child.on('message', (value) => {
+        const record = asRecord(value);
+        if (record?.['type'] === 'ready') resolve({ type: 'ready' });
+        if (record?.['type'] === 'failed') resolve({ type: 'failed', message: String(record['message']) });
+      });
+      // Its last message may arrive after 'exit': only the end of the channel says that none will come.
+      Promise.all([exitOf(child), once(child, 'disconnect')]).then(
+        () => reject(new DaemonDied(`the daemon ended at once${endOf(child)}`)),
+        reject,
+      );
+      const sent: ConfigMessage = { type: 'config', config };
+      // A failed send means a daemon that died: 'exit' and 'disconnect' tell that better.
+      child.send(sent, () => undefined);
+    });
+    if (message.type === 'failed') throw new Error(message.message);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** SIGTERM, and SIGKILL if that does not end it. Resolves when it has ended; at once if it had. */
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = exitOf(child);
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** The exit code of a child, 1 for one that a signal ended. */
+async function exitOf(child: ChildProcess): Promise<number> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  return child.exitCode ?? 1;
+}
+
+function endOf(child: ChildProcess): string {
+  if (child.signalCode !== null) return ` (killed by ${child.signalCode})`;
+  return child.exitCode === null ? '' : ` (exit code ${child.exitCode})`;
+}

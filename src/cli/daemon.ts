@@ -1,0 +1,126 @@
+// `syncplicityfs mount-daemon`, hidden: the process that serves one mount. It gets its config over the IPC channel, tells when
+// the mount answers, unmounts on SIGTERM and SIGINT within 30 s, and goes when the mount has gone.
+import { Command } from 'commander';
+import { delay } from '../base/abort.ts';
+import { UsageError } from '../base/usage-error.ts';
+import type { MountConfig } from '../config.ts';
+import { asRecord } from '../control/lines.ts';
+import type { CliContext } from './context.ts';
+import { limitLog } from './daemon-log.ts';
+import { daemonCommandName, type DaemonMessage } from './daemon-process.ts';
+import { type RunningMount, startMount } from './running-mount.ts';
+
+/** A clean unmount while programs finish what they read; the lazy one then cuts them off. Together below 30 s. */
+const UNMOUNT_TIMEOUT_MS = 20_000;
+const LAZY_UNMOUNT_TIMEOUT_MS = 5_000;
+/** From the end of the mount to the end of the process: closing files and connections. */
+const END_TIMEOUT_MS = 4_000;
+
+/** The hidden command. */
+export function daemonCommand(context: CliContext): Command {
+  return new Command(daemonCommandName)
+    .description('serve one mount (started by `mount`)')
+    .argument('[MOUNTPOINT]', 'shown in process lists only')
+    .action(async () => context.setExitCode(await serve()));
+}
+
+async function serve(): Promise<0 | 1> {
+  if (process.send === undefined) throw new UsageError('this command is started by `syncplicityfs mount`');
+  const config = await receiveConfig();
+  const stopLimit = config.logFile === undefined ? undefined : limitLog(config.logFile, (error) => say(error));
+  const stopping = new AbortController();
+  const stop = (reason: string): void => stopping.abort(new Error(reason));
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, () => stop(name));
+  const start = { succeeded: false };
+  process.on('disconnect', () => {
+    // Who waits for the mount has gone (Ctrl-C), or the foreground process whose daemon this is was killed.
+    if (!start.succeeded || config.foreground) stop('the starting process ended');
+  });
+  let failure: Error | undefined;
+  process.setUncaughtExceptionCaptureCallback((error) => {
+    say(error);
+    failure ??= error;
+    stop('an internal error');
+  });
+
+  let mount: RunningMount;
+  try {
+    mount = await startMount(config, {
+      onReady: () => {
+        start.succeeded = true;
+        say(`${config.deviceName} is mounted on ${config.mountpoint}, process ${process.pid}`);
+        void tell({ type: 'ready' });
+      },
+    });
+  } catch (error) {
+    // In the foreground the starting process shows it, on the same terminal.
+    if (!config.foreground) say(error);
+    await tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    return 1;
+  } finally {
+    if (!start.succeeded) stopLimit?.();
+  }
+  stopping.signal.addEventListener('abort', () => void unmount(mount, stopping.signal.reason as Error), { once: true });
+  if (stopping.signal.aborted) void unmount(mount, stopping.signal.reason as Error);
+
+  const end = await mount.finished;
+  stopLimit?.();
+  say(`unmounted: ${end.reason}`);
+  if (end.error !== undefined) say(end.error);
+  return end.error === undefined && failure === undefined ? 0 : 1;
+}
+
+/** Ends the mount, politely at first. If even the lazy way fails, this process must go, or it would stay for ever. */
+async function unmount(mount: RunningMount, reason: Error): Promise<void> {
+  say(`unmounting: ${reason.message}`);
+  try {
+    await mount.unmount({ timeoutMs: UNMOUNT_TIMEOUT_MS });
+  } catch (error) {
+    say(error);
+    say('programs keep the mount busy; it is detached and goes with them');
+    await mount.unmount({ timeoutMs: LAZY_UNMOUNT_TIMEOUT_MS, lazy: true }).catch((cause: unknown) => say(cause));
+  }
+  const ended = await Promise.race([mount.finished.then(() => true), delayed(END_TIMEOUT_MS)]);
+  if (ended) return;
+  say('the mount does not end; killing this process');
+  process.kill(process.pid, 'SIGKILL');
+}
+
+async function delayed(ms: number): Promise<false> {
+  await delay(ms);
+  return false;
+}
+
+/** The first message of the channel. */
+function receiveConfig(): Promise<MountConfig> {
+  return new Promise((resolve, reject) => {
+    const onGone = (): void => reject(new Error('the starting process ended before it sent the configuration'));
+    process.once('disconnect', onGone);
+    process.once('message', (message) => {
+      process.off('disconnect', onGone);
+      const config = asRecord(message)?.['config'];
+      if (asRecord(config) === undefined) reject(new Error('the starting process sent no configuration'));
+      else resolve(Object.freeze(config as MountConfig));
+    });
+  });
+}
+
+/** Tells the starting process, if it still listens; resolves when the message is on its way. */
+function tell(message: DaemonMessage): Promise<void> {
+  return new Promise((resolve) => {
+    // A failure means that nobody listens any more; the 'disconnect' event says the same.
+    if (process.connected && process.send !== undefined) process.send(message, () => resolve());
+    else resolve();
+  });
+}
+
+/** A line for the log, with the time; errors with their stack: this is the place to look them up. */
+function say(what: unknown): void {
+  process.stderr.write(`${new Date().toISOString()} ${what instanceof Error ? stackOf(what) : String(what)}\n`);
+}
+
+/** Stacks of an error and its causes. Not their other properties: an HTTP client's errors may hold requests with credentials. */
+function stackOf(error: Error): string {
+  const own = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${own}\n  caused by ${stackOf(error.cause)}` : own;
+}

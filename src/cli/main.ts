@@ -1,0 +1,101 @@
+// Runs one command line and turns whatever comes of it into an exit code: 0 done, 1 failed, 2 wrong usage. An error is one line
+// on stderr, and what to do about it below; a stack only with DEBUG.
+import { readFile } from 'node:fs/promises';
+import { type Command, CommanderError } from 'commander';
+import { userDirectories } from '../base/paths.ts';
+import { UsageError } from '../base/usage-error.ts';
+import { type CliContext, mayColour } from './context.ts';
+import { createProgram } from './program.ts';
+
+export { daemonCommandName } from './daemon-process.ts';
+
+/** Runs the command line (without interpreter and script) and resolves with the exit code. Never rejects. */
+export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
+  let code: 0 | 1 | 2 = 0;
+  const context: CliContext = {
+    directories: userDirectories(),
+    environment: process.env,
+    print: (line) => void process.stdout.write(`${line}\n`),
+    warn: (message) => void process.stderr.write(`syncplicityfs: ${message}\n`),
+    warnPlain: (line) => void process.stderr.write(`${line}\n`),
+    setExitCode: (value) => {
+      code = value;
+    },
+  };
+  try {
+    const program = createProgram(context, await ownVersion());
+    preparing(program);
+    await program.parseAsync(withMountCommand(program, args), { from: 'user' });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return codeOf(error, args[0]);
+    reportError(error);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+/** Writes an error to stderr: one line, its hint below, its stack with DEBUG. */
+export function reportError(error: unknown): void {
+  const red = mayColour(process.stderr, process.env);
+  const [first, ...more] = messageOf(error).split('\n');
+  const head = `syncplicityfs: ${first as string}`;
+  const lines = [red ? `\u001b[31m${head}\u001b[0m` : head, ...more];
+  if (error instanceof UsageError && error.hint !== undefined) lines.push(error.hint);
+  if ((process.env['DEBUG'] ?? '') !== '' && error instanceof Error && error.stack !== undefined)
+    lines.push(error.stack);
+  process.stderr.write(`${lines.join('\n')}\n`);
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, path } = error as NodeJS.ErrnoException;
+  // Node's own are "EACCES: permission denied, open '/x'": the words, then the path.
+  const words = code === undefined ? undefined : /^[A-Z0-9]+: ([^,]+), /.exec(error.message)?.[1];
+  return words === undefined || path === undefined ? error.message : `${path}: ${words}`;
+}
+
+/** Every command throws instead of ending the process, and wrong usage reads as our own errors do. */
+function preparing(command: Command): void {
+  command.exitOverride();
+  command.configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'syncplicityfs: ')),
+  });
+  command.commands.forEach(preparing);
+}
+
+/** Commander has written its message already, but not where help is. `commander.error` is a command's own failure. */
+function codeOf(error: CommanderError, command: string | undefined): 0 | 1 | 2 {
+  if (error.exitCode === 0) return 0;
+  if (error.code === 'commander.error') return error.exitCode === 2 ? 2 : 1;
+  if (error.code === 'commander.help') return 2;
+  const of = error.code === 'commander.unknownCommand' || command?.startsWith('-') === true ? '' : ` ${command ?? ''}`;
+  process.stderr.write(`syncplicityfs${of} --help shows what is possible\n`);
+  return 2;
+}
+
+/**
+ * mount(8) calls a file system's program as `syncplicityfs SOURCE DIRECTORY -o OPTIONS` (through mount.fuse, for fstab's type
+ * fuse.syncplicityfs): a first word that is no command and a directory behind it mean `mount`.
+ */
+function withMountCommand(program: Command, args: readonly string[]): string[] {
+  const [first, second] = args;
+  const isCommand = program.commands.some((command) => command.name() === first) || first === 'help';
+  const isMount = first !== undefined && !isCommand && !first.startsWith('-') && second?.startsWith('/') === true;
+  return isMount ? ['mount', ...args] : [...args];
+}
+
+/** The version of package.json, which lies above the sources and the built program alike. */
+async function ownVersion(): Promise<string> {
+  let directory = new URL('.', import.meta.url);
+  while (directory.pathname !== '/') {
+    try {
+      const text = await readFile(new URL('package.json', directory), 'utf8');
+      const { name, version } = JSON.parse(text) as { name?: unknown; version?: unknown };
+      if (name === 'syncplicityfs' && typeof version === 'string') return version;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    directory = new URL('..', directory);
+  }
+  return 'unknown';
+}

@@ -1,0 +1,141 @@
+// `syncplicityfs mount`: finds the connection, checks this machine, starts the daemon and waits until the mount answers.
+import { Command, Option } from 'commander';
+import { UsageError } from '../base/usage-error.ts';
+import {
+  createMountConfig,
+  type MountConfig,
+  type MountOptions,
+  mountOptionSpecs,
+  type MountSource,
+  parseMountOptions,
+  parseOption,
+  parseSource,
+} from '../config.ts';
+import { openConnectionStore } from '../connections/store.ts';
+import type { CliContext } from './context.ts';
+import { logFileOf } from './daemon-log.ts';
+import { runForeground, startDaemon } from './daemon-process.ts';
+import { checkDirectories, checkMountpoint, checkNotMounted, makeDirectories } from './mount-checks.ts';
+
+interface OwnOptions {
+  readonly demo?: true;
+  readonly foreground?: true;
+  readonly options?: readonly string[];
+}
+
+interface Source {
+  readonly source: MountSource;
+  readonly deviceName: string;
+  /** The directory behind a connection of platform `fs`. */
+  readonly servedDirectory: string | undefined;
+}
+
+export function mountCommand(context: CliContext): Command {
+  const command = new Command('mount')
+    .description('mount a connection on a directory')
+    .usage('[options] [CONNECTION[:/PATH]] MOUNTPOINT')
+    .argument(
+      '<where...>',
+      'CONNECTION, its id or name, with :/PATH for one folder of it (may be left out if there is only one), and MOUNTPOINT, an existing directory',
+    )
+    .option('--demo', 'mount the demo: a local server with some content; needs no account')
+    .option('-f, --foreground', 'stay in the foreground, log to stderr, unmount on Ctrl-C')
+    .option(
+      '-o, --options <OPTIONS>',
+      `options as in fstab, separated by commas: ${mountOptionSpecs.map(({ name }) => name).join(', ')}, and those of mount(8)`,
+      (text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text],
+    );
+  for (const spec of mountOptionSpecs) {
+    const option = new Option(spec.flags, spec.help);
+    command.addOption(
+      spec.parse === undefined
+        ? option
+        : option.argParser((text: string) => parseOption(spec, text, option.long ?? spec.name)),
+    );
+  }
+  return command.action((where: string[], options: OwnOptions) => mount(context, command, where, options));
+}
+
+async function mount(context: CliContext, command: Command, where: string[], own: OwnOptions): Promise<void> {
+  const { source, deviceName, servedDirectory } = await findSource(context, where, own.demo === true);
+  const mountpoint = await checkMountpoint(where.at(-1) as string);
+  const foreground = own.foreground === true;
+  const logFile = foreground ? undefined : logFileOf(context.directories.state, mountpoint);
+  const options = { ...parseMountOptions(own.options ?? []), ...flagOptions(command) };
+  const what = { mountpoint, source, deviceName, foreground, logFile };
+  const config = createMountConfig(what, options, context.directories);
+  await checkDirectories(config, servedDirectory);
+  await checkNotMounted(config);
+  await makeDirectories(config);
+
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, interrupt);
+  await run(context, config, interruption.signal);
+}
+
+async function run(context: CliContext, config: MountConfig, signal: AbortSignal): Promise<void> {
+  try {
+    if (config.logFile !== undefined) {
+      await startDaemon({ config, signal, logFile: config.logFile });
+      return;
+    }
+    const onReady = (): void =>
+      context.warn(`${config.deviceName} is mounted on ${config.mountpoint}; Ctrl-C unmounts it`);
+    if ((await runForeground({ config, signal, onReady })) !== 0) context.setExitCode(1);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`cannot mount ${config.deviceName} on ${config.mountpoint}: ${reason}`, { cause: error });
+  }
+}
+
+/** What the arguments before the mountpoint name. */
+async function findSource(context: CliContext, where: readonly string[], demo: boolean): Promise<Source> {
+  if (where.length > 2)
+    throw new UsageError(`too many arguments: ${where.slice(2).join(' ')}`, 'give a connection and a mountpoint');
+  const named = where.length === 2 ? where[0] : undefined;
+  if (demo) {
+    if (named !== undefined && named !== 'demo') throw new UsageError('--demo takes a mountpoint only');
+    return { source: { kind: 'demo' }, deviceName: 'demo', servedDirectory: undefined };
+  }
+  const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
+  const { connection, path } = named === undefined ? { connection: undefined, path: '/' } : await split(named);
+  const found = connection === undefined ? await onlyOne() : await store.find(connection);
+  if (found === undefined) {
+    throw new UsageError(`there is no connection "${connection ?? ''}"`, 'syncplicityfs connections list shows them');
+  }
+  if (found.group) throw new UsageError(`"${found.name}" is a pool`, 'mount one of its connections');
+  if (found.disabled) throw new UsageError(`the connection "${found.name}" is disabled`);
+  const auth = await store.auth(found.id);
+  return {
+    source: { kind: 'connection', connectionId: found.id, path },
+    deviceName: found.name,
+    servedDirectory: auth.platform === 'fs' ? auth.directory : undefined,
+  };
+
+  /** A connection's own name may hold ":/", so the whole text is tried first. */
+  async function split(text: string): Promise<{ connection: string; path: string }> {
+    return (await store.find(text)) === undefined ? parseSource(text) : { connection: text, path: '/' };
+  }
+
+  async function onlyOne(): ReturnType<typeof store.find> {
+    const all = (await store.list()).filter(({ group, disabled }) => !group && !disabled);
+    if (all.length === 1) return all[0];
+    throw all.length === 0
+      ? new UsageError('there is no connection yet', 'add one with: syncplicityfs connections add, or try mount --demo')
+      : new UsageError(
+          'several connections exist: say which',
+          `one of ${all.map(({ name }) => `"${name}"`).join(', ')}`,
+        );
+  }
+}
+
+/** The options given as arguments; they win over -o. */
+function flagOptions(command: Command): MountOptions {
+  const values = command.opts<Record<string, unknown>>();
+  return Object.fromEntries(
+    mountOptionSpecs
+      .map(({ key, flags }) => [key, values[new Option(flags).attributeName()]] as const)
+      .filter(([, value]) => value !== undefined),
+  );
+}

@@ -1,0 +1,137 @@
+// `syncplicityfs unmount`: asks the daemon, waits until mount and daemon are gone; without a daemon it clears the dead mount away.
+import { execFile } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Command } from 'commander';
+import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
+import { parseDuration } from '../base/quantities.ts';
+import { type ControlClient, connectControl, probe } from '../control/client.ts';
+import { socketFiles } from '../control/socket-directory.ts';
+import type { CliContext } from './context.ts';
+
+/** What programs that use the mount may take to notice. */
+const DEFAULT_TIMEOUT_MS = 60_000;
+/** Between two looks at the mount table and the process: neither can be waited for. */
+const POLL_INTERVAL_MS = 50;
+/** From the end of the mount to the end of its daemon. */
+const DAEMON_END_TIMEOUT_MS = 10_000;
+
+export function unmountCommand(context: CliContext): Command {
+  return new Command('unmount')
+    .description('unmount a directory and wait until its daemon has ended')
+    .argument('<MOUNTPOINT>')
+    .option('--timeout <TIME>', 'how long to wait for programs that use the mount', parseDuration, DEFAULT_TIMEOUT_MS)
+    .option('--lazy', 'detach a busy mount at once; programs that use it lose it')
+    .action((mountpoint: string, options: { timeout: number; lazy?: true }) =>
+      unmount(context, mountpoint, { timeoutMs: options.timeout, lazy: options.lazy === true }),
+    );
+}
+
+interface UnmountOptions {
+  readonly timeoutMs: number;
+  readonly lazy: boolean;
+}
+
+async function unmount(context: CliContext, path: string, options: UnmountOptions): Promise<void> {
+  const mountpoint = await canonical(path);
+  const runtimeDirectory = context.directories.runtime;
+  const daemon = await probe(socketFiles(runtimeDirectory, mountpoint).socket);
+  if (daemon.state === 'hung') {
+    const pid = daemon.mount === undefined ? '' : ` (process ${daemon.mount.pid})`;
+    throw new Error(
+      `the daemon of ${mountpoint}${pid} does not answer\nif it stays so, end it with kill -9 and unmount again`,
+    );
+  }
+  const client = daemon.state === 'serving' ? await connectControl({ runtimeDirectory, mountpoint }) : undefined;
+  if (client !== undefined && daemon.state === 'serving') {
+    await askDaemon(client, mountpoint, options);
+    await untilEnded(mountpoint, daemon.mount.pid);
+    return;
+  }
+  const mount = await findMount(mountpoint);
+  if (mount === undefined) throw new Error(`${mountpoint} is not mounted`);
+  if (!isOurs(mount.type)) throw new Error(`${mountpoint} is a mount of type ${mount.type}, not of syncplicityfs`);
+  await removeDeadMount(mountpoint);
+}
+
+/** Rejects when the daemon refuses. That the connection ends without an answer is what a successful unmount looks like. */
+async function askDaemon(client: ControlClient, mountpoint: string, options: UnmountOptions): Promise<void> {
+  // The daemon keeps the time; ours only catches one that hangs over it.
+  const timeoutMs = options.timeoutMs + DAEMON_END_TIMEOUT_MS;
+  try {
+    await client.call('unmount', { timeoutMs: options.timeoutMs, lazy: options.lazy }, { timeoutMs });
+  } catch (error) {
+    if ((await findMount(mountpoint)) === undefined) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `${mountpoint} cannot be unmounted: ${reason}\nfuser -vm ${mountpoint} shows who uses it; --lazy detaches it nevertheless`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    client.close();
+  }
+}
+
+async function untilEnded(mountpoint: string, pid: number): Promise<void> {
+  const deadline = performance.now() + DAEMON_END_TIMEOUT_MS;
+  const mounted = async (): Promise<boolean> => isOurs((await findMount(mountpoint))?.type ?? '');
+  while ((await mounted()) || isAlive(pid)) {
+    if (performance.now() > deadline) {
+      throw new Error(
+        (await mounted())
+          ? `${mountpoint} is still mounted`
+          : `${mountpoint} is unmounted, but its daemon (process ${pid}) has not ended`,
+      );
+    }
+    await sleep(POLL_INTERVAL_MS);
+  }
+}
+
+/** Clears a mount whose daemon died. fusermount3 is what an ordinary user has; root may lack it. */
+async function removeDeadMount(mountpoint: string): Promise<void> {
+  const attempts: [string, string[]][] = [
+    ['fusermount3', ['-u', '--', mountpoint]],
+    ['fusermount', ['-u', '--', mountpoint]],
+    ['umount', ['--', mountpoint]],
+    ['fusermount3', ['-u', '-z', '--', mountpoint]],
+    ['umount', ['-l', '--', mountpoint]],
+  ];
+  const reasons: string[] = [];
+  for (const [program, args] of attempts) {
+    try {
+      await promisify(execFile)(program, args, { timeout: DAEMON_END_TIMEOUT_MS });
+    } catch (error) {
+      const { code, stderr } = error as NodeJS.ErrnoException & { stderr?: string };
+      if (code !== 'ENOENT') reasons.push((stderr ?? '').trim().split('\n')[0] ?? '');
+    }
+    if ((await findMount(mountpoint)) === undefined) return;
+  }
+  throw new Error(
+    `the dead mount ${mountpoint} cannot be removed: ${reasons[0] ?? 'neither fusermount3 nor umount is there'}`,
+  );
+}
+
+/** A mountpoint that is gone is not mounted: that answer serves better than ENOENT. */
+async function canonical(path: string): Promise<string> {
+  try {
+    return await canonicalMountpoint(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${path} does not exist`, { cause: error });
+    throw error;
+  }
+}
+
+function isOurs(type: string): boolean {
+  return type === 'fuse.syncplicityfs';
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,213 @@
+// The stored connections of one user: connections.json in the config directory, which also holds their secrets.
+// Promises: mode 0600, replaced as a whole under a lock, never overwritten when it cannot be understood.
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, open, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { replaceFile } from '../base/atomic-file.ts';
+import { type ConnectionAuth, parseAuth, serializeAuth } from './auth-file.ts';
+import { withFileLock } from './file-lock.ts';
+import { findPlatform, type PlatformId } from './platforms.ts';
+
+const FILE_NAME = 'connections.json';
+/** Raised when a program that knows only the older shape would misread the file. */
+const SCHEMA_VERSION = 1;
+/** An edit takes milliseconds; this is a laptop that was just resumed. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** A connection as it may be shown: no secrets. */
+export interface Connection {
+  /** 32 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly platform: PlatformId;
+  readonly disabled: boolean;
+  /** The pool it belongs to. */
+  readonly pool: { readonly id: string; readonly name: string } | undefined;
+  /** True for a pool, which has members instead of secrets. */
+  readonly group: boolean;
+}
+
+export interface ConnectionStore {
+  /** The file, for messages. */
+  readonly path: string;
+  /** All connections, oldest first. */
+  list(): Promise<Connection[]>;
+  /** The connection with this id, else the only one with this name; undefined when there is none. Throws on several. */
+  find(idOrName: string): Promise<Connection | undefined>;
+  /** The secrets of a connection. Never to be shown. Throws when there is no such connection. */
+  auth(id: string): Promise<ConnectionAuth>;
+  /** Stores a new connection under a new id. Throws when the name is taken. */
+  add(connection: { readonly name: string; readonly auth: ConnectionAuth }): Promise<Connection>;
+  /** Removes a connection and its secrets; false when there is none with this id. */
+  remove(id: string): Promise<boolean>;
+}
+
+/** One entry of the file. Keys of a later version of the same schema are kept. */
+interface StoredConnection {
+  readonly id: string;
+  readonly name: string;
+  readonly platform: PlatformId;
+  readonly disabled?: boolean;
+  readonly pool?: string;
+  readonly group?: boolean;
+  readonly auth?: unknown;
+}
+
+interface StoredFile {
+  readonly schema: number;
+  readonly connections: readonly StoredConnection[];
+}
+
+/**
+ * Opens the store of a config directory; nothing is made before the first change. `warn` gets one line when the file was
+ * open to others, which is repaired.
+ */
+export function openConnectionStore(configDirectory: string, warn: (message: string) => void): ConnectionStore {
+  const path = join(configDirectory, FILE_NAME);
+  const read = (): Promise<StoredFile> => readStore(path, warn);
+  const change = async <T>(edit: (file: StoredFile) => { file: StoredFile | undefined; result: T }): Promise<T> => {
+    await makePrivateDirectory(configDirectory);
+    return withFileLock(`${path}.lock`, LOCK_TIMEOUT_MS, async () => {
+      const { file, result } = edit(await read());
+      if (file !== undefined) await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`, 0o600);
+      return result;
+    });
+  };
+  const list = async (): Promise<Connection[]> => {
+    const { connections } = await read();
+    return connections.map((stored) => present(stored, connections));
+  };
+  return {
+    path,
+    list,
+    find: async (idOrName) => {
+      const connections = await list();
+      const byId = connections.find(({ id }) => id === idOrName.toLowerCase());
+      if (byId !== undefined) return byId;
+      const named = connections.filter(({ name }) => name === idOrName);
+      if (named.length > 1) throw new Error(`${named.length} connections are called "${idOrName}"; use an id instead`);
+      return named[0];
+    },
+    auth: async (id) => {
+      const stored = (await read()).connections.find((connection) => connection.id === id);
+      if (stored === undefined) throw new Error(`there is no connection ${id}`);
+      if (stored.auth === undefined) throw new Error(`the connection "${stored.name}" holds no credentials`);
+      return parseAuth(stored.platform, stored.auth).auth;
+    },
+    add: ({ name, auth }) =>
+      change((file) => {
+        const taken = file.connections.find((connection) => connection.name === name);
+        if (taken !== undefined)
+          throw new Error(`a connection called "${name}" exists already (${taken.id}); choose another --name`);
+        const stored = {
+          id: randomBytes(16).toString('hex'),
+          name,
+          platform: auth.platform,
+          auth: serializeAuth(auth),
+        };
+        const connections = [...file.connections, stored];
+        return { file: { ...file, connections }, result: present(stored, connections) };
+      }),
+    remove: (id) =>
+      change((file) => {
+        const connections = file.connections.filter((connection) => connection.id !== id);
+        const found = connections.length < file.connections.length;
+        return { file: found ? { ...file, connections } : undefined, result: found };
+      }),
+  };
+}
+
+function present(stored: StoredConnection, all: readonly StoredConnection[]): Connection {
+  const pool = stored.pool === undefined ? undefined : all.find(({ id }) => id === stored.pool);
+  return {
+    id: stored.id,
+    name: stored.name,
+    platform: stored.platform,
+    disabled: stored.disabled ?? false,
+    pool: pool === undefined ? undefined : { id: pool.id, name: pool.name },
+    group: stored.group ?? false,
+  };
+}
+
+/** The file's content; an absent file is an empty store. Throws, and changes nothing, when it cannot be understood. */
+async function readStore(path: string, warn: (message: string) => void): Promise<StoredFile> {
+  let text: string;
+  try {
+    const file = await open(path, 'r');
+    try {
+      await repairMode(path, await file.stat(), warn);
+      text = await file.readFile('utf8');
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { schema: SCHEMA_VERSION, connections: [] };
+    throw error;
+  }
+  return parseStore(path, text);
+}
+
+async function repairMode(
+  path: string,
+  found: { readonly mode: number; readonly uid: number },
+  warn: (message: string) => void,
+): Promise<void> {
+  const uid = process.getuid?.();
+  if (uid !== undefined && found.uid !== uid && uid !== 0) {
+    throw new Error(`${path} belongs to uid ${found.uid}, not to you; credentials in it cannot be trusted`);
+  }
+  if ((found.mode & 0o077) === 0) return;
+  await chmod(path, 0o600);
+  const mode = (found.mode & 0o777).toString(8).padStart(4, '0');
+  warn(
+    `${path} was open to other users (mode ${mode}) and is 0600 now; renew the credentials in it if others use this machine`,
+  );
+}
+
+function parseStore(path: string, text: string): StoredFile {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's message would quote secrets.
+    throw damaged(path, 'it is not valid JSON');
+  }
+  const file = asRecord(value);
+  const schema = file?.['schema'];
+  if (file === undefined || typeof schema !== 'number') throw damaged(path, 'it has no schema number');
+  if (schema > SCHEMA_VERSION) {
+    throw new Error(
+      `${path} was written by a newer syncplicityfs (schema ${schema}); this one knows ${SCHEMA_VERSION}: update it`,
+    );
+  }
+  const connections = file['connections'];
+  if (!Array.isArray(connections)) throw damaged(path, 'it has no list of connections');
+  for (const entry of connections as unknown[]) {
+    const connection = asRecord(entry);
+    const { id, name, platform } = connection ?? {};
+    if (typeof id !== 'string' || !/^[0-9a-f]{32}$/.test(id)) throw damaged(path, 'a connection in it has no valid id');
+    if (typeof name !== 'string' || name === '') throw damaged(path, `the connection ${id} has no name`);
+    if (typeof platform !== 'string' || findPlatform(platform)?.id !== platform) {
+      throw damaged(path, `the connection ${id} is of no known platform`);
+    }
+  }
+  return value as StoredFile;
+}
+
+function damaged(path: string, reason: string): Error {
+  return new Error(
+    `${path} is damaged: ${reason}. Nothing was changed; repair it, or move it away and add the connections again`,
+  );
+}
+
+/** The directory, with mode 0700 whether made now or before: it holds secrets only. */
+async function makePrivateDirectory(path: string): Promise<void> {
+  await mkdir(path, { recursive: true, mode: 0o700 });
+  if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o700);
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}

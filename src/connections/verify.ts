@@ -1,0 +1,47 @@
+// Proof that a connection works before it is stored, and the drive behind one for those who ask more (doctor).
+import { readFile, opendir, stat } from 'node:fs/promises';
+import type { RemoteDrive } from '../remote-drive.ts';
+import type { ConnectionAuth, DirectoryAuth, SyncplicityAuth } from './auth-file.ts';
+
+/** What a connection turned out to be good for. */
+export interface Verified {
+  /** Whose account it is, for a default name: an e-mail address, a user id or a directory. */
+  readonly account: string;
+}
+
+/** Tries a connection: rejects with a reason a user can act on. */
+export async function verifyConnection(
+  auth: ConnectionAuth,
+  options: { readonly caFile?: string | undefined; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Verified> {
+  if (auth.platform === 'fs') return verifyDirectory(auth);
+  const drive = await openDrive(auth, options.caFile);
+  try {
+    const account = await drive.account({ signal: options.signal });
+    return { account: account.email ?? account.userId };
+  } finally {
+    await drive.stop();
+  }
+}
+
+/** A drive with the connection's credentials. Its owner stops it. */
+export async function openDrive(auth: SyncplicityAuth, caFile: string | undefined): Promise<RemoteDrive> {
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  // Loaded on demand: most commands never talk to the service.
+  const { createSyncplicityDrive } = await import('../syncplicity/drive.ts');
+  return createSyncplicityDrive({ credentials: auth.credentials, apiUrl: auth.apiUrl, golUrl: auth.golUrl, ca });
+}
+
+async function verifyDirectory(auth: DirectoryAuth): Promise<Verified> {
+  const { directory } = auth;
+  try {
+    if (!(await stat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
+    await (await opendir(directory)).close();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new Error(`${directory} does not exist`, { cause: error });
+    if (code === 'EACCES') throw new Error(`${directory} may not be read by you`, { cause: error });
+    throw error;
+  }
+  return { account: directory };
+}
