@@ -4,6 +4,7 @@ import { type ContentReference, type RemoteDrive, RemoteError } from '../remote-
 import { blockCountMax } from './blocks/block.ts';
 import { BlockMemory } from './blocks/block-memory.ts';
 import { BlockReader } from './blocks/block-reader.ts';
+import { openDiskCache } from './blocks/open-disk-cache.ts';
 import type { Surroundings } from './blocks/surroundings.ts';
 import { type Transfer, type TransferTimes } from './blocks/transfer.ts';
 import { TransferSlots } from './blocks/transfer-slots.ts';
@@ -89,7 +90,12 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
     memory,
     slots: new TransferSlots(),
     times: { ...defaultTimes, ...options.times },
-    disk: undefined,
+    disk: await openDiskCache(options.directory, {
+      diskBytesMax: options.diskBytesMax,
+      memoryBytesMax: options.memoryBytesMax,
+      pin: (block) => memory.pin(block),
+      unpin: (block) => memory.unpin(block),
+    }),
     counts,
     settled(version) {
       if (!version.idle) return;

@@ -1,10 +1,9 @@
 // What all versions share: the drive, the memory, the slots, the disk and the counts.
-import type { RemoteDrive } from '../../remote-drive.ts';
+import type { ContentReference, RemoteDrive } from '../../remote-drive.ts';
 import type { BlockDisk } from './block-disk.ts';
 import type { BlockMemory } from './block-memory.ts';
 import type { TransferSlots } from './transfer-slots.ts';
 import type { Transfer, TransferTimes } from './transfer.ts';
-import type { VersionContent } from './version-content.ts';
 
 /** Counted since the start. */
 export interface BlockCounts {
@@ -18,6 +17,14 @@ export interface BlockCounts {
   prefetchUnusedBytes: number;
 }
 
+/** A version as far as the bookkeeping of versions in use goes. */
+export interface Version {
+  readonly content: ContentReference;
+  readonly number: number;
+  /** Nothing of it is in use or in memory. */
+  readonly idle: boolean;
+}
+
 export interface Surroundings {
   readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
   readonly memory: BlockMemory;
@@ -26,7 +33,7 @@ export interface Surroundings {
   readonly disk: BlockDisk | undefined;
   readonly counts: BlockCounts;
   /** A version may have become idle. */
-  settled(content: VersionContent): void;
+  settled(version: Version): void;
   /** A transfer holds a stream open for later. */
   paused(transfer: Transfer): void;
 }

@@ -262,7 +262,7 @@ function orAbort<T>(work: Promise<T>, signal: AbortSignal, discard?: (late: T) =
       },
       (error: unknown) => {
         signal.removeEventListener('abort', onAbort);
-        reject(error as Error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       },
     );
   });

@@ -1,10 +1,10 @@
 // The content of one version while somebody reads it: which blocks are on their way, from where, and which transfers bring
 // them. Promises one fetch per block however many readers want it, and at most one transfer where the vault ignores ranges.
 // Knows no patterns: readers say what they need and what they will need.
-import { type ContentReference, RemoteError } from '../../remote-drive.ts';
-import { Block, blockSizeBytes } from './block.ts';
+import type { ContentReference, RemoteError } from '../../remote-drive.ts';
+import { Block, blockCountMax, blockSizeBytes } from './block.ts';
 import type { ContentOnDisk } from './block-disk.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { Surroundings, Version } from './surroundings.ts';
 import { Transfer, type TransferHost } from './transfer.ts';
 
 /** Reading through a gap of this length is cheaper than a new stream: 1 MiB is 20 ms of 400 Mbit/s, less than a round trip. */
@@ -17,7 +17,7 @@ const diskRunBlocksMax = 8;
 /** Why a transfer was ended that nobody needs; its blocks are asked for again if somebody does. */
 const notNeeded = new Error('the transfer is not needed any more');
 
-export class VersionContent implements TransferHost {
+export class VersionContent implements TransferHost, Version {
   readonly content: ContentReference;
   readonly number: number;
   readonly disk: ContentOnDisk | undefined;
@@ -54,7 +54,7 @@ export class VersionContent implements TransferHost {
   }
 
   key(index: number): number {
-    return this.number * 2 ** 26 + index;
+    return this.number * blockCountMax + index;
   }
 
   /** The block if its first `neededBytes` are in memory. */

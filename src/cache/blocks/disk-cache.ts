@@ -1,0 +1,342 @@
+// The disk cache: complete blocks in segment files, small contents in the index, the least recently used out first. Promises
+// to serve only bytes whose checksum matches, to stay below its limit, and never to fail a read: what goes wrong on the disk
+// is logged once and costs a fetch. Order that a crash must not break: bytes, then their entry; an entry's end, then its file.
+import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+import { createLog } from '../../base/log.ts';
+import type { ContentReference } from '../../remote-drive.ts';
+import { type Block, blockSizeBytes } from './block.ts';
+import type { BlockDisk, ContentOnDisk } from './block-disk.ts';
+import type { CacheIndex, Entry } from './cache-index.ts';
+import type { SegmentFiles } from './segment-files.ts';
+import { allocatedBytes, segmentBlocks, SegmentRecord } from './segment-record.ts';
+
+const log = createLog('cache');
+
+/** Contents up to this are kept in the index: a file of their own would cost more than their bytes. */
+const inlineBytesMax = 16 * 1024;
+/** Of the limit, what small contents may take: the index never shrinks, so they must not crowd out the rest for good. */
+const inlineShare = 1 / 8;
+/** Blocks waiting to be written, at most; beyond this a block is not cached rather than kept in memory. */
+const queueBytesMax = 8 * 2 ** 20;
+/** After the disk refused a write. Full disks stay full for a while. */
+const pauseMs = 60_000;
+/** Evicting makes room for this share at once, so that it happens now and then and not with every write. */
+const evictedShare = 1 / 32;
+/** The order of last use is kept to this share of the cache. */
+const tickShare = 1 / 64;
+
+/** Blocks of one segment to be written. */
+interface Queued {
+  /** Blocks the segment may have. */
+  readonly blockCount: number;
+  readonly blocks: Block[];
+}
+
+export interface DiskCacheOptions {
+  readonly index: CacheIndex;
+  readonly files: SegmentFiles;
+  readonly diskBytesMax: number;
+  readonly memoryBytesMax: number;
+  /** Keeps and releases a block's buffer. */
+  readonly pin: (block: Block) => void;
+  readonly unpin: (block: Block) => void;
+}
+
+export class DiskCache implements BlockDisk {
+  readonly #index: CacheIndex;
+  readonly #files: SegmentFiles;
+  readonly #options: DiskCacheOptions;
+  readonly #queueBytesMax: number;
+  /** Blocks to be written, by segment. */
+  readonly #queue = new Map<string, Queued>();
+  #queuedBytes = 0;
+  #writer: Promise<void> | undefined;
+  /** Segments being read or written: not to be evicted now. */
+  readonly #busy = new Map<string, number>();
+  #roomWaiters: (() => void)[] = [];
+  #pausedUntilMs = 0;
+  #failureLogged = false;
+  #stopped = false;
+
+  constructor(options: DiskCacheOptions) {
+    this.#options = options;
+    this.#index = options.index;
+    this.#files = options.files;
+    this.#queueBytesMax = Math.min(queueBytesMax, Math.max(2 * blockSizeBytes, options.memoryBytesMax / 4));
+  }
+
+  get usedBytes(): number {
+    return this.#index.bytes('s') + this.#index.fileBytes;
+  }
+
+  content(content: ContentReference): ContentOnDisk {
+    const identity = `${content.vaultId ?? ''}\0${content.versionId}\0${content.lengthBytes}`;
+    const name = createHash('sha256').update(identity).digest('hex').slice(0, 32);
+    if (content.lengthBytes <= inlineBytesMax) {
+      return {
+        has: () => this.#index.get('i', name) !== undefined,
+        load: (blocks) => Promise.resolve(blocks.map((block) => this.#loadInline(name, block))),
+        store: (block) => this.#storeInline(name, block),
+      };
+    }
+    const blockCount = Math.ceil(content.lengthBytes / blockSizeBytes);
+    return {
+      has: (index) => {
+        const entry = this.#index.get('s', segmentName(name, index));
+        return entry !== undefined && new SegmentRecord(entry.payload).has(index % segmentBlocks);
+      },
+      load: (blocks) => this.#load(name, blocks),
+      store: (block) => this.#enqueue(name, block, blockCount),
+    };
+  }
+
+  room(): Promise<void> | undefined {
+    if (this.#queuedBytes * 2 <= this.#queueBytesMax || this.#paused()) return undefined;
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** True while the segment is in use by this process: its file is not an orphan. */
+  isBusy(segment: string): boolean {
+    return this.#busy.has(segment) || this.#queue.has(segment);
+  }
+
+  /** The disk refused. Logged once until it works again. */
+  failed(error: unknown): void {
+    this.#pausedUntilMs = performance.now() + pauseMs;
+    if (!this.#failureLogged) log('caching on disk pauses: %s', error instanceof Error ? error.message : String(error));
+    this.#failureLogged = true;
+  }
+
+  /** Drops a segment and its file. */
+  async discard(segment: string): Promise<void> {
+    const entry = this.#index.get('s', segment);
+    if (entry !== undefined) this.#index.remove(entry);
+    await this.#index.flush();
+    await this.#files.remove(segment);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#writer;
+    await this.#files.close();
+    await this.#index.close();
+  }
+
+  #paused(): boolean {
+    return this.#stopped || performance.now() < this.#pausedUntilMs;
+  }
+
+  // Small contents.
+
+  #loadInline(name: string, block: Block): boolean {
+    const entry = this.#index.get('i', name);
+    if (entry?.payload.length !== block.lengthBytes) return false;
+    entry.payload.copy(block.buffer as Buffer);
+    this.#index.touch(entry);
+    return true;
+  }
+
+  #storeInline(name: string, block: Block): void {
+    if (this.#paused() || this.#index.dirtyBytes > this.#queueBytesMax || this.#index.get('i', name) !== undefined)
+      return;
+    // In pages: a value of this size has pages of its own in LMDB, which begin with a header.
+    const bytes = allocatedBytes(block.lengthBytes + 64);
+    const { diskBytesMax } = this.#options;
+    const full =
+      this.#index.bytes('i') + bytes > diskBytesMax * inlineShare || this.usedBytes + 2 * bytes > diskBytesMax;
+    if (full) {
+      this.#evictInline(bytes + diskBytesMax * inlineShare * evictedShare);
+      if (this.usedBytes + 2 * bytes > diskBytesMax) this.#startWriter();
+      if (this.#index.bytes('i') + bytes > diskBytesMax * inlineShare || this.usedBytes + 2 * bytes > diskBytesMax)
+        return;
+    }
+    const payload = Buffer.from((block.buffer as Buffer).subarray(0, block.lengthBytes));
+    this.#index.put({ kind: 'i', name, payload, bytes: 0, tick: 0, storedTick: -1 }, bytes);
+    this.#index.written(bytes, diskBytesMax * tickShare);
+  }
+
+  #evictInline(bytes: number): void {
+    let left = bytes;
+    for (const entry of this.#index.oldest('i')) {
+      if (left <= 0) return;
+      left -= entry.bytes;
+      this.#index.remove(entry);
+    }
+  }
+
+  // Segments.
+
+  async #load(content: string, blocks: readonly Block[]): Promise<boolean[]> {
+    const loaded: boolean[] = [];
+    for (let at = 0; at < blocks.length;) {
+      const segment = segmentName(content, (blocks[at] as Block).index);
+      let end = at + 1;
+      while (end < blocks.length && segmentName(content, (blocks[end] as Block).index) === segment) end++;
+      loaded.push(...(await this.#loadFrom(segment, blocks.slice(at, end))));
+      at = end;
+    }
+    return loaded;
+  }
+
+  async #loadFrom(segment: string, blocks: readonly Block[]): Promise<boolean[]> {
+    const first = (blocks[0] as Block).index % segmentBlocks;
+    this.#hold(segment);
+    let whole = false;
+    try {
+      const buffers = blocks.map((block) => block.buffer as Buffer);
+      whole = await this.#files.read(segment, buffers, first * blockSizeBytes);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT') log('a cached segment cannot be read: %s', (error as Error).message);
+    } finally {
+      this.#letGo(segment);
+    }
+    const entry = this.#index.get('s', segment);
+    if (entry === undefined) return blocks.map(() => false);
+    const record = new SegmentRecord(entry.payload);
+    const right = blocks.map((block) => {
+      const at = block.index % segmentBlocks;
+      return whole && record.has(at) && record.checksum(at) === crc32(block.buffer as Buffer);
+    });
+    if (right.includes(false)) this.#forget(entry, record, blocks, right);
+    else this.#index.touch(entry);
+    return right;
+  }
+
+  /** Takes out of the entry what turned out not to be there. */
+  #forget(entry: Entry, record: SegmentRecord, blocks: readonly Block[], right: readonly boolean[]): void {
+    let lost = 0;
+    blocks.forEach((block, at) => {
+      if (right[at] === true || !record.has(block.index % segmentBlocks)) return;
+      record.delete(block.index % segmentBlocks);
+      lost += allocatedBytes(block.lengthBytes);
+    });
+    if (lost === 0) return;
+    log('%d damaged bytes of the disk cache are dropped', lost);
+    this.#index.put(entry, Math.max(0, entry.bytes - lost));
+  }
+
+  #enqueue(content: string, block: Block, blockCount: number): void {
+    if (this.#paused() || this.#queuedBytes + block.lengthBytes > this.#queueBytesMax) return;
+    const segment = segmentName(content, block.index);
+    const entry = this.#index.get('s', segment);
+    if (entry !== undefined && new SegmentRecord(entry.payload).has(block.index % segmentBlocks)) return;
+    let queued = this.#queue.get(segment);
+    if (queued === undefined) {
+      const segmentStart = block.index - (block.index % segmentBlocks);
+      queued = { blockCount: Math.min(segmentBlocks, blockCount - segmentStart), blocks: [] };
+      this.#queue.set(segment, queued);
+    } else if (queued.blocks.some((other) => other.index === block.index)) {
+      return;
+    }
+    queued.blocks.push(block);
+    this.#options.pin(block);
+    this.#queuedBytes += block.lengthBytes;
+    this.#startWriter();
+  }
+
+  #startWriter(): void {
+    this.#writer ??= this.#write()
+      .catch((error: unknown) => this.failed(error))
+      .finally(() => {
+        this.#writer = undefined;
+        if (this.#queue.size > 0) this.#startWriter();
+      });
+  }
+
+  async #write(): Promise<void> {
+    // What comes in together is written together.
+    await new Promise((resolve) => setImmediate(resolve));
+    for (const [segment, queued] of this.#queue) {
+      this.#queue.delete(segment);
+      const blocks = queued.blocks.sort((a, b) => a.index - b.index);
+      this.#hold(segment);
+      try {
+        if (this.#paused() || !(await this.#makeRoom(blocks))) continue;
+        for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
+        this.#failureLogged = false;
+      } catch (error) {
+        this.failed(error);
+      } finally {
+        this.#letGo(segment);
+        for (const block of blocks) {
+          this.#queuedBytes -= block.lengthBytes;
+          this.#options.unpin(block);
+        }
+        for (const wake of this.#roomWaiters.splice(0)) wake();
+      }
+    }
+  }
+
+  async #writeRun(segment: string, run: readonly Block[], blockCount: number): Promise<void> {
+    const first = run[0] as Block;
+    const buffers = run.map((block) => block.buffer as Buffer);
+    await this.#files.write(segment, buffers, (first.index % segmentBlocks) * blockSizeBytes);
+    const entry = this.#index.get('s', segment) ?? {
+      kind: 's' as const,
+      name: segment,
+      payload: SegmentRecord.empty(blockCount).payload,
+      bytes: 0,
+      tick: 0,
+      storedTick: -1,
+    };
+    const record = new SegmentRecord(entry.payload);
+    let bytes = 0;
+    for (const block of run) {
+      if (record.has(block.index % segmentBlocks)) continue;
+      record.add(block.index % segmentBlocks, crc32(block.buffer as Buffer));
+      bytes += allocatedBytes(block.lengthBytes);
+    }
+    this.#index.put(entry, entry.bytes + bytes);
+    this.#index.written(bytes, this.#options.diskBytesMax * tickShare);
+  }
+
+  /** Evicts until the blocks fit. False when they cannot. */
+  async #makeRoom(blocks: readonly Block[]): Promise<boolean> {
+    const { diskBytesMax } = this.#options;
+    const neededBytes = blocks.reduce((sum, block) => sum + allocatedBytes(block.lengthBytes), 0);
+    // The second round sees entries that the first one's commit brought into the order.
+    for (let round = 0; round < 2; round++) {
+      const excessBytes = this.usedBytes + neededBytes - diskBytesMax;
+      if (excessBytes <= 0) return true;
+      let left = excessBytes + diskBytesMax * evictedShare;
+      const evicted: string[] = [];
+      for (const entry of this.#index.oldest('s')) {
+        if (left <= 0) break;
+        if (this.#busy.has(entry.name)) continue;
+        left -= entry.bytes;
+        evicted.push(entry.name);
+        this.#index.remove(entry);
+      }
+      await this.#index.flush();
+      for (const segment of evicted) await this.#files.remove(segment);
+    }
+    return this.usedBytes + neededBytes <= diskBytesMax;
+  }
+
+  #hold(segment: string): void {
+    this.#busy.set(segment, (this.#busy.get(segment) ?? 0) + 1);
+  }
+
+  #letGo(segment: string): void {
+    const users = (this.#busy.get(segment) ?? 1) - 1;
+    if (users > 0) this.#busy.set(segment, users);
+    else this.#busy.delete(segment);
+  }
+}
+
+function segmentName(content: string, blockIndex: number): string {
+  return `${content}-${Math.floor(blockIndex / segmentBlocks)}`;
+}
+
+/** Stretches of blocks without a gap. */
+function runsOf(blocks: readonly Block[]): Block[][] {
+  const runs: Block[][] = [];
+  for (const block of blocks) {
+    const run = runs.at(-1);
+    if (run?.at(-1)?.index === block.index - 1) run.push(block);
+    else runs.push([block]);
+  }
+  return runs;
+}
