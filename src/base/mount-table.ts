@@ -4,6 +4,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 /** One line of the table. */
 export interface MountTableEntry {
+  /** "MAJOR:MINOR" of the mounted file system: tells one mount from another at the same place. */
+  readonly device: string;
   readonly mountpoint: string;
   /** For example "ext4" or "fuse.syncplicityfs". */
   readonly type: string;
@@ -22,11 +24,13 @@ export function parseMountTable(text: string): MountTableEntry[] {
   for (const line of text.split('\n')) {
     const fields = line.split(' ');
     const separator = fields.indexOf('-', 6);
+    const device = fields[2];
     const mountpoint = fields[4];
     const type = fields[separator + 1];
     const source = fields[separator + 2];
-    if (separator < 0 || mountpoint === undefined || type === undefined || source === undefined) continue;
-    entries.push({ mountpoint: unescape(mountpoint), type: unescape(type), source: unescape(source) });
+    if (separator < 0 || device === undefined || mountpoint === undefined || type === undefined || source === undefined)
+      continue;
+    entries.push({ device, mountpoint: unescape(mountpoint), type: unescape(type), source: unescape(source) });
   }
   return entries;
 }

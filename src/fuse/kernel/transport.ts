@@ -3,11 +3,11 @@
 import { errno } from '../../base/errno.ts';
 import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
+import { findMount } from '../../base/mount-table.ts';
 import { FsError, type KernelCache, type Operations } from '../../fs-ops/operations.ts';
 import { BLOCKED_THREADS_MAX, Device, type DeviceEnd } from './device.ts';
 import { mountAsRoot } from './mounting/as-root.ts';
 import { mountAsUser } from './mounting/as-user.ts';
-import { mountAt } from './mounting/mount-table.ts';
 import { prepareMountpoint } from './mounting/mountpoint.ts';
 import { checkKernelOptions, hasOption } from './mounting/options.ts';
 import { detach, unmountOurs } from './mounting/unmount.ts';
@@ -105,7 +105,7 @@ async function mountWith(notifier: Notifier, options: KernelMountOptions): Promi
   let readAheadBytes: number | undefined;
   try {
     agreement = await agreed;
-    kernelDevice = (await mountAt(mountpoint))?.device;
+    kernelDevice = (await findMount(mountpoint))?.device;
     notifier.start(device, agreement);
     if (kernelDevice !== undefined) {
       readAheadBytes = await widenReadAhead(kernelDevice, root ? maxReadAheadBytes : undefined);

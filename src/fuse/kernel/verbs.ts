@@ -251,6 +251,9 @@ export const getExtendedAttribute: Verb<Uint8Array> = {
     request.sizeBytes = message.u32(BODY);
     const name = message.name(BODY + 8);
     if (name === undefined) throw new FsError(errno.ENODATA, 'the name is not UTF-8');
+    // Neither POSIX ACLs nor security contexts were negotiated. ls(1) asks for them once a file, unless it hears ENOTSUP:
+    // then it does not ask again.
+    if (!name.startsWith('user.')) throw new FsError(errno.ENOTSUP, `no attributes but user.*: ${name}`);
     return context.operations.getExtendedAttribute(request.node, name, request);
   },
   encode: encodeExtended,

@@ -5,8 +5,7 @@ import { errno } from '../../../base/errno.ts';
 import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { runCommand } from './command.ts';
-import { SUBTYPE } from './mount-table.ts';
-import { rootOptions, shownName, type MountOptions } from './options.ts';
+import { SUBTYPE, rootOptions, shownName, type MountOptions } from './options.ts';
 import { lastLine } from './unmount.ts';
 
 const openFile = promisify(open);

@@ -6,7 +6,7 @@ import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { deviceMissing } from './as-root.ts';
 import { userOptions, type MountOptions } from './options.ts';
-import { FUSERMOUNT_MISSING, fusermount, lastLine } from './unmount.ts';
+import { FUSERMOUNT_MISSING, detach, fusermount, lastLine } from './unmount.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -32,7 +32,12 @@ export async function mountAsUser(mountpoint: string, options: MountOptions): Pr
     });
     if (result.kind === 'missing') throw new FsError(errno.ENOENT, FUSERMOUNT_MISSING);
     if (result.code !== 0) throw explain(mountpoint, result.message);
-    return sockets.receiveDescriptor(ours);
+    try {
+      return sockets.receiveDescriptor(ours);
+    } catch (error) {
+      await detach(mountpoint, { lazy: true });
+      throw error;
+    }
   } finally {
     await closeDescriptor(ours);
     await closeDescriptor(theirs);
@@ -80,7 +85,7 @@ async function loadSockets(): Promise<Sockets> {
     msg_flags: 'int',
   });
   const socketpair = libc.func('int socketpair(int domain, int type, int protocol, void *pair)');
-  const recvmsg = libc.func('recvmsg', 'ssize_t', ['int', koffi.inout(koffi.pointer(msghdr)), 'int']);
+  const recvmsg = libc.func('recvmsg', 'long', ['int', koffi.inout(koffi.pointer(msghdr)), 'int']);
   const wordBytes = koffi.sizeof('size_t');
   const failed = (call: string): FsError => new FsError(errno.EIO, `${call} failed with errno ${koffi.errno()}`);
   return {

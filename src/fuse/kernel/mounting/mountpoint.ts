@@ -1,12 +1,12 @@
 // What must hold of a directory before something is mounted on it; each failure is one line that says what to do. A dead
 // mount of ours ("Transport endpoint is not connected") is cleared away first.
 import { constants } from 'node:fs';
-import { access, readdir, realpath, stat, statfs } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { access, readdir, stat, statfs } from 'node:fs/promises';
 import { errno } from '../../../base/errno.ts';
 import { createLog } from '../../../base/log.ts';
+import { canonicalMountpoint, findMount, type MountTableEntry } from '../../../base/mount-table.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
-import { isOurs, mountAt, type MountEntry } from './mount-table.ts';
+import { SUBTYPE } from './options.ts';
 import { detach } from './unmount.ts';
 
 const log = createLog('fuse');
@@ -17,8 +17,10 @@ const PROBE_TIMEOUT_MS = 5000;
 /** Checks the directory and returns its canonical path. Throws FsError with a sentence for the user. */
 export async function prepareMountpoint(path: string, options: { readonly nonEmpty: boolean }): Promise<string> {
   if (path.includes('\0')) throw new FsError(errno.EINVAL, 'a mountpoint cannot contain a NUL character');
-  const canonical = await canonicalPath(path);
-  const mounted = await mountAt(canonical);
+  const canonical = await canonicalMountpoint(path).catch((error: unknown) => {
+    throw explain(path, error);
+  });
+  const mounted = await findMount(canonical);
   if (mounted !== undefined) await clearDeadMount(canonical, mounted);
   const status = await stat(canonical).catch((error: unknown) => {
     throw explain(canonical, error);
@@ -46,22 +48,14 @@ export async function prepareMountpoint(path: string, options: { readonly nonEmp
   return canonical;
 }
 
-/** The path without symbolic links. Its last part is not touched if it is mounted: a dead mount could not be resolved. */
-async function canonicalPath(path: string): Promise<string> {
-  const absolute = isAbsolute(path) ? resolve(path) : resolve(process.cwd(), path);
-  const parent = await realpath(dirname(absolute)).catch((error: unknown) => {
-    throw explain(absolute, error);
-  });
-  const direct = absolute === '/' ? '/' : join(parent, basename(absolute));
-  if ((await mountAt(direct)) !== undefined) return direct;
-  return realpath(direct).catch((error: unknown) => {
-    throw explain(absolute, error);
-  });
+/** True for a file system served through /dev/fuse that may be one of ours: our subtype, or none said. */
+function isOurs(entry: MountTableEntry): boolean {
+  return entry.type === `fuse.${SUBTYPE}` || entry.type === 'fuse';
 }
 
-async function clearDeadMount(path: string, mounted: MountEntry): Promise<void> {
-  const what = `${mounted.source} (${mounted.fileSystemType})`;
-  if (!mounted.fileSystemType.startsWith('fuse')) {
+async function clearDeadMount(path: string, mounted: MountTableEntry): Promise<void> {
+  const what = `${mounted.source} (${mounted.type})`;
+  if (!mounted.type.startsWith('fuse')) {
     throw new FsError(errno.EBUSY, `${path} is in use: ${what} is mounted there`);
   }
   if (!(await isDead(path))) {
@@ -75,7 +69,7 @@ async function clearDeadMount(path: string, mounted: MountEntry): Promise<void> 
   }
   log('clearing away the dead mount %s on %s', what, path);
   await detach(path, { lazy: true });
-  const below = await mountAt(path);
+  const below = await findMount(path);
   if (below !== undefined) await clearDeadMount(path, below);
 }
 

@@ -2,7 +2,9 @@
 import { errno } from '../../../base/errno.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { REQUEST_BYTES_MAX } from '../protocol/init.ts';
-import { SUBTYPE } from './mount-table.ts';
+
+/** The subtype our mounts show: their type is "fuse.syncplicityfs". */
+export const SUBTYPE = 'syncplicityfs';
 
 export interface MountOptions {
   /** What `df` and `mount` show as the device. */

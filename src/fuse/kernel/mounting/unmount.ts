@@ -1,9 +1,9 @@
 // Takes a mount out of the tree, as root with umount(8), else with fusermount3.
 import { errno } from '../../../base/errno.ts';
+import { findMount } from '../../../base/mount-table.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { describe, whoUses } from './busy.ts';
 import { runCommand, type CommandResult } from './command.ts';
-import { mountAt } from './mount-table.ts';
 
 /** Unmounts whatever is on top at `path`. Throws FsError EBUSY naming who uses it, or EIO with the program's message. */
 export async function detach(path: string, options: { readonly lazy: boolean }): Promise<void> {
@@ -28,13 +28,10 @@ export async function detach(path: string, options: { readonly lazy: boolean }):
 
 /** Unmounts our mount at `path`, told from others by its device number; nothing to do if it is gone already. */
 export async function unmountOurs(path: string, device: string | undefined, lazy: boolean): Promise<void> {
-  const mounted = await mountAt(path);
+  const mounted = await findMount(path);
   if (mounted === undefined) return;
   if (device !== undefined && mounted.device !== device) {
-    throw new FsError(
-      errno.EBUSY,
-      `${mounted.source} (${mounted.fileSystemType}) is mounted over ${path}: unmount it first`,
-    );
+    throw new FsError(errno.EBUSY, `${mounted.source} (${mounted.type}) is mounted over ${path}: unmount it first`);
   }
   await detach(path, { lazy });
 }
