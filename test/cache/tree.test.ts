@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Listings } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeChange, type TreeDirectory, type TreeNode } from '../../src/cache/tree.ts';
 import { naming } from '../../src/fs-ops/names.ts';
-import { RemoteError, type FolderId } from '../../src/remote-drive.ts';
+import { RemoteError } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 
