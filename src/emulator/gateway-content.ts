@@ -8,7 +8,7 @@ import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account, Shapes, SyncpointIncludes } from './shapes.ts';
 import { page, sorted } from './paging.ts';
-import type { ContentStore, FileRecord, FolderListing, FolderRecord, SyncpointRecord } from './store.ts';
+import type { ContentStore, FileRecord, FolderListing, ListOptions, FolderRecord, SyncpointRecord } from './store.ts';
 import type { Tokens } from './tokens.ts';
 import type { WireObject } from './wire-json.ts';
 
@@ -129,12 +129,12 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
   async function listed(
     call: Call,
     refusals: { syncpointId: Refusal; folderId: Refusal; noSyncpoint: Refusal; noFolder: Refusal },
-    deleted: boolean,
+    options: ListOptions,
   ): Promise<FolderListing> {
     const syncpointId = positive(call.segments[0], refusals.syncpointId);
     const folderId = positive(call.segments[1], refusals.folderId);
     const own = await ownSyncpoint(syncpointId, refusals.noSyncpoint);
-    const listing = await store.list(own, storeId(folderId), { deleted });
+    const listing = await store.list(own, storeId(folderId), options);
     if (listing === undefined) throw refusals.noFolder;
     return listing;
   }
@@ -156,7 +156,7 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
       if (record === undefined) throw refusals.noFolder;
       return replies.json(shapes.folder(record));
     }
-    return objectReply(await listed(call, refusals, include.deleted), include, {
+    return objectReply(await listed(call, refusals, { deleted: include.deleted }), include, {
       folderId: dialect.filesInFolderHaveFolderId,
       length: true,
     });
@@ -193,7 +193,7 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
       noSyncpoint: missingSyncpoint(404, 'Unknown Syncpoint Id'),
       noFolder: unknownFolder(),
     };
-    const listing = await listed(call, refusals, include.deleted);
+    const listing = await listed(call, refusals, pageOptions(include.deleted, after));
     const all: Iterable<FolderRecord> = filtered(listing.folders, wanted(include));
     const paged = page(sorted(all, dialect.order), limit, after === undefined ? undefined : storeId(after), dialect);
     if (dialect.foldersReply === 'object') {
@@ -220,7 +220,7 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
       noSyncpoint: missingSyncpoint(404, 'VirtualFolder Not Found'),
       noFolder: new Refusal(404, 'Directory Not Found'),
     };
-    const listing = await listed(call, refusals, include.deleted);
+    const listing = await listed(call, refusals, pageOptions(include.deleted, after));
     const all: Iterable<FileRecord> = nothing ? [] : filtered(listing.files, wanted(include));
     const paged = page(sorted(all, dialect.order), limit, after === undefined ? undefined : storeId(after), dialect);
     const fileOptions = { folderId: true, length: dialect.filesHaveLength };
@@ -268,6 +268,11 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     get('file', /^\/sync\/file\.svc\/([^/]*)\/file\/([^/]*)\/?$/, file),
     get('versions', /^\/sync\/versions\.svc\/([^/]*)\/file\/([^/]*)\/versions\/?$/, versions),
   ];
+}
+
+/** Further pages may come from the moment of the first, so that a large folder is not read anew for each. */
+function pageOptions(deleted: boolean, after: bigint | undefined): ListOptions {
+  return { deleted, maxAgeMs: after === undefined ? 0 : 5000 };
 }
 
 /** An id of the path, or the refusal the call's table names for it. */

@@ -1,6 +1,6 @@
 // Large listings as JSON text in pieces. Promises: never holds the event loop longer than a slice; a reader that does not
 // take the pieces stops the writing. Must not know: which call is answered.
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../base/event-loop.ts';
 import type { WireObject, WireWriter } from './wire-json.ts';
 
 // One socket write's worth; a slice short enough that other calls do not notice.

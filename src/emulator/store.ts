@@ -71,6 +71,13 @@ export interface FolderListing {
   readonly files: Iterable<FileRecord>;
 }
 
+export interface ListOptions {
+  /** Removed entries too, where the store keeps them. */
+  readonly deleted: boolean;
+  /** A listing of that age will do: the further pages of one listing. 0: as it is now. */
+  readonly maxAgeMs?: number;
+}
+
 /** The bytes of one version, held open. */
 export interface VersionContent {
   readonly lengthBytes: number;
@@ -103,7 +110,7 @@ export type LeftOutCause = 'symbolic link' | 'special file' | 'name is not UTF-8
 /** Reading calls answer `undefined` for ids that do not exist or do not belong together. */
 export interface ContentStore {
   syncpoints(): Promise<readonly SyncpointRecord[]>;
-  list(syncpointId: number, folderId: number, options: { deleted: boolean }): Promise<FolderListing | undefined>;
+  list(syncpointId: number, folderId: number, options: ListOptions): Promise<FolderListing | undefined>;
   /** As `list`, without looking at the folder's content. */
   folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined>;
   file(syncpointId: number, fileId: number): Promise<FileRecord | undefined>;
