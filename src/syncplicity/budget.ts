@@ -6,7 +6,7 @@
 // need. The rest go in order of their class, and only while no interactive call waits.
 import PQueue from 'p-queue';
 import { abortReason, delay, waitFor } from '../base/abort.ts';
-import { linkAborts } from '../base/abort-link.ts';
+import { Deadline } from '../base/deadline.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallClass } from '../remote-drive.ts';
 import { BudgetFile } from './budget-file.ts';
@@ -69,19 +69,16 @@ export class CallBudget {
     if (this.state().waiting >= waitingMax) {
       throw new RemoteError('throttled', `${waitingMax} calls are waiting for the call budget already`);
     }
-    const patience = new AbortController();
-    const timer = setTimeout(() => patience.abort(this.#spent(this.#longWaitMs(caller.callClass))), patienceMs);
-    timer.unref();
-    const link = linkAborts(patience.signal, this.#stopping.signal, caller.signal);
+    const parents = [this.#stopping.signal, ...(caller.signal === undefined ? [] : [caller.signal])];
+    const patience = new Deadline(patienceMs, () => this.#spent(this.#longWaitMs(caller.callClass)), parents);
     const queue = caller.callClass === 'interactive' ? this.#interactive : this.#others;
     try {
-      await queue.add(() => this.#turn(caller.callClass, patienceMs, link.signal), {
+      await queue.add(() => this.#turn(caller.callClass, patienceMs, patience.signal), {
         priority: priorities[caller.callClass],
-        signal: link.signal,
+        signal: patience.signal,
       });
     } finally {
-      clearTimeout(timer);
-      link.release();
+      patience.release();
     }
   }
 

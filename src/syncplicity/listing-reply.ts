@@ -1,6 +1,6 @@
 // A reply of folder.svc, Folders GET or Files GET to entries, as its bytes arrive and without holding the event loop. Knows the
 // shapes the documents give these replies: an object with Files and Folders, or an array of either.
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { nextTurn } from '../base/event-loop.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { RemoteFolder } from '../remote-drive.ts';
 import { ElementScanner } from './wire/element-scanner.ts';

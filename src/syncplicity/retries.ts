@@ -1,6 +1,5 @@
 // Repeats what is safe to repeat: transport failures and server faults, a bounded number of times, with growing jittered pauses.
-import { delay } from '../base/abort.ts';
-import { linkAborts } from '../base/abort-link.ts';
+import { delay, waitFor } from '../base/abort.ts';
 import { RemoteError } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { RetryLimits } from './options.ts';
@@ -41,12 +40,7 @@ export class Retries {
       this.#spent.add(error);
       throw error;
     }
-    const link = linkAborts(signal, this.#stopping);
-    try {
-      await delay(this.#pauseMs(tried, error), link.signal);
-    } finally {
-      link.release();
-    }
+    await waitFor(delay(this.#pauseMs(tried, error), this.#stopping), signal);
   }
 
   /** Jitter on the upper half: clients that failed together do not come back together. */

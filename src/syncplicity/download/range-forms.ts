@@ -52,7 +52,13 @@ export function covered(form: RangeForm, wanted: Wanted, status: number, headers
 
 function partial(form: RangeForm, wanted: Wanted, length: number | undefined, headers: ReplyHeaders): Covered {
   const range = parseContentRange(header(headers, 'content-range'));
-  if (range === undefined) return { kind: 'misunderstood', why: 'a partial reply does not say which part it is' };
+  if (range === undefined) {
+    // Just as many bytes as are left: the same proof that a 200 without Content-Range gives. Any other part could lie anywhere.
+    if (form !== 'bounded' && length === wanted.totalBytes - wanted.startBytes) {
+      return { kind: 'covers', startBytes: wanted.startBytes, endBytes: wanted.totalBytes, proves: 'open' };
+    }
+    return { kind: 'misunderstood', why: 'a partial reply does not say which part it is' };
+  }
   if (range.totalBytes !== undefined && range.totalBytes !== wanted.totalBytes) {
     return { kind: 'contradiction', why: `the content has ${range.totalBytes} bytes instead of ${wanted.totalBytes}` };
   }
