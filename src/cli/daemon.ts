@@ -5,10 +5,10 @@ import { delay } from '../base/abort.ts';
 import { UsageError } from '../base/usage-error.ts';
 import type { MountConfig } from '../config.ts';
 import { asRecord } from '../control/lines.ts';
+import type { RunningMount } from '../mount.ts';
 import type { CliContext } from './context.ts';
 import { limitLog } from './daemon-log.ts';
 import { daemonCommandName, type DaemonMessage } from './daemon-process.ts';
-import { type RunningMount, startMount } from './running-mount.ts';
 
 /** A clean unmount while programs finish what they read; the lazy one then cuts them off. Together below 30 s. */
 const UNMOUNT_TIMEOUT_MS = 20_000;
@@ -45,6 +45,8 @@ async function serve(): Promise<0 | 1> {
 
   let mount: RunningMount;
   try {
+    // Loaded here: no other command needs the kernel, the tree and the service.
+    const { startMount } = await import('../mount.ts');
     mount = await startMount(config, {
       onReady: () => {
         start.succeeded = true;

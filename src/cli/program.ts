@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { connectionsCommand } from './connections.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
+import { doctorCommand } from './doctor.ts';
 import { emulatorCommand } from './emulator.ts';
+import { manPage } from './man-page.ts';
 import { mountCommand } from './mount.ts';
 import { statusCommand } from './status.ts';
 import { unmountCommand } from './unmount.ts';
@@ -19,6 +21,10 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(statusCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
+  program.addCommand(doctorCommand(context));
   program.addCommand(daemonCommand(context), { hidden: true });
+  // For packaging: man/syncplicityfs.1 is what this prints.
+  const print = new Command('man-page').action(() => context.print(manPage(program, version).trimEnd()));
+  program.addCommand(print, { hidden: true });
   return program;
 }

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
 import { parseDuration } from '../base/quantities.ts';
 import { type ControlClient, connectControl, probe } from '../control/client.ts';
@@ -20,7 +20,11 @@ export function unmountCommand(context: CliContext): Command {
   return new Command('unmount')
     .description('unmount a directory and wait until its daemon has ended')
     .argument('<MOUNTPOINT>')
-    .option('--timeout <TIME>', 'how long to wait for programs that use the mount', parseDuration, DEFAULT_TIMEOUT_MS)
+    .addOption(
+      new Option('--timeout <TIME>', 'how long to wait for programs that use the mount')
+        .argParser(parseDuration)
+        .default(DEFAULT_TIMEOUT_MS, '1m'),
+    )
     .option('--lazy', 'detach a busy mount at once; programs that use it lose it')
     .action((mountpoint: string, options: { timeout: number; lazy?: true }) =>
       unmount(context, mountpoint, { timeoutMs: options.timeout, lazy: options.lazy === true }),

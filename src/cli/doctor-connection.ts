@@ -1,0 +1,130 @@
+// What a mount needs of one connection: that it can be reached, signs in, lists, and gives bytes.
+import { readFile } from 'node:fs/promises';
+import { formatDuration } from '../base/quantities.ts';
+import type { ConnectionAuth, SyncplicityAuth } from '../connections/auth-file.ts';
+import { clockOffset } from '../connections/server-clock.ts';
+import { openDrive, verifyConnection } from '../connections/verify.ts';
+import type { RemoteDrive, RemoteFile, RemoteSyncpoint } from '../remote-drive.ts';
+import type { Check, Finding } from './finding.ts';
+
+/** Long enough for a retry, short enough to wait for. */
+const CHECK_TIMEOUT_MS = 30_000;
+/** Certificates and time stamps of changed files suffer past this. */
+const CLOCK_TOLERANCE_MS = 60_000;
+/** Top folders looked into for a file to read: each is a call. */
+const FOLDERS_TRIED = 5;
+
+/** The checks of one connection; the caller runs each once. */
+export function connectionChecks(auth: ConnectionAuth, caFile: string | undefined): Check[] {
+  if (auth.platform === 'fs') {
+    return [
+      {
+        name: 'directory',
+        look: async () => ({ state: 'ok', detail: (await verifyConnection(auth)).account }),
+      },
+    ];
+  }
+  return [
+    { name: 'clock', look: () => clock(auth, caFile) },
+    { name: 'credentials', look: () => credentials(auth, caFile) },
+    { name: 'syncpoints', look: () => withDrive(auth, caFile, syncpoints) },
+    { name: 'vaults', look: () => withDrive(auth, caFile, vaults) },
+    { name: 'reading', look: () => withDrive(auth, caFile, reading) },
+  ];
+}
+
+async function clock(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  let offsetMs: number | undefined;
+  try {
+    offsetMs = await clockOffset(auth.apiUrl, { ca, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
+  } catch (error) {
+    return {
+      state: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      advice: 'check the network, HTTPS_PROXY and NO_PROXY, and api_url of the connection',
+    };
+  }
+  if (offsetMs === undefined) return { state: 'ok', detail: 'the gateway answers without telling its time' };
+  if (Math.abs(offsetMs) <= CLOCK_TOLERANCE_MS) return { state: 'ok', detail: 'agrees with the gateway' };
+  const direction = offsetMs > 0 ? 'ahead of' : 'behind';
+  return {
+    state: 'warn',
+    detail: `this machine is ${formatDuration(Math.abs(offsetMs))} ${direction} the gateway`,
+    advice: 'switch time synchronisation on: timedatectl set-ntp true',
+  };
+}
+
+async function credentials(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
+  try {
+    const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+    return { state: 'ok', detail: `signed in as ${(await verifyConnection(auth, { caFile, signal })).account}` };
+  } catch (error) {
+    return {
+      state: 'fail',
+      detail: error instanceof Error ? error.message : String(error),
+      advice:
+        'compare client_id, client_secret and app_token with the developer portal and your profile, and add the connection again',
+    };
+  }
+}
+
+async function syncpoints(drive: RemoteDrive, signal: AbortSignal): Promise<Finding> {
+  const count = (await drive.syncpoints({ signal })).length;
+  if (count > 0) return { state: 'ok', detail: `${count} to be seen` };
+  return {
+    state: 'warn',
+    detail: 'none: the mount will be empty',
+    advice: 'create or get shared a folder in Syncplicity',
+  };
+}
+
+async function vaults(drive: RemoteDrive, signal: AbortSignal): Promise<Finding> {
+  const found = await drive.vaults({ signal });
+  return { state: 'ok', detail: found.length === 0 ? 'none told' : found.map(({ name }) => name).join(', ') };
+}
+
+/** One byte of one file shows that tokens, addresses and certificates of a vault work. */
+async function reading(drive: RemoteDrive, signal: AbortSignal): Promise<Finding> {
+  const found = await anyFile(drive, signal);
+  if (found === undefined) return { state: 'ok', detail: 'not tried: no file in the top folders' };
+  const { syncpoint, file } = found;
+  const { versionId, lengthBytes } = file;
+  const content = { syncpointId: syncpoint.id, versionId, vaultId: syncpoint.vaultId, lengthBytes };
+  const stream = await drive.read(content, { offsetBytes: 0, lengthBytes: 1 }, { signal });
+  try {
+    for await (const chunk of stream) {
+      if (chunk.length > 0) return { state: 'ok', detail: `${file.name} in ${syncpoint.name} can be read` };
+    }
+    return { state: 'fail', detail: `${file.name} in ${syncpoint.name} came without content` };
+  } finally {
+    stream.close();
+  }
+}
+
+async function anyFile(
+  drive: RemoteDrive,
+  signal: AbortSignal,
+): Promise<{ syncpoint: RemoteSyncpoint; file: RemoteFile } | undefined> {
+  for (const syncpoint of (await drive.syncpoints({ signal })).slice(0, FOLDERS_TRIED)) {
+    for await (const batch of drive.list(syncpoint.id, syncpoint.rootFolderId, { signal })) {
+      const file = batch.find((entry) => entry.kind === 'file' && entry.lengthBytes > 0);
+      if (file?.kind === 'file') return { syncpoint, file };
+    }
+  }
+  return undefined;
+}
+
+/** Runs a check on a drive of its own, so that a failure of one does not colour the next. */
+async function withDrive(
+  auth: SyncplicityAuth,
+  caFile: string | undefined,
+  look: (drive: RemoteDrive, signal: AbortSignal) => Promise<Finding>,
+): Promise<Finding> {
+  const drive = await openDrive(auth, caFile);
+  try {
+    return await look(drive, AbortSignal.timeout(CHECK_TIMEOUT_MS));
+  } finally {
+    await drive.stop();
+  }
+}

@@ -1,0 +1,100 @@
+// The manual page, made from the same commands and options as the help, so that the two cannot disagree.
+import type { Command } from 'commander';
+
+const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]])[] = [
+  [
+    'FILES',
+    [
+      '$XDG_CONFIG_HOME/syncplicityfs/ (~/.config/syncplicityfs)\tConnections with their credentials, mode 0600.',
+      '$XDG_STATE_HOME/syncplicityfs/ (~/.local/state/syncplicityfs)\tThe tree of each account, and logs of the mounts in logs/.',
+      '$XDG_CACHE_HOME/syncplicityfs/ (~/.cache/syncplicityfs)\tContent already read. May be deleted while nothing is mounted.',
+      '$XDG_RUNTIME_DIR/syncplicityfs/\tControl sockets of the mounts; below the state directory where XDG_RUNTIME_DIR is not set.',
+      '/etc/fuse.conf\tuser_allow_other, which --allow-other needs for ordinary users.',
+    ],
+  ],
+  [
+    'ENVIRONMENT',
+    [
+      'HTTPS_PROXY, HTTP_PROXY, NO_PROXY\tProxies for the service and its vaults. Loopback addresses never use one.',
+      'DEBUG\tsyncplicityfs:* writes what the program does to its log, and stack traces with errors.',
+      'NO_COLOR\tAny value: no colours.',
+    ],
+  ],
+  ['EXIT STATUS', ['0\tDone.', '1\tFailed; the reason is on standard error.', '2\tWrong usage.']],
+  [
+    'EXAMPLES',
+    [
+      'syncplicityfs mount --demo ~/drive\tA drive to try, without an account.',
+      'syncplicityfs connections add -p syncplicity --auth-file auth.json\tAdd an account.',
+      'syncplicityfs mount "Syncplicity (me@example.com)" ~/drive\tMount it.',
+      'syncplicityfs unmount ~/drive\tUnmount it.',
+      '"Syncplicity (me@example.com)" /srv/drive fuse.syncplicityfs ro,allow_other,_netdev 0 0\tA line of /etc/fstab; spaces in a name are written \\040 there.',
+    ],
+  ],
+  ['SEE ALSO', ['mount(8), fusermount3(1), fuse(4)']],
+];
+
+/** The page in man(7)'s language. */
+export function manPage(program: Command, version: string): string {
+  const lines = [
+    `.\\" Made from the help of syncplicityfs: change that instead.`,
+    `.TH SYNCPLICITYFS 1 "" "syncplicityfs ${version}" "User Commands"`,
+    '.SH NAME',
+    `syncplicityfs \\- ${escape('mount Syncplicity as a drive')}`,
+    '.SH SYNOPSIS',
+  ];
+  const commands = leaves(program);
+  for (const command of commands) lines.push(`.B ${escape(pathOf(command))}`, escape(command.usage()), '.br');
+  lines.push('.SH DESCRIPTION', escape(program.description()), '.SH COMMANDS');
+  for (const command of commands) lines.push(...section(command));
+  for (const [title, paragraphs] of SECTIONS) {
+    lines.push(`.SH ${title}`);
+    for (const paragraph of paragraphs) {
+      const [term, text] = paragraph.split('\t');
+      if (text === undefined) lines.push(escape(paragraph));
+      else lines.push('.TP', `.B ${escape(term as string)}`, escape(text));
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function section(command: Command): string[] {
+  const lines = [`.SS ${escape(pathOf(command))}`, escape(sentence(command.description()))];
+  for (const argument of command.registeredArguments) {
+    if (argument.description === '') continue;
+    const name = argument.name();
+    lines.push('.TP', `.I ${escape(argument.required ? name : `[${name}]`)}`, escape(sentence(argument.description)));
+  }
+  const help = command.createHelp();
+  for (const option of command.options) {
+    if (option.hidden) continue;
+    lines.push('.TP', `.B ${escape(help.optionTerm(option))}`, escape(sentence(help.optionDescription(option))));
+  }
+  return lines;
+}
+
+/** The commands that do something, in the order of the help; hidden ones left out. */
+function leaves(command: Command): Command[] {
+  const visible = command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((child) => child.name() !== 'help');
+  return visible.length === 0 ? [command] : visible.flatMap(leaves);
+}
+
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.)]$/.test(text) ? '' : '.'}`;
+}
+
+/** Hyphens that shall stay hyphens, backslashes, and what at a line's start would be a request. */
+function escape(text: string): string {
+  return text
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll('\n', ' ')
+    .replace(/^([.'])/, '\\&$1');
+}
