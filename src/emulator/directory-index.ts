@@ -26,6 +26,8 @@ const GENERATIONS = 2 ** 20;
 const IDS_MAX = 2 ** 32;
 // Folders that grow file by file take ids in blocks, so that listing them stays a few range scans.
 const IDS_PER_BLOCK = 16;
+// One range scan: 1 ms or so.
+const IDS_PER_READ = 512;
 
 export function versionIdOf(entry: IndexEntry): number {
   return entry.id * GENERATIONS + entry.generation;
@@ -80,12 +82,12 @@ export class DirectoryIndex {
     for (let at = 0; at < ranges.length; at += 2) {
       const [start = 0, end = 0] = ranges.slice(at, at + 2);
       // Read at once: a cursor left open over other calls would keep old pages from being used again.
-      for (let from = start; from < end; from += 1024) {
-        for (const { key, value } of this.#entries.getRange({ start: from, end: Math.min(from + 1024, end) })) {
+      for (let from = start; from < end; from += IDS_PER_READ) {
+        for (const { key, value } of this.#entries.getRange({ start: from, end: Math.min(from + IDS_PER_READ, end) })) {
           const entry = toEntry(key, value);
           if (entry.parentId === folderId) children.set(entry.name, entry);
         }
-        if (slice.isOver()) await slice.next();
+        if (slice.isOver(IDS_PER_READ)) await slice.next();
       }
     }
     return children;

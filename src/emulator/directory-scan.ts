@@ -92,8 +92,12 @@ export class Slice {
   #start = performance.now();
   #steps = 0;
 
-  isOver(): boolean {
-    return ++this.#steps % CLOCK_EVERY === 0 && performance.now() - this.#start > SLICE_MS;
+  /** To be asked after each step; `steps`: how many small ones that was. */
+  isOver(steps = 1): boolean {
+    this.#steps += steps;
+    if (this.#steps < CLOCK_EVERY) return false;
+    this.#steps = 0;
+    return performance.now() - this.#start > SLICE_MS;
   }
 
   async next(): Promise<void> {

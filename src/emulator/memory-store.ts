@@ -16,12 +16,19 @@ import type {
   VersionContent,
   VersionRecord,
 } from './store.ts';
-import { fileCount, syntheticBytes, syntheticFile, syntheticFolder } from './synthetic-tree.ts';
+import { fileSnapshot, folderSnapshot, memoryContent, syntheticFiles } from './memory-nodes.ts';
+import type { ContentAt, FileNode, FolderNode, MemoryContent, StoredVersion } from './memory-nodes.ts';
+import {
+  fileCount,
+  filesOf,
+  folderIndexOf,
+  holdsName,
+  subRange,
+  syntheticBytes,
+  syntheticFile,
+  syntheticFolder,
+} from './synthetic-tree.ts';
 import type { SyntheticRange, SyntheticShape } from './synthetic-tree.ts';
-
-/** Bytes, or a function that makes the bytes [offset, offset + length); it may answer fewer, never none. */
-export type MemoryContent = Uint8Array | { readonly lengthBytes: number; readonly at: ContentAt };
-export type ContentAt = (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
 
 export interface SyncpointOptions {
   readonly type?: number;
@@ -31,25 +38,7 @@ export interface SyncpointOptions {
   readonly pathToRoot?: string;
 }
 
-interface FolderNode {
-  record: FolderRecord;
-  readonly folders: Map<string, FolderNode>;
-  readonly files: Map<string, FileNode>;
-  readonly ranges: SyntheticRange[];
-}
-
-interface FileNode {
-  record: FileRecord;
-  readonly versions: VersionRecord[];
-}
-
-interface StoredVersion {
-  readonly node: FileNode;
-  readonly syncpointId: number;
-  readonly content: MemoryContent;
-}
-
-const CHUNK_BYTES = 256 * 1024;
+export type { MemoryContent } from './memory-nodes.ts';
 
 export class MemoryStore implements ContentStore {
   readonly #syncpoints = new Map<number, SyncpointRecord>();
@@ -150,6 +139,7 @@ export class MemoryStore implements ContentStore {
       parentId: parent.record.id,
       parentPath: parent.record.virtualPath,
       prefix: parent.ranges.length === 0 ? '' : `${parent.ranges.length}-`,
+      firstIndex: 0,
       firstFolderId: this.#takeIds(shape.folders),
       firstFileId: this.#takeIds(files),
       firstVersionId: this.#nextVersionId,
@@ -172,7 +162,7 @@ export class MemoryStore implements ContentStore {
   /** Renames or moves a file or folder within its syncpoint; ids stay. */
   move(syncpointId: number, id: number, toFolderId: number, name: string): void {
     const target = this.#ownFolder(syncpointId, toFolderId);
-    const folder = this.#folders.get(id);
+    const folder = this.#folderToChange(syncpointId, id);
     if (folder !== undefined) {
       for (let up: FolderNode | undefined = target; up; up = this.#folders.get(up.record.parentId)) {
         if (up === folder) throw new StoreRefusal('a folder cannot move into itself');
@@ -193,16 +183,17 @@ export class MemoryStore implements ContentStore {
   }
 
   rename(syncpointId: number, id: number, name: string): void {
-    const parentId = this.#folders.get(id)?.record.parentId ?? this.#ownFile(syncpointId, id).record.folderId;
+    const parentId =
+      this.#folderToChange(syncpointId, id)?.record.parentId ?? this.#ownFile(syncpointId, id).record.folderId;
     this.move(syncpointId, id, parentId, name);
   }
 
   /** Removes a file, or a folder with all it holds. */
   remove(syncpointId: number, id: number): void {
-    const folder = this.#folders.get(id);
+    const folder = this.#folderToChange(syncpointId, id);
     if (folder !== undefined) {
       const parent = this.#folders.get(folder.record.parentId);
-      if (parent === undefined || folder.record.syncpointId !== syncpointId) throw new StoreRefusal('not removable');
+      if (parent === undefined) throw new StoreRefusal('the root folder stays');
       parent.folders.delete(folder.record.name);
       this.#forgetFolder(folder);
     } else {
@@ -297,7 +288,7 @@ export class MemoryStore implements ContentStore {
   #mutate(change: StoreChange): void {
     const { syncpointId } = change;
     const { parent, name } = this.#resolveParent(syncpointId, change.path);
-    const existing = parent.files.get(name) ?? parent.folders.get(name);
+    const existing = this.#childFile(parent, name) ?? this.#childFolder(parent, name);
     switch (change.change) {
       case 'write': {
         const bytes = Buffer.from(change.text, 'utf8');
@@ -328,13 +319,24 @@ export class MemoryStore implements ContentStore {
     if (name === undefined) throw new StoreRefusal('a path below the root is needed');
     let parent = this.#ownFolder(syncpointId, this.#syncpoint(syncpointId).rootFolderId);
     for (const step of names) {
-      this.#materialize(parent);
-      const next = parent.folders.get(step);
+      const next = this.#childFolder(parent, step);
       if (next === undefined) throw new StoreRefusal(`no such folder: ${step}`);
       parent = next;
     }
-    this.#materialize(parent);
     return { parent, name };
+  }
+
+  #childFolder(parent: FolderNode, name: string): FolderNode | undefined {
+    for (const range of parent.ranges) {
+      const index = folderIndexOf(range, name);
+      if (index >= 0) return this.#isolate(parent, range, index);
+    }
+    return parent.folders.get(name);
+  }
+
+  #childFile(parent: FolderNode, name: string): FileNode | undefined {
+    if (parent.ranges.some((range) => range.folders === 0 && holdsName(range, name))) this.#materializeFiles(parent);
+    return parent.files.get(name);
   }
 
   #takeIds(count: number): number {
@@ -355,16 +357,25 @@ export class MemoryStore implements ContentStore {
 
   #ownFolder(syncpointId: number, folderId: number): FolderNode {
     const found = this.#syntheticFolder(folderId);
-    if (found !== undefined) this.#materialize(this.#ownFolder(syncpointId, found.range.parentId));
-    const folder = this.#folders.get(folderId);
+    const folder = found
+      ? this.#isolate(this.#ownFolder(found.range.syncpointId, found.range.parentId), found.range, found.index)
+      : this.#folders.get(folderId);
     if (folder?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no folder ${folderId}`);
     return folder;
+  }
+
+  /** The folder of an id, or undefined when the id is no folder's. */
+  #folderToChange(syncpointId: number, id: number): FolderNode | undefined {
+    const isFolder = this.#folders.has(id) || this.#syntheticFolder(id) !== undefined;
+    return isFolder ? this.#ownFolder(syncpointId, id) : undefined;
   }
 
   #ownFile(syncpointId: number, fileId: number): FileNode {
     const found = this.#syntheticFile(fileId, (range) => range.firstFileId);
     if (found !== undefined) {
-      this.#materialize(this.#ownFolder(syncpointId, syntheticFile(found.range, found.index).folderId));
+      this.#materializeFiles(
+        this.#ownFolder(found.range.syncpointId, syntheticFile(found.range, found.index).folderId),
+      );
     }
     const file = this.#files.get(fileId);
     if (file?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no file ${fileId}`);
@@ -378,8 +389,8 @@ export class MemoryStore implements ContentStore {
   }
 
   #refuseTaken(parent: FolderNode, name: string): void {
-    this.#materialize(parent);
-    if (name === '' || parent.files.has(name) || parent.folders.has(name)) {
+    const taken = parent.files.has(name) || parent.folders.has(name);
+    if (name === '' || taken || parent.ranges.some((range) => holdsName(range, name))) {
       throw new StoreRefusal(`name empty or taken: ${name}`);
     }
   }
@@ -396,12 +407,13 @@ export class MemoryStore implements ContentStore {
 
   #repath(folder: FolderNode, parentPath: string): void {
     folder.record = { ...folder.record, virtualPath: `${parentPath}${folder.record.name}\\` };
-    this.#materialize(folder);
-    for (const child of folder.folders.values()) this.#repath(child, folder.record.virtualPath);
+    const path = folder.record.virtualPath;
+    for (const range of [...folder.ranges]) this.#replaceRange(folder, range, [{ ...range, parentPath: path }]);
+    for (const child of folder.folders.values()) this.#repath(child, path);
   }
 
   #forgetFolder(folder: FolderNode): void {
-    this.#materialize(folder);
+    for (const range of [...folder.ranges]) this.#replaceRange(folder, range, []);
     this.#folders.delete(folder.record.id);
     for (const file of folder.files.values()) this.#forgetFile(file);
     for (const child of folder.folders.values()) this.#forgetFolder(child);
@@ -425,80 +437,40 @@ export class MemoryStore implements ContentStore {
     return range && { range, index: id - first(range) };
   }
 
-  /** Turns the bulk ranges that lie directly in a folder into nodes of their own, ids kept, so that they can change. */
-  #materialize(parent: FolderNode): void {
-    for (const range of parent.ranges.splice(0)) {
-      this.#ranges.splice(this.#ranges.indexOf(range), 1);
-      for (let index = 0; index < range.folders; index++) {
-        const folder = this.#keepFolder(syntheticFolder(range, index));
-        parent.folders.set(folder.record.name, folder);
-      }
-      for (let index = 0; index < fileCount(range); index++) {
+  #replaceRange(parent: FolderNode, range: SyntheticRange, parts: readonly SyntheticRange[]): void {
+    parent.ranges.splice(parent.ranges.indexOf(range), 1, ...parts);
+    this.#ranges.splice(this.#ranges.indexOf(range), 1, ...parts);
+  }
+
+  /** Makes one folder of a bulk range a node of its own, ids kept, so that it can change. */
+  #isolate(parent: FolderNode, range: SyntheticRange, index: number): FolderNode {
+    const parts = [subRange(range, 0, index), subRange(range, index + 1, range.folders)];
+    this.#replaceRange(
+      parent,
+      range,
+      parts.filter((part) => part.folders > 0),
+    );
+    const folder = this.#keepFolder(syntheticFolder(range, index));
+    parent.folders.set(folder.record.name, folder);
+    const files = filesOf(range, index);
+    folder.ranges.push(files);
+    this.#ranges.push(files);
+    return folder;
+  }
+
+  /** As `#isolate`, for the files that lie directly in a folder. */
+  #materializeFiles(parent: FolderNode): void {
+    for (const range of parent.ranges.filter(({ folders }) => folders === 0)) {
+      this.#replaceRange(parent, range, []);
+      for (let index = 0; index < range.filesPerFolder; index++) {
         const record = syntheticFile(range, index);
-        const node: FileNode = { record, versions: [] };
         const { versionId, lengthBytes, added } = record;
-        node.versions.push({ id: versionId, action: 0, lengthBytes, added });
-        this.#folders.get(record.folderId)?.files.set(record.name, node);
+        const node: FileNode = { record, versions: [{ id: versionId, action: 0, lengthBytes, added }] };
+        parent.files.set(record.name, node);
         this.#files.set(record.id, node);
         const at: ContentAt = (offset, length) => syntheticBytes(versionId, offset, length);
-        this.#versions.set(versionId, {
-          node,
-          syncpointId: record.syncpointId,
-          content: { lengthBytes, at },
-        });
+        this.#versions.set(versionId, { node, syncpointId: record.syncpointId, content: { lengthBytes, at } });
       }
     }
   }
-}
-
-/** What a folder holds now: its own nodes copied, its bulk ranges by position. */
-function folderSnapshot(node: FolderNode): Iterable<FolderRecord> {
-  const own = [...node.folders.values()].map((folder) => folder.record);
-  const ranges = [...node.ranges];
-  return {
-    *[Symbol.iterator]() {
-      yield* own;
-      for (const range of ranges) {
-        for (let index = 0; index < range.folders; index++) yield syntheticFolder(range, index);
-      }
-    },
-  };
-}
-
-function fileSnapshot(node: FolderNode): Iterable<FileRecord> {
-  const own = [...node.files.values()].map((file) => file.record);
-  const ranges = node.ranges.filter((range) => range.folders === 0);
-  return {
-    *[Symbol.iterator]() {
-      yield* own;
-      for (const range of ranges) yield* syntheticFiles(range, 0);
-    },
-  };
-}
-
-function syntheticFiles(range: SyntheticRange, first: number): Iterable<FileRecord> {
-  return {
-    *[Symbol.iterator]() {
-      for (let index = first; index < first + range.filesPerFolder; index++) yield syntheticFile(range, index);
-    },
-  };
-}
-
-function memoryContent(name: string, content: MemoryContent): VersionContent {
-  const lengthBytes = content instanceof Uint8Array ? content.byteLength : content.lengthBytes;
-  const at: ContentAt = content instanceof Uint8Array ? (o, n) => content.subarray(o, o + n) : content.at;
-  return {
-    lengthBytes,
-    name,
-    async *stream(offset, length) {
-      const end = offset + length;
-      for (let position = offset; position < end;) {
-        const chunk = await at(position, Math.min(CHUNK_BYTES, end - position));
-        if (chunk.byteLength === 0) throw new StoreRefusal(`content function gave no bytes at ${position}`);
-        yield chunk;
-        position += chunk.byteLength;
-      }
-    },
-    close: () => Promise.resolve(),
-  };
 }

@@ -16,6 +16,8 @@ export interface SyntheticRange extends SyntheticShape {
   readonly parentPath: string;
   /** Names of this range start with it, so that several ranges fit into one folder. */
   readonly prefix: string;
+  /** The number of its first folder in names and times: ranges can be split. */
+  readonly firstIndex: number;
   readonly firstFolderId: number;
   readonly firstFileId: number;
   readonly firstVersionId: number;
@@ -29,7 +31,7 @@ export function fileCount(range: SyntheticRange): number {
 }
 
 export function syntheticFolder(range: SyntheticRange, index: number): FolderRecord {
-  const name = `${range.prefix}folder-${String(index).padStart(6, '0')}`;
+  const name = `${range.prefix}folder-${String(range.firstIndex + index).padStart(6, '0')}`;
   return {
     syncpointId: range.syncpointId,
     id: range.firstFolderId + index,
@@ -41,7 +43,8 @@ export function syntheticFolder(range: SyntheticRange, index: number): FolderRec
 }
 
 export function syntheticFile(range: SyntheticRange, index: number): FileRecord {
-  const time = EPOCH + BigInt(index) * TICKS_PER_MINUTE + BigInt(index % 10_000);
+  const position = range.firstIndex * range.filesPerFolder + index;
+  const time = EPOCH + BigInt(position) * TICKS_PER_MINUTE + BigInt(position % 10_000);
   const folderIndex = Math.floor(index / range.filesPerFolder);
   return {
     syncpointId: range.syncpointId,
@@ -55,6 +58,40 @@ export function syntheticFile(range: SyntheticRange, index: number): FileRecord 
     versionId: range.firstVersionId + index,
     deleted: false,
   };
+}
+
+/** The position of a folder of that name in the range; -1 when it has none. */
+export function folderIndexOf(range: SyntheticRange, name: string): number {
+  if (!name.startsWith(`${range.prefix}folder-`)) return -1;
+  const index = Number(name.slice(range.prefix.length + 'folder-'.length)) - range.firstIndex;
+  const inside = Number.isInteger(index) && index >= 0 && index < range.folders;
+  return inside && syntheticFolder(range, index).name === name ? index : -1;
+}
+
+/** Whether a name is one of those the range gives directly in its parent. */
+export function holdsName(range: SyntheticRange, name: string): boolean {
+  if (range.folders > 0) return folderIndexOf(range, name) >= 0;
+  if (!name.startsWith(`${range.prefix}file-`)) return false;
+  const index = Number.parseInt(name.slice(range.prefix.length + 'file-'.length), 10);
+  return index >= 0 && index < range.filesPerFolder && syntheticFile(range, index).name === name;
+}
+
+/** The folders [from, to) of a range as a range of their own. */
+export function subRange(range: SyntheticRange, from: number, to: number): SyntheticRange {
+  return {
+    ...range,
+    folders: to - from,
+    firstIndex: range.firstIndex + from,
+    firstFolderId: range.firstFolderId + from,
+    firstFileId: range.firstFileId + from * range.filesPerFolder,
+    firstVersionId: range.firstVersionId + from * range.filesPerFolder,
+  };
+}
+
+/** The files of one folder of a range as a range directly in that folder. */
+export function filesOf(range: SyntheticRange, index: number): SyntheticRange {
+  const { id, virtualPath } = syntheticFolder(range, index);
+  return { ...subRange(range, index, index), parentId: id, parentPath: virtualPath };
 }
 
 // A prime period: no power of two is a multiple of it, so an offset wrong by 2^32 (or any block size) shows.

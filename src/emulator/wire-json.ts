@@ -108,23 +108,34 @@ function spell(key: string, keys: Dialect['keys']): string {
   }
 }
 
+const TICKS_PER_SECOND = 10_000_000n;
+/** The second written last: the files of a folder are often of one. */
+let lastSecond = { seconds: 0, text: '1970-01-01T00:00:00' };
+
 /** A file time as the dialect writes it. */
 export function wireTime(time: Ticks, form: Dialect['fileTimes']): string {
-  const subMilliseconds = Number(((time % 10_000n) + 10_000n) % 10_000n);
-  const milliseconds = Number((time - BigInt(subMilliseconds)) / 10_000n);
-  const iso = (): string => new Date(milliseconds).toISOString();
+  let seconds = Number(time / TICKS_PER_SECOND);
+  let fraction = Number(time % TICKS_PER_SECOND);
+  if (fraction < 0) {
+    fraction += Number(TICKS_PER_SECOND);
+    seconds--;
+  }
+  if (form === 'wcf' || form === 'wcf-offset') {
+    const milliseconds = seconds * 1000 + Math.floor(fraction / 10_000);
+    return `/Date(${milliseconds}${form === 'wcf' ? '' : '-0500'})/`;
+  }
+  if (lastSecond.seconds !== seconds) {
+    lastSecond = { seconds, text: new Date(seconds * 1000).toISOString().slice(0, 19) };
+  }
+  const digits = String(fraction).padStart(7, '0');
   switch (form) {
     case 'iso-7':
-      return `${iso().slice(0, -1)}${String(subMilliseconds).padStart(4, '0')}Z`;
+      return `${lastSecond.text}.${digits}Z`;
     case 'iso-7-no-zone':
-      return `${iso().slice(0, -1)}${String(subMilliseconds).padStart(4, '0')}`;
+      return `${lastSecond.text}.${digits}`;
     case 'iso-3':
-      return iso();
+      return `${lastSecond.text}.${digits.slice(0, 3)}Z`;
     case 'iso-0':
-      return `${iso().slice(0, 19)}Z`;
-    case 'wcf':
-      return `/Date(${milliseconds})/`;
-    case 'wcf-offset':
-      return `/Date(${milliseconds}-0500)/`;
+      return `${lastSecond.text}Z`;
   }
 }
