@@ -4,21 +4,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const EWOULDBLOCK = 'EAGAIN';
 /** An edit holds the lock for a few milliseconds. */
 const RETRY_DELAY_MS = 20;
 
-type Flock = (fd: number, operation: number) => number;
+/** Takes the lock if it is free. Undefined when it has it, else the name of the errno. */
+type Flock = (fd: number) => string | undefined;
 
 /** Runs `work` while this process alone holds the lock of `path`. Rejects when it stays taken for `timeoutMs`. */
 export async function withFileLock<T>(path: string, timeoutMs: number, work: () => Promise<T>): Promise<T> {
-  const { flock, errnoName } = await loadFlock();
+  const flock = await loadFlock();
   const file = await open(path, 'a', 0o600);
   try {
     const deadline = performance.now() + timeoutMs;
-    while (flock(file.fd, LOCK_EX | LOCK_NB) !== 0) {
-      const name = errnoName();
-      if (name !== EWOULDBLOCK) throw new Error(`${path} cannot be locked: ${name}`);
+    for (let failure = flock(file.fd); failure !== undefined; failure = flock(file.fd)) {
+      if (failure !== 'EWOULDBLOCK') throw new Error(`${path} cannot be locked: ${failure}`);
       if (performance.now() > deadline) {
         throw new Error(
           `${path} has been locked by another process for ${timeoutMs / 1000} s; try again when it has ended`,
@@ -34,10 +33,16 @@ export async function withFileLock<T>(path: string, timeoutMs: number, work: () 
 }
 
 /** Node has no flock: it is taken from the C library that Node itself is linked with. */
-async function loadFlock(): Promise<{ flock: Flock; errnoName: () => string }> {
+async function loadFlock(): Promise<Flock> {
   const { default: koffi } = await import('koffi');
-  const library = koffi.load(null);
-  const flock = library.func('int flock(int fd, int operation)') as unknown as Flock;
-  const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
-  return { flock, errnoName: () => names.get(koffi.errno()) ?? `errno ${koffi.errno()}` };
+  const flock = koffi.load(null).func('int flock(int fd, int operation)') as unknown as (
+    fd: number,
+    operation: number,
+  ) => number;
+  return (fd) => {
+    if (flock(fd, LOCK_EX | LOCK_NB) === 0) return undefined;
+    const number = koffi.errno();
+    if (number === koffi.os.errno['EWOULDBLOCK'] || number === koffi.os.errno['EAGAIN']) return 'EWOULDBLOCK';
+    return `errno ${number}`;
+  };
 }
