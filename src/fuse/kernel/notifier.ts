@@ -25,11 +25,29 @@ export interface NotifierAbilities {
   readonly epoch: boolean;
 }
 
+/** A map taken from its front. Its own iterator knows where that is; a new one would walk over all that was taken before. */
+class Queue<K, V> extends Map<K, V> {
+  #rest = this.keys();
+  #first: K | undefined;
+
+  /** The key that has waited longest, or undefined if nothing waits. */
+  first(): K | undefined {
+    if (this.#first !== undefined && this.has(this.#first)) return this.#first;
+    let next = this.#rest.next();
+    if (next.done === true) {
+      this.#rest = this.keys();
+      next = this.#rest.next();
+    }
+    this.#first = next.done === true ? undefined : next.value;
+    return this.#first;
+  }
+}
+
 export class Notifier implements KernelCache {
-  readonly #names = new Map<NodeId, Set<string>>();
+  readonly #names = new Queue<NodeId, Queue<string, true>>();
   #nameCount = 0;
   /** Node to whether its content is stale too. */
-  readonly #nodes = new Map<NodeId, boolean>();
+  readonly #nodes = new Queue<NodeId, boolean>();
   #expireAll = false;
   #channel: NotificationChannel | undefined;
   #abilities: NotifierAbilities = { expireOnly: false, epoch: false };
@@ -75,11 +93,11 @@ export class Notifier implements KernelCache {
     }
     let names = this.#names.get(parent);
     if (names === undefined) {
-      names = new Set();
+      names = new Queue();
       this.#names.set(parent, names);
     }
     if (!names.has(name)) {
-      names.add(name);
+      names.set(name, true);
       this.#nameCount++;
     }
     this.#schedule();
@@ -93,7 +111,7 @@ export class Notifier implements KernelCache {
   #noteNode(node: NodeId, content: boolean): void {
     this.#nodes.set(node, content || this.#nodes.get(node) === true);
     if (this.#nodes.size > NODES_MAX) {
-      const [oldest] = this.#nodes.keys();
+      const oldest = this.#nodes.first();
       if (oldest !== undefined) this.#nodes.delete(oldest);
       log('more than %d nodes wait to be invalidated: one is left to its lifetime', NODES_MAX);
     }
@@ -145,18 +163,19 @@ export class Notifier implements KernelCache {
       return incrementEpoch();
     }
     // Names first: once a directory's entries are told stale, whoever lists it anew must not meet a stale name.
-    for (const [parent, names] of this.#names) {
-      for (const name of names) {
-        names.delete(name);
-        this.#nameCount--;
-        if (names.size === 0) this.#names.delete(parent);
-        return invalidateEntry(parent, name, this.#abilities.expireOnly);
-      }
+    const parent = this.#names.first();
+    const names = parent === undefined ? undefined : this.#names.get(parent);
+    const name = names?.first();
+    if (parent !== undefined && names !== undefined && name !== undefined) {
+      names.delete(name);
+      this.#nameCount--;
+      if (names.size === 0) this.#names.delete(parent);
+      return invalidateEntry(parent, name, this.#abilities.expireOnly);
     }
-    for (const [node, content] of this.#nodes) {
-      this.#nodes.delete(node);
-      return invalidateInode(node, content);
-    }
-    return undefined;
+    const node = this.#nodes.first();
+    if (node === undefined) return undefined;
+    const content = this.#nodes.get(node) === true;
+    this.#nodes.delete(node);
+    return invalidateInode(node, content);
   }
 }

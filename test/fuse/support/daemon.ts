@@ -51,11 +51,14 @@ async function start(options: DaemonOptions): Promise<void> {
     }
   }
   for (const name of options.hanging ?? []) operations.hanging.add(operations.find(name) ?? 0);
+  const orders = new Set<Promise<void>>();
   const mount = await transport.mount({ ...options.mount, operations });
   process.on('message', (order: Order & { id: number }) => {
-    Promise.resolve(obey(order))
+    const obeyed = Promise.resolve(obey(order))
       .then((value) => send({ id: order.id, value }))
-      .catch((error: unknown) => send({ id: order.id, error: failure(error) }));
+      .catch((error: unknown) => send({ id: order.id, error: failure(error) }))
+      .finally(() => orders.delete(obeyed));
+    orders.add(obeyed);
   });
   async function obey(order: Order): Promise<unknown> {
     switch (order.kind) {
@@ -119,6 +122,7 @@ async function start(options: DaemonOptions): Promise<void> {
   send({ mounted: mount.mountpoint });
   const end = await mount.finished;
   send({ finished: { reason: end.reason, lookups: operations.lookups.size, handles: operations.handles.size } });
+  await Promise.all(orders);
   process.disconnect();
 }
 

@@ -5,12 +5,14 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TransportStatistics } from '../../../src/fuse/kernel/transport.ts';
+import { compiledDaemon } from './compiled.ts';
 import type { DaemonOptions, Order } from './daemon.ts';
 
 /** False where the kernel cannot be reached; test/global-setup.ts says so loudly. */
 export const fuseExists = existsSync('/dev/fuse');
+/** A daemon whose mount is gone ends by itself; a test should not wait longer to find out that it does not. */
+const STOP_TIMEOUT_MS = 10_000;
 /** An ordinary user every system has. */
 export const NOBODY = 65_534;
 
@@ -60,6 +62,10 @@ export class DaemonError extends Error {
   }
 }
 
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
+
 /** A new directory below the system's temporary one that everyone can reach. */
 export function temporaryDirectory(owner?: number): string {
   const directory = mkdtempSync(join(tmpdir(), 'syncplicityfs-fuse-'));
@@ -73,8 +79,7 @@ export async function startDaemon(
   options: Omit<DaemonOptions, 'mount'> & { readonly mount?: Partial<DaemonOptions['mount']> } = {},
   uid?: number,
 ): Promise<Mounted> {
-  const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-  const child = spawn(process.execPath, ['--import', here('typescript.mjs'), here('daemon.ts')], {
+  const child = spawn(process.execPath, [compiledDaemon()], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, UV_THREADPOOL_SIZE: '11' },
     cwd: '/',
@@ -114,7 +119,9 @@ export async function startDaemon(
     new Promise((resolve, reject) => {
       const id = nextId++;
       waiting.set(id, { resolve, reject });
-      child.send({ ...what, id });
+      child.send({ ...what, id }, (error) => {
+        if (error !== null) reject(error);
+      });
     });
   return {
     path,
@@ -123,9 +130,13 @@ export async function startDaemon(
     order,
     statistics: () => order({ kind: 'statistics' }) as Promise<DaemonStatistics>,
     async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      await Promise.race([order({ kind: 'unmount', lazy: true }), exited]);
-      await exited;
+      if (hasEnded(child)) return;
+      // It may be on its way out already; then the order fails and the exit follows.
+      if (child.connected) await Promise.race([order({ kind: 'unmount', lazy: true }).catch(() => undefined), exited]);
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+      const [, signal] = (await exited) as [number | null, string | null];
+      clearTimeout(timer);
+      if (signal !== null) throw new Error('the daemon did not end by itself');
     },
   };
 }

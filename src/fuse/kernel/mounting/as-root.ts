@@ -6,7 +6,7 @@ import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { runCommand } from './command.ts';
 import { SUBTYPE, rootOptions, shownName, type MountOptions } from './options.ts';
-import { lastLine } from './unmount.ts';
+import { reasonIn } from './unmount.ts';
 
 const openFile = promisify(open);
 /** The first descriptor a child inherits behind its standard three. */
@@ -39,7 +39,7 @@ export async function mountAsRoot(mountpoint: string, options: MountOptions): Pr
     if (result.kind === 'missing')
       throw new FsError(errno.ENOENT, 'mount(8) was not found: install the package util-linux');
     if (result.code !== 0)
-      throw new FsError(errno.EIO, `${mountpoint} could not be mounted: ${lastLine(result.message)}`);
+      throw new FsError(errno.EIO, `${mountpoint} could not be mounted: ${reasonIn(result.message)}`);
     return fd;
   } catch (error) {
     await closeDescriptor(fd);

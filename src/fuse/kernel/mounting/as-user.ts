@@ -6,7 +6,7 @@ import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { deviceMissing } from './as-root.ts';
 import { userOptions, type MountOptions } from './options.ts';
-import { FUSERMOUNT_MISSING, detach, fusermount, lastLine } from './unmount.ts';
+import { FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from './unmount.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -45,7 +45,7 @@ export async function mountAsUser(mountpoint: string, options: MountOptions): Pr
 }
 
 function explain(mountpoint: string, message: string): FsError {
-  const reason = lastLine(message);
+  const reason = reasonIn(message);
   if (/user_allow_other/.test(message)) {
     return new FsError(
       errno.EPERM,

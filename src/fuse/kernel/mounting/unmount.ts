@@ -23,7 +23,7 @@ export async function detach(path: string, options: { readonly lazy: boolean }):
     const who = processes.length > 0 ? describe(processes) : 'a process that cannot be seen from here uses it';
     throw new FsError(errno.EBUSY, `${path} is busy: ${who}`);
   }
-  throw new FsError(errno.EIO, `${path} could not be unmounted: ${lastLine(result.message)}`);
+  throw new FsError(errno.EIO, `${path} could not be unmounted: ${reasonIn(result.message)}`);
 }
 
 /** Unmounts our mount at `path`, told from others by its device number; nothing to do if it is gone already. */
@@ -48,8 +48,8 @@ export async function fusermount(
   return result.kind === 'missing' ? runCommand('fusermount', args, options) : result;
 }
 
-/** The line of a program's output that says what went wrong, without the program's name. */
-export function lastLine(message: string): string {
-  const line = message.split('\n').at(-1) ?? '';
+/** The line of a program's output that says what went wrong, without the program's name; hints are indented. */
+export function reasonIn(message: string): string {
+  const line = message.split('\n').findLast((text) => /^\S/.test(text)) ?? '';
   return line.replace(/^(fusermount3?|u?mount): /, '') || 'no reason was given';
 }

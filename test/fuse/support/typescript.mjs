@@ -1,4 +1,0 @@
-// node --import this: see typescript-hooks.mjs.
-import { register } from 'node:module';
-
-register('./typescript-hooks.mjs', import.meta.url);
