@@ -4,11 +4,18 @@ import { accessSync, constants, lstatSync, opendirSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { nextTurn } from '../base/event-loop.ts';
-import type { LeftOutCause } from './store.ts';
+import type { LeftOutCause, Ticks } from './store.ts';
 
+/** What matters of an entry's status: kept for all entries of a folder, so no more than that. */
 export interface ScannedEntry {
   readonly name: string;
-  readonly stats: BigIntStats;
+  readonly isFolder: boolean;
+  readonly lengthBytes: number;
+  readonly created: Ticks;
+  readonly modified: Ticks;
+  readonly changed: Ticks;
+  /** Changes whenever a file's content may have changed; empty for folders. */
+  readonly fingerprint: string;
 }
 
 export interface ScannedDirectory {
@@ -44,8 +51,8 @@ export async function scanDirectory(path: string): Promise<ScannedDirectory> {
       }
       const cause = refusedFor(path, name, stats);
       if (cause !== undefined) leftOut.push({ name, cause });
-      else if (name.includes('\uFFFD')) doubtful.push({ name, stats });
-      else entries.push({ name, stats });
+      else if (name.includes('\uFFFD')) doubtful.push(scannedEntry(name, stats));
+      else entries.push(scannedEntry(name, stats));
     }
   } finally {
     directory.closeSync();
@@ -104,6 +111,21 @@ export class Slice {
     await nextTurn();
     this.#start = performance.now();
   }
+}
+
+export function scannedEntry(name: string, stats: BigIntStats): ScannedEntry {
+  const modified = stats.mtimeNs / 100n;
+  const isFolder = stats.isDirectory();
+  return {
+    name,
+    isFolder,
+    lengthBytes: Number(stats.size),
+    // Where the file system keeps no birth time it is 0.
+    created: stats.birthtimeNs > 0n ? stats.birthtimeNs / 100n : modified,
+    modified,
+    changed: stats.ctimeNs / 100n,
+    fingerprint: isFolder ? '' : fingerprint(stats),
+  };
 }
 
 /** Changes whenever a file's content may have changed. */

@@ -3,7 +3,6 @@
 // one content; nothing outside the directory is reached, symbolic links being left out. LastEvent is not offered: nobody
 // tells of changes made beside the emulator.
 import { lstatSync, realpathSync, statfsSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -11,8 +10,8 @@ import { tryLock } from '../base/flock.ts';
 import { DirectoryIndex, fileOfVersion, versionIdOf } from './directory-index.ts';
 import type { IndexEntry } from './directory-index.ts';
 import { mutateDirectory } from './directory-mutate.ts';
-import { fingerprint, scanDirectory, Slice } from './directory-scan.ts';
-import type { ScannedDirectory } from './directory-scan.ts';
+import { scanDirectory, scannedEntry, Slice } from './directory-scan.ts';
+import type { ScannedDirectory, ScannedEntry } from './directory-scan.ts';
 import { openContent } from './file-content.ts';
 import { LeftOutReport } from './left-out.ts';
 import { Sequencer } from './sequencer.ts';
@@ -104,7 +103,7 @@ export class DirectoryStore implements ContentStore {
     } else {
       const { entries, leftOut } = await scanDirectory(this.#directory);
       this.#leftOut.set(0, this.#directory, leftOut);
-      for (const { name, stats } of entries) if (stats.isDirectory()) paths.set(name, join(this.#directory, name));
+      for (const { name, isFolder } of entries) if (isFolder) paths.set(name, join(this.#directory, name));
     }
     const roots = new Map<number, Root>();
     for (const [name, path] of paths) {
@@ -151,12 +150,13 @@ export class DirectoryStore implements ContentStore {
       if (place === undefined || entry === undefined) return undefined;
       const stats = lstatSync(`${place.path}/${entry.name}`, { bigint: true, throwIfNoEntry: false });
       if (stats?.isFile() !== true) return undefined;
-      const current = refreshed(entry, stats);
+      const scanned = scannedEntry(entry.name, stats);
+      const current = refreshed(entry, scanned);
       if (current !== entry) {
         this.#snapshots.forget(entry.parentId);
         await this.#index.put(current);
       }
-      return fileRecord(syncpointId, current, stats);
+      return fileRecord(syncpointId, current, scanned);
     });
   }
 
@@ -252,39 +252,30 @@ export class DirectoryStore implements ContentStore {
     const known = new Map<string, IndexEntry>();
     const files: FileRecord[] = [];
     const folders: FolderRecord[] = [];
-    const newcomers = scanned.entries.filter(
-      ({ name, stats }) => before.get(name)?.isFolder !== stats.isDirectory(),
-    ).length;
+    const newcomers = scanned.entries.filter(({ name, isFolder }) => before.get(name)?.isFolder !== isFolder).length;
     const ids = newcomers > 0 ? this.#index.takeIds(folder.id, newcomers) : [];
     let taken = 0;
     let changes = newcomers;
     const slice = new Slice();
-    for (const { name, stats } of scanned.entries) {
+    for (const found of scanned.entries) {
+      const { name, isFolder } = found;
       if (slice.isOver()) await slice.next();
       const former = before.get(name);
       let entry: IndexEntry;
-      if (former?.isFolder === stats.isDirectory()) {
-        entry = refreshed(former, stats);
+      if (former?.isFolder === isFolder) {
+        entry = refreshed(former, found);
         if (entry !== former) {
           changes++;
           void this.#index.put(entry);
         }
       } else {
         if (former !== undefined) await this.#forget(former);
-        const isFolder = stats.isDirectory();
         const id = ids[taken++] ?? 0;
-        entry = {
-          id,
-          parentId: folder.id,
-          name,
-          isFolder,
-          fingerprint: isFolder ? '' : fingerprint(stats),
-          generation: 1,
-        };
+        entry = { id, parentId: folder.id, name, isFolder, fingerprint: found.fingerprint, generation: 1 };
         void this.#index.put(entry);
       }
       known.set(name, entry);
-      if (!entry.isFolder) files.push(fileRecord(syncpointId, entry, stats));
+      if (!entry.isFolder) files.push(fileRecord(syncpointId, entry, found));
       else {
         const virtualPath = `${folder.virtualPath}${name}\\`;
         folders.push({ syncpointId, id: entry.id, parentId: folder.id, name, virtualPath, deleted: false });
@@ -307,23 +298,21 @@ export class DirectoryStore implements ContentStore {
 }
 
 /** The entry as the file is now: itself when unchanged, else its next generation. */
-function refreshed(entry: IndexEntry, stats: BigIntStats): IndexEntry {
-  if (entry.isFolder) return entry;
-  const current = fingerprint(stats);
-  return current === entry.fingerprint ? entry : { ...entry, fingerprint: current, generation: entry.generation + 1 };
+function refreshed(entry: IndexEntry, { fingerprint }: ScannedEntry): IndexEntry {
+  if (fingerprint === entry.fingerprint) return entry;
+  return { ...entry, fingerprint, generation: entry.generation + 1 };
 }
 
-function fileRecord(syncpointId: number, entry: IndexEntry, stats: BigIntStats): FileRecord {
+function fileRecord(syncpointId: number, entry: IndexEntry, found: ScannedEntry): FileRecord {
   return {
     syncpointId,
     id: entry.id,
     folderId: entry.parentId,
     name: entry.name,
-    lengthBytes: Number(stats.size),
-    // Where the file system keeps no birth time it is 0.
-    created: (stats.birthtimeNs > 0n ? stats.birthtimeNs : stats.mtimeNs) / 100n,
-    modified: stats.mtimeNs / 100n,
-    added: stats.ctimeNs / 100n,
+    lengthBytes: found.lengthBytes,
+    created: found.created,
+    modified: found.modified,
+    added: found.changed,
     versionId: versionIdOf(entry),
     deleted: false,
   };
