@@ -1,11 +1,11 @@
 // What lies in the disk cache, in LMDB: entries of two kinds ("segment" files and small contents kept right here), how many
-// bytes they take, and the order of their last use. Writes are gathered and committed together; what was not committed when
+// bytes they take, and the order of their last use. Writes are gathered and committed together, always synchronously (LMDB is written in one style only); what was not committed when
 // the process dies is as if never cached. Every entry carries a checksum and is dropped when it does not match.
 //
 // Keys: KIND NAME -> entry; "u" KIND TICK ":" NAME -> nothing, in order of use; "m" -> totals. A tick is not a time: it moves on
 // when a share of the cache has been written anew, so that reading what is cached costs a write once a tick, not every time.
 import { crc32 } from 'node:zlib';
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RootDatabase, open } from 'lmdb';
 import { LRUCache } from 'lru-cache';
@@ -35,6 +35,8 @@ const recentMax = 4096;
 const commitDelayMs = 100;
 /** Uncommitted bytes that make a commit begin at once. */
 const commitBytes = 4 * 2 ** 20;
+/** After a commit failed, most likely for want of space. */
+const retryDelayMs = 30_000;
 const metaKey = 'm';
 const metaVersion = 1;
 
@@ -44,21 +46,28 @@ export class CacheIndex {
   /** Hears of failed commits and damaged entries. */
   onError: (error: unknown) => void = (error) => log('the index of the disk cache: %s', String(error));
   readonly #recent = new LRUCache<string, Entry>({ max: recentMax });
-  /** Entries to be stored, or (undefined) removed, by the next commit; and those of the commit under way. */
-  #dirty = new Map<string, Entry | undefined>();
-  #committing = new Map<string, Entry | undefined>();
+  /** Entries to be stored, or (undefined) removed, by the next commit. */
+  readonly #dirty = new Map<string, Entry | undefined>();
   /** Places in the order that the next commit gives up. */
-  #staleOrder: string[] = [];
-  #commit: Promise<void> | undefined;
+  readonly #staleOrder = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #dirtyBytes = 0;
+  /** The last commit failed: the next waits for its time. */
+  #failing = false;
   readonly #bytes = { s: 0, i: 0 };
   #tick = 0;
   #tickWritten = 0;
   #fileBytes = 0;
 
   private constructor(directory: string) {
-    this.#db = open<Buffer, string>({ path: directory, encoding: 'binary', compression: false });
+    // No fsync: after a power failure the index is checked before it is used, and its entries have checksums.
+    this.#db = open<Buffer, string>({
+      path: directory,
+      encoding: 'binary',
+      compression: false,
+      noSync: true,
+      overlappingSync: false,
+    });
     this.#path = join(directory, 'data.mdb');
   }
 
@@ -73,7 +82,7 @@ export class CacheIndex {
         index.#bytes.s = meta.readDoubleLE(8);
         index.#bytes.i = meta.readDoubleLE(16);
       }
-      await index.#measure();
+      index.#measure();
     } catch (error) {
       await index.#db.close();
       throw error;
@@ -99,7 +108,6 @@ export class CacheIndex {
   get(kind: EntryKind, name: string): Entry | undefined {
     const key = kind + name;
     if (this.#dirty.has(key)) return this.#dirty.get(key);
-    if (this.#committing.has(key)) return this.#committing.get(key);
     const recent = this.#recent.get(key);
     if (recent !== undefined) return recent;
     const value = this.#db.get(key);
@@ -136,7 +144,7 @@ export class CacheIndex {
     const key = entry.kind + entry.name;
     this.#bytes[entry.kind] -= entry.bytes;
     entry.bytes = 0;
-    if (entry.storedTick >= 0) this.#staleOrder.push(orderKey(entry.kind, entry.storedTick, entry.name));
+    if (entry.storedTick >= 0) this.#staleOrder.add(orderKey(entry.kind, entry.storedTick, entry.name));
     entry.storedTick = -1;
     this.#recent.delete(key);
     this.#dirty.set(key, undefined);
@@ -157,74 +165,67 @@ export class CacheIndex {
       const colon = key.indexOf(':');
       const tick = Number(key.slice(2, colon));
       const entry = this.get(kind, key.slice(colon + 1));
-      if (entry === undefined) this.#staleOrder.push(key);
+      if (entry === undefined) this.#staleOrder.add(key);
       else if (entry.tick === tick) yield entry;
     }
   }
 
-  /** Resolves when everything noted so far is committed, or has failed to be. */
-  async flush(): Promise<void> {
-    while (this.#dirty.size > 0 || this.#staleOrder.length > 0) await (this.#commit ?? this.#start());
-    await this.#commit;
+  /** Commits everything noted so far. False when that failed; it is kept then, for the next attempt. */
+  flush(): boolean {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#dirty.size === 0 && this.#staleOrder.size === 0) return true;
+    try {
+      this.#db.transactionSync(() => this.#write());
+    } catch (error) {
+      this.#failing = true;
+      this.onError(error);
+      this.#timer = setTimeout(() => this.flush(), retryDelayMs).unref();
+      return false;
+    }
+    for (const entry of this.#dirty.values()) if (entry !== undefined) entry.storedTick = entry.tick;
+    this.#dirty.clear();
+    this.#staleOrder.clear();
+    this.#dirtyBytes = 0;
+    this.#failing = false;
+    this.#measure();
+    return true;
   }
 
   async close(): Promise<void> {
-    await this.flush();
+    this.flush();
     clearTimeout(this.#timer);
     await this.#db.close();
   }
 
   #schedule(): void {
-    if (this.#dirtyBytes >= commitBytes && this.#commit === undefined) void this.#start();
-    else this.#timer ??= setTimeout(() => void (this.#commit ?? this.#start()), commitDelayMs).unref();
+    if (this.#dirtyBytes >= commitBytes && !this.#failing) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), commitDelayMs).unref();
   }
 
-  #start(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#commit = this.#write()
-      .catch((error: unknown) => this.onError(error))
-      .finally(() => {
-        this.#commit = undefined;
-        this.#committing = new Map();
-        if (this.#dirty.size > 0) this.#schedule();
-      });
-    return this.#commit;
-  }
-
-  async #write(): Promise<void> {
-    this.#committing = this.#dirty;
-    this.#dirty = new Map();
-    this.#dirtyBytes = 0;
-    const staleOrder = this.#staleOrder.splice(0);
-    const writes: Promise<unknown>[] = [];
-    const committed = this.#db.batch(() => {
-      for (const key of staleOrder) writes.push(this.#db.remove(key));
-      for (const [key, entry] of this.#committing) {
-        if (entry === undefined) {
-          writes.push(this.#db.remove(key));
-          continue;
-        }
-        if (entry.storedTick !== entry.tick) {
-          if (entry.storedTick >= 0) writes.push(this.#db.remove(orderKey(entry.kind, entry.storedTick, entry.name)));
-          writes.push(this.#db.put(orderKey(entry.kind, entry.tick, entry.name), Buffer.alloc(0)));
-          entry.storedTick = entry.tick;
-        }
-        writes.push(this.#db.put(key, encode(entry)));
+  #write(): void {
+    for (const key of this.#staleOrder) this.#db.removeSync(key);
+    for (const [key, entry] of this.#dirty) {
+      if (entry === undefined) {
+        this.#db.removeSync(key);
+        continue;
       }
-      const meta = Buffer.alloc(24);
-      meta.writeUInt32LE(metaVersion, 0);
-      meta.writeUInt32LE(this.#tick, 4);
-      meta.writeDoubleLE(this.#bytes.s, 8);
-      meta.writeDoubleLE(this.#bytes.i, 16);
-      writes.push(this.#db.put(metaKey, meta));
-    });
-    await Promise.all([committed, ...writes]);
-    await this.#measure();
+      if (entry.storedTick !== entry.tick) {
+        if (entry.storedTick >= 0) this.#db.removeSync(orderKey(entry.kind, entry.storedTick, entry.name));
+        this.#db.putSync(orderKey(entry.kind, entry.tick, entry.name), Buffer.alloc(0));
+      }
+      this.#db.putSync(key, encode(entry));
+    }
+    const meta = Buffer.alloc(24);
+    meta.writeUInt32LE(metaVersion, 0);
+    meta.writeUInt32LE(this.#tick, 4);
+    meta.writeDoubleLE(this.#bytes.s, 8);
+    meta.writeDoubleLE(this.#bytes.i, 16);
+    this.#db.putSync(metaKey, meta);
   }
 
-  async #measure(): Promise<void> {
-    this.#fileBytes = (await stat(this.#path)).blocks * 512;
+  #measure(): void {
+    this.#fileBytes = statSync(this.#path).blocks * 512;
   }
 }
 

@@ -19,6 +19,8 @@ const inlineBytesMax = 16 * 1024;
 const inlineShare = 1 / 8;
 /** Blocks waiting to be written, at most; beyond this a block is not cached rather than kept in memory. */
 const queueBytesMax = 8 * 2 ** 20;
+/** Segments written at once: small files are a segment each, and each takes several turns of the event loop. */
+const writersMax = 4;
 /** After the disk refused a write. Full disks stay full for a while. */
 const pauseMs = 60_000;
 /** Evicting makes room for this share at once, so that it happens now and then and not with every write. */
@@ -51,7 +53,10 @@ export class DiskCache implements BlockDisk {
   /** Blocks to be written, by segment. */
   readonly #queue = new Map<string, Queued>();
   #queuedBytes = 0;
-  #writer: Promise<void> | undefined;
+  readonly #writers = new Set<Promise<void>>();
+  readonly #writing = new Set<string>();
+  /** Of what is being written now; some of it may be counted in the index already. */
+  #writingBytes = 0;
   /** Segments being read or written: not to be evicted now. */
   readonly #busy = new Map<string, number>();
   #roomWaiters: (() => void)[] = [];
@@ -92,7 +97,7 @@ export class DiskCache implements BlockDisk {
   }
 
   room(): Promise<void> | undefined {
-    if (this.#queuedBytes * 2 <= this.#queueBytesMax || this.#paused()) return undefined;
+    if (this.#queuedBytes * 2 <= this.#queueBytesMax || this.#refuses()) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -112,19 +117,23 @@ export class DiskCache implements BlockDisk {
   async discard(segment: string): Promise<void> {
     const entry = this.#index.get('s', segment);
     if (entry !== undefined) this.#index.remove(entry);
-    await this.#index.flush();
-    await this.#files.remove(segment);
+    if (this.#index.flush()) await this.#files.remove(segment);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#writer;
+    while (this.#writers.size > 0) await Promise.all(this.#writers);
     await this.#files.close();
     await this.#index.close();
   }
 
+  /** No more blocks are taken; what is queued when the cache stops is still written. */
+  #refuses(): boolean {
+    return this.#stopped || this.#paused();
+  }
+
   #paused(): boolean {
-    return this.#stopped || performance.now() < this.#pausedUntilMs;
+    return performance.now() < this.#pausedUntilMs;
   }
 
   // Small contents.
@@ -138,7 +147,7 @@ export class DiskCache implements BlockDisk {
   }
 
   #storeInline(name: string, block: Block): void {
-    if (this.#paused() || this.#index.dirtyBytes > this.#queueBytesMax || this.#index.get('i', name) !== undefined)
+    if (this.#refuses() || this.#index.dirtyBytes > this.#queueBytesMax || this.#index.get('i', name) !== undefined)
       return;
     // In pages: a value of this size has pages of its own in LMDB, which begin with a header.
     const bytes = allocatedBytes(block.lengthBytes + 64);
@@ -218,7 +227,7 @@ export class DiskCache implements BlockDisk {
   }
 
   #enqueue(content: string, block: Block, blockCount: number): void {
-    if (this.#paused() || this.#queuedBytes + block.lengthBytes > this.#queueBytesMax) return;
+    if (this.#refuses() || this.#queuedBytes + block.lengthBytes > this.#queueBytesMax) return;
     const segment = segmentName(content, block.index);
     const entry = this.#index.get('s', segment);
     if (entry !== undefined && new SegmentRecord(entry.payload).has(block.index % segmentBlocks)) return;
@@ -237,35 +246,49 @@ export class DiskCache implements BlockDisk {
   }
 
   #startWriter(): void {
-    this.#writer ??= this.#write()
+    if (this.#writers.size >= writersMax) return;
+    const writer = this.#write()
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
-        this.#writer = undefined;
-        if (this.#queue.size > 0) this.#startWriter();
+        this.#writers.delete(writer);
+        // A segment that another writer is at will be seen by that one.
+        if ([...this.#queue.keys()].some((segment) => !this.#writing.has(segment))) this.#startWriter();
       });
+    this.#writers.add(writer);
   }
 
   async #write(): Promise<void> {
     // What comes in together is written together.
     await new Promise((resolve) => setImmediate(resolve));
     for (const [segment, queued] of this.#queue) {
+      // One writer a segment: its entry is changed in place.
+      if (this.#writing.has(segment)) continue;
       this.#queue.delete(segment);
-      const blocks = queued.blocks.sort((a, b) => a.index - b.index);
-      this.#hold(segment);
-      try {
-        if (this.#paused() || !(await this.#makeRoom(blocks))) continue;
-        for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
-        this.#failureLogged = false;
-      } catch (error) {
-        this.failed(error);
-      } finally {
-        this.#letGo(segment);
-        for (const block of blocks) {
-          this.#queuedBytes -= block.lengthBytes;
-          this.#options.unpin(block);
-        }
-        for (const wake of this.#roomWaiters.splice(0)) wake();
+      this.#writing.add(segment);
+      await this.#writeSegment(segment, queued);
+      this.#writing.delete(segment);
+    }
+  }
+
+  async #writeSegment(segment: string, queued: Queued): Promise<void> {
+    const blocks = queued.blocks.sort((a, b) => a.index - b.index);
+    const bytes = blocks.reduce((sum, block) => sum + allocatedBytes(block.lengthBytes), 0);
+    this.#hold(segment);
+    this.#writingBytes += bytes;
+    try {
+      if (this.#paused() || !(await this.#makeRoom())) return;
+      for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
+      this.#failureLogged = false;
+    } catch (error) {
+      this.failed(error);
+    } finally {
+      this.#writingBytes -= bytes;
+      this.#letGo(segment);
+      for (const block of blocks) {
+        this.#queuedBytes -= block.lengthBytes;
+        this.#options.unpin(block);
       }
+      for (const wake of this.#roomWaiters.splice(0)) wake();
     }
   }
 
@@ -292,13 +315,12 @@ export class DiskCache implements BlockDisk {
     this.#index.written(bytes, this.#options.diskBytesMax * tickShare);
   }
 
-  /** Evicts until the blocks fit. False when they cannot. */
-  async #makeRoom(blocks: readonly Block[]): Promise<boolean> {
+  /** Evicts until what is being written fits. False when it cannot. */
+  async #makeRoom(): Promise<boolean> {
     const { diskBytesMax } = this.#options;
-    const neededBytes = blocks.reduce((sum, block) => sum + allocatedBytes(block.lengthBytes), 0);
     // The second round sees entries that the first one's commit brought into the order.
     for (let round = 0; round < 2; round++) {
-      const excessBytes = this.usedBytes + neededBytes - diskBytesMax;
+      const excessBytes = this.usedBytes + this.#writingBytes - diskBytesMax;
       if (excessBytes <= 0) return true;
       let left = excessBytes + diskBytesMax * evictedShare;
       const evicted: string[] = [];
@@ -309,10 +331,11 @@ export class DiskCache implements BlockDisk {
         evicted.push(entry.name);
         this.#index.remove(entry);
       }
-      await this.#index.flush();
+      // Files go after their entries; if these stay, so do the files.
+      if (!this.#index.flush()) return false;
       for (const segment of evicted) await this.#files.remove(segment);
     }
-    return this.usedBytes + neededBytes <= diskBytesMax;
+    return this.usedBytes + this.#writingBytes <= diskBytesMax;
   }
 
   #hold(segment: string): void {

@@ -18,34 +18,52 @@ const log = createLog('cache');
 const slackBytes = 64 * 1024;
 const discardedPrefix = 'discarded-';
 
-/** Rejects with an Error that names the holder when the directory is in use. */
+/**
+ * Rejects with an Error that names the holder when the directory is in use. Undefined, with a log line, where the disk does not
+ * allow a cache: content can be read without one.
+ */
 export async function openDiskCache(
   directory: string,
   options: Omit<DiskCacheOptions, 'index' | 'files'>,
-): Promise<BlockDisk> {
+): Promise<BlockDisk | undefined> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock = lockDirectory(directory);
   try {
-    const indexDirectory = join(directory, 'index');
-    const { index, inOrder } = await openIndex(directory, indexDirectory);
-    const files = new SegmentFiles(join(directory, 'data'));
-    const cache = new DiskCache({ ...options, index, files });
-    index.onError = (error) => cache.failed(error);
-    const sweep = new AbortController();
-    const swept = sweepLeftovers(directory, files, index, cache, inOrder, sweep.signal).catch((error: unknown) => {
-      log('leftovers of the disk cache stay: %s', error instanceof Error ? error.message : String(error));
-    });
-    return withStop(cache, async () => {
+    return await openLocked(directory, lock, options);
+  } catch (error) {
+    closeSync(lock);
+    log('there is no disk cache: %s', messageOf(error));
+    return undefined;
+  }
+}
+
+async function openLocked(
+  directory: string,
+  lock: number,
+  options: Omit<DiskCacheOptions, 'index' | 'files'>,
+): Promise<BlockDisk> {
+  const indexDirectory = join(directory, 'index');
+  const { index, inOrder } = await openIndex(directory, indexDirectory);
+  const files = new SegmentFiles(join(directory, 'data'));
+  const cache = new DiskCache({ ...options, index, files });
+  index.onError = (error) => cache.failed(error);
+  const sweep = new AbortController();
+  const swept = sweepLeftovers(directory, files, index, cache, inOrder, sweep.signal).catch((error: unknown) => {
+    log('leftovers of the disk cache stay: %s', messageOf(error));
+  });
+  return withStop(cache, async () => {
+    try {
       sweep.abort();
       await swept;
       await cache.stop();
       await markClosed(indexDirectory);
+    } catch (error) {
+      // The next process checks what it finds.
+      log('the disk cache was not closed in order: %s', messageOf(error));
+    } finally {
       closeSync(lock);
-    });
-  } catch (error) {
-    closeSync(lock);
-    throw error;
-  }
+    }
+  });
 }
 
 function withStop(cache: DiskCache, stop: () => Promise<void>): BlockDisk {
@@ -67,8 +85,13 @@ function lockDirectory(directory: string): number {
     const holder = readFileSync(path, 'utf8').trim();
     throw new Error(`the cache directory ${directory} is in use by process ${holder === '' ? '(unknown)' : holder}`);
   }
-  ftruncateSync(descriptor);
-  writeSync(descriptor, String(process.pid));
+  try {
+    ftruncateSync(descriptor);
+    writeSync(descriptor, String(process.pid));
+  } catch (error) {
+    // On a full disk the lock holds without saying by whom.
+    log('the lock of the cache directory stays unsigned: %s', messageOf(error));
+  }
   return descriptor;
 }
 
@@ -80,7 +103,7 @@ async function openIndex(directory: string, indexDirectory: string): Promise<{ i
     try {
       return { index: await CacheIndex.open(indexDirectory), inOrder: state === 'closed' };
     } catch (error) {
-      log('the index of the disk cache cannot be opened: %s', (error as Error).message);
+      log('the index of the disk cache cannot be opened: %s', messageOf(error));
     }
   }
   log('the disk cache is damaged: it starts anew');
@@ -116,4 +139,8 @@ async function sweepLeftovers(
       if (!cache.isBusy(name)) await cache.discard(name);
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

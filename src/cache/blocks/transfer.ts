@@ -141,6 +141,8 @@ export class Transfer {
     }, this.#host.times.stallMs).unref();
     let stream: ContentStream | undefined;
     try {
+      // It may have been stopped while the slot was on its way.
+      signal.throwIfAborted();
       this.state = 'flowing';
       this.positionBytes = fromBytes;
       stream = await this.#open(fromBytes, attempt.signal);
