@@ -40,24 +40,24 @@ interface Announcement {
 
 /** Starts the emulator; rejects with its own error line when it can't. */
 export async function startEmulatorProcess(options: EmulatorProcessOptions): Promise<EmulatorProcess> {
-  let stopping = false;
+  const stopping = new AbortController();
   let { child, announced } = await start(options, []);
+  let restarting = Promise.resolve();
   const ports = ['--port', portOf(announced.gatewayUrl), '--vault-port', portOf(announced.vaultUrl)];
   const watch = (): void => {
     child.once('exit', (code, signal) => {
-      if (stopping) return;
+      if (stopping.signal.aborted) return;
       console.error(
         `the emulator of ${options.dataDirectory} ended (${signal ?? `code ${code}`}); it is started again`,
       );
-      void restart();
+      restarting = restart();
     });
   };
   const restart = async (): Promise<void> => {
-    while (!stopping) {
+    while (!stopping.signal.aborted) {
       await delay(RESTART_DELAY_MS);
       try {
         ({ child, announced } = await start(options, ports));
-        if (stopping) child.kill('SIGTERM');
         watch();
         return;
       } catch (error) {
@@ -70,7 +70,8 @@ export async function startEmulatorProcess(options: EmulatorProcessOptions): Pro
     gatewayUrl: announced.gatewayUrl,
     credentials: announced.credentials,
     async stop() {
-      stopping = true;
+      stopping.abort();
+      await restarting;
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exited = once(child, 'exit');
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);

@@ -1,7 +1,9 @@
 // A remote drive in memory: the counterpart of the tree and the file system in tests. Counts calls; faults and delays are
 // under the test's control.
+import { waitFor } from '../../src/base/abort.ts';
 import {
   RemoteError,
+  type CallOptions,
   type ContentReference,
   type ContentStream,
   type FileId,
@@ -99,18 +101,18 @@ export class MemoryDrive implements RemoteDrive {
     this.#folders.delete(folder);
   }
 
-  async account(): Promise<{ userId: string; email: undefined }> {
-    await this.#call('account');
+  async account(options?: CallOptions): Promise<{ userId: string; email: undefined }> {
+    await this.#call('account', options);
     return { userId: 'user', email: undefined };
   }
 
-  async syncpoints(): Promise<RemoteSyncpoint[]> {
-    await this.#call('syncpoints');
+  async syncpoints(options?: CallOptions): Promise<RemoteSyncpoint[]> {
+    await this.#call('syncpoints', options);
     return [...this.syncpointList];
   }
 
-  async *list(_syncpoint: SyncpointId, folder: FolderId): AsyncGenerator<RemoteEntry[]> {
-    await this.#call(`list ${folder}`);
+  async *list(_syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
+    await this.#call(`list ${folder}`, options);
     const entries = [...this.entries(folder)];
     for (let from = 0; from < entries.length; from += this.batchSize) yield entries.slice(from, from + this.batchSize);
   }
@@ -147,8 +149,8 @@ export class MemoryDrive implements RemoteDrive {
     return 'bounded';
   }
 
-  async vaults(): Promise<RemoteVault[]> {
-    await this.#call('vaults');
+  async vaults(options?: CallOptions): Promise<RemoteVault[]> {
+    await this.#call('vaults', options);
     return this.vaultList;
   }
 
@@ -156,9 +158,9 @@ export class MemoryDrive implements RemoteDrive {
     return Promise.resolve();
   }
 
-  #call(name: string): Promise<void> {
+  #call(name: string, options: CallOptions = {}): Promise<void> {
     this.calls.push(name);
-    return this.gate(name);
+    return waitFor(this.gate(name), options.signal);
   }
 
   #newFolder(): Folder {

@@ -1,0 +1,390 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { errno } from '../../src/base/errno.ts';
+import { Listings } from '../../src/cache/listings.ts';
+import { ROOT_INODE, Tree, type TreeDirectory } from '../../src/cache/tree.ts';
+import { FileSystem, type ContentSource } from '../../src/fs-ops/file-system.ts';
+import { naming } from '../../src/fs-ops/names.ts';
+import { ROOT_NODE, type Caller, type DirectoryRow, type Entry, type NodeId } from '../../src/fs-ops/operations.ts';
+import { RemoteError, type FolderId, type RemoteSyncpoint, type VersionId } from '../../src/remote-drive.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { temporaryDirectory } from '../fakes/temporary-directory.ts';
+
+let directory: ReturnType<typeof temporaryDirectory>;
+let tree: Tree;
+let drive: MemoryDrive;
+let listings: Listings;
+let fileSystem: FileSystem;
+let syncpoint: RemoteSyncpoint;
+let kernel: string[];
+
+const nobody: Caller = { uid: 0, gid: 0, pid: 1, signal: new AbortController().signal };
+
+/** Reads straight from the drive, so that a read waits and fails as the drive does. */
+const straight: ContentSource = {
+  reader: (content) => ({
+    async read(offsetBytes, lengthBytes) {
+      const pieces: Uint8Array[] = [];
+      for await (const piece of await drive.read(content, { offsetBytes, lengthBytes })) pieces.push(piece);
+      return pieces;
+    },
+    close: () => undefined,
+  }),
+};
+
+function start(options: { opTimeoutMs?: number; lifetimeMs?: number } = {}): void {
+  listings = new Listings({ tree, drive, naming, lifetimeMs: options.lifetimeMs ?? 60_000 });
+  fileSystem = new FileSystem({
+    tree,
+    listings,
+    blocks: straight,
+    kernelCache: {
+      invalidateEntry: (parent, name) => kernel.push(`entry ${parent} ${name}`),
+      invalidateNode: (node, { content }) => kernel.push(`node ${node}${content ? ' content' : ''}`),
+    },
+    ownership: { uid: 7, gid: 8, umask: 0o022 },
+    rootInode: ROOT_INODE,
+    opTimeoutMs: options.opTimeoutMs ?? 5_000,
+  });
+}
+
+beforeEach(() => {
+  directory = temporaryDirectory();
+  tree = Tree.open(directory.path);
+  drive = new MemoryDrive();
+  syncpoint = drive.addSyncpoint('Projects', { owner: 'jo@example.com' });
+  kernel = [];
+  start();
+});
+
+afterEach(async () => {
+  fileSystem.stop();
+  await listings.stop();
+  await tree.close();
+  directory.remove();
+});
+
+async function walk(path: string): Promise<Entry> {
+  let node: NodeId = ROOT_NODE;
+  let entry: Entry | undefined;
+  for (const name of path.split('/')) {
+    const found = await fileSystem.lookup(node, name, nobody);
+    if (found.node === 0) throw new Error(`no ${name}`);
+    entry = found;
+    node = found.node;
+  }
+  if (entry === undefined) throw new Error('empty path');
+  return entry;
+}
+
+async function readAll(node: NodeId, handle: number): Promise<string> {
+  return Buffer.concat(await fileSystem.read(node, handle, 0, 1 << 20, nobody)).toString();
+}
+
+async function relist(folder: string): Promise<void> {
+  const { node } = await walk(folder);
+  await listings.refresh(tree.node(node) as TreeDirectory, nobody.signal);
+}
+
+async function rows(node: NodeId, plus: boolean, room = Infinity): Promise<DirectoryRow[]> {
+  const { handle } = await fileSystem.openDirectory(node, nobody);
+  const all: DirectoryRow[] = [];
+  for (let cookie = 0; ;) {
+    const page: DirectoryRow[] = [];
+    await fileSystem.readDirectory(
+      node,
+      handle,
+      cookie,
+      plus,
+      (row) => page.length < room && page.push(row) > 0,
+      nobody,
+    );
+    if (page.length === 0) break;
+    all.push(...page);
+    cookie = page.at(-1)?.cookie ?? 0;
+  }
+  fileSystem.releaseDirectory(handle);
+  return all;
+}
+
+describe('file system', () => {
+  it('shows what the service holds, with times, sizes and the permission of the syncpoint', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a.txt', 'hello');
+    const shared = drive.addSyncpoint('Shared', { permission: 'read-only' });
+    drive.addFile(shared.rootFolderId, 'b.txt', '');
+    drive.addFolder(shared.rootFolderId, 'sub');
+    const { attributes } = await walk('Projects/a.txt');
+    expect(attributes).toMatchObject({
+      type: 'file',
+      permissions: 0o644,
+      sizeBytes: 5,
+      uid: 7,
+      gid: 8,
+      linkCount: 1,
+      modified: { seconds: 1_473_662_671, nanoseconds: 900_000_000 },
+    });
+    expect((await walk('Projects')).attributes.permissions).toBe(0o755);
+    expect((await walk('Shared')).attributes.permissions).toBe(0o555);
+    expect((await walk('Shared/sub')).attributes.permissions).toBe(0o555);
+    expect((await walk('Shared/b.txt')).attributes.permissions).toBe(0o444);
+  });
+
+  it('answers unknown names from the listing, without a call, for as long as the listing is trusted', async () => {
+    await walk('Projects');
+    drive.calls.length = 0;
+    const { node } = await walk('Projects');
+    await fileSystem.lookup(node, 'missing', nobody);
+    const calls = drive.calls.length;
+    const missing = await fileSystem.lookup(node, 'missing', nobody);
+    expect(missing.node).toBe(0);
+    expect(missing.entryLifetimeMs).toBeGreaterThan(50_000);
+    expect(drive.calls).toHaveLength(calls);
+  });
+
+  it('lists a folder page by page with cookies that stay valid while entries come and go', async () => {
+    for (let i = 0; i < 100; i += 1) drive.addFile(syncpoint.rootFolderId, `file${i}`, '');
+    const { node } = await walk('Projects');
+    const { handle } = await fileSystem.openDirectory(node, nobody);
+    const seen: string[] = [];
+    let cookie = 0;
+    for (let page = 0; page < 40; page += 1) {
+      let taken = 0;
+      await fileSystem.readDirectory(
+        node,
+        handle,
+        cookie,
+        true,
+        (row) => {
+          if (taken === 3) return false;
+          taken += 1;
+          cookie = row.cookie;
+          seen.push(row.name);
+          return true;
+        },
+        nobody,
+      );
+      if (page === 5) {
+        drive.remove(syncpoint.rootFolderId, 'file0');
+        drive.remove(syncpoint.rootFolderId, 'file50');
+        drive.addFile(syncpoint.rootFolderId, 'late', '');
+        await relist('Projects');
+      }
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    const stayed = Array.from({ length: 100 }, (_, i) => `file${i}`).filter((name) => name !== 'file50');
+    expect(seen).toEqual(['.', '..', ...stayed, 'late']);
+  });
+
+  it('counts a lookup for each accepted row of READDIRPLUS and none for READDIR, dots and refused rows', async () => {
+    for (let i = 0; i < 10; i += 1) drive.addFile(syncpoint.rootFolderId, `file${i}`, '');
+    const { node } = await walk('Projects');
+    const held = fileSystem.counts().nodes;
+    await rows(node, false);
+    expect(fileSystem.counts().nodes).toBe(held);
+    const listed = await rows(node, true, 3);
+    expect(fileSystem.counts().nodes).toBe(held + 10);
+    for (const row of listed) if (row.entry !== undefined) fileSystem.forget(row.entry.node, 1);
+    expect(fileSystem.counts().nodes).toBe(held);
+  });
+
+  it('keeps an open file at its version: size, bytes and node, while its name shows the new one', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const before = await walk('Projects/a');
+    const { handle } = fileSystem.open(before.node, 0);
+    drive.write(syncpoint.rootFolderId, 'a', 'the second');
+    await relist('Projects');
+    const after = await walk('Projects/a');
+    expect(after.node).not.toBe(before.node);
+    expect(after.attributes.inode).toBe(before.attributes.inode);
+    expect(kernel).toContain(`entry ${(await walk('Projects')).node} a`);
+    expect(fileSystem.getAttributes(before.node).attributes.sizeBytes).toBe(5);
+    expect(await readAll(before.node, handle)).toBe('first');
+    const second = fileSystem.open(after.node, 0);
+    expect(second.keepCache).toBe(false);
+    expect(await readAll(after.node, second.handle)).toBe('the second');
+    drive.write(syncpoint.rootFolderId, 'a', 'third');
+    await relist('Projects');
+    const third = await walk('Projects/a');
+    expect(await readAll(before.node, handle)).toBe('first');
+    expect(await readAll(after.node, second.handle)).toBe('the second');
+    expect(new Set([before.node, after.node, third.node]).size).toBe(3);
+    fileSystem.release(handle);
+    fileSystem.release(second.handle);
+  });
+
+  it('lets go of old versions when they are released and forgotten', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const before = await walk('Projects/a');
+    const { handle } = fileSystem.open(before.node, 0);
+    drive.write(syncpoint.rootFolderId, 'a', 'second');
+    await relist('Projects');
+    const after = await walk('Projects/a');
+    fileSystem.release(handle);
+    fileSystem.forget(before.node, 1);
+    fileSystem.forget(after.node, 1);
+    expect((await walk('Projects/a')).node).toBe(before.node);
+  });
+
+  it('tells the kernel to keep its pages while the version is the same, and to drop them when it is not', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const { node } = await walk('Projects/a');
+    const first = fileSystem.open(node, 0);
+    fileSystem.release(first.handle);
+    const again = fileSystem.open(node, 0);
+    fileSystem.release(again.handle);
+    expect([first.keepCache, again.keepCache]).toEqual([false, true]);
+    drive.write(syncpoint.rootFolderId, 'a', 'second');
+    await relist('Projects');
+    expect(kernel).toContain(`node ${node} content`);
+    expect(fileSystem.open(node, 0).keepCache).toBe(false);
+  });
+
+  it('keeps a file readable that was removed while open, with no links', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const { node } = await walk('Projects/a');
+    const { handle } = fileSystem.open(node, 0);
+    drive.remove(syncpoint.rootFolderId, 'a');
+    await relist('Projects');
+    expect((await fileSystem.lookup((await walk('Projects')).node, 'a', nobody)).node).toBe(0);
+    expect(fileSystem.getAttributes(node).attributes).toMatchObject({ linkCount: 0, sizeBytes: 5 });
+    expect(await readAll(node, handle)).toBe('first');
+    fileSystem.release(handle);
+    fileSystem.forget(node, 1);
+    expect(() => fileSystem.getAttributes(node)).toThrow(expect.objectContaining({ errno: errno.ESTALE }));
+  });
+
+  it('tells the kernel of names that appear and vanish', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'old', '');
+    const { node } = await walk('Projects');
+    await walk('Projects/old');
+    drive.rename(syncpoint.rootFolderId, 'old', 'new');
+    await relist('Projects');
+    expect(kernel).toEqual(expect.arrayContaining([`entry ${node} old`, `entry ${node} new`, `node ${node} content`]));
+  });
+
+  it('gives a waiting request an errno when the time is over, and the next one an answer', async () => {
+    fileSystem.stop();
+    start({ opTimeoutMs: 30 });
+    let open: () => void = () => undefined;
+    drive.gate = () => new Promise((resolve) => (open = resolve));
+    const pending = Promise.resolve(fileSystem.lookup(ROOT_NODE, 'Projects', nobody));
+    expect(fileSystem.waiting()).toMatchObject([{ verb: 'lookup', path: '/' }]);
+    await expect(pending).rejects.toMatchObject({
+      errno: errno.EIO,
+      message: expect.stringContaining('no answer within') as string,
+    });
+    drive.gate = () => Promise.resolve();
+    open();
+    expect((await fileSystem.lookup(ROOT_NODE, 'Projects', nobody)).node).not.toBe(0);
+    expect(fileSystem.waiting()).toEqual([]);
+  });
+
+  it('ends a wait at once when the caller is interrupted', async () => {
+    drive.gate = () => new Promise(() => undefined);
+    const interrupt = new AbortController();
+    const pending = Promise.resolve(fileSystem.lookup(ROOT_NODE, 'Projects', { ...nobody, signal: interrupt.signal }));
+    interrupt.abort();
+    await expect(pending).rejects.toMatchObject({ errno: errno.EINTR });
+  });
+
+  it.each([
+    ['unavailable', errno.EIO],
+    ['forbidden', errno.EACCES],
+    ['unauthenticated', errno.EACCES],
+    ['throttled', errno.EIO],
+    ['not-found', errno.ENOENT],
+    ['quota', errno.EDQUOT],
+  ] as const)('answers a listing that fails as %s with errno %d', async (kind, number) => {
+    drive.gate = () => Promise.reject(new RemoteError(kind, 'no'));
+    await expect(Promise.resolve(fileSystem.lookup(ROOT_NODE, 'x', nobody))).rejects.toMatchObject({ errno: number });
+  });
+
+  it('never answers a failed read with bytes or an end of file', async () => {
+    const file = drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const { node } = await walk('Projects/a');
+    const { handle } = fileSystem.open(node, 0);
+    drive.gate = () => Promise.reject(new RemoteError('unavailable', 'reset'));
+    await expect(Promise.resolve(fileSystem.read(node, handle, 0, 5, nobody))).rejects.toMatchObject({
+      errno: errno.EIO,
+    });
+    drive.gate = () => Promise.reject(new RemoteError('not-found', `version ${file.versionId}`));
+    await expect(Promise.resolve(fileSystem.read(node, handle, 0, 5, nobody))).rejects.toMatchObject({
+      errno: errno.ESTALE,
+    });
+    drive.gate = () => Promise.resolve();
+    drive.calls.length = 0;
+    await walk('Projects/a');
+    expect(drive.calls).toEqual([`list ${syncpoint.rootFolderId}`]);
+  });
+
+  it('cuts reads at the end of the file', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const { node } = await walk('Projects/a');
+    const { handle } = fileSystem.open(node, 0);
+    expect(Buffer.concat(await fileSystem.read(node, handle, 3, 100, nobody)).toString()).toBe('st');
+    expect(await fileSystem.read(node, handle, 5, 100, nobody)).toEqual([]);
+    expect(await fileSystem.read(node, handle, 2 ** 40, 100, nobody)).toEqual([]);
+  });
+
+  it('refuses changes, wrong kinds, dead handles and long names with the errno a local disk gives', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const file = await walk('Projects/a');
+    const folder = await walk('Projects');
+    const failing = (errorNumber: number): unknown => expect.objectContaining({ errno: errorNumber });
+    expect(() => fileSystem.open(file.node, 1)).toThrow(failing(errno.EROFS));
+    expect(() => fileSystem.open(file.node, 0o1000)).toThrow(failing(errno.EROFS));
+    expect(() => fileSystem.open(folder.node, 0)).toThrow(failing(errno.EISDIR));
+    expect(() => fileSystem.openDirectory(file.node, nobody)).toThrow(failing(errno.ENOTDIR));
+    expect(() => fileSystem.lookup(file.node, 'x', nobody)).toThrow(failing(errno.ENOTDIR));
+    expect(() => fileSystem.read(file.node, 999, 0, 1, nobody)).toThrow(failing(errno.EBADF));
+    expect(() => fileSystem.setAttributes()).toThrow(failing(errno.EROFS));
+    expect(() => fileSystem.lookup(folder.node, 'x'.repeat(256), nobody)).toThrow(failing(errno.ENAMETOOLONG));
+    expect(() => fileSystem.getAttributes(987_654)).toThrow(failing(errno.ESTALE));
+  });
+
+  it('tells ids, permission, owner and state as extended attributes', async () => {
+    const folderId: FolderId = drive.addFolder(syncpoint.rootFolderId, 'sub');
+    const remote = drive.addFile(folderId, 'a', 'first');
+    const versionId: VersionId = remote.versionId;
+    const { node } = await walk('Projects/sub/a');
+    const value = (name: string): string =>
+      Buffer.from(fileSystem.getExtendedAttribute(node, `user.syncplicity.${name}`)).toString();
+    expect(fileSystem.listExtendedAttributes(node).map((name) => [name, value(name.slice(17))])).toEqual([
+      ['user.syncplicity.syncpoint_id', syncpoint.id],
+      ['user.syncplicity.permission', 'read-write'],
+      ['user.syncplicity.owner', 'jo@example.com'],
+      ['user.syncplicity.state', 'stored'],
+      ['user.syncplicity.file_id', remote.id],
+      ['user.syncplicity.version_id', versionId],
+    ]);
+    const folder = await walk('Projects/sub');
+    expect(Buffer.from(fileSystem.getExtendedAttribute(folder.node, 'user.syncplicity.folder_id')).toString()).toBe(
+      folderId,
+    );
+    for (const name of ['user.other', 'security.capability', 'system.posix_acl_access', 'user.syncplicity.link']) {
+      expect(() => fileSystem.getExtendedAttribute(node, name)).toThrow(
+        expect.objectContaining({ errno: errno.ENODATA }),
+      );
+    }
+  });
+
+  it('tells the capacity of the vaults, never zero of zero, never waiting', async () => {
+    expect(fileSystem.capacity(ROOT_NODE).totalBytes).toBeGreaterThan(0);
+    await walk('Projects');
+    await expect.poll(() => fileSystem.capacity(ROOT_NODE).totalBytes).toBe(1000);
+    expect(fileSystem.capacity((await walk('Projects')).node)).toMatchObject({
+      totalBytes: 1000,
+      freeBytes: 600,
+      nameBytesMax: 255,
+    });
+  });
+
+  it('lets the kernel keep a directory it has read until the listing is brought anew', async () => {
+    drive.addFile(syncpoint.rootFolderId, 'a', '');
+    const { node } = await walk('Projects');
+    const first = await fileSystem.openDirectory(node, nobody);
+    const second = await fileSystem.openDirectory(node, nobody);
+    expect([first.cacheEntries, first.keepCache, second.keepCache]).toEqual([true, false, true]);
+    await relist('Projects');
+    expect((await fileSystem.openDirectory(node, nobody)).keepCache).toBe(false);
+  });
+});
