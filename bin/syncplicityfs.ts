@@ -17,7 +17,10 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 
+// Waits between retries do not keep a process alive by themselves; the command that waits is what it lives for.
+const life = setInterval(() => undefined, 2 ** 30);
 const code = await main(process.argv.slice(2));
+clearInterval(life);
 // What was written to a pipe may still be on its way.
 await new Promise((resolve) => process.stdout.write('', resolve));
 await new Promise((resolve) => process.stderr.write('', resolve));

@@ -1,10 +1,17 @@
 // What a mount needs of one connection: that it can be reached, signs in, lists, and gives bytes.
 import { readFile } from 'node:fs/promises';
+import { isAbort } from '../base/abort.ts';
 import { formatDuration } from '../base/quantities.ts';
 import type { ConnectionAuth, SyncplicityAuth } from '../connections/auth-file.ts';
 import { clockOffset } from '../connections/server-clock.ts';
 import { openDrive, verifyConnection } from '../connections/verify.ts';
-import type { RemoteDrive, RemoteFile, RemoteSyncpoint } from '../remote-drive.ts';
+import {
+  type RemoteDrive,
+  RemoteError,
+  type RemoteErrorKind,
+  type RemoteFile,
+  type RemoteSyncpoint,
+} from '../remote-drive.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** Long enough for a retry, short enough to wait for. */
@@ -24,27 +31,46 @@ export function connectionChecks(auth: ConnectionAuth, caFile: string | undefine
       },
     ];
   }
+  const check = (name: string, look: () => Promise<Finding>): Check => ({ name, look: () => advised(look) });
   return [
-    { name: 'clock', look: () => clock(auth, caFile) },
-    { name: 'credentials', look: () => credentials(auth, caFile) },
-    { name: 'syncpoints', look: () => withDrive(auth, caFile, syncpoints) },
-    { name: 'vaults', look: () => withDrive(auth, caFile, vaults) },
-    { name: 'reading', look: () => withDrive(auth, caFile, reading) },
+    check('clock', () => clock(auth, caFile)),
+    check('credentials', () => credentials(auth, caFile)),
+    check('syncpoints', () => withDrive(auth, caFile, syncpoints)),
+    check('vaults', () => withDrive(auth, caFile, vaults)),
+    check('reading', () => withDrive(auth, caFile, reading)),
   ];
+}
+
+/** What to do about each way the service fails. */
+const ADVICE: Readonly<Record<RemoteErrorKind, string>> = {
+  'not-found': 'it changed in the meantime: try again',
+  exists: 'it changed in the meantime: try again',
+  conflict: 'it changed in the meantime: try again',
+  forbidden: 'ask your Syncplicity administrator for access',
+  quota: 'make room at Syncplicity',
+  throttled: 'the hourly allowance of calls is spent: try again later',
+  unavailable: 'check the network, HTTPS_PROXY and NO_PROXY, --ca-file, and api_url of the connection',
+  unauthenticated:
+    'compare client_id, client_secret and app_token with the developer portal and your profile; delete the connection and add it again',
+  protocol: 'check api_url of the connection: something else may answer there',
+};
+
+/** A failure of the service with what to do about it. */
+async function advised(look: () => Promise<Finding>): Promise<Finding> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof RemoteError) return { state: 'fail', detail: error.message, advice: ADVICE[error.kind] };
+    if (isAbort(error)) {
+      return { state: 'fail', detail: `no answer within ${CHECK_TIMEOUT_MS / 1000} s`, advice: ADVICE.unavailable };
+    }
+    throw error;
+  }
 }
 
 async function clock(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-  let offsetMs: number | undefined;
-  try {
-    offsetMs = await clockOffset(auth.apiUrl, { ca, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
-  } catch (error) {
-    return {
-      state: 'fail',
-      detail: error instanceof Error ? error.message : String(error),
-      advice: 'check the network, HTTPS_PROXY and NO_PROXY, and api_url of the connection',
-    };
-  }
+  const offsetMs = await clockOffset(auth.apiUrl, { ca, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
   if (offsetMs === undefined) return { state: 'ok', detail: 'the gateway answers without telling its time' };
   if (Math.abs(offsetMs) <= CLOCK_TOLERANCE_MS) return { state: 'ok', detail: 'agrees with the gateway' };
   const direction = offsetMs > 0 ? 'ahead of' : 'behind';
@@ -56,17 +82,8 @@ async function clock(auth: SyncplicityAuth, caFile: string | undefined): Promise
 }
 
 async function credentials(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
-  try {
-    const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
-    return { state: 'ok', detail: `signed in as ${(await verifyConnection(auth, { caFile, signal })).account}` };
-  } catch (error) {
-    return {
-      state: 'fail',
-      detail: error instanceof Error ? error.message : String(error),
-      advice:
-        'compare client_id, client_secret and app_token with the developer portal and your profile, and add the connection again',
-    };
-  }
+  const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+  return { state: 'ok', detail: `signed in as ${(await verifyConnection(auth, { caFile, signal })).account}` };
 }
 
 async function syncpoints(drive: RemoteDrive, signal: AbortSignal): Promise<Finding> {

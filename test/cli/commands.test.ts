@@ -1,0 +1,258 @@
+// The program from outside: exit codes, what goes to which stream, and the connection commands.
+import { execFile } from 'node:child_process';
+import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { programFile, User } from './program.ts';
+
+let user: User;
+beforeEach(() => (user = new User()));
+afterEach(() => user.remove());
+
+describe('the program', () => {
+  it('tells its version', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    expect(await user.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+  });
+
+  it.each([
+    [[], 'Usage: syncplicityfs'],
+    [['bogus'], "syncplicityfs: unknown command 'bogus'"],
+    [['mount', '--bogus'], "syncplicityfs: unknown option '--bogus'"],
+    [['mount'], 'syncplicityfs: missing required argument'],
+    [['unmount', '/x', '--timeout', 'soon'], 'not a duration'],
+    [['connections', 'add'], "required option '-p, --platform <PLATFORM>' not specified"],
+    [['connections', 'list', '--offset', 'x'], 'not a count'],
+    [['mount-daemon'], 'started by `syncplicityfs mount`'],
+  ])('%j is wrong usage: exit code 2, a line on stderr, nothing on stdout', async (args, message) => {
+    const { code, stdout, stderr } = await user.run(args);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toContain('    at ');
+  });
+
+  it.each([['mount'], ['unmount'], ['status'], ['connections'], ['emulator'], ['doctor'], ['help']])(
+    '%s --help explains itself',
+    async (command) => {
+      const { code, stdout } = await user.run([command, '--help']);
+      expect(code).toBe(0);
+      expect(stdout).toContain('Usage: syncplicityfs');
+    },
+  );
+
+  it('hides its inner commands', async () => {
+    expect((await user.run(['--help'])).stdout).not.toMatch(/mount-daemon|man-page/);
+  });
+
+  it('ends quietly when its reader has left', async () => {
+    const script = `"${process.execPath}" "${programFile}" connections --help | true; echo \${PIPESTATUS[0]}`;
+    const { stdout, stderr } = await promisify(execFile)('bash', ['-c', script], { env: user.environment });
+    expect([stdout, stderr]).toEqual(['0\n', '']);
+  });
+
+  it('shows a stack with DEBUG only, and colours nowhere but on a terminal', async () => {
+    const quiet = await user.run(['unmount', '/nowhere']);
+    expect(quiet).toEqual({ code: 1, stdout: '', stderr: 'syncplicityfs: /nowhere does not exist\n' });
+    expect((await user.run(['unmount', '/nowhere'], { env: { DEBUG: 'x' } })).stderr).toContain('    at ');
+  });
+
+  it('has the manual page that was made from its help', async () => {
+    const { stdout } = await user.run(['man-page']);
+    expect(stdout).toBe(readFileSync(new URL('../../man/syncplicityfs.1', import.meta.url), 'utf8'));
+  });
+});
+
+describe('connections', () => {
+  it('are added, listed, shown and deleted', async () => {
+    const added = await user.run(['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'], {
+      input: '{"uri": "/usr"}',
+    });
+    expect(added).toMatchObject({ code: 0, stderr: '' });
+    expect(added.stdout).toMatch(/^ID {7}[0-9a-f]{32}\nName {5}local\nPlatform My Computer\nEnabled {2}true\n$/);
+    const id = /[0-9a-f]{32}/.exec(added.stdout)?.[0] as string;
+
+    const json = [{ id, name: 'local', platform: { name: 'My Computer', id: 'fs' } }];
+    const shown = `${JSON.stringify(json, null, 2)}\n`;
+    expect(await user.run(['connections', 'list', '--json'])).toEqual({ code: 0, stdout: shown, stderr: '' });
+    expect(await user.run(['connections', 'show', id, '--output-json'])).toEqual({
+      code: 0,
+      stdout: shown,
+      stderr: '',
+    });
+    expect((await user.run(['connections', 'show', 'local'])).stdout).toBe(added.stdout);
+    expect((await user.run(['connections', 'list'])).stdout).toBe(
+      `ID                               Name  Platform    Enabled IsPool  PoolName\n${id} local My Computer true\n`,
+    );
+
+    const deleted = await user.run(['connections', 'delete', id]);
+    expect(deleted).toEqual({ code: 0, stdout: 'The connection was deleted successfully.\n', stderr: '' });
+    const again = await user.run(['connections', 'delete', id]);
+    expect(again).toEqual({ code: 1, stdout: '', stderr: 'The connection could not be deleted.\n' });
+    expect(await user.run(['connections', 'delete', id, '--json'])).toEqual({ code: 1, stdout: '', stderr: '' });
+  });
+
+  it('show an unknown id as SkySync does', async () => {
+    expect(await user.run(['connections', 'show', 'f'.repeat(32)])).toEqual({
+      code: 0,
+      stdout: 'Enabled true\n',
+      stderr: '',
+    });
+    expect((await user.run(['connections', 'show', 'f'.repeat(32), '--json'])).stdout).toBe('[\n  {}\n]\n');
+  });
+
+  it('filter by platform, text, state and page', async () => {
+    for (const name of ['alpha', 'beta', 'alphabet']) await user.addDirectory(name, '/usr');
+    const names = async (...args: string[]): Promise<string[]> =>
+      (JSON.parse((await user.run(['connections', 'list', '--json', ...args])).stdout) as { name: string }[]).map(
+        ({ name }) => name,
+      );
+    expect(await names()).toEqual(['alpha', 'beta', 'alphabet']);
+    expect(await names('-q', 'ALPHA')).toEqual(['alpha', 'alphabet']);
+    expect(await names('--search', 'bet', '--offset=1')).toEqual(['alphabet']);
+    expect(await names('--limit', '1')).toEqual(['alpha']);
+    expect(await names('-p', 'syncplicity')).toEqual([]);
+    expect(await names('-p', 'fs', '--active')).toHaveLength(3);
+    expect(await names('--pools')).toEqual([]);
+    expect((await user.run(['connections', 'list', '-p', 'box'])).code).toBe(2);
+  });
+
+  it('get a name from platform and place, and no two the same', async () => {
+    const add = (): Promise<{ stdout: string }> =>
+      user.run(['connections', 'add', '-p', 'fs', '--in'], { input: '{"uri":"file:///usr/"}' });
+    expect((await add()).stdout).toContain('Name     My Computer (/usr)\n');
+    expect((await add()).stdout).toContain('Name     My Computer (/usr) 2\n');
+    const taken = await user.run(['connections', 'add', '-p', 'fs', '--in', '--name', 'My Computer (/usr)'], {
+      input: '{"uri":"/usr"}',
+    });
+    expect(taken.code).toBe(1);
+    expect(taken.stderr).toContain('exists already');
+  });
+
+  it.each(['', ' ', '-x', '/x', 'a:/b', 'a\nb', 'f'.repeat(32), 'x'.repeat(256)])(
+    'refuse the name %j',
+    async (name) => {
+      const { code } = await user.run(['connections', 'add', '-p', 'fs', `--name=${name}`, '--in'], {
+        input: '{"uri":"/usr"}',
+      });
+      expect(code).toBe(2);
+    },
+  );
+
+  it('try a directory before they store it, unless told not to', async () => {
+    const input = JSON.stringify({ uri: join(user.home, 'missing') });
+    const args = ['connections', 'add', '-p', 'fs', '--name', 'x', '--in'];
+    const refused = await user.run(args, { input });
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('missing does not exist\n--no-verify');
+    expect((await user.run(['connections', 'list', '--json'])).stdout).toBe('[]\n');
+    expect((await user.run([...args, '--no-verify'], { input })).code).toBe(0);
+  });
+
+  it('need authentication, and say which', async () => {
+    const { code, stderr } = await user.run(['connections', 'add', '-p', 'syncplicity']);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--auth-file FILE.*\n.*"client_secret"/);
+    const both = await user.run(['connections', 'add', '-p', 'fs', '--in', '--auth-file', 'x']);
+    expect(both.stderr).toContain('exclude each other');
+  });
+
+  it('read an auth file, warn of unknown keys, and never show its secrets', async () => {
+    const path = join(user.home, 'auth.json');
+    const secrets = { client_id: 'key', client_secret: 'hidden-1', app_token: 'hidden-2' };
+    writeFileSync(path, JSON.stringify({ ...secrets, versioning: true }));
+    const args = ['connections', 'add', '-p', 'syncplicity', '--name', 'work', '--no-verify', '--auth-file', path];
+    const added = await user.run(args, { env: { DEBUG: '*' } });
+    expect(added.code).toBe(0);
+    expect(added.stderr).toContain('warning: unknown key "versioning"');
+    const list = await user.run(['connections', 'list', '--json'], { env: { DEBUG: '*' } });
+    expect(JSON.stringify([added, list])).not.toContain('hidden');
+    const stored = join(user.home, '.config/syncplicityfs/connections.json');
+    expect(readFileSync(stored, 'utf8')).toContain('hidden-1');
+    expect(statSync(stored).mode & 0o777).toBe(0o600);
+  });
+
+  it('survive being added by many processes at once', async () => {
+    const names = Array.from({ length: 6 }, (_, index) => `c${index}`);
+    await Promise.all(names.map((name) => user.addDirectory(name, '/usr')));
+    const { stdout } = await user.run(['connections', 'list', '--json']);
+    expect((JSON.parse(stdout) as { name: string }[]).map(({ name }) => name).sort()).toEqual(names);
+  });
+
+  it('say what is wrong with a damaged file in a line, and do not touch it', async () => {
+    const path = join(user.directory('.config', 'syncplicityfs'), 'connections.json');
+    writeFileSync(path, '{"schema":1,"connections":[{"client_secret":"hidden"', { mode: 0o600 });
+    const { code, stdout, stderr } = await user.run(['connections', 'list']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^syncplicityfs: .*connections\.json is damaged.*\n$/);
+    expect(stderr).not.toContain('hidden');
+  });
+
+  it('close a file that was open to others and say so on stderr', async () => {
+    await user.addDirectory('one', '/usr');
+    const path = join(user.home, '.config/syncplicityfs/connections.json');
+    chmodSync(path, 0o644);
+    const { code, stderr } = await user.run(['connections', 'list', '--json']);
+    expect(code).toBe(0);
+    expect(stderr).toContain('mode 0644');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+});
+
+describe('mount refuses', () => {
+  it.each([
+    [['missing'], 'does not exist'],
+    [['file'], 'is not a directory'],
+    [['point', '-o', 'readonly'], 'unknown mount option "readonly"'],
+    [['point', '--cache-size', 'big'], '--cache-size: "big" is not a size'],
+    [['point', '--ca-file', 'missing.pem'], 'the CA file cannot be read'],
+    [['.'], 'the mountpoint'],
+    [['.local/state'], 'the mountpoint'],
+    [['link'], 'lies inside the mountpoint'],
+  ])('mount --demo %j', async (args, message) => {
+    writeFileSync(join(user.home, 'file'), '');
+    user.directory('point');
+    user.directory('.local', 'state');
+    symlinkSync('.local', join(user.home, 'link'));
+    const [where = '', ...rest] = args;
+    const { code, stderr } = await user.run(['mount', '--demo', join(user.home, where), ...rest]);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+  });
+
+  it('a mountpoint inside the directory it would show', async () => {
+    mkdirSync(join(user.home, 'data', 'inside'), { recursive: true });
+    await user.addDirectory('data', join(user.home, 'data'));
+    const { code, stderr } = await user.run(['mount', 'data', join(user.home, 'data', 'inside')]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("lies inside the connection's directory");
+  });
+
+  it('to guess among connections', async () => {
+    const point = user.directory('point');
+    expect((await user.run(['mount', point])).stderr).toContain('there is no connection yet');
+    expect((await user.run(['mount', 'nope', point])).stderr).toContain('no connection "nope"');
+    await user.addDirectory('one', '/usr');
+    await user.addDirectory('two', '/usr');
+    const { code, stderr } = await user.run(['mount', point]);
+    expect(code).toBe(2);
+    expect(stderr).toContain('one of "one", "two"');
+  });
+});
+
+describe('without a mount', () => {
+  it('status is empty', async () => {
+    expect(await user.run(['status'])).toEqual({ code: 0, stdout: 'nothing is mounted\n', stderr: '' });
+    expect(await user.run(['status', '--json'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
+    expect((await user.run(['status', user.home])).code).toBe(1);
+  });
+
+  it('unmount says so', async () => {
+    const { code, stderr } = await user.run(['unmount', user.home]);
+    expect(code).toBe(1);
+    expect(stderr).toBe(`syncplicityfs: ${user.home} is not mounted\n`);
+    expect((await user.run(['unmount', '/proc'])).stderr).toContain('a mount of type proc');
+  });
+});

@@ -1,0 +1,132 @@
+// doctor: every finding has a state and, where something is wrong, what to do; a connection is tried against the emulator.
+import { type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { User } from './program.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly state: string;
+  readonly detail: string;
+  readonly advice?: string;
+}
+
+let user: User;
+let emulator: ChildProcess | undefined;
+beforeEach(() => (user = new User()));
+afterEach(async () => {
+  await stopEmulator();
+  user.remove();
+});
+
+async function stopEmulator(): Promise<void> {
+  if (emulator === undefined || emulator.exitCode !== null) return;
+  const ended = once(emulator, 'exit');
+  emulator.kill('SIGTERM');
+  await ended;
+}
+
+async function examine(...args: string[]): Promise<{ code: number | null; findings: Finding[]; stderr: string }> {
+  const { code, stdout, stderr } = await user.run(['doctor', '--json', ...args]);
+  return { code, findings: JSON.parse(stdout) as Finding[], stderr };
+}
+
+/** A connection "cloud" to an emulator with some content. */
+async function connectCloud(changes: Record<string, string> = {}): Promise<{ code: number | null; stderr: string }> {
+  emulator = user.start(['emulator', '--synthetic', '2x3x100', '--json']);
+  const lines = createInterface({ input: emulator.stdout as NodeJS.ReadableStream });
+  const [line] = (await once(lines, 'line')) as [string];
+  lines.close();
+  const { gatewayUrl, credentials } = JSON.parse(line) as { gatewayUrl: string; credentials: Record<string, string> };
+  const auth = {
+    client_id: credentials['appKey'],
+    client_secret: credentials['appSecret'],
+    app_token: credentials['appToken'],
+    api_url: gatewayUrl,
+    ...changes,
+  };
+  return user.run(['connections', 'add', '-p', 'syncplicity', '--name', 'cloud', '--in'], {
+    input: JSON.stringify(auth),
+  });
+}
+
+describe('doctor', () => {
+  it('looks at the machine', async () => {
+    const { findings, stderr } = await examine();
+    expect(stderr).toBe('');
+    expect(findings.map(({ check }) => check)).toEqual([
+      'node',
+      'koffi',
+      '/dev/fuse',
+      'fusermount3',
+      'allow_other',
+      'config directory',
+      'state directory',
+      'cache directory',
+      'runtime directory',
+      'cache disk',
+      'connections',
+    ]);
+    for (const { state, advice } of findings) {
+      expect(['ok', 'warn', 'fail']).toContain(state);
+      if (state !== 'ok') expect(advice).toBeTruthy();
+    }
+    expect(findings.find(({ check }) => check === 'koffi')?.state).toBe('ok');
+  });
+
+  it('warns of a state directory that is open to others', async () => {
+    chmodSync(user.directory('.local', 'state', 'syncplicityfs'), 0o755);
+    const { findings } = await examine();
+    expect(findings.find(({ check }) => check === 'state directory')).toMatchObject({
+      state: 'warn',
+      advice: expect.stringContaining('chmod 700') as unknown,
+    });
+  });
+
+  it('prints a line for each finding, and what to do below', async () => {
+    chmodSync(user.directory('.local', 'state', 'syncplicityfs'), 0o755);
+    const { stdout } = await user.run(['doctor']);
+    expect(stdout).toMatch(/^OK {3}node {15}version /m);
+    expect(stdout).toMatch(/^WARN state directory .*\n +-> run: chmod 700/m);
+  });
+
+  it('tries a connection: clock, credentials, syncpoints, vaults, a byte', async () => {
+    expect(await connectCloud()).toMatchObject({ code: 0, stderr: '' });
+    const { findings } = await examine('cloud');
+    expect(findings.slice(-5)).toMatchObject([
+      { check: 'clock', state: 'ok', detail: 'agrees with the gateway' },
+      { check: 'credentials', state: 'ok', detail: expect.stringContaining('signed in as') as unknown },
+      { check: 'syncpoints', state: 'ok' },
+      { check: 'vaults', state: 'ok' },
+      { check: 'reading', state: 'ok' },
+    ]);
+  });
+
+  it('fails when the service is away, with what to look at', async () => {
+    await connectCloud();
+    await stopEmulator();
+    const { code, findings } = await examine('cloud');
+    expect(code).toBe(1);
+    expect(findings.find(({ check }) => check === 'clock')).toMatchObject({
+      state: 'fail',
+      detail: expect.stringContaining('connection refused') as unknown,
+      advice: expect.stringContaining('HTTPS_PROXY') as unknown,
+    });
+  });
+
+  it('does not know a connection that is not there', async () => {
+    expect(await user.run(['doctor', 'nope'])).toMatchObject({ code: 2, stdout: '' });
+  });
+});
+
+describe('connections add', () => {
+  it('refuses credentials that do not work, without showing them', async () => {
+    const { code, stderr } = await connectCloud({ client_secret: 'hidden-secret', app_token: 'hidden-token' });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^syncplicityfs: the connection does not work: /);
+    expect(stderr).not.toContain('hidden');
+    expect((await user.run(['connections', 'list', '--json'])).stdout).toBe('[]\n');
+  });
+});

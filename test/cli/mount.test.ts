@@ -1,0 +1,176 @@
+// mount, status and unmount of a real mount through the kernel, with daemons that end in every way.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { findMount } from '../../src/base/mount-table.ts';
+import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
+import { User } from './program.ts';
+
+let user: User;
+let point: string;
+beforeEach(async () => {
+  user = new User();
+  point = user.directory('point');
+  writeFileSync(join(user.directory('data'), 'hello.txt'), 'hello\n');
+  await user.addDirectory('local', join(user.home, 'data'));
+});
+afterEach(async () => {
+  if ((await findMount(point)) !== undefined) await user.run(['unmount', '--lazy', point]);
+  user.remove();
+});
+
+async function mounted(...options: string[]): Promise<MountStatus> {
+  expect(await user.run(['mount', 'local', point, ...options])).toMatchObject({ code: 0, stderr: '' });
+  return status();
+}
+
+async function status(): Promise<MountStatus> {
+  const { stdout } = await user.run(['status', point, '--json']);
+  return (JSON.parse(stdout) as [MountStatus])[0];
+}
+
+/** A process and a mount of others cannot be waited for, only looked at. */
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await sleep(20);
+}
+
+const unmounted = async (): Promise<boolean> => (await findMount(point)) === undefined;
+
+/** Also false for a zombie whose parent has not looked yet. */
+function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}/status`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+async function foreground(): Promise<{ child: ChildProcess; ended: Promise<unknown[]> }> {
+  const child = user.start(['mount', '--foreground', 'local', point]);
+  const ended = once(child, 'exit');
+  for await (const line of createInterface({ input: child.stderr as NodeJS.ReadableStream })) {
+    if (line.includes('Ctrl-C unmounts it')) break;
+  }
+  child.stderr?.resume();
+  return { child, ended };
+}
+
+describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
+  it('answers as soon as the command returns, tells its status, and is gone after unmount', async () => {
+    const found = await mounted('--read-only', '-o', 'noexec');
+    expect(readFileSync(join(point, 'data', 'hello.txt'), 'utf8')).toBe('hello\n');
+    expect(await findMount(point)).toMatchObject({ type: 'fuse.syncplicityfs', source: 'local' });
+    expect(found).toMatchObject({ mountpoint: point, connection: 'local', transport: 'kernel', readOnly: true });
+    expect(Object.keys(found).sort()).toEqual(Object.keys(emptyStatus(found)).sort());
+    expect((await user.run(['status'])).stdout).toContain(`${point}\n  connection local, read-only\n`);
+
+    expect(await user.run(['unmount', point])).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect([await unmounted(), isAlive(found.pid)]).toEqual([true, false]);
+    expect(readdirSync(point)).toEqual([]);
+    expect((await user.run(['unmount', point])).code).toBe(1);
+    expect((await user.run(['status', '--json'])).stdout).toBe('[]\n');
+  });
+
+  it('has a daemon that shows no secret and keeps no directory busy', async () => {
+    const { pid } = await mounted();
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    expect(command.slice(2)).toEqual(['mount-daemon', point, '']);
+    const logs = join(user.home, '.local/state/syncplicityfs/logs');
+    expect(readdirSync(logs).map((name) => statSync(join(logs, name)).mode & 0o777)).toEqual([0o600]);
+  });
+
+  it('is refused where one is already', async () => {
+    const { pid } = await mounted();
+    const { code, stderr } = await user.run(['mount', 'local', point]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(`is mounted already by process ${pid}`);
+  });
+
+  it('is made by mount(8) in the way fstab asks for it', async () => {
+    expect((await user.run(['local', point, '-o', 'ro,noauto,_netdev'])).code).toBe(0);
+    expect(readdirSync(point)).toEqual(['data']);
+  });
+
+  it('shows one folder of a connection', async () => {
+    expect((await user.run(['mount', 'local:/data', point])).code).toBe(0);
+    expect(readdirSync(point)).toEqual(['hello.txt']);
+  });
+
+  it('that cannot come up fails with one line that names the log', async () => {
+    const { code, stderr } = await user.run(['mount', 'local:/nowhere', point]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^syncplicityfs: cannot mount local on .*\(log: .*\.log\)\n$/);
+    expect(await unmounted()).toBe(true);
+  });
+
+  it.each(['SIGTERM', 'SIGINT'] as const)('is unmounted by %s to its daemon', async (signal) => {
+    const { pid } = await mounted();
+    process.kill(pid, signal);
+    await until(() => Promise.resolve(!isAlive(pid)));
+    expect(await unmounted()).toBe(true);
+  });
+
+  it('whose daemon was killed is cleared away by unmount, and by the next mount', async () => {
+    for (const clear of [() => user.run(['unmount', point]), () => user.run(['mount', 'local', point])]) {
+      const { pid } = await mounted();
+      process.kill(pid, 'SIGKILL');
+      await until(() => Promise.resolve(!isAlive(pid)));
+      expect((await user.run(['status', '--json'])).stdout).toBe('[]\n');
+      expect(await clear()).toMatchObject({ code: 0, stderr: '' });
+    }
+    expect(readdirSync(point)).toEqual(['data']);
+  });
+
+  it('whose daemon hangs is reported, not waited for', async () => {
+    const { pid } = await mounted();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const answer = await user.run(['status']);
+      expect(answer).toMatchObject({ code: 1, stdout: '' });
+      expect(answer.stderr).toContain(`process ${pid}) does not answer`);
+      expect((await user.run(['unmount', point])).stderr).toContain('does not answer');
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('in use stays, with a reason, until it is detached', async () => {
+    const { pid } = await mounted();
+    const busy = spawn('sleep', ['60'], { cwd: join(point, 'data') });
+    await once(busy, 'spawn');
+    try {
+      const refused = await user.run(['unmount', point, '--timeout', '300ms']);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/cannot be unmounted: .*\nfuser -vm/);
+      expect(isAlive(pid)).toBe(true);
+    } finally {
+      busy.kill('SIGKILL');
+      await once(busy, 'exit');
+    }
+    expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('in the foreground ends with Ctrl-C', async () => {
+    const { child, ended } = await foreground();
+    expect(readdirSync(point)).toEqual(['data']);
+    child.kill('SIGINT');
+    expect(await ended).toEqual([0, null]);
+    expect(await unmounted()).toBe(true);
+  });
+
+  it('in the foreground ends when its starter is killed', async () => {
+    const { child, ended } = await foreground();
+    const { pid } = await status();
+    child.kill('SIGKILL');
+    await ended;
+    await until(() => Promise.resolve(!isAlive(pid)));
+    expect(await unmounted()).toBe(true);
+  });
+
+  it('of the demo needs no connection', async () => {
+    expect((await user.run(['mount', '--demo', point])).code).toBe(0);
+    expect(readdirSync(point).length).toBeGreaterThan(0);
+    expect(await status()).toMatchObject({ connection: 'demo' });
+  });
+});

@@ -1,0 +1,209 @@
+// Options as people write them, on the command line and in fstab.
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nearNames } from '../../src/base/near-names.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/base/quantities.ts';
+import { UsageError } from '../../src/base/usage-error.ts';
+import { createMountConfig, defaults, mountOptionSpecs, parseMountOptions, parseSource } from '../../src/config.ts';
+
+describe('sizes', () => {
+  it.each([
+    ['0', 0],
+    ['4096', 4096],
+    ['1k', 1024],
+    ['512M', 512 * 2 ** 20],
+    ['10G', 10 * 2 ** 30],
+    ['1.5GiB', 1.5 * 2 ** 30],
+    ['2 tb', 2 * 2 ** 40],
+  ])('%s', (text, bytes) => expect(parseSize(text)).toBe(bytes));
+
+  it.each(['', 'G', '-1', '10X', '1e9', '10 G B', '99999999T', '0x10', 'NaN'])('refuses "%s"', (text) => {
+    expect(() => parseSize(text)).toThrow(UsageError);
+  });
+
+  it('reads whole numbers of every unit', () => {
+    fc.assert(
+      fc.property(fc.nat(4095), fc.constantFrom('', 'K', 'M', 'G', 'T'), (count, unit) => {
+        expect(parseSize(`${count}${unit}`)).toBe(count * 1024 ** ' KMGT'.indexOf(unit === '' ? ' ' : unit));
+      }),
+    );
+  });
+
+  it.each([
+    [0, '0 B'],
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [1_048_575, '1.0 MiB'],
+    [150 * 2 ** 20, '150 MiB'],
+    [2 ** 50, '1.0 PiB'],
+  ])('shows %d as %s', (bytes, text) => expect(formatSize(bytes)).toBe(text));
+});
+
+describe('durations', () => {
+  it.each([
+    ['30s', 30_000],
+    ['30', 30_000],
+    ['250ms', 250],
+    ['5m', 300_000],
+    ['1.5h', 5_400_000],
+    ['1d', 86_400_000],
+  ])('%s', (text, ms) => expect(parseDuration(text)).toBe(ms));
+
+  it.each(['', '5 minutes', '-1s', 'm', '25d'])('refuses "%s"', (text) => {
+    expect(() => parseDuration(text)).toThrow(UsageError);
+  });
+
+  it.each([
+    [0, '0 s'],
+    [59_999, '59 s'],
+    [320_000, '5 min 20 s'],
+    [3_600_000, '1 h'],
+    [86_400_000 + 3_600_000 * 2 + 5_000, '1 d 2 h'],
+  ])('shows %d ms as %s', (ms, text) => expect(formatDuration(ms)).toBe(text));
+});
+
+describe('-o', () => {
+  it('reads a line of fstab', () => {
+    expect(
+      parseMountOptions([
+        'ro,noauto,user,_netdev,x-systemd.automount,allow_other,uid=1000,umask=077,noexec,cache_size=2G',
+      ]),
+    ).toEqual({
+      readOnly: true,
+      allowOther: true,
+      uid: 1000,
+      umask: 0o077,
+      cacheSizeBytes: 2 * 2 ** 30,
+      kernelOptions: ['noexec'],
+    });
+  });
+
+  it('lets the later one win', () => {
+    expect(parseMountOptions(['ro,noexec,uid=1', 'rw,exec,uid=2'])).toEqual({
+      readOnly: false,
+      uid: 2,
+      kernelOptions: ['exec'],
+    });
+  });
+
+  it('takes commas and backslashes in values that are escaped', () => {
+    expect(parseMountOptions(['cache_dir=/a\\,b\\\\c,ro'])).toEqual({ cacheDirectory: '/a,b\\c', readOnly: true });
+  });
+
+  it.each([
+    ['cachesize=1G', 'cache_size'],
+    ['allow-other', 'allow_other'],
+    ['umsak=022', 'umask'],
+    ['noexe', 'noexec'],
+  ])('names what "%s" may have meant', (text, meant) => {
+    expect(() => parseMountOptions([text])).toThrow(
+      expect.objectContaining({ name: 'UsageError', hint: expect.stringContaining(meant) as unknown }),
+    );
+  });
+
+  it.each([
+    'ro=1',
+    'uid',
+    'uid=',
+    'uid=me',
+    'uid=4294967295',
+    'umask=8',
+    'umask=1777',
+    'memory=1M',
+    'instance=../x',
+    'op_timeout=1ms',
+  ])('refuses %s', (text) => expect(() => parseMountOptions([text])).toThrow(UsageError));
+
+  it('reads back any set of options, in any order', () => {
+    const options = fc.uniqueArray(
+      fc.oneof(
+        fc.nat(2 ** 31).map((id) => [`uid=${id}`, { uid: id }] as const),
+        fc.nat(0o777).map((mask) => [`umask=${mask.toString(8)}`, { umask: mask }] as const),
+        fc.integer({ min: 1, max: 500 }).map((n) => [`cache_size=${n}M`, { cacheSizeBytes: n * 2 ** 20 }] as const),
+        fc.constant(['allow_other', { allowOther: true }] as const),
+        fc
+          .stringMatching(/^\/[a-z,\\]{1,9}$/)
+          .map((p) => [`ca_file=${p.replace(/[,\\]/g, '\\$&')}`, { caFile: p }] as const),
+      ),
+      { selector: ([text]) => text.split('=')[0] },
+    );
+    fc.assert(
+      fc.property(options, (chosen) => {
+        const expected = Object.assign({}, ...chosen.map(([, value]) => value)) as object;
+        expect(parseMountOptions([chosen.map(([text]) => text).join(',')])).toEqual(expected);
+      }),
+    );
+  });
+
+  it('never throws anything but a UsageError', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        try {
+          parseMountOptions([text]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(UsageError);
+        }
+      }),
+    );
+  });
+});
+
+describe('CONNECTION:/PATH', () => {
+  it.each([
+    ['work', 'work', '/'],
+    ['work:/', 'work', '/'],
+    ['work:/a/b/', 'work', '/a/b'],
+    ['work:/a/../b', 'work', '/b'],
+    ['a:b', 'a:b', '/'],
+    ['My Computer (x):/y:/z', 'My Computer (x)', '/y:/z'],
+  ])('%s', (text, connection, path) => expect(parseSource(text)).toEqual({ connection, path }));
+
+  it('refuses a path without a connection', () => expect(() => parseSource(':/a')).toThrow(UsageError));
+});
+
+describe('the config', () => {
+  const directories = { config: '/c', state: '/s', cache: '/k', runtime: '/r' };
+  const what = {
+    mountpoint: '/m',
+    source: { kind: 'demo' },
+    deviceName: 'demo',
+    foreground: false,
+    logFile: '/l',
+  } as const;
+
+  it('takes defaults for all that is left out, and is frozen', () => {
+    const config = createMountConfig(what, {}, directories);
+    expect(config).toEqual({
+      ...what,
+      readOnly: false,
+      allowOther: false,
+      uid: undefined,
+      gid: undefined,
+      umask: defaults.umask,
+      kernelOptions: [],
+      cacheDirectory: '/k',
+      cacheSizeBytes: defaults.cacheSizeBytes,
+      memoryBytes: defaults.memoryBytes,
+      stateDirectory: '/s',
+      runtimeDirectory: '/r',
+      configDirectory: '/c',
+      instance: undefined,
+      opTimeoutMs: defaults.opTimeoutMs,
+      listingLifetimeMs: defaults.listingLifetimeMs,
+      caFile: undefined,
+    });
+    expect(Object.isFrozen(config)).toBe(true);
+  });
+
+  it('has each option under one name and one flag', () => {
+    const names = mountOptionSpecs.flatMap(({ name, flags }) => [name, flags]);
+    expect(new Set(names).size).toBe(names.length);
+  });
+});
+
+describe('near names', () => {
+  it('finds what differs by two letters, nearest first', () => {
+    expect(nearNames('cach_size', ['cache_dir', 'cache_sizes', 'cache_size'])).toEqual(['cache_size', 'cache_sizes']);
+  });
+  it('finds nothing near what is far', () => expect(nearNames('zzzzzz', ['umask'])).toEqual([]));
+});

@@ -1,0 +1,176 @@
+// What the connection commands print, byte for byte as SkySync's documentation shows it.
+import { describe, expect, it } from 'vitest';
+import {
+  connectionJson,
+  connectionLabels,
+  connectionTable,
+  platformLabels,
+  platformTable,
+} from '../../src/cli/connection-output.ts';
+import { statusLines } from '../../src/cli/status-text.ts';
+import type { Connection } from '../../src/connections/store.ts';
+import { emptyStatus } from '../../src/control/status.ts';
+
+const member: Connection = {
+  id: '5dc531df34554edd96c31272262ad950',
+  name: 'My Computer',
+  platform: 'fs',
+  disabled: false,
+  pool: { id: 'd8b3254ad46c4aa4929f478dd0d3c51d', name: 'TestPool' },
+  group: false,
+};
+const pool: Connection = {
+  id: 'd8b3254ad46c4aa4929f478dd0d3c51d',
+  name: 'TestPool',
+  platform: 'fs',
+  disabled: false,
+  pool: undefined,
+  group: true,
+};
+const cloud: Connection = {
+  id: 'cda8231a40364724bc8581a264670e09',
+  name: 'SyncplicityConnection1',
+  platform: 'syncplicity',
+  disabled: false,
+  pool: undefined,
+  group: false,
+};
+
+describe('connections', () => {
+  it('list as a table', () => {
+    expect(connectionTable([member, pool]).join('\n')).toBe(
+      `ID                               Name        Platform    Enabled IsPool  PoolName
+5dc531df34554edd96c31272262ad950 My Computer My Computer true            TestPool
+d8b3254ad46c4aa4929f478dd0d3c51d TestPool    My Computer true    true`,
+    );
+  });
+
+  it('list as JSON', () => {
+    expect(JSON.stringify([member, pool].map(connectionJson), null, 2)).toBe(`[
+  {
+    "id": "5dc531df34554edd96c31272262ad950",
+    "name": "My Computer",
+    "platform": {
+      "name": "My Computer",
+      "id": "fs"
+    },
+    "pool": {
+      "name": "TestPool",
+      "id": "d8b3254ad46c4aa4929f478dd0d3c51d"
+    }
+  },
+  {
+    "id": "d8b3254ad46c4aa4929f478dd0d3c51d",
+    "name": "TestPool",
+    "platform": {
+      "name": "My Computer",
+      "id": "fs"
+    },
+    "group": true
+  }
+]`);
+  });
+
+  it('show one', () => {
+    expect(connectionLabels(cloud).join('\n')).toBe(`ID       cda8231a40364724bc8581a264670e09
+Name     SyncplicityConnection1
+Platform Syncplicity
+Enabled  true`);
+  });
+
+  it('show one that does not exist', () => expect(connectionLabels(undefined)).toEqual(['Enabled true']));
+
+  it('show one that is disabled', () => {
+    expect(connectionLabels({ ...cloud, disabled: true }).at(-1)).toBe('Enabled  false');
+    expect(connectionJson({ ...cloud, disabled: true })).toMatchObject({ disabled: true });
+  });
+
+  it('keep columns where names are wide characters', () => {
+    const [, first, second] = connectionTable([{ ...cloud, name: 'Zoë 👩‍🚀' }, cloud]);
+    expect(first).toBe(`cda8231a40364724bc8581a264670e09 Zoë 👩‍🚀                  Syncplicity true`);
+    expect(second).toContain('SyncplicityConnection1 Syncplicity true');
+  });
+
+  it('never print what moves the cursor', () => {
+    expect(connectionTable([{ ...cloud, name: 'a\u001b[2Jb\nc' }])[1]).toContain('a?[2Jb?c');
+  });
+});
+
+describe('platforms', () => {
+  it('are a table with Y in the middle of its column', () => {
+    expect(
+      platformTable([
+        { id: 'fs', name: 'My Computer' },
+        { id: 'syncplicity', name: 'Syncplicity' },
+      ]).join('\n'),
+    ).toBe(`ID          Name        Enabled
+fs          My Computer    Y
+syncplicity Syncplicity    Y`);
+  });
+
+  it('show one', () => {
+    expect(platformLabels({ id: 'fs', name: 'My Computer' })).toEqual([
+      'ID      fs',
+      'Name    My Computer',
+      'Enabled Y',
+    ]);
+  });
+});
+
+describe('status', () => {
+  const quiet = emptyStatus({
+    mountpoint: '/mnt/drive',
+    connection: 'work',
+    pid: 4711,
+    transport: 'kernel',
+    since: '2026-01-01T00:00:00.000Z',
+    readOnly: true,
+    online: true,
+  });
+  const now = Date.parse('2026-01-01T02:05:00.000Z');
+
+  it('is short where nothing happens', () => {
+    expect(statusLines(quiet, now).join('\n')).toBe(`/mnt/drive
+  connection work, read-only
+  process    4711, mounted for 2 h 5 min, kernel
+  service    online
+  pending    nothing
+  calls      0
+  cache      0 B in memory, 0 B on disk
+  transfers  0 B in, 0 B out
+  memory     0 B`);
+  });
+
+  it('shows what waits and what failed, ten of each, on one line each', () => {
+    const item = { path: 'a/b', change: 'store', bytes: 2048, sent: 1024, attempts: 1, error: '' } as const;
+    const lines = statusLines(
+      {
+        ...quiet,
+        online: false,
+        pending: {
+          files: 12,
+          bytes: 24_576,
+          items: [
+            { ...item, state: 'sending' },
+            { ...item, path: 'x\ny', state: 'retrying', error: 'no answer' },
+            ...Array.from({ length: 10 }, () => ({ ...item, state: 'waiting' as const })),
+          ],
+        },
+        failed: [{ path: 'gone', change: 'rename', error: 'forbidden', since: quiet.since }],
+        waiting: [{ path: '/big', operation: 'read', reason: 'no answer', since: quiet.since }],
+        calls: { ...quiet.calls, total: 9, throttled: 2, budget: { perSecond: 15, perHour: 100, leftThisHour: 91 } },
+        cache: { ...quiet.cache, hits: 3, misses: 1 },
+      },
+      now,
+    );
+    expect(lines).toContain('  service    OFFLINE');
+    expect(lines).toContain('  pending    12 changes, 24.0 KiB');
+    expect(lines).toContain('             store a/b: sending 1.0 KiB of 2.0 KiB');
+    expect(lines).toContain('             store x?y: retrying (no answer)');
+    expect(lines).toContain('             and 2 more');
+    expect(lines).toContain('             rename gone: forbidden');
+    expect(lines).toContain('             read /big: no answer');
+    expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
+    expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
+  });
+});

@@ -1,0 +1,68 @@
+// Runs the built program as a user does: a child process with directories of its own.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import tmp from 'tmp';
+
+export const programFile = fileURLToPath(new URL('../../dist/bin/syncplicityfs.js', import.meta.url));
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A user without any files yet. */
+export class User {
+  readonly home: string;
+  readonly #directory: tmp.DirResult;
+
+  constructor() {
+    if (!existsSync(programFile)) throw new Error('dist/ is missing: npm run build makes it');
+    this.#directory = tmp.dirSync({ unsafeCleanup: true });
+    this.home = this.#directory.name;
+  }
+
+  /** A directory below the home, made if need be. */
+  directory(...names: string[]): string {
+    const path = join(this.home, ...names);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  get environment(): NodeJS.ProcessEnv {
+    // Only what a program needs: no XDG_, DEBUG, proxy or NO_COLOR of whoever runs the tests.
+    return { PATH: process.env['PATH'], HOME: this.home, LANG: 'C.UTF-8' };
+  }
+
+  start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
+    return spawn(process.execPath, [programFile, ...args], { env: { ...this.environment, ...environment } });
+  }
+
+  async run(args: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Outcome> {
+    const child = this.start(args, options.env);
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdin?.end(options.input ?? '');
+    const code = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+    return { code, stdout, stderr };
+  }
+
+  /** Adds an fs connection without trying it, and gives back its id. */
+  async addDirectory(name: string, uri: string): Promise<string> {
+    const args = ['connections', 'add', '-p', 'fs', '--name', name, '--auth-input', '--json'];
+    const { code, stdout, stderr } = await this.run(args, { input: JSON.stringify({ uri }) });
+    if (code !== 0) throw new Error(stderr);
+    return (JSON.parse(stdout) as [{ id: string }])[0].id;
+  }
+
+  remove(): void {
+    this.#directory.removeCallback();
+  }
+}
