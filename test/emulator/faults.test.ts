@@ -209,7 +209,7 @@ describe('admin calls', () => {
     expect(await (await admin(emulator, 'GET', 'faults')).json()).toEqual({ pending: 1 });
     await admin(emulator, 'DELETE', 'faults');
     expect((await get(session, LIST)).status).toBe(200);
-    const counts = (await (await admin(emulator, 'GET', 'calls')).json());
+    const counts = await (await admin(emulator, 'GET', 'calls')).json();
     expect(counts).toMatchObject({ byEndpoint: { syncpoints: 2 }, total: 3, peakPerSecond: 3 });
     await admin(emulator, 'DELETE', 'calls');
     expect(emulator.calls().total).toBe(0);
