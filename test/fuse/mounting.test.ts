@@ -3,6 +3,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync,
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
+import { deviceMissing } from '../../src/fuse/kernel/mounting/as-root.ts';
 import { checkKernelOptions, rootOptions, shownName, userOptions } from '../../src/fuse/kernel/mounting/options.ts';
 import {
   NOBODY,
@@ -18,6 +19,11 @@ import {
 const plain = { deviceName: 'demo', readOnly: true, allowOther: false, kernelOptions: [] };
 
 describe('mount options', () => {
+  it('say what to do where there is no /dev/fuse', () => {
+    expect(deviceMissing({ code: 'ENOENT' }).message).toMatch(/\/dev\/fuse is missing: .*modprobe fuse/);
+    expect(deviceMissing({ code: 'EACCES', message: 'denied' }).errno).toBe(13);
+  });
+
   it('always have nosuid, nodev and default_permissions', () => {
     const options = { ...plain, kernelOptions: ['noexec', 'nonempty', 'noatime'], allowOther: true };
     expect(rootOptions(options, 3, { uid: 5, gid: 6 })).toBe(
@@ -81,6 +87,16 @@ describe.skipIf(!fuseExists || !isRoot)('mounting as root', () => {
     await mount(mountpoint, { mount: { kernelOptions: ['nonempty'] }, files: { inside: 'x' } });
     expect(existsSync(join(mountpoint, 'inside'))).toBe(true);
     await expect(mount(mountpoint)).rejects.toThrow(/is already mounted: memory \(fuse\.syncplicityfs\)/);
+  });
+
+  it('leaves a mount alone that hangs, and does not hang itself', async () => {
+    const first = await mount(mountpoint);
+    first.child.kill('SIGSTOP');
+    try {
+      await expect(mount(mountpoint)).rejects.toThrow(/is already mounted/);
+    } finally {
+      first.child.kill('SIGCONT');
+    }
   });
 
   it('refuses an option the kernel does not know, with its words, and leaves nothing behind', async () => {

@@ -23,6 +23,9 @@ export interface DeviceEnd {
   readonly error?: Error;
 }
 
+/** writev(2) takes 1024 pieces; libuv would make two messages of more. */
+const PIECES_MAX = 1024;
+
 export class Device implements ReplyChannel {
   readonly #fd: number;
   #ended: DeviceEnd | undefined;
@@ -88,7 +91,8 @@ export class Device implements ReplyChannel {
     });
   }
 
-  send(pieces: readonly Uint8Array[]): 'sent' | 'refused' | 'invalid' {
+  send(given: readonly Uint8Array[]): 'sent' | 'refused' | 'invalid' {
+    const pieces = given.length > PIECES_MAX ? [Buffer.concat(given)] : given;
     for (;;) {
       try {
         const [first] = pieces;

@@ -22,8 +22,8 @@ export type { NotificationStatistics, OpcodeStatistics, TransportStatistics } fr
 
 const log = createLog('fuse');
 
-/** One READ of the largest size ahead of the reader: measured best with two cores; more only fills the page cache. */
-const READ_AHEAD_BYTES = 2 ** 20;
+/** Two READs of the largest size: measured best with two cores (128 KiB: 0.5-1 GB/s, 1 MiB: 1.3-2, 2 MiB: 1.8-2.1, 4 MiB: 1.4). */
+const READ_AHEAD_BYTES = 2 * 2 ** 20;
 /** INIT is the kernel's first message and needs nobody else. */
 const INIT_TIMEOUT_MS = 10_000;
 /** Node's default thread pool. */
@@ -39,7 +39,7 @@ export interface KernelMountOptions {
   readonly allowOther: boolean;
   /** Further mount options, one each, as after -o. */
   readonly kernelOptions: readonly string[];
-  /** The kernel's read-ahead window; beyond 128 KiB only root gets it. Default 1 MiB. */
+  /** The kernel's read-ahead window; beyond 128 KiB only root gets it. Default 2 MiB. */
   readonly maxReadAheadBytes?: number | undefined;
 }
 

@@ -38,6 +38,8 @@ export async function mountAsRoot(mountpoint: string, options: MountOptions): Pr
     );
     if (result.kind === 'missing')
       throw new FsError(errno.ENOENT, 'mount(8) was not found: install the package util-linux');
+    if (result.kind === 'timeout')
+      throw new FsError(errno.EIO, `${mountpoint} could not be mounted: the mount program hangs`);
     if (result.code !== 0)
       throw new FsError(errno.EIO, `${mountpoint} could not be mounted: ${reasonIn(result.message)}`);
     return fd;

@@ -31,6 +31,8 @@ export async function mountAsUser(mountpoint: string, options: MountOptions): Pr
       env: { _FUSE_COMMFD: String(INHERITED_FD) },
     });
     if (result.kind === 'missing') throw new FsError(errno.ENOENT, FUSERMOUNT_MISSING);
+    if (result.kind === 'timeout')
+      throw new FsError(errno.EIO, `${mountpoint} could not be mounted: the mount program hangs`);
     if (result.code !== 0) throw explain(mountpoint, result.message);
     try {
       return sockets.receiveDescriptor(ours);

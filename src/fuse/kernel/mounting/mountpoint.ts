@@ -1,11 +1,12 @@
 // What must hold of a directory before something is mounted on it; each failure is one line that says what to do. A dead
 // mount of ours ("Transport endpoint is not connected") is cleared away first.
 import { constants } from 'node:fs';
-import { access, readdir, stat, statfs } from 'node:fs/promises';
+import { access, readdir, stat } from 'node:fs/promises';
 import { errno } from '../../../base/errno.ts';
 import { createLog } from '../../../base/log.ts';
 import { canonicalMountpoint, findMount, type MountTableEntry } from '../../../base/mount-table.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
+import { runCommand } from './command.ts';
 import { SUBTYPE } from './options.ts';
 import { detach } from './unmount.ts';
 
@@ -73,21 +74,17 @@ async function clearDeadMount(path: string, mounted: MountTableEntry): Promise<v
   if (below !== undefined) await clearDeadMount(path, below);
 }
 
-/** Asks with statfs(2): unlike stat(2), the kernel never answers that from what it remembers of a dead mount. */
+/** The exit status of the probe below for ENOTCONN. */
+const DEAD_STATUS = 3;
+const PROBE = `try { fs.statfsSync(process.argv[1]) } catch (e) { process.exitCode = e.code === 'ENOTCONN' ? ${DEAD_STATUS} : 1 }`;
+
+/**
+ * Asks with statfs(2): unlike stat(2), the kernel never answers that from what it remembers of a dead mount. In a process of
+ * its own, since a mount that hangs would hold the asking thread, and with it this process's end.
+ */
 async function isDead(path: string): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<boolean>((settle) => {
-    timer = setTimeout(() => settle(false), PROBE_TIMEOUT_MS);
-  });
-  const probe = statfs(path).then(
-    () => false,
-    (error: unknown) => (error as NodeJS.ErrnoException).code === 'ENOTCONN',
-  );
-  try {
-    return await Promise.race([probe, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const result = await runCommand(process.execPath, ['-e', PROBE, '--', path], { timeoutMs: PROBE_TIMEOUT_MS });
+  return result.kind === 'exited' && result.code === DEAD_STATUS;
 }
 
 function explain(path: string, error: unknown): FsError {

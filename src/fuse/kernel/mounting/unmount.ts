@@ -17,6 +17,7 @@ export async function detach(path: string, options: { readonly lazy: boolean }):
       root ? 'umount(8) was not found: install the package util-linux' : FUSERMOUNT_MISSING,
     );
   }
+  if (result.kind === 'timeout') throw new FsError(errno.EIO, `${path} could not be unmounted: it does not answer`);
   if (result.code === 0) return;
   if (/busy/i.test(result.message)) {
     const processes = await whoUses(path);
@@ -26,11 +27,11 @@ export async function detach(path: string, options: { readonly lazy: boolean }):
   throw new FsError(errno.EIO, `${path} could not be unmounted: ${reasonIn(result.message)}`);
 }
 
-/** Unmounts our mount at `path`, told from others by its device number; nothing to do if it is gone already. */
+/** Unmounts our mount at `path`, told from others by its device number. Nothing to do if it is gone, or never was there. */
 export async function unmountOurs(path: string, device: string | undefined, lazy: boolean): Promise<void> {
   const mounted = await findMount(path);
-  if (mounted === undefined) return;
-  if (device !== undefined && mounted.device !== device) {
+  if (mounted === undefined || device === undefined) return;
+  if (mounted.device !== device) {
     throw new FsError(errno.EBUSY, `${mounted.source} (${mounted.type}) is mounted over ${path}: unmount it first`);
   }
   await detach(path, { lazy });
