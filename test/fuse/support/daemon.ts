@@ -1,7 +1,7 @@
 // The child process of a test: mounts MemoryOperations and obeys messages from its parent. Exits when the mount has ended.
 import { createKernelTransport, type KernelMountOptions } from '../../../src/fuse/kernel/transport.ts';
 import { ROOT_NODE } from '../../../src/fs-ops/operations.ts';
-import { MemoryOperations, type Content } from './memory-operations.ts';
+import { MemoryOperations, waiting, type Content } from './memory-operations.ts';
 
 export interface DaemonOptions {
   readonly mount: Omit<KernelMountOptions, 'operations'>;
@@ -11,6 +11,8 @@ export interface DaemonOptions {
   readonly cacheDirectories?: boolean;
   readonly hanging?: readonly string[];
   readonly hangingName?: string;
+  /** Verbs answer some milliseconds later, or with an abort. */
+  readonly waits?: boolean;
 }
 
 export type Order =
@@ -52,7 +54,8 @@ async function start(options: DaemonOptions): Promise<void> {
   }
   for (const name of options.hanging ?? []) operations.hanging.add(operations.find(name) ?? 0);
   const orders = new Set<Promise<void>>();
-  const mount = await transport.mount({ ...options.mount, operations });
+  const served = options.waits === true ? waiting(operations) : operations;
+  const mount = await transport.mount({ ...options.mount, operations: served });
   process.on('message', (order: Order & { id: number }) => {
     const obeyed = Promise.resolve(obey(order))
       .then((value) => send({ id: order.id, value }))

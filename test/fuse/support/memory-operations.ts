@@ -263,6 +263,46 @@ export class MemoryOperations implements Operations {
   }
 }
 
+/** The same operations, each answering after a few milliseconds, or rejecting at once if it is aborted before. */
+export function waiting(operations: MemoryOperations): Operations {
+  let count = 0;
+  const later = <T>(caller: Caller, answer: () => T | Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const abort = (): void => {
+        clearTimeout(timer);
+        operations.aborted++;
+        reject(new DOMException('aborted', 'AbortError'));
+      };
+      const timer = setTimeout(() => {
+        caller.signal.removeEventListener('abort', abort);
+        resolve(answer());
+      }, count++ % 4);
+      caller.signal.addEventListener('abort', abort, { once: true });
+    });
+  const slow: Operations = Object.create(operations, {
+    lookup: { value: (n: NodeId, name: string, c: Caller) => later(c, () => operations.lookup(n, name, c)) },
+    open: { value: (n: NodeId, flags: number, c: Caller) => later(c, () => operations.open(n, flags)) },
+    openDirectory: { value: (n: NodeId, c: Caller) => later(c, () => operations.openDirectory(n)) },
+    getAttributes: {
+      value: (n: NodeId, _h: number | undefined, c: Caller) => later(c, () => operations.getAttributes(n)),
+    },
+    read: {
+      value: (n: NodeId, h: number, at: number, length: number, c: Caller) =>
+        later(c, () => operations.read(n, h, at, length, c)),
+    },
+    readDirectory: {
+      value: (n: NodeId, h: number, cookie: number, plus: boolean, sink: RowSink, c: Caller) =>
+        later(c, () => operations.readDirectory(n, h, cookie, plus, sink)),
+    },
+    // Private fields are of the object itself, not of what inherits from it.
+    forget: { value: (n: NodeId, count: number) => operations.forget(n, count) },
+    capacity: { value: () => operations.capacity() },
+    release: { value: (h: number) => operations.release(h) },
+    releaseDirectory: { value: (h: number) => operations.releaseDirectory(h) },
+  }) as Operations;
+  return slow;
+}
+
 interface Child {
   readonly node: NodeId;
   readonly cookie: number;
