@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Command, Option } from 'commander';
 import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
+import { isAlive } from '../base/process-alive.ts';
 import { parseDuration } from '../base/quantities.ts';
 import { type ControlClient, connectControl, probe } from '../control/client.ts';
 import { socketFiles } from '../control/socket-directory.ts';
@@ -129,13 +130,4 @@ async function canonical(path: string): Promise<string> {
 
 function isOurs(type: string): boolean {
   return type === 'fuse.syncplicityfs';
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

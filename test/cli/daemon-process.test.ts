@@ -7,6 +7,7 @@ import tmp from 'tmp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lastLogLine, logFileOf, openLog } from '../../src/cli/daemon-log.ts';
 import { runForeground, startDaemon } from '../../src/cli/daemon-process.ts';
+import { isAlive } from '../../src/base/process-alive.ts';
 import { createMountConfig, type MountConfig } from '../../src/config.ts';
 
 const entryFile = fileURLToPath(new URL('fake-daemon.mjs', import.meta.url));
@@ -45,15 +46,6 @@ async function until(path: string, condition: () => boolean): Promise<void> {
     watcher.close();
   }
 }
-
-const isAlive = (pid: number): boolean => {
-  try {
-    // A zombie is dead: its parent, this process, has only not looked yet.
-    return process.kill(pid, 0) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-};
 
 describe('startDaemon', () => {
   it('resolves when the daemon is ready, which then lives on its own', async () => {

@@ -1,3 +1,4 @@
+/* eslint no-restricted-syntax: off -- a program of its own, which ends as it likes */
 // Stands in for the daemon: does what the name of its device says. Writes what it was given to STATE/seen.json.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

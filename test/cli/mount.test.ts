@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
+import { isAlive } from '../../src/base/process-alive.ts';
 import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
 import { User } from './program.ts';
 
@@ -39,11 +40,6 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 }
 
 const unmounted = async (): Promise<boolean> => (await findMount(point)) === undefined;
-
-/** Also false for a zombie whose parent has not looked yet. */
-function isAlive(pid: number): boolean {
-  return existsSync(`/proc/${pid}/status`) && !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-}
 
 async function foreground(): Promise<{ child: ChildProcess; ended: Promise<unknown[]> }> {
   const child = user.start(['mount', '--foreground', 'local', point]);
