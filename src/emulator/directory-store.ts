@@ -53,6 +53,7 @@ export class DirectoryStore implements ContentStore {
   readonly #layout: 'single' | 'children';
   readonly #index: DirectoryIndex;
   readonly #lock: FileHandle;
+  readonly #stateDirectory: string;
   readonly #sequencer = new Sequencer();
   readonly #snapshots = new SnapshotCache();
   readonly #leftOut = new LeftOutReport();
@@ -61,7 +62,14 @@ export class DirectoryStore implements ContentStore {
   /** The listing given last, for the further pages of it. */
   #latest: { readonly folderId: number; readonly at: number; readonly listing: FolderListing } | undefined;
 
-  private constructor(directory: string, layout: 'single' | 'children', index: DirectoryIndex, lock: FileHandle) {
+  private constructor(
+    directory: string,
+    stateDirectory: string,
+    layout: 'single' | 'children',
+    index: DirectoryIndex,
+    lock: FileHandle,
+  ) {
+    this.#stateDirectory = stateDirectory;
     this.#lock = lock;
     this.#directory = directory;
     this.#layout = layout;
@@ -87,7 +95,13 @@ export class DirectoryStore implements ContentStore {
       // Two that give ids from one index would give one id twice.
       if (!tryLock(lock.fd)) throw new StoreRefusal(`another emulator is using ${options.stateDirectory}`);
       const index = new DirectoryIndex(join(options.stateDirectory, 'index'));
-      const store = new DirectoryStore(directory, options.layout ?? 'single', index, lock);
+      const store = new DirectoryStore(
+        directory,
+        realpathSync(options.stateDirectory),
+        options.layout ?? 'single',
+        index,
+        lock,
+      );
       await store.syncpoints();
       return store;
     } catch (error) {
@@ -236,7 +250,12 @@ export class DirectoryStore implements ContentStore {
     }
     this.#leftOut.set(folderId, place.path, scanned.leftOut);
     const before = this.#snapshots.get(folderId) ?? (await this.#index.children(folderId));
-    const { known, listing } = await this.#merge(place.record, scanned, before);
+    // Our own state would change by being listed, and holds the credentials.
+    const isOurs = ({ name }: ScannedEntry): boolean => `${place.path}/${name}` === this.#stateDirectory;
+    const entries = this.#stateDirectory.startsWith(`${place.path}/`)
+      ? scanned.entries.filter((entry) => !isOurs(entry))
+      : scanned.entries;
+    const { known, listing } = await this.#merge(place.record, entries, before);
     this.#snapshots.set(folderId, known);
     this.#latest = { folderId, at: performance.now(), listing };
     return listing;
@@ -245,19 +264,19 @@ export class DirectoryStore implements ContentStore {
   /** Gives what was found its ids and version ids, and forgets what is gone. Resolves when all of it is committed. */
   async #merge(
     folder: FolderRecord,
-    scanned: ScannedDirectory,
+    scanned: readonly ScannedEntry[],
     before: ReadonlyMap<string, IndexEntry>,
   ): Promise<{ known: Map<string, IndexEntry>; listing: FolderListing }> {
     const { syncpointId } = folder;
     const known = new Map<string, IndexEntry>();
     const files: FileRecord[] = [];
     const folders: FolderRecord[] = [];
-    const newcomers = scanned.entries.filter(({ name, isFolder }) => before.get(name)?.isFolder !== isFolder).length;
+    const newcomers = scanned.filter(({ name, isFolder }) => before.get(name)?.isFolder !== isFolder).length;
     const ids = newcomers > 0 ? this.#index.takeIds(folder.id, newcomers) : [];
     let taken = 0;
     let changes = newcomers;
     const slice = new Slice();
-    for (const found of scanned.entries) {
+    for (const found of scanned) {
       const { name, isFolder } = found;
       if (slice.isOver()) await slice.next();
       const former = before.get(name);

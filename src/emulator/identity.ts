@@ -1,7 +1,8 @@
 // Who the emulated account is: made at random, or kept in a file so that it is the same after a restart.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { replaceFile } from '../base/atomic-file.ts';
 import type { Credentials } from './tokens.ts';
 
 export type Identity = Credentials;
@@ -51,13 +52,7 @@ async function readIdentity(path: string): Promise<Identity | undefined> {
 
 async function writeIdentity(path: string): Promise<Identity> {
   const identity = randomIdentity();
-  const file = await open(path, 'wx', 0o600);
-  try {
-    await file.writeFile(`${JSON.stringify(identity, null, 2)}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await replaceFile(path, `${JSON.stringify(identity, null, 2)}\n`, 0o600);
   return identity;
 }
 

@@ -16,18 +16,10 @@ import type {
   VersionContent,
   VersionRecord,
 } from './store.ts';
+import { MemoryTree } from './memory-tree.ts';
 import { fileSnapshot, folderSnapshot, memoryContent, syntheticFiles } from './memory-nodes.ts';
-import type { ContentAt, FileNode, FolderNode, MemoryContent, StoredVersion } from './memory-nodes.ts';
-import {
-  fileCount,
-  filesOf,
-  folderIndexOf,
-  holdsName,
-  subRange,
-  syntheticBytes,
-  syntheticFile,
-  syntheticFolder,
-} from './synthetic-tree.ts';
+import type { ContentAt, FileNode, FolderNode, MemoryContent } from './memory-nodes.ts';
+import { fileCount, holdsName, syntheticBytes, syntheticFile, syntheticFolder } from './synthetic-tree.ts';
 import type { SyntheticRange, SyntheticShape } from './synthetic-tree.ts';
 
 export interface SyncpointOptions {
@@ -42,10 +34,7 @@ export type { MemoryContent } from './memory-nodes.ts';
 
 export class MemoryStore implements ContentStore {
   readonly #syncpoints = new Map<number, SyncpointRecord>();
-  readonly #folders = new Map<number, FolderNode>();
-  readonly #files = new Map<number, FileNode>();
-  readonly #versions = new Map<number, StoredVersion>();
-  readonly #ranges: SyntheticRange[] = [];
+  readonly #tree = new MemoryTree();
   readonly #now: () => Ticks;
   #nextId = 264_000_001;
   #nextSyncpointId = 5_698_001;
@@ -71,7 +60,7 @@ export class MemoryStore implements ContentStore {
       ...(options.pathToRoot !== undefined && { pathToRoot: options.pathToRoot }),
     };
     this.#syncpoints.set(syncpoint.id, syncpoint);
-    this.#keepFolder({
+    this.#tree.keepFolder({
       syncpointId: syncpoint.id,
       id: rootFolderId,
       parentId: 0,
@@ -83,9 +72,9 @@ export class MemoryStore implements ContentStore {
   }
 
   addFolder(syncpointId: number, parentId: number, name: string): FolderRecord {
-    const parent = this.#ownFolder(syncpointId, parentId);
+    const parent = this.#tree.ownFolder(syncpointId, parentId);
     this.#refuseTaken(parent, name);
-    const folder = this.#keepFolder({
+    const folder = this.#tree.keepFolder({
       syncpointId,
       id: this.#takeIds(1),
       parentId,
@@ -105,7 +94,7 @@ export class MemoryStore implements ContentStore {
     content: MemoryContent,
     times: { readonly modified?: Ticks; readonly created?: Ticks } = {},
   ): FileRecord {
-    const folder = this.#ownFolder(syncpointId, folderId);
+    const folder = this.#tree.ownFolder(syncpointId, folderId);
     this.#refuseTaken(folder, name);
     const now = this.#now();
     const node: FileNode = {
@@ -124,14 +113,14 @@ export class MemoryStore implements ContentStore {
       versions: [],
     };
     folder.files.set(name, node);
-    this.#files.set(node.record.id, node);
+    this.#tree.files.set(node.record.id, node);
     this.#addVersion(node, content, 0);
     return node.record;
   }
 
   /** Adds folders of files below `parentId` (the root by default) at no cost in memory; returns the ids' range. */
   addSyntheticTree(syncpointId: number, shape: SyntheticShape, parentId?: number): SyntheticRange {
-    const parent = this.#ownFolder(syncpointId, parentId ?? this.#syncpoint(syncpointId).rootFolderId);
+    const parent = this.#tree.ownFolder(syncpointId, parentId ?? this.#syncpoint(syncpointId).rootFolderId);
     const files = Math.max(shape.folders, 1) * shape.filesPerFolder;
     const range: SyntheticRange = {
       ...shape,
@@ -146,14 +135,14 @@ export class MemoryStore implements ContentStore {
     };
     this.#nextVersionId += files;
     parent.ranges.push(range);
-    this.#ranges.push(range);
+    this.#tree.ranges.push(range);
     this.#touched(syncpointId);
     return range;
   }
 
   /** Gives an existing file new bytes under a new version id; the old version stays readable. */
   writeFile(syncpointId: number, fileId: number, content: MemoryContent, modified?: Ticks): FileRecord {
-    const node = this.#ownFile(syncpointId, fileId);
+    const node = this.#tree.ownFile(syncpointId, fileId);
     node.record = { ...node.record, modified: modified ?? this.#now() };
     this.#addVersion(node, content, 1);
     return node.record;
@@ -161,21 +150,21 @@ export class MemoryStore implements ContentStore {
 
   /** Renames or moves a file or folder within its syncpoint; ids stay. */
   move(syncpointId: number, id: number, toFolderId: number, name: string): void {
-    const target = this.#ownFolder(syncpointId, toFolderId);
-    const folder = this.#folderToChange(syncpointId, id);
+    const target = this.#tree.ownFolder(syncpointId, toFolderId);
+    const folder = this.#tree.folderToChange(syncpointId, id);
     if (folder !== undefined) {
-      for (let up: FolderNode | undefined = target; up; up = this.#folders.get(up.record.parentId)) {
+      for (let up: FolderNode | undefined = target; up; up = this.#tree.folders.get(up.record.parentId)) {
         if (up === folder) throw new StoreRefusal('a folder cannot move into itself');
       }
       this.#refuseTaken(target, name);
-      this.#ownFolder(syncpointId, folder.record.parentId).folders.delete(folder.record.name);
+      this.#tree.ownFolder(syncpointId, folder.record.parentId).folders.delete(folder.record.name);
       folder.record = { ...folder.record, parentId: toFolderId, name };
       target.folders.set(name, folder);
-      this.#repath(folder, target.record.virtualPath);
+      this.#tree.repath(folder, target.record.virtualPath);
     } else {
-      const file = this.#ownFile(syncpointId, id);
+      const file = this.#tree.ownFile(syncpointId, id);
       this.#refuseTaken(target, name);
-      this.#ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
+      this.#tree.ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
       file.record = { ...file.record, folderId: toFolderId, name };
       target.files.set(name, file);
     }
@@ -184,22 +173,23 @@ export class MemoryStore implements ContentStore {
 
   rename(syncpointId: number, id: number, name: string): void {
     const parentId =
-      this.#folderToChange(syncpointId, id)?.record.parentId ?? this.#ownFile(syncpointId, id).record.folderId;
+      this.#tree.folderToChange(syncpointId, id)?.record.parentId ??
+      this.#tree.ownFile(syncpointId, id).record.folderId;
     this.move(syncpointId, id, parentId, name);
   }
 
   /** Removes a file, or a folder with all it holds. */
   remove(syncpointId: number, id: number): void {
-    const folder = this.#folderToChange(syncpointId, id);
+    const folder = this.#tree.folderToChange(syncpointId, id);
     if (folder !== undefined) {
-      const parent = this.#folders.get(folder.record.parentId);
+      const parent = this.#tree.folders.get(folder.record.parentId);
       if (parent === undefined) throw new StoreRefusal('the root folder stays');
       parent.folders.delete(folder.record.name);
-      this.#forgetFolder(folder);
+      this.#tree.forgetFolder(folder);
     } else {
-      const file = this.#ownFile(syncpointId, id);
-      this.#ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
-      this.#forgetFile(file);
+      const file = this.#tree.ownFile(syncpointId, id);
+      this.#tree.ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
+      this.#tree.forgetFile(file);
     }
     this.#touched(syncpointId);
   }
@@ -209,7 +199,7 @@ export class MemoryStore implements ContentStore {
   }
 
   list(syncpointId: number, folderId: number): Promise<FolderListing | undefined> {
-    const node = this.#folders.get(folderId);
+    const node = this.#tree.folders.get(folderId);
     if (node !== undefined) {
       if (node.record.syncpointId !== syncpointId) return Promise.resolve(undefined);
       return Promise.resolve({
@@ -218,7 +208,7 @@ export class MemoryStore implements ContentStore {
         files: fileSnapshot(node),
       });
     }
-    const found = this.#syntheticFolder(folderId);
+    const found = this.#tree.syntheticFolder(folderId);
     if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
     return Promise.resolve({
       folder: syntheticFolder(found.range, found.index),
@@ -228,35 +218,35 @@ export class MemoryStore implements ContentStore {
   }
 
   folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    const found = this.#syntheticFolder(folderId);
-    const record = this.#folders.get(folderId)?.record ?? (found && syntheticFolder(found.range, found.index));
+    const found = this.#tree.syntheticFolder(folderId);
+    const record = this.#tree.folders.get(folderId)?.record ?? (found && syntheticFolder(found.range, found.index));
     return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
   }
 
   file(syncpointId: number, fileId: number): Promise<FileRecord | undefined> {
-    const found = this.#syntheticFile(fileId, (range) => range.firstFileId);
-    const record = this.#files.get(fileId)?.record ?? (found && syntheticFile(found.range, found.index));
+    const found = this.#tree.syntheticFile(fileId, (range) => range.firstFileId);
+    const record = this.#tree.files.get(fileId)?.record ?? (found && syntheticFile(found.range, found.index));
     return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
   }
 
   versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined> {
-    const stored = this.#versions.get(versionId);
+    const stored = this.#tree.versions.get(versionId);
     if (stored !== undefined) {
       return Promise.resolve(stored.syncpointId === syncpointId ? [...stored.node.versions].reverse() : undefined);
     }
-    const found = this.#syntheticFile(versionId, (range) => range.firstVersionId);
+    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
     if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
     const { lengthBytes, added } = syntheticFile(found.range, found.index);
     return Promise.resolve([{ id: versionId, action: 0, lengthBytes, added }]);
   }
 
   open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
-    const stored = this.#versions.get(versionId);
+    const stored = this.#tree.versions.get(versionId);
     if (stored !== undefined) {
       if (stored.syncpointId !== syncpointId) return Promise.resolve(undefined);
       return Promise.resolve(memoryContent(stored.node.record.name, stored.content));
     }
-    const found = this.#syntheticFile(versionId, (range) => range.firstVersionId);
+    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
     if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
     const { name, lengthBytes } = syntheticFile(found.range, found.index);
     const at: ContentAt = (offset, length) => syntheticBytes(versionId, offset, length);
@@ -265,8 +255,8 @@ export class MemoryStore implements ContentStore {
 
   space(): Promise<{ totalBytes: number; usedBytes: number }> {
     let usedBytes = 0;
-    for (const { record } of this.#files.values()) usedBytes += record.lengthBytes;
-    for (const range of this.#ranges) usedBytes += fileCount(range) * range.bytesPerFile;
+    for (const { record } of this.#tree.files.values()) usedBytes += record.lengthBytes;
+    for (const range of this.#tree.ranges) usedBytes += fileCount(range) * range.bytesPerFile;
     return Promise.resolve({ totalBytes: Math.max(10_000e9, 2 * usedBytes), usedBytes });
   }
 
@@ -288,7 +278,7 @@ export class MemoryStore implements ContentStore {
   #mutate(change: StoreChange): void {
     const { syncpointId } = change;
     const { parent, name } = this.#resolveParent(syncpointId, change.path);
-    const existing = this.#childFile(parent, name) ?? this.#childFolder(parent, name);
+    const existing = this.#tree.childFile(parent, name) ?? this.#tree.childFolder(parent, name);
     switch (change.change) {
       case 'write': {
         const bytes = Buffer.from(change.text, 'utf8');
@@ -317,26 +307,13 @@ export class MemoryStore implements ContentStore {
     const names = path.split('/').filter((name) => name !== '');
     const name = names.pop();
     if (name === undefined) throw new StoreRefusal('a path below the root is needed');
-    let parent = this.#ownFolder(syncpointId, this.#syncpoint(syncpointId).rootFolderId);
+    let parent = this.#tree.ownFolder(syncpointId, this.#syncpoint(syncpointId).rootFolderId);
     for (const step of names) {
-      const next = this.#childFolder(parent, step);
+      const next = this.#tree.childFolder(parent, step);
       if (next === undefined) throw new StoreRefusal(`no such folder: ${step}`);
       parent = next;
     }
     return { parent, name };
-  }
-
-  #childFolder(parent: FolderNode, name: string): FolderNode | undefined {
-    for (const range of parent.ranges) {
-      const index = folderIndexOf(range, name);
-      if (index >= 0) return this.#isolate(parent, range, index);
-    }
-    return parent.folders.get(name);
-  }
-
-  #childFile(parent: FolderNode, name: string): FileNode | undefined {
-    if (parent.ranges.some((range) => range.folders === 0 && holdsName(range, name))) this.#materializeFiles(parent);
-    return parent.files.get(name);
   }
 
   #takeIds(count: number): number {
@@ -355,39 +332,6 @@ export class MemoryStore implements ContentStore {
     return syncpoint;
   }
 
-  #ownFolder(syncpointId: number, folderId: number): FolderNode {
-    const found = this.#syntheticFolder(folderId);
-    const folder = found
-      ? this.#isolate(this.#ownFolder(found.range.syncpointId, found.range.parentId), found.range, found.index)
-      : this.#folders.get(folderId);
-    if (folder?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no folder ${folderId}`);
-    return folder;
-  }
-
-  /** The folder of an id, or undefined when the id is no folder's. */
-  #folderToChange(syncpointId: number, id: number): FolderNode | undefined {
-    const isFolder = this.#folders.has(id) || this.#syntheticFolder(id) !== undefined;
-    return isFolder ? this.#ownFolder(syncpointId, id) : undefined;
-  }
-
-  #ownFile(syncpointId: number, fileId: number): FileNode {
-    const found = this.#syntheticFile(fileId, (range) => range.firstFileId);
-    if (found !== undefined) {
-      this.#materializeFiles(
-        this.#ownFolder(found.range.syncpointId, syntheticFile(found.range, found.index).folderId),
-      );
-    }
-    const file = this.#files.get(fileId);
-    if (file?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no file ${fileId}`);
-    return file;
-  }
-
-  #keepFolder(record: FolderRecord): FolderNode {
-    const node: FolderNode = { record, folders: new Map(), files: new Map(), ranges: [] };
-    this.#folders.set(record.id, node);
-    return node;
-  }
-
   #refuseTaken(parent: FolderNode, name: string): void {
     const taken = parent.files.has(name) || parent.folders.has(name);
     if (name === '' || taken || parent.ranges.some((range) => holdsName(range, name))) {
@@ -401,76 +345,7 @@ export class MemoryStore implements ContentStore {
     const added = this.#now();
     node.record = { ...node.record, versionId, lengthBytes, added };
     node.versions.push({ id: versionId, action, lengthBytes, added });
-    this.#versions.set(versionId, { node, syncpointId: node.record.syncpointId, content });
+    this.#tree.versions.set(versionId, { node, syncpointId: node.record.syncpointId, content });
     this.#touched(node.record.syncpointId);
-  }
-
-  #repath(folder: FolderNode, parentPath: string): void {
-    folder.record = { ...folder.record, virtualPath: `${parentPath}${folder.record.name}\\` };
-    const path = folder.record.virtualPath;
-    for (const range of [...folder.ranges]) this.#replaceRange(folder, range, [{ ...range, parentPath: path }]);
-    for (const child of folder.folders.values()) this.#repath(child, path);
-  }
-
-  #forgetFolder(folder: FolderNode): void {
-    for (const range of [...folder.ranges]) this.#replaceRange(folder, range, []);
-    this.#folders.delete(folder.record.id);
-    for (const file of folder.files.values()) this.#forgetFile(file);
-    for (const child of folder.folders.values()) this.#forgetFolder(child);
-  }
-
-  #forgetFile(file: FileNode): void {
-    this.#files.delete(file.record.id);
-    for (const version of file.versions) this.#versions.delete(version.id);
-  }
-
-  #syntheticFolder(folderId: number): { range: SyntheticRange; index: number } | undefined {
-    const range = this.#ranges.find((r) => folderId >= r.firstFolderId && folderId < r.firstFolderId + r.folders);
-    return range && { range, index: folderId - range.firstFolderId };
-  }
-
-  #syntheticFile(
-    id: number,
-    first: (range: SyntheticRange) => number,
-  ): { range: SyntheticRange; index: number } | undefined {
-    const range = this.#ranges.find((r) => id >= first(r) && id < first(r) + fileCount(r));
-    return range && { range, index: id - first(range) };
-  }
-
-  #replaceRange(parent: FolderNode, range: SyntheticRange, parts: readonly SyntheticRange[]): void {
-    parent.ranges.splice(parent.ranges.indexOf(range), 1, ...parts);
-    this.#ranges.splice(this.#ranges.indexOf(range), 1, ...parts);
-  }
-
-  /** Makes one folder of a bulk range a node of its own, ids kept, so that it can change. */
-  #isolate(parent: FolderNode, range: SyntheticRange, index: number): FolderNode {
-    const parts = [subRange(range, 0, index), subRange(range, index + 1, range.folders)];
-    this.#replaceRange(
-      parent,
-      range,
-      parts.filter((part) => part.folders > 0),
-    );
-    const folder = this.#keepFolder(syntheticFolder(range, index));
-    parent.folders.set(folder.record.name, folder);
-    const files = filesOf(range, index);
-    folder.ranges.push(files);
-    this.#ranges.push(files);
-    return folder;
-  }
-
-  /** As `#isolate`, for the files that lie directly in a folder. */
-  #materializeFiles(parent: FolderNode): void {
-    for (const range of parent.ranges.filter(({ folders }) => folders === 0)) {
-      this.#replaceRange(parent, range, []);
-      for (let index = 0; index < range.filesPerFolder; index++) {
-        const record = syntheticFile(range, index);
-        const { versionId, lengthBytes, added } = record;
-        const node: FileNode = { record, versions: [{ id: versionId, action: 0, lengthBytes, added }] };
-        parent.files.set(record.name, node);
-        this.#files.set(record.id, node);
-        const at: ContentAt = (offset, length) => syntheticBytes(versionId, offset, length);
-        this.#versions.set(versionId, { node, syncpointId: record.syncpointId, content: { lengthBytes, at } });
-      }
-    }
   }
 }

@@ -240,6 +240,14 @@ test('listings asked for at once agree', async () => {
   expect(files[0]?.length).toBe(2);
 });
 
+test('a state directory inside the data is not shown', async () => {
+  await store.close();
+  const stateDirectory = join(data, 'sub', 'state');
+  store = await DirectoryStore.open({ directory: data, stateDirectory });
+  const { folders } = await list((await list()).folders[0]?.id);
+  expect(folders.map(({ name }) => name)).toEqual(['deep']);
+});
+
 test('a missing directory is refused in one line', async () => {
   const missing = { directory: join(directory, 'no'), stateDirectory: join(directory, 'state2') };
   await expect(DirectoryStore.open(missing)).rejects.toThrow(/^no such directory: /);
