@@ -4,6 +4,7 @@
 //
 // Interactive calls queue apart from the rest: the head of a queue may be waiting for an allowance that another class does not
 // need. The rest go in order of their class, and only while no interactive call waits.
+import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import { abortReason, delay, waitFor } from '../base/abort.ts';
 import { Deadline } from '../base/deadline.ts';
@@ -33,8 +34,10 @@ export interface BudgetState {
 
 /** Callers beyond this wait for hours at the sustained rate; refusing them keeps memory bounded. */
 const waitingMax = 20_000;
-/** Two clocks and the network's jitter: a second of ours may be shorter at the gateway. */
-const windowMs = 1_100;
+/** Calls that left evenly arrive bunched up: by the network's jitter and by pauses of either process. */
+const windowMs = 1_250;
+/** An evenly paced second, with a little room: 70 ms between calls where the gateway wants 66.7. */
+const smoothedMs = 1_050;
 /** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
 const backoffMaxMs = 300_000;
 
@@ -53,6 +56,8 @@ export class CallBudget {
 
   constructor(limits: BudgetLimits, stateFile: string | undefined) {
     this.#limits = limits;
+    // Every waiter listens for the end.
+    setMaxListeners(0, this.#stopping.signal);
     this.#file = new BudgetFile(stateFile);
   }
 
@@ -142,7 +147,7 @@ export class CallBudget {
     const now = this.#file.now();
     const last = this.#recent.at(-1);
     if (this.#file.smoothing) {
-      return last === undefined ? 0 : last + Math.ceil(1000 / this.#limits.perSecond) - now;
+      return last === undefined ? 0 : last + smoothedMs / this.#limits.perSecond - now;
     }
     const oldest = this.#recent.length < this.#limits.perSecond ? undefined : this.#recent[0];
     return oldest === undefined ? 0 : oldest + windowMs - now;
@@ -166,5 +171,5 @@ function stopped(): RemoteError {
 }
 
 function duration(ms: number): string {
-  return ms < 120_000 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`;
+  return ms < 90_000 ? `${Math.ceil(ms / 1000)} s` : `${Math.ceil(ms / 60_000)} min`;
 }

@@ -121,7 +121,8 @@ export class FolderListing {
       if (count === 0 || endsListing(count) || lastOfPage === undefined) return first;
       if (page > 0 && folder.seen.size === before) {
         // Nothing new. An inclusive offset repeats an entry or so; a whole page again means that the offset is not looked at.
-        if (count >= pageEntries) yield* this.#unlimited(folder, what, callFor(undefined, undefined), count);
+        // More than was asked for means that neither is the limit, and that everything is here.
+        if (count === pageEntries) yield* this.#unlimited(folder, what, callFor(undefined, undefined), count);
         return first;
       }
       if (lastOfPage === last) return first;

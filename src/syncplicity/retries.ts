@@ -1,4 +1,5 @@
 // Repeats what is safe to repeat: transport failures and server faults, a bounded number of times, with growing jittered pauses.
+import { setMaxListeners } from 'node:events';
 import { delay, waitFor } from '../base/abort.ts';
 import { RemoteError } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
@@ -19,6 +20,8 @@ export class Retries {
     this.attempts = Math.max(1, limits.attempts);
     this.#delayMs = limits.delayMs;
     this.#stopping = stopping;
+    // Every pause listens for the end.
+    setMaxListeners(0, stopping);
   }
 
   /** Runs `attempt` until it does not fail as passing trouble does, at most `attempts` times. An abort ends the pauses at once. */

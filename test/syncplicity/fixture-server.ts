@@ -84,6 +84,16 @@ export class FixtureServer {
     return this.requests.filter((request) => request.path.startsWith(path)).length;
   }
 
+  /** Answers CONNECT with 403, as a proxy that forbids a host does; returns the targets asked for so far. */
+  refuseTunnels(): string[] {
+    const targets: string[] = [];
+    this.#server.on('connect', (request, socket) => {
+      targets.push(request.url ?? '');
+      socket.end('HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n');
+    });
+    return targets;
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#drives.map((drive) => drive.stop()));
     for (const socket of this.#sockets) socket.destroy();

@@ -130,24 +130,46 @@ test('a damaged reply is a protocol error or another whole listing, never a cras
   );
 });
 
+/** The longest turns of the event loop by the processor time they took: how busy the machine is does not count. */
+function watchTurns(): () => { readonly longestMs: number; readonly secondMs: number } {
+  const turns: number[] = [];
+  let last = process.cpuUsage();
+  let running = true;
+  const turn = (): void => {
+    const used = process.cpuUsage(last);
+    last = process.cpuUsage();
+    turns.push((used.user + used.system) / 1000);
+    if (running) setImmediate(turn);
+  };
+  setImmediate(turn);
+  return () => {
+    running = false;
+    const [longestMs = 0, secondMs = 0] = turns.sort((x, y) => y - x);
+    return { longestMs, secondMs };
+  };
+}
+
 test.each([50_000, 200_000])('%d entries never hold the event loop', async (count) => {
+  const time = '"2016-09-12T06:44:31.9000000Z"';
   const entry = (index: number): string =>
-    `{"SyncpointId":5698124,"FileId":${743320707 + index},"Filename":"report of the year ${index} with a usual name.docx","Length":${index},"CreationTimeUtc":"2016-09-12T06:44:31.9000000Z","LastWriteTimeUtc":"2016-09-12T06:44:31.9000000Z","Status":1,"LatestVersionId":${999211663 + index},"Stored":true,"DateAddedUtc":"2016-09-12T06:44:31.8570000Z","ThumbnailUrl":null}`;
-  const text = Buffer.from(
-    `{"SyncpointId":1,"FolderId":2,"Files":[${Array.from({ length: count }, (_, index) => entry(index)).join(',')}],"Folders":[]}`,
-  );
+    `{"SyncpointId":5698124,"FileId":${743320707 + index},"Filename":"report of the year ${index} with a usual name.docx","Length":${index},"CreationTimeUtc":${time},"LastWriteTimeUtc":${time},"Status":1,"LatestVersionId":${999211663 + index},"Stored":true,"DateAddedUtc":${time},"ThumbnailUrl":null}`;
+  const entries = Array.from({ length: count }, (_, index) => entry(index)).join(',');
+  const text = Buffer.from(`{"SyncpointId":1,"FolderId":2,"Files":[${entries}],"Folders":[]}`);
   const delay = monitorEventLoopDelay({ resolution: 1 });
-  // The first turns warm the compiler up and are everybody's.
-  await read('{"FolderId":1}');
   delay.enable();
+  const turns = watchTurns();
   const started = performance.now();
-  let entries = 0;
-  for await (const batch of readListing(pieces(text, [65_536]), 'call', 'folders')) entries += batch.length;
+  let listed = 0;
+  for await (const batch of readListing(pieces(text, [65_536]), 'call', 'folders')) listed += batch.length;
   const elapsedMs = performance.now() - started;
+  const { longestMs, secondMs } = turns();
   delay.disable();
-  expect(entries).toBe(count);
+  expect(listed).toBe(count);
+  const megabytes = (text.length / 1e6).toFixed(1);
+  const heldMs = (delay.max / 1e6).toFixed(1);
   console.log(
-    `${count} entries, ${(text.length / 1e6).toFixed(1)} MB: ${elapsedMs.toFixed(0)} ms, event loop held at most ${(delay.max / 1e6).toFixed(1)} ms`,
+    `${count} entries, ${megabytes} MB: ${elapsedMs.toFixed(0)} ms; longest turn ${longestMs.toFixed(1)} ms CPU, ${heldMs} ms by the clock`,
   );
-  expect(delay.percentile(99) / 1e6).toBeLessThan(20);
+  // One turn may carry the compiler's or the collector's work on other threads.
+  expect(secondMs).toBeLessThan(20);
 });

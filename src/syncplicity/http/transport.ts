@@ -68,6 +68,8 @@ export class HttpTransport {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
     const loopback = isLoopback(request.url.hostname) && !this.#options.proxyLoopback;
     const dispatcher = (loopback ? this.#direct : this.#proxied)[request.pool];
+    const { connectMs, headersMs } = this.#options.timeouts;
+    const { signal, reached, release } = watch(request.signal, connectMs + headersMs);
     try {
       const reply = await dispatcher.request({
         origin: request.url.origin,
@@ -75,16 +77,19 @@ export class HttpTransport {
         method: request.method,
         headers: { 'user-agent': this.#options.userAgent, ...request.headers },
         body: request.body ?? null,
-        signal: request.signal ?? null,
+        signal,
         headersTimeout: this.#options.timeouts.headersMs,
         bodyTimeout: this.#options.timeouts.bodyIdleMs,
         highWaterMark: 256 * 1024,
       });
+      reached();
+      reply.body.once('close', release);
       this.#options.watcher.answered();
       // A body destroyed before its end reports that as an error; whoever reads it sees it through the iteration.
       reply.body.on('error', ignoreBodyError);
       return { status: reply.statusCode, reason: reply.statusText, headers: reply.headers, body: reply.body };
     } catch (error) {
+      release();
       throw this.failure(error, request.url, request.signal);
     }
   }
@@ -106,6 +111,32 @@ export class HttpTransport {
     const all = new Set([...Object.values(this.#direct), ...Object.values(this.#proxied)]);
     await Promise.all([...all].map((dispatcher) => dispatcher.destroy()));
   }
+}
+
+/** The watch over one request: who may end it. */
+interface Watch {
+  readonly signal: AbortSignal;
+  /** The headers are there: from now on only the caller ends it. */
+  readonly reached: () => void;
+  readonly release: () => void;
+}
+
+/**
+ * Ends a request with its caller's signal, or when no headers came within `limitMs`. The limits of the HTTP library start with
+ * a connection; it tries for ever to get one through a proxy that hangs up.
+ */
+function watch(caller: AbortSignal | undefined, limitMs: number): Watch {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new errors.HeadersTimeoutError()), limitMs);
+  timer.unref();
+  const onAbort = (): void => controller.abort(caller?.reason);
+  caller?.addEventListener('abort', onAbort, { once: true });
+  const reached = (): void => clearTimeout(timer);
+  const release = (): void => {
+    clearTimeout(timer);
+    caller?.removeEventListener('abort', onAbort);
+  };
+  return { signal: controller.signal, reached, release };
 }
 
 function agentOptions(pool: PoolName, options: TransportOptions): Agent.Options {

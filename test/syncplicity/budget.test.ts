@@ -1,0 +1,199 @@
+// The call budget: pace, allowance, refusals, patience, and the file that processes share.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { dirSync } from 'tmp';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RemoteError } from '../../src/remote-drive.ts';
+import { CallBudget } from '../../src/syncplicity/budget.ts';
+import { retryAfterMs } from '../../src/syncplicity/http/retry-after.ts';
+import { defaultBudget } from '../../src/syncplicity/options.ts';
+import type { BudgetLimits } from '../../src/syncplicity/options.ts';
+
+let directory: ReturnType<typeof dirSync>;
+let budgets: CallBudget[];
+beforeEach(() => {
+  directory = dirSync({ unsafeCleanup: true });
+  budgets = [];
+});
+afterEach(async () => {
+  await Promise.all(budgets.map((budget) => budget.stop()));
+  directory.removeCallback();
+});
+
+function budgetOf(limits: Partial<BudgetLimits> = {}, stateFile?: string): CallBudget {
+  const budget = new CallBudget({ ...defaultBudget, ...limits }, stateFile);
+  budgets.push(budget);
+  return budget;
+}
+
+const interactive = { callClass: 'interactive' } as const;
+
+async function throttled(work: Promise<unknown>): Promise<string> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(RemoteError);
+  expect((error as RemoteError).kind).toBe('throttled');
+  return (error as RemoteError).message;
+}
+
+/** Waits until this many calls are queued. */
+async function untilWaiting(budget: CallBudget, count: number): Promise<void> {
+  while (budget.state().waiting < count) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('no second sees more than 15 calls, and a burst of 15 goes at once', async () => {
+  const budget = budgetOf();
+  const times: number[] = [];
+  const started = performance.now();
+  await Promise.all(
+    Array.from({ length: 40 }, () => budget.acquire(interactive).then(() => times.push(performance.now() - started))),
+  );
+  expect(times[14]).toBeLessThan(200);
+  for (let index = 15; index < times.length; index += 1) {
+    expect((times[index] as number) - (times[index - 15] as number)).toBeGreaterThanOrEqual(1000);
+  }
+  expect(times.at(-1)).toBeLessThan(3000);
+});
+
+test('after a spike arrest calls are evenly spaced, and the next run knows', async () => {
+  const file = join(directory.name, 'deep', 'budget.json');
+  const first = budgetOf({}, file);
+  await first.acquire(interactive);
+  first.refused({ retryAfterMs: 10, spikeArrest: true });
+  await first.stop();
+  const second = budgetOf({}, file);
+  const times: number[] = [];
+  await Promise.all(
+    Array.from({ length: 6 }, () => second.acquire(interactive).then(() => times.push(performance.now()))),
+  );
+  for (let index = 1; index < times.length; index += 1) {
+    expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(60);
+  }
+  expect(second.state().leftThisHour).toBe(10_800 - 7);
+});
+
+test('classes are served in order, and interactive calls overtake a head that waits', async () => {
+  const budget = budgetOf({ perSecond: 1 });
+  await budget.acquire(interactive);
+  const order: string[] = [];
+  const ask = (callClass: 'interactive' | 'commit' | 'prefetch' | 'background'): Promise<void> =>
+    budget.acquire({ callClass }).then(() => void order.push(callClass));
+  const all = [ask('background'), ask('background'), ask('prefetch'), ask('commit'), ask('interactive')];
+  await Promise.all(all);
+  expect(order[0]).toBe('interactive');
+  expect(order.slice(-3)).toEqual(['commit', 'prefetch', 'background']);
+});
+
+test('the hourly allowance keeps a reserve for interactive calls and says how long it takes', async () => {
+  const budget = budgetOf({ perHour: 5, interactiveReserve: 2, perSecond: 100 });
+  for (let call = 0; call < 3; call += 1) await budget.acquire({ callClass: 'prefetch' });
+  expect(await throttled(budget.acquire({ callClass: 'prefetch' }))).toMatch(
+    /call budget.*spent: the next call is possible in \d+ min/,
+  );
+  await budget.acquire(interactive);
+  await budget.acquire(interactive);
+  expect(await throttled(budget.acquire(interactive))).toContain('min');
+  expect(budget.state()).toMatchObject({ leftThisHour: 0, perHour: 5, waiting: 0 });
+});
+
+test('a refusal holds everybody back, twice as long each time', async () => {
+  const budget = budgetOf({ backoffMs: 100 });
+  await budget.acquire(interactive);
+  const waits: number[] = [];
+  for (let refusal = 0; refusal < 3; refusal += 1) {
+    budget.refused({ retryAfterMs: undefined, spikeArrest: false });
+    // A second call of the same burst comes back refused as well.
+    budget.refused({ retryAfterMs: undefined, spikeArrest: false });
+    const started = performance.now();
+    await budget.acquire(interactive);
+    waits.push(Math.round((performance.now() - started) / 100));
+  }
+  expect(waits).toEqual([1, 2, 4]);
+  budget.accepted();
+  budget.refused({ retryAfterMs: 300, spikeArrest: false });
+  const started = performance.now();
+  await Promise.all([budget.acquire(interactive), budget.acquire({ callClass: 'background' })]);
+  expect(performance.now() - started).toBeGreaterThanOrEqual(295);
+});
+
+test('who would wait longer than its class may is refused at once', async () => {
+  const budget = budgetOf();
+  budget.refused({ retryAfterMs: 120_000, spikeArrest: false });
+  expect(await throttled(budget.acquire(interactive))).toContain('the next call is possible in 2 min');
+});
+
+test('patience ends in the queue too', async () => {
+  const budget = budgetOf({ perSecond: 1, waitMs: { ...defaultBudget.waitMs, interactive: 150 } });
+  await budget.acquire(interactive);
+  const started = performance.now();
+  expect(await throttled(budget.acquire(interactive))).toContain('call budget');
+  expect(performance.now() - started).toBeLessThan(600);
+});
+
+test('an aborted waiter leaves at once with its reason and costs nothing', async () => {
+  const budget = budgetOf({ perSecond: 1 });
+  await budget.acquire(interactive);
+  const reasons = [new Error('one'), new Error('two')];
+  const controllers = reasons.map(() => new AbortController());
+  const waiters = controllers.map(({ signal }) =>
+    budget.acquire({ ...interactive, signal }).catch((error: unknown) => error),
+  );
+  await untilWaiting(budget, 2);
+  controllers.forEach((controller, index) => controller.abort(reasons[index]));
+  expect(await Promise.all(waiters)).toEqual(reasons);
+  expect(budget.state()).toMatchObject({ waiting: 0, leftThisHour: 10_799 });
+});
+
+test('stop sends waiters away', async () => {
+  const budget = budgetOf({ perSecond: 1 });
+  await budget.acquire(interactive);
+  const waiter = budget.acquire({ callClass: 'background' }).catch((error: unknown) => error);
+  await untilWaiting(budget, 1);
+  await budget.stop();
+  expect(await waiter).toMatchObject({ kind: 'unavailable' });
+});
+
+test('processes share one allowance through the file', async () => {
+  const file = join(directory.name, 'budget.json');
+  const one = budgetOf({ perSecond: 1000 }, file);
+  const two = budgetOf({ perSecond: 1000 }, file);
+  for (let call = 0; call < 5; call += 1) await one.acquire(interactive);
+  await two.acquire(interactive);
+  await Promise.all([one.stop(), two.stop()]);
+  await two.stop();
+  const three = budgetOf({}, file);
+  await three.acquire(interactive);
+  expect(three.state().leftThisHour).toBeGreaterThanOrEqual(10_800 - 7);
+  expect(three.state().leftThisHour).toBeLessThan(10_800 - 1);
+});
+
+test.each(['', '{', '[]', '{"calls":{"x":{"a":"b"}}}', '{"calls":{"x":{"99999999999":5,"1":7}}}'])(
+  'a state file of %j costs nothing',
+  async (text) => {
+    const file = join(directory.name, 'budget.json');
+    await writeFile(file, text);
+    const budget = budgetOf({}, file);
+    await budget.acquire(interactive);
+    await budget.stop();
+    expect(budget.state().leftThisHour).toBe(10_799);
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ version: 1 });
+  },
+);
+
+test.each<[Record<string, string>, number | undefined]>([
+  [{ 'retry-after': '7' }, 7_000],
+  [{ 'retry-after': ' 1.5 ' }, 1_500],
+  [{ 'retry-after': '7 seconds' }, 7_000],
+  [{ 'retry-after': 'Sun, 22 Nov 2026 12:00:05 GMT' }, 5_000],
+  [{ 'retry-after': 'Sun, 22 Nov 2026 11:00:00 GMT' }, 0],
+  [{ 'retry-after-ms': '250' }, 250],
+  [{ 'x-retry-after': '3' }, 3_000],
+  [{ 'x-ratelimit-reset': String(Date.UTC(2026, 10, 22, 12, 0, 9) / 1000) }, 9_000],
+  [{ 'x-ratelimit-reset': String(Date.UTC(2026, 10, 22, 12, 0, 9)) }, 9_000],
+  [{ 'retry-after': 'soon' }, undefined],
+  [{}, undefined],
+])('%j asks for %j ms', (headers, wait) => {
+  expect(retryAfterMs(headers, Date.UTC(2026, 10, 22, 12, 0, 0))).toBe(wait);
+});

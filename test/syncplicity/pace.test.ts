@@ -1,0 +1,52 @@
+// Many calls at once against a gateway that counts: nobody is refused, and nobody waits longer than the limits demand.
+import { afterEach, expect, test } from 'vitest';
+import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
+import { FixtureServer, reply } from './fixture-server.ts';
+
+let server: FixtureServer;
+afterEach(() => server.stop());
+
+const file = { FileId: 1, Filename: 'a', Length: 3, LatestVersionId: 2 };
+const isFile = (path: string): boolean => path.startsWith('/sync/file.svc/');
+const fault = {
+  fault: {
+    faultstring: 'Spike arrest violation. Allowed rate : 15ps',
+    detail: { errorcode: 'policies.ratelimit.SpikeArrestViolation' },
+  },
+};
+
+test('500 queued calls against 15 a second: no refusal, at the full pace', async () => {
+  const times: number[] = [];
+  server = await FixtureServer.start((request, response) => {
+    if (!isFile(request.path)) return false;
+    times.push(request.atMs);
+    const inSecond = times.filter((time) => request.atMs - time < 1000).length;
+    return inSecond > 15 ? reply(response, 429, fault) : reply(response, 200, file);
+  });
+  const drive = server.drive();
+  const started = performance.now();
+  await Promise.all(
+    Array.from({ length: 500 }, () => drive.file('3' as SyncpointId, '1' as FileId, { callClass: 'background' })),
+  );
+  const seconds = (performance.now() - started) / 1000;
+  console.log(`500 calls in ${seconds.toFixed(1)} s, ${drive.statistics().throttled} refused`);
+  expect(drive.statistics().throttled).toBe(0);
+  expect(seconds).toBeLessThan(50);
+});
+
+test('a gateway that smooths refuses once at most, and nobody sees it', async () => {
+  let last = -Infinity;
+  server = await FixtureServer.start((request, response) => {
+    if (!isFile(request.path)) return false;
+    const tooSoon = request.atMs - last < 60;
+    if (!tooSoon) last = request.atMs;
+    return tooSoon ? reply(response, 429, fault) : reply(response, 200, file);
+  });
+  const drive = server.drive();
+  await Promise.all(Array.from({ length: 60 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
+  const afterFirst = drive.statistics().throttled;
+  expect(afterFirst).toBeLessThan(16);
+  await Promise.all(Array.from({ length: 15 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
+  // Loaded test machines bunch up what was sent evenly: a rare refusal is repeated like any other.
+  expect(drive.statistics().throttled - afterFirst).toBeLessThan(3);
+});
