@@ -7,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const project = fileURLToPath(new URL('../../../', import.meta.url));
+let output: string | undefined;
 let daemon: string | undefined;
 
-/** The path of the compiled daemon; made on first use, removed with this process. */
+/** The path of the compiled daemon; made on first use, until {@link removeCompiled}. */
 export function compiledDaemon(): string {
   if (daemon !== undefined) return daemon;
-  const output = mkdtempSync(join(tmpdir(), 'syncplicityfs-compiled-'));
-  process.once('exit', () => rmSync(output, { recursive: true, force: true }));
+  output = mkdtempSync(join(tmpdir(), 'syncplicityfs-compiled-'));
   const waiting = [fileURLToPath(new URL('daemon.ts', import.meta.url))];
   const done = new Set<string>();
   for (let source = waiting.pop(); source !== undefined; source = waiting.pop()) {
@@ -40,4 +40,10 @@ export function compiledDaemon(): string {
   chmodSync(output, 0o755); // ordinary users run it too
   daemon = join(output, 'test/fuse/support/daemon.js');
   return daemon;
+}
+
+/** Removes what {@link compiledDaemon} made. */
+export function removeCompiled(): void {
+  if (output !== undefined) rmSync(output, { recursive: true, force: true });
+  output = daemon = undefined;
 }

@@ -5,9 +5,13 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll } from 'vitest';
 import type { TransportStatistics } from '../../../src/fuse/kernel/transport.ts';
-import { compiledDaemon } from './compiled.ts';
+import { compiledDaemon, removeCompiled } from './compiled.ts';
 import type { DaemonOptions, Order } from './daemon.ts';
+
+// Of every suite that imports this.
+afterAll(removeCompiled);
 
 /** False where the kernel cannot be reached; test/global-setup.ts says so loudly. */
 export const fuseExists = existsSync('/dev/fuse');
