@@ -152,13 +152,13 @@ export class DiskCache implements BlockDisk {
     // In pages: a value of this size has pages of its own in LMDB, which begin with a header.
     const bytes = allocatedBytes(block.lengthBytes + 64);
     const { diskBytesMax } = this.#options;
-    const full =
-      this.#index.bytes('i') + bytes > diskBytesMax * inlineShare || this.usedBytes + 2 * bytes > diskBytesMax;
-    if (full) {
-      this.#evictInline(bytes + diskBytesMax * inlineShare * evictedShare);
-      if (this.usedBytes + 2 * bytes > diskBytesMax) this.#startWriter();
-      if (this.#index.bytes('i') + bytes > diskBytesMax * inlineShare || this.usedBytes + 2 * bytes > diskBytesMax)
-        return;
+    const inlineBytes = diskBytesMax * inlineShare;
+    if (this.#index.bytes('i') + bytes > inlineBytes) this.#evictInline(bytes + inlineBytes * evictedShare);
+    if (this.usedBytes + 2 * bytes > diskBytesMax) {
+      // The index grows into what segments hold: they make room for the next one.
+      if (this.#index.bytes('s') > 0) this.#makeRoomForIndex();
+      else this.#evictInline(bytes);
+      return;
     }
     const payload = Buffer.from((block.buffer as Buffer).subarray(0, block.lengthBytes));
     this.#index.put({ kind: 'i', name, payload, bytes: 0, tick: 0, storedTick: -1 }, bytes);
@@ -172,6 +172,17 @@ export class DiskCache implements BlockDisk {
       left -= entry.bytes;
       this.#index.remove(entry);
     }
+  }
+
+  #makeRoomForIndex(): void {
+    if (this.#writers.size > 0) return;
+    const eviction = this.#makeRoom(this.#options.diskBytesMax * evictedShare)
+      .then(
+        () => undefined,
+        (error: unknown) => this.failed(error),
+      )
+      .finally(() => this.#writers.delete(eviction));
+    this.#writers.add(eviction);
   }
 
   // Segments.
@@ -315,12 +326,12 @@ export class DiskCache implements BlockDisk {
     this.#index.written(bytes, this.#options.diskBytesMax * tickShare);
   }
 
-  /** Evicts until what is being written fits. False when it cannot. */
-  async #makeRoom(): Promise<boolean> {
+  /** Evicts until what is being written, and further bytes, fit. False when they cannot. */
+  async #makeRoom(furtherBytes = 0): Promise<boolean> {
     const { diskBytesMax } = this.#options;
     // The second round sees entries that the first one's commit brought into the order.
     for (let round = 0; round < 2; round++) {
-      const excessBytes = this.usedBytes + this.#writingBytes - diskBytesMax;
+      const excessBytes = this.usedBytes + this.#writingBytes + furtherBytes - diskBytesMax;
       if (excessBytes <= 0) return true;
       let left = excessBytes + diskBytesMax * evictedShare;
       const evicted: string[] = [];

@@ -6,8 +6,10 @@ import { abortReason } from '../../base/abort.ts';
 const slotsMax = 12;
 /** Read-ahead leaves these to waiting readers. */
 const slotsForWaiters = 4;
-/** Keeps a line full while transfers of a sequential read begin and end; leaves room for other files. */
-const slotsPerOwnerMax = 6;
+/** Read-ahead of one version: keeps a line full while ranges begin and end, leaves room for other files. */
+const aheadPerOwnerMax = 5;
+/** All transfers of one version: its read-ahead does not hold up those who wait. */
+const slotsPerOwnerMax = 8;
 
 export interface SlotRequest {
   /** Slots are limited by owner too. */
@@ -77,7 +79,8 @@ export class TransferSlots {
   }
 
   #fits(request: SlotRequest): boolean {
-    const limit = request.urgent() ? slotsMax : slotsMax - slotsForWaiters;
-    return this.#used < limit && (this.#usedBy.get(request.owner) ?? 0) < slotsPerOwnerMax;
+    const owned = this.#usedBy.get(request.owner) ?? 0;
+    if (request.urgent()) return this.#used < slotsMax && owned < slotsPerOwnerMax;
+    return this.#used < slotsMax - slotsForWaiters && owned < aheadPerOwnerMax;
   }
 }

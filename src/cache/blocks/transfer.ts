@@ -22,8 +22,10 @@ export interface TransferTimes {
   readonly idleMs: number;
 }
 
-/** In a row, without a byte gained: with the delays above about 30 s, what a user waits at most. */
-const attemptsMax = 14;
+/** In a row, without a byte gained: with delays up to 3 s these are about 30 s, what a user waits at most. */
+const attemptsMax = 18;
+/** Opening may wait for the call budget and for retries, which the drive bounds itself: this many times the stall limit. */
+const openingStalls = 4;
 /** Nobody waits for read-ahead: the reader's own request will try again. */
 const attemptsMaxUnwatched = 2;
 
@@ -136,9 +138,10 @@ export class Transfer {
     const attempt = new AbortController();
     const onStop = (): void => attempt.abort(signal.reason);
     signal.addEventListener('abort', onStop, { once: true });
-    const stall = setTimeout(() => {
-      attempt.abort(new RemoteError('unavailable', `no byte arrived for ${this.#host.times.stallMs / 1000} s`));
-    }, this.#host.times.stallMs).unref();
+    const { stallMs } = this.#host.times;
+    const onStall = (): void =>
+      attempt.abort(new RemoteError('unavailable', `no byte arrived for ${stallMs / 1000} s`));
+    let stall = setTimeout(onStall, openingStalls * stallMs).unref();
     let stream: ContentStream | undefined;
     try {
       // It may have been stopped while the slot was on its way.
@@ -146,8 +149,12 @@ export class Transfer {
       this.state = 'flowing';
       this.positionBytes = fromBytes;
       stream = await this.#open(fromBytes, attempt.signal);
+      clearTimeout(stall);
+      stall = setTimeout(onStall, stallMs).unref();
       const iterator = stream[Symbol.asyncIterator]();
       while (this.positionBytes < stream.endBytes) {
+        // The last chunk may have arrived in the same tick as the order to stop.
+        signal.throwIfAborted();
         if (this.assigned.size === 0) {
           clearTimeout(stall);
           if (!this.openEnded) return;

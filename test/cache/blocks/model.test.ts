@@ -104,6 +104,6 @@ test('every read equals the model', { timeout: 120_000 }, async () => {
         expect(blocks.statistics().memoryBytes).toBe(0);
       },
     ),
-    { numRuns: 150, timeout: 10_000 },
+    { numRuns: 300, timeout: 15_000 },
   );
 });
