@@ -3,7 +3,7 @@
 import type { CallOptions } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
-import { asksForNewToken, isSpikeArrest, isThrottling, replyError } from './errors.ts';
+import { isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ErrorReply } from './errors.ts';
 import { bodyBytes, errorText } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
@@ -75,7 +75,7 @@ export class Gateway {
     const { signal } = options;
     const { session, budget, counters } = this.#parts;
     const callClass = options.callClass ?? 'interactive';
-    let renewed = false;
+    const renewal = session.renewal();
     for (;;) {
       const gateway = await session.gatewayUrl(signal);
       const token = await session.token.get(signal);
@@ -100,15 +100,7 @@ export class Gateway {
         continue;
       }
       budget.accepted();
-      if (asksForNewToken(error)) {
-        const bare403 = error.status === 403;
-        if (!renewed && (!bare403 || session.token.renewalMayHelp)) {
-          renewed = true;
-          session.token.reject(token);
-          continue;
-        }
-        if (renewed && bare403) session.token.renewalWasUseless();
-      }
+      if (renewal.helps(error, token)) continue;
       const failure = replyError(error);
       counters.refused(failure);
       throw failure;

@@ -15,6 +15,7 @@ import { defaultApiUrl, defaultGolUrl } from './options.ts';
 import type { SyncplicityCredentials, SyncplicityOptions } from './options.ts';
 import type { Retries } from './retries.ts';
 import { homeGateway } from './rols.ts';
+import { TokenRenewal } from './token-renewal.ts';
 import { AccessToken } from './token.ts';
 import type { Token } from './token.ts';
 import { readToken } from './wire/entities.ts';
@@ -68,6 +69,11 @@ export class Session {
       authorization: `Bearer ${token.accessToken}`,
       ...(asUser === undefined || asUser === '' ? {} : { 'as-user': asUser }),
     };
+  }
+
+  /** For one request: decides whether its refusal is worth another token. */
+  renewal(): TokenRenewal {
+    return new TokenRenewal(this.token);
   }
 
   get storageToken(): string | undefined {

@@ -1,4 +1,5 @@
 // What happens around every call: tokens, refusals, retries, errors, addresses, secrets.
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
 import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
@@ -307,4 +308,31 @@ test('stop ends calls under way and leaves no connection behind', async () => {
   await drive.stop();
   expect((await call).kind).toBe('unavailable');
   while (server.openConnections > 0) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test.each(Object.entries({ gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync }))(
+  'replies in %s are understood',
+  async (encoding, encode) => {
+    let cut = 0;
+    server = await FixtureServer.start((request, response) => {
+      if (!isFile(request.path)) return false;
+      expect(request.headers['accept-encoding']).toContain(encoding);
+      const bytes = encode(JSON.stringify(file));
+      response.writeHead(200, { 'content-encoding': encoding }).end(cut-- > 0 ? bytes.subarray(0, 12) : bytes);
+      return true;
+    });
+    const drive = server.drive();
+    await ask(drive);
+    // A reply cut short is asked for again.
+    cut = 1;
+    await ask(drive);
+    expect(server.count('/sync/file.svc')).toBe(3);
+  },
+);
+
+test('an encoding nobody asked for is a protocol error', async () => {
+  server = await FixtureServer.start(
+    (request, response) => isFile(request.path) && reply(response, 200, file, { 'content-encoding': 'zstd' }),
+  );
+  expect((await failure(ask(server.drive()))).kind).toBe('protocol');
 });

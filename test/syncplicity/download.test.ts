@@ -238,6 +238,24 @@ test('close gives the connection back at once, and may be called twice', async (
   await close;
 });
 
+test('close ends an iteration under way and says nothing bad about the vault', async () => {
+  server = await FixtureServer.start(
+    onRetrieve((_request, response) => {
+      response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, 9000));
+      return true;
+    }),
+  );
+  const drive = server.drive();
+  const stream = await drive.read(version, { offsetBytes: 0, lengthBytes: content.length });
+  const bytes = bytesOf(stream);
+  stream.close();
+  await expect(bytes).rejects.toMatchObject({
+    kind: 'unavailable',
+    message: 'download of version 9 of syncpoint 3: the stream was closed',
+  });
+  expect(drive.statistics().online).toBe(true);
+});
+
 test('an abort ends the stream with its reason', async () => {
   server = await FixtureServer.start(
     onRetrieve((_request, response) => {

@@ -39,6 +39,8 @@ export function countedBody(parts: CountedBodyParts): ContentStream {
         if (left > 0) throw broken(parts, `${left} bytes less than it should`);
       } catch (error) {
         if (error instanceof RemoteError) throw error;
+        // Our own doing, and no news of the vault.
+        if (closed) throw new RemoteError('unavailable', `download of ${parts.thing}: the stream was closed`);
         throw parts.broken(error);
       } finally {
         close();

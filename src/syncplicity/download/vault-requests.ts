@@ -3,7 +3,7 @@
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference } from '../../remote-drive.ts';
 import type { Counters } from '../counters.ts';
-import { asksForNewToken, replyError } from '../errors.ts';
+import { replyError } from '../errors.ts';
 import type { ErrorReply, ReplyError } from '../errors.ts';
 import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
@@ -77,12 +77,10 @@ async function requestOnce(
   options: CallOptions,
 ): Promise<VaultReply | ReplyError> {
   const { session, counters } = parts;
-  let renewed = false;
+  const renewal = session.renewal();
   for (;;) {
     const token = await session.token.get(options.signal);
     const headers = {
-      // Not compressed: the lengths are checked, and files mostly are compressed already.
-      'accept-encoding': 'identity',
       ...session.headers(token),
       ...storageHeader(vault, session),
       ...(range === undefined ? {} : { range }),
@@ -98,15 +96,7 @@ async function requestOnce(
       body: await errorText(reply),
       retryAfterMs: retryAfterMs(reply.headers, Date.now()),
     };
-    if (asksForNewToken(error)) {
-      const bare403 = error.status === 403;
-      if (!renewed && (!bare403 || session.token.renewalMayHelp)) {
-        renewed = true;
-        session.token.reject(token);
-        continue;
-      }
-      if (renewed && bare403) session.token.renewalWasUseless();
-    }
+    if (renewal.helps(error, token)) continue;
     const failure = replyError(error);
     counters.refused(failure);
     return failure;

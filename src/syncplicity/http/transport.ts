@@ -2,10 +2,12 @@
 // redirect and repeats nothing. Knows neither tokens nor calls; its errors name the host, never a path or a header.
 import { Agent, EnvHttpProxyAgent, errors } from 'undici';
 import type { Dispatcher } from 'undici';
+import type { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import { abortReason, isAbort } from '../../base/abort.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { Timeouts } from '../options.ts';
+import { acceptedEncodings, decodedBody } from './decoded-body.ts';
 import { isLoopback } from './service-url.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
@@ -27,7 +29,8 @@ export interface HttpReply {
   /** The reason phrase; empty where the server sends none. */
   readonly reason: string;
   readonly headers: ReplyHeaders;
-  readonly body: Dispatcher.ResponseData['body'];
+  /** Of the gateway decoded, of vaults as it comes. */
+  readonly body: Readable;
 }
 
 export interface TransportOptions {
@@ -75,7 +78,12 @@ export class HttpTransport {
         origin: request.url.origin,
         path: request.url.pathname + request.url.search,
         method: request.method,
-        headers: { 'user-agent': this.#options.userAgent, ...request.headers },
+        headers: {
+          'user-agent': this.#options.userAgent,
+          // Lengths of content are checked, and files mostly are compressed already.
+          'accept-encoding': request.pool === 'gateway' ? acceptedEncodings : 'identity',
+          ...request.headers,
+        },
         body: request.body ?? null,
         signal,
         headersTimeout: this.#options.timeouts.headersMs,
@@ -87,7 +95,12 @@ export class HttpTransport {
       this.#options.watcher.answered();
       // A body destroyed before its end reports that as an error; whoever reads it sees it through the iteration.
       reply.body.on('error', ignoreBodyError);
-      return { status: reply.statusCode, reason: reply.statusText, headers: reply.headers, body: reply.body };
+      return {
+        status: reply.statusCode,
+        reason: reply.statusText,
+        headers: reply.headers,
+        body: request.pool === 'vault' ? reply.body : decoded(reply, request.url),
+      };
     } catch (error) {
       release();
       throw this.failure(error, request.url, request.signal);
@@ -111,6 +124,18 @@ export class HttpTransport {
     const all = new Set([...Object.values(this.#direct), ...Object.values(this.#proxied)]);
     await Promise.all([...all].map((dispatcher) => dispatcher.destroy()));
   }
+}
+
+function decoded(reply: Dispatcher.ResponseData, url: URL): Readable {
+  const encoding = reply.headers['content-encoding'];
+  const name = Array.isArray(encoding) ? encoding.join(', ') : encoding;
+  const body = decodedBody(reply.body, name);
+  if (body === undefined) {
+    reply.body.destroy();
+    throw new RemoteError('protocol', `${url.host} answered in an encoding that was not asked for: ${name ?? ''}`);
+  }
+  if (body !== reply.body) body.on('error', ignoreBodyError);
+  return body;
 }
 
 /** The watch over one request: who may end it. */
