@@ -24,6 +24,7 @@ interface EmulatorCliOptions {
   readonly synthetic?: SyntheticShape;
   readonly port: number;
   readonly vaultPort: number;
+  readonly announceVaultUrl?: string;
   readonly state?: string;
   readonly layout: 'single' | 'children';
   readonly latency?: number;
@@ -43,6 +44,7 @@ export function emulatorCommand(): Command {
     .option('--synthetic <shape>', 'serve made-up content in memory instead: FOLDERSxFILESxBYTES', parseShape)
     .option('--port <n>', 'port of the gateway (0: a free one)', parsePort, 0)
     .option('--vault-port <n>', 'port of the vault (0: a free one)', parsePort, 0)
+    .option('--announce-vault-url <url>', 'tell clients this address of the vault: that of a proxy before it', parseUrl)
     .option('--state <dir>', 'where ids and credentials are kept')
     .addOption(
       new Option('--layout <layout>', 'one syncpoint for the directory, or one for each directory in it')
@@ -85,6 +87,7 @@ async function run(options: EmulatorCliOptions): Promise<void> {
         dialect: dialects[options.dialect],
         port: options.port,
         vaultPort: options.vaultPort,
+        ...(options.announceVaultUrl !== undefined && { announcedVaultUrl: options.announceVaultUrl }),
         ...(options.latency !== undefined && { latencyMs: options.latency }),
         ...(options.bandwidth !== undefined && { bandwidthMbit: options.bandwidth }),
         ...(options.tokenLifetime !== undefined && { tokenLifetimeSeconds: options.tokenLifetime }),
@@ -191,6 +194,15 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (!/^[0-9]+$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535');
   return port;
+}
+
+function parseUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+    throw new InvalidArgumentError('an http: or https: URL is needed');
+  }
+  // Clients add their own paths.
+  return text.replace(/\/+$/, '');
 }
 
 function parsePositive(text: string): number {

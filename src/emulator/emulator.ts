@@ -35,6 +35,8 @@ export interface EmulatorOptions {
   /** Free ports by default. */
   readonly port?: number;
   readonly vaultPort?: number;
+  /** What clients are told as the vault's address; the vault's own unless a proxy stands before it. */
+  readonly announcedVaultUrl?: string;
   readonly tokenLifetimeSeconds?: number;
   /** Off by default. */
   readonly throttle?: ThrottleOptions;
@@ -84,7 +86,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     new Faults(),
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
-  const shapes = new Shapes(dialect, account, () => vaultUrl);
+  const shapes = new Shapes(dialect, account, () => options.announcedVaultUrl ?? vaultUrl);
   const routes = [
     ...accessRoutes({
       account,
