@@ -173,6 +173,8 @@ export class VersionContent implements TransferHost, Version {
   grew(block: Block): void {
     block.wakeWaiters();
     if (!block.complete) return;
+    // Another stream passing by may have been faster than the one that was to bring it.
+    if (block.source instanceof Transfer) block.source.assigned.delete(block);
     this.#complete(block);
     this.disk?.store(block);
   }
