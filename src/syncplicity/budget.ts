@@ -26,7 +26,9 @@ export interface Refusal {
 }
 
 export interface BudgetState {
+  /** 0: no limit. */
   readonly perSecond: number;
+  /** 0: no limit. */
   readonly perHour: number;
   readonly leftThisHour: number;
   readonly waiting: number;
@@ -132,7 +134,7 @@ export class CallBudget {
       await delay(wait, signal);
     }
     const now = this.#file.now();
-    this.#recent.push(now);
+    if (this.#limits.perSecond > 0) this.#recent.push(now);
     if (this.#recent.length > this.#limits.perSecond) this.#recent.shift();
     this.#file.count();
   }
@@ -144,6 +146,7 @@ export class CallBudget {
 
   /** Until the pace allows a call. */
   #paceWaitMs(): number {
+    if (this.#limits.perSecond === 0) return 0;
     const now = this.#file.now();
     const last = this.#recent.at(-1);
     if (this.#file.smoothing) {
@@ -155,8 +158,10 @@ export class CallBudget {
 
   /** Until a refusal is over and the hourly allowance has room. */
   #longWaitMs(callClass: CallClass): number {
+    const heldMs = this.#heldUntilMs - this.#file.now();
+    if (this.#limits.perHour === 0) return heldMs;
     const allowance = this.#limits.perHour - (callClass === 'interactive' ? 0 : this.#limits.interactiveReserve);
-    return Math.max(this.#heldUntilMs - this.#file.now(), this.#file.waitForRoomMs(Math.max(1, allowance)));
+    return Math.max(heldMs, this.#file.waitForRoomMs(Math.max(1, allowance)));
   }
 
   #spent(waitMs: number): RemoteError {

@@ -31,7 +31,9 @@ export interface Timeouts {
 
 /** The allowance of one app key. */
 export interface BudgetLimits {
+  /** 0: no limit. */
   readonly perSecond: number;
+  /** 0: no limit. */
   readonly perHour: number;
   /** Of the hourly allowance, what only interactive calls may use. */
   readonly interactiveReserve: number;
