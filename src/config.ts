@@ -40,6 +40,10 @@ export interface MountConfig {
   readonly opTimeoutMs: number;
   /** How long a listing is trusted without asking. */
   readonly listingLifetimeMs: number;
+  /** Pace of gateway calls; 0: no limit. */
+  readonly callsPerSecond: number;
+  /** Allowance of gateway calls; 0: no limit. */
+  readonly callsPerHour: number;
   /** PEM file with further certificate authorities. */
   readonly caFile: string | undefined;
   /** Stays in the foreground and logs to stderr. */
@@ -59,6 +63,9 @@ export const defaults = {
   /** rclone mount's --dir-cache-time: what users of cloud mounts are used to. */
   listingLifetimeMs: 300_000,
   umask: 0o022,
+  /** The guide's limits chapter. */
+  callsPerSecond: 15,
+  callsPerHour: 10_800,
 } as const;
 
 /** What options may say; everything left out takes its default. */
@@ -75,6 +82,8 @@ export type MountOptions = Partial<{
       | 'memoryBytes'
       | 'opTimeoutMs'
       | 'listingLifetimeMs'
+      | 'callsPerSecond'
+      | 'callsPerHour'
       | 'instance'
       | 'caFile'
       | 'kernelOptions'
@@ -164,6 +173,20 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     name: 'listing_lifetime',
     help: 'how long the listing of a folder is trusted without asking the service again (default: 5m)',
     parse: parseDuration,
+  },
+  {
+    key: 'callsPerSecond',
+    flags: '--calls-per-second <N>',
+    name: 'calls_per_second',
+    help: 'pace of calls to the service, 0 for none; more than Syncplicity allows (default: 15) is refused by it',
+    parse: parseCount,
+  },
+  {
+    key: 'callsPerHour',
+    flags: '--calls-per-hour <N>',
+    name: 'calls_per_hour',
+    help: 'calls to the service in any hour, 0 for no limit (default: 10800)',
+    parse: parseCount,
   },
   {
     key: 'instance',
@@ -286,6 +309,8 @@ export function createMountConfig(
     instance: options.instance,
     opTimeoutMs: options.opTimeoutMs ?? defaults.opTimeoutMs,
     listingLifetimeMs: options.listingLifetimeMs ?? defaults.listingLifetimeMs,
+    callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
+    callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
     caFile: options.caFile,
   });
 }
@@ -307,6 +332,11 @@ function parseUmask(text: string): number {
 /** The daemon's working directory is "/", so what is relative is made absolute here and now. */
 function parseAbsolutePath(text: string): string {
   return resolve(text);
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a whole number`, '0 means no limit');
+  return Number(text);
 }
 
 /** An instance is a directory's name below the account's. */

@@ -22,16 +22,21 @@ import { startEmulatorProcess } from './emulator/process.ts';
 import { FileSystem } from './fs-ops/file-system.ts';
 import { findDirectory } from './fs-ops/find-directory.ts';
 import { naming } from './fs-ops/names.ts';
+import type { Failure } from './fs-ops/waits.ts';
 import { FsError } from './fs-ops/operations.ts';
 import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
 import { RemoteError, type RemoteAccount } from './remote-drive.ts';
 import { createSyncplicityDrive, type SyncplicityDrive } from './syncplicity/drive.ts';
-import type { SyncplicityCredentials } from './syncplicity/options.ts';
+import type { BudgetLimits, SyncplicityCredentials } from './syncplicity/options.ts';
 
 const log = createLog('mount');
 
 /** How long a start waits to learn whose drive it is before it goes on with what the last start learnt. */
 const ACCOUNT_LIMIT_MS = 10_000;
+/** How long `status` shows a request that got an error. */
+const FAILURE_SHOWN_MS = 300_000;
+/** Programs repeat what fails: the log gets one line in this time. */
+const FAILURE_LOG_INTERVAL_MS = 5_000;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
 
@@ -66,9 +71,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   const account = await whoseDrive(drive, config, key);
   const accountName = accountDirectoryName({ host, userId: account.userId, asUser, instance: config.instance });
   const accountDirectory = join(config.stateDirectory, 'accounts', accountName);
-  const lock = lockAccount(accountDirectory, { pid: process.pid, mountpoint: config.mountpoint });
-  if ('heldBy' in lock) throw new Error(heldMessage(lock.heldBy));
-  stops.add('lock', () => lock.release());
+  takeLock(accountDirectory, config, stops);
 
   const tree = Tree.open(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
@@ -98,6 +101,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     ownership,
     rootInode,
     opTimeoutMs: config.opTimeoutMs,
+    onFailure: failureLog(),
   });
   stops.add('file system', () => fileSystem.stop());
 
@@ -148,6 +152,8 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   return { status, unmount, finished };
 }
 
+type CallLimits = Pick<BudgetLimits, 'perSecond' | 'perHour'>;
+
 interface Service {
   readonly drive: SyncplicityDrive;
   /** Host part of the account directory's name. */
@@ -160,37 +166,50 @@ interface Service {
 /** The drive of the config's source; an emulator is started first where the source is one. */
 async function openService(config: MountConfig, stops: Stops): Promise<Service> {
   const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
-  const open = (credentials: SyncplicityCredentials, key: string, apiUrl?: string, golUrl?: string): Service => ({
+  const open = (
+    credentials: SyncplicityCredentials,
+    key: string,
+    limits: CallLimits,
+    apiUrl?: string,
+    golUrl?: string,
+  ): Service => ({
     drive: createSyncplicityDrive({
       credentials,
       apiUrl,
       golUrl,
       ca,
+      budget: limits,
       stateFile: join(config.stateDirectory, 'budgets', `${key}.json`),
     }),
     host: apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname,
     key,
     asUser: credentials.asUser,
   });
-  const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', key: string): Promise<Service> => {
+  const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Service> => {
+    const key = config.instance === undefined ? name : `${name}@${config.instance}`;
+    const directory = join(config.stateDirectory, 'emulators', key);
+    takeLock(directory, config, stops);
     const emulator = await startEmulatorProcess({
       programFile: process.argv[1] ?? '',
       dataDirectory,
       layout,
-      stateDirectory: join(config.stateDirectory, 'emulators', key),
+      stateDirectory: join(directory, 'service'),
     });
     stops.add('emulator', () => emulator.stop());
     const { appKey, appSecret, appToken } = emulator.credentials;
-    return open({ clientId: appKey, clientSecret: appSecret, appToken }, key, emulator.gatewayUrl);
+    // Its calls cost nobody anything.
+    const limits = { perSecond: 0, perHour: 0 };
+    return open({ clientId: appKey, clientSecret: appSecret, appToken }, key, limits, emulator.gatewayUrl);
   };
   if (config.source.kind === 'demo') {
     return openEmulated(await demoData(join(config.stateDirectory, 'demo')), 'children', 'demo');
   }
+  const limits = { perSecond: config.callsPerSecond, perHour: config.callsPerHour };
   const store = openConnectionStore(config.configDirectory, (message) => log('%s', message));
   const auth = await store.auth(config.source.connectionId);
   return auth.platform === 'fs'
     ? openEmulated(auth.directory, 'single', config.source.connectionId)
-    : open(auth.credentials, config.source.connectionId, auth.apiUrl, auth.golUrl);
+    : open(auth.credentials, config.source.connectionId, limits, auth.apiUrl, auth.golUrl);
 }
 
 async function readCertificates(path: string): Promise<string> {
@@ -219,6 +238,13 @@ async function whoseDrive(drive: SyncplicityDrive, config: MountConfig, key: str
   }
 }
 
+/** Claims a state directory for this mount, or rejects with who has it. */
+function takeLock(directory: string, config: MountConfig, stops: Stops): void {
+  const lock = lockAccount(directory, { pid: process.pid, mountpoint: config.mountpoint });
+  if ('heldBy' in lock) throw new Error(heldMessage(lock.heldBy));
+  stops.add('lock', () => lock.release());
+}
+
 function heldMessage(holder: { readonly pid: number; readonly mountpoint: string } | undefined): string {
   const where = holder === undefined ? 'by another process' : `on ${holder.mountpoint} by process ${holder.pid}`;
   return `this account is mounted already ${where}; unmount it first, or give this mount a state of its own with --instance NAME`;
@@ -238,6 +264,22 @@ async function unmountWhenFree(mount: KernelMount, timeoutMs: number, lazy: bool
   }
 }
 
+/** Writes failures to the daemon's log, with how many were left out in between. */
+function failureLog(): (failure: Failure) => void {
+  let lastMs = -Infinity;
+  let leftOut = 0;
+  return ({ reason }) => {
+    if (performance.now() - lastMs < FAILURE_LOG_INTERVAL_MS) {
+      leftOut += 1;
+      return;
+    }
+    const more = leftOut === 0 ? '' : ` (and ${leftOut} more before it)`;
+    console.error(`${new Date().toISOString()} EIO: ${reason}${more}`);
+    lastMs = performance.now();
+    leftOut = 0;
+  };
+}
+
 interface StatusSources {
   readonly drive: SyncplicityDrive;
   readonly listings: Listings;
@@ -253,12 +295,23 @@ async function gatherStatus(identity: MountIdentity, from: StatusSources): Promi
   const { perSecond, perHour, leftThisHour } = drive.budget;
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
-    waiting: from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
-      path,
-      operation: verb,
-      reason: drive.lastError ?? 'waiting for the service',
-      since: new Date(now - waitedMs).toISOString(),
-    })),
+    waiting: [
+      ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
+        path,
+        operation: verb,
+        reason: drive.lastError ?? 'waiting for the service',
+        since: new Date(now - waitedMs).toISOString(),
+      })),
+      ...from.fileSystem
+        .failures()
+        .filter(({ atMs }) => now - atMs < FAILURE_SHOWN_MS)
+        .map(({ verb, path, reason, atMs }) => ({
+          path,
+          operation: verb,
+          reason,
+          since: new Date(atMs).toISOString(),
+        })),
+    ],
     calls: {
       total: drive.total,
       byEndpoint: drive.byEndpoint,

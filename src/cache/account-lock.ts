@@ -15,7 +15,10 @@ export interface AccountLock {
 }
 
 /** Takes the lock of the account state in `directory`, or tells who has it. Throws where the file system refuses. */
-export function lockAccount(directory: string, holder: LockHolder): AccountLock | { readonly heldBy: LockHolder | undefined } {
+export function lockAccount(
+  directory: string,
+  holder: LockHolder,
+): AccountLock | { readonly heldBy: LockHolder | undefined } {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'lock');
   const descriptor = openSync(path, 'a+', 0o600);

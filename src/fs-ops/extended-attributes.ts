@@ -25,7 +25,7 @@ function valuesOf(node: TreeNode, syncpoint: TreeDirectory | undefined): Map<str
   return values;
 }
 
-/** GETXATTR. Throws FsError ENODATA for every name that is not ours, security.* and system.* included. */
+/** GETXATTR. Throws FsError ENODATA for every name that is not ours. */
 export function extendedAttribute(node: TreeNode, syncpoint: TreeDirectory | undefined, name: string): Uint8Array {
   const value = name.startsWith(PREFIX) ? valuesOf(node, syncpoint).get(name.slice(PREFIX.length)) : undefined;
   if (value === undefined) throw new FsError(errno.ENODATA, `no attribute ${name}`);

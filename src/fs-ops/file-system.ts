@@ -24,7 +24,7 @@ import {
   type Operations,
   type RowSink,
 } from './operations.ts';
-import { Waits, type Wait } from './waits.ts';
+import { Waits, type Failure, type Wait } from './waits.ts';
 
 /** What the file system needs of the content blocks: a reader for each open file. */
 export interface ContentSource {
@@ -46,6 +46,8 @@ export interface FileSystemOptions {
   /** The folder shown as the mount's root; the tree's root shows all syncpoints. */
   readonly rootInode: number;
   readonly opTimeoutMs: number;
+  /** Told of every request that ends in EIO. */
+  readonly onFailure: (failure: Failure) => void;
 }
 
 interface OpenedFile {
@@ -92,7 +94,7 @@ export class FileSystem implements Operations {
     this.#tree = options.tree;
     this.#listings = options.listings;
     this.#nodes = new Nodes(options.rootInode);
-    this.#waits = new Waits(options.opTimeoutMs);
+    this.#waits = new Waits(options.opTimeoutMs, options.onFailure);
     this.#unsubscribe = this.#tree.onChange((change) => this.#treeChanged(change));
   }
 
@@ -271,6 +273,11 @@ export class FileSystem implements Operations {
   /** Requests that wait for the service now. */
   waiting(): Wait[] {
     return this.#waits.list();
+  }
+
+  /** The latest requests that failed for want of the service, oldest first. */
+  failures(): readonly Failure[] {
+    return this.#waits.failures();
   }
 
   /** Open files and directories, and nodes the kernel holds. */

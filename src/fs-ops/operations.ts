@@ -129,7 +129,7 @@ export interface Operations {
     lengthBytes: number,
     caller: Caller,
   ): Answer<readonly Uint8Array[]>;
-  /** FLUSH: once for each close(2) of a descriptor. */
+  /** FLUSH: once for each close(2) of a descriptor that can write; a transport may leave it out for the others. */
   flush(node: NodeId, handle: number, caller: Caller): Answer<void>;
   /** FSYNC and FSYNCDIR. */
   sync(node: NodeId, handle: number, caller: Caller): Answer<void>;
@@ -153,7 +153,7 @@ export interface Operations {
   releaseDirectory(handle: number): void;
   /** STATFS: never waits for the network. */
   capacity(node: NodeId): Capacity;
-  /** GETXATTR: the value, or FsError ENODATA. */
+  /** GETXATTR: the value, or FsError ENODATA. Transports ask for names in `user.` only. */
   getExtendedAttribute(node: NodeId, name: string, caller: Caller): Answer<Uint8Array>;
   /** LISTXATTR: names without terminators. */
   listExtendedAttributes(node: NodeId, caller: Caller): Answer<readonly string[]>;

@@ -1,5 +1,5 @@
 // Requests that wait for the service: each for at most the operation timeout, each ended at once by an interrupt, all of them
-// listed for `status`.
+// listed for `status`, with those that lately got an error instead of an answer.
 import { performance } from 'node:perf_hooks';
 import { Deadline } from '../base/deadline.ts';
 import { errno } from '../base/errno.ts';
@@ -13,12 +13,28 @@ export interface Wait {
   readonly waitedMs: number;
 }
 
+/** One request that failed for want of the service. */
+export interface Failure {
+  readonly verb: string;
+  readonly path: string;
+  readonly reason: string;
+  /** Wall clock, ms. */
+  readonly atMs: number;
+}
+
+/** Enough to see what goes wrong; a storm of failures says the same over and over. */
+const FAILURES_MAX = 20;
+
 export class Waits {
   readonly #timeoutMs: number;
+  readonly #onFailure: (failure: Failure) => void;
+  #failures: Failure[] = [];
   readonly #underWay = new Set<{ verb: string; path: () => string; since: number }>();
 
-  constructor(timeoutMs: number) {
+  /** `onFailure` is told of every request that ends in EIO. */
+  constructor(timeoutMs: number, onFailure: (failure: Failure) => void) {
     this.#timeoutMs = timeoutMs;
+    this.#onFailure = onFailure;
   }
 
   /**
@@ -44,12 +60,19 @@ export class Waits {
     this.#underWay.add(wait);
     return answer
       .catch((error: unknown) => {
-        throw toFsError(caller.signal.aborted ? interrupted(verb) : error, `${verb} ${path()}`);
+        const failure = toFsError(caller.signal.aborted ? interrupted(verb) : error, `${verb} ${path()}`);
+        if (failure.errno === errno.EIO) this.#failed(verb, path(), failure);
+        throw failure;
       })
       .finally(() => {
         deadline.release();
         this.#underWay.delete(wait);
       });
+  }
+
+  /** The latest failures, oldest first. */
+  failures(): readonly Failure[] {
+    return this.#failures;
   }
 
   /** What waits now, longest first. */
@@ -60,6 +83,12 @@ export class Waits {
       path: path(),
       waitedMs: Math.round(now - since),
     }));
+  }
+
+  #failed(verb: string, path: string, { message }: FsError): void {
+    const failure = { verb, path, reason: message, atMs: Date.now() };
+    this.#failures = [...this.#failures.slice(1 - FAILURES_MAX), failure];
+    this.#onFailure(failure);
   }
 }
 

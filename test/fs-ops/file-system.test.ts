@@ -4,7 +4,14 @@ import { Listings } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeDirectory } from '../../src/cache/tree.ts';
 import { FileSystem, type ContentSource } from '../../src/fs-ops/file-system.ts';
 import { naming } from '../../src/fs-ops/names.ts';
-import { ROOT_NODE, type Caller, type DirectoryRow, type Entry, type NodeId } from '../../src/fs-ops/operations.ts';
+import {
+  ROOT_NODE,
+  type Caller,
+  type DirectoryRow,
+  type Entry,
+  type NoEntry,
+  type NodeId,
+} from '../../src/fs-ops/operations.ts';
 import { RemoteError, type FolderId, type RemoteSyncpoint, type VersionId } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
@@ -16,6 +23,7 @@ let listings: Listings;
 let fileSystem: FileSystem;
 let syncpoint: RemoteSyncpoint;
 let kernel: string[];
+let failures: string[];
 
 const nobody: Caller = { uid: 0, gid: 0, pid: 1, signal: new AbortController().signal };
 
@@ -44,6 +52,7 @@ function start(options: { opTimeoutMs?: number; lifetimeMs?: number } = {}): voi
     ownership: { uid: 7, gid: 8, umask: 0o022 },
     rootInode: ROOT_INODE,
     opTimeoutMs: options.opTimeoutMs ?? 5_000,
+    onFailure: (failure) => failures.push(failure.reason),
   });
 }
 
@@ -53,6 +62,7 @@ beforeEach(() => {
   drive = new MemoryDrive();
   syncpoint = drive.addSyncpoint('Projects', { owner: 'jo@example.com' });
   kernel = [];
+  failures = [];
   start();
 });
 
@@ -67,9 +77,9 @@ async function walk(path: string): Promise<Entry> {
   let node: NodeId = ROOT_NODE;
   let entry: Entry | undefined;
   for (const name of path.split('/')) {
-    const found = await fileSystem.lookup(node, name, nobody);
+    const found: Entry | NoEntry = await fileSystem.lookup(node, name, nobody);
     if (found.node === 0) throw new Error(`no ${name}`);
-    entry = found;
+    entry = found as Entry;
     node = found.node;
   }
   if (entry === undefined) throw new Error('empty path');
@@ -272,6 +282,8 @@ describe('file system', () => {
       errno: errno.EIO,
       message: expect.stringContaining('no answer within') as string,
     });
+    expect(failures).toEqual([expect.stringContaining('lookup /: no answer within 0.03 s')]);
+    expect(fileSystem.failures()).toMatchObject([{ verb: 'lookup', path: '/' }]);
     drive.gate = () => Promise.resolve();
     open();
     expect((await fileSystem.lookup(ROOT_NODE, 'Projects', nobody)).node).not.toBe(0);

@@ -1,0 +1,139 @@
+// A whole drive as a user has it: the emulator in this process, the built program as a daemon, the kernel in between.
+// Whatever reads the mount is another process or goes through asynchronous calls: the emulator must go on meanwhile.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import type { Dialect } from '../../src/emulator/dialect.ts';
+import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
+import { MemoryStore } from '../../src/emulator/memory-store.ts';
+import { listMounts } from '../../src/control/mounts.ts';
+import type { MountStatus } from '../../src/control/status.ts';
+import { User, type Outcome } from '../cli/program.ts';
+
+export const fuseExists = existsSync('/dev/fuse');
+
+export interface DriveOptions {
+  readonly dialect?: Partial<Dialect>;
+  readonly emulator?: Partial<EmulatorOptions>;
+  /** Further arguments of `mount`. */
+  readonly mount?: readonly string[];
+}
+
+export class Drive {
+  readonly user = new User();
+  readonly store = new MemoryStore();
+  readonly mountpoint: string;
+  #emulator: Emulator | undefined;
+
+  constructor() {
+    this.mountpoint = this.user.directory('drive');
+  }
+
+  get emulator(): Emulator {
+    if (this.#emulator === undefined) throw new Error('the emulator does not run');
+    return this.#emulator;
+  }
+
+  /** Starts the emulator and adds the connection `test`; fill the store before or after. */
+  async serve(options: DriveOptions = {}): Promise<void> {
+    this.#emulator = await startEmulator({
+      store: this.store,
+      ...(options.dialect === undefined ? {} : { dialect: options.dialect }),
+      ...options.emulator,
+    });
+    const { appKey, appSecret, appToken } = this.emulator.credentials;
+    const auth = {
+      client_id: appKey,
+      client_secret: appSecret,
+      app_token: appToken,
+      api_url: this.emulator.gatewayUrl,
+    };
+    await this.succeed(
+      ['connections', 'add', '-p', 'syncplicity', '--name', 'test', '--auth-input', '--no-verify'],
+      JSON.stringify(auth),
+    );
+  }
+
+  async mount(options: DriveOptions = {}): Promise<void> {
+    await this.succeed(['mount', 'test', this.mountpoint, ...(options.mount ?? [])]);
+  }
+
+  async unmount(): Promise<void> {
+    await this.succeed(['unmount', this.mountpoint]);
+  }
+
+  async succeed(args: readonly string[], input?: string): Promise<Outcome> {
+    const outcome = await this.user.run(args, input === undefined ? {} : { input });
+    if (outcome.code !== 0) throw new Error(`${args.join(' ')}: ${outcome.stderr}`);
+    return outcome;
+  }
+
+  async status(): Promise<MountStatus> {
+    const { stdout } = await this.succeed(['status', this.mountpoint, '--json']);
+    const [status] = JSON.parse(stdout) as MountStatus[];
+    if (status === undefined) throw new Error('no status');
+    return status;
+  }
+
+  /** The daemon's process. */
+  async pid(): Promise<number> {
+    const mounts = await listMounts(this.user.directory('.local', 'state', 'syncplicityfs', 'run'));
+    const pid = mounts[0]?.pid;
+    if (pid === undefined) throw new Error('no daemon');
+    return pid;
+  }
+
+  /** Stops the emulator and starts it again on the same ports with the same account. */
+  async interruptService(meanwhile: () => Promise<void>, options: DriveOptions = {}): Promise<void> {
+    const { credentials, gatewayUrl, vaultUrl } = this.emulator;
+    // The store would be closed with the emulator; it is in memory and goes on.
+    await this.emulator.stop();
+    await meanwhile();
+    this.#emulator = await startEmulator({
+      store: this.store,
+      ...(options.dialect === undefined ? {} : { dialect: options.dialect }),
+      identity: credentials,
+      port: Number(new URL(gatewayUrl).port),
+      vaultPort: Number(new URL(vaultUrl).port),
+    });
+  }
+
+  /** Ends all that was started, whatever state it is in. */
+  async stop(): Promise<void> {
+    const mounted = readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `);
+    if (mounted) await this.user.run(['unmount', this.mountpoint]);
+    // After a test that killed the daemon.
+    if (readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `))
+      spawnSync('umount', ['-l', this.mountpoint]);
+    await this.#emulator?.stop();
+    this.user.remove();
+  }
+}
+
+/** Runs a program to its end. */
+export function run(
+  program: string,
+  args: readonly string[],
+  options: { uid?: number; cwd?: string } = {},
+): Promise<Outcome & { readonly ms: number }> {
+  const begun = performance.now();
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('latin1').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr, ms: performance.now() - begun }));
+  });
+}
+
+/** Bytes that differ at every offset of interest, the same for the same seed. */
+export function pattern(lengthBytes: number, seed: number): Buffer {
+  const bytes = Buffer.allocUnsafe(lengthBytes);
+  let state = (seed * 2_654_435_761 + 1) >>> 0;
+  for (let i = 0; i < lengthBytes; i += 1) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
