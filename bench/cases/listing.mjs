@@ -1,0 +1,56 @@
+// A folder of 50,000 entries, its listing known to the drive, against rclone's mount of a local directory with the same entries.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dropNames, timeShell } from '../programs.mjs';
+import { median, times } from '../report.mjs';
+
+export const name = 'listing';
+
+export async function run({ ours, rclone, data, line, signal }) {
+  await line.shape({});
+  const rows = [];
+  const ls = async (directory) => {
+    // As a user comes back to a folder: later than a second, which is how long rclone lets the kernel keep attributes.
+    await sleep(1500);
+    return timeShell(`ls -lU '${directory}'`, signal);
+  };
+  const count = `${data.wide} entries`;
+
+  await ours.mount({ cold: true });
+  const wide = join(ours.root, 'wide');
+  const coldMs = await ls(wide);
+  await ours.resetCalls();
+  const again = [await ls(wide), await ls(wide), await ls(wide)];
+  const forgotten = [];
+  for (let round = 0; round < 3; round++) if (await dropNames()) forgotten.push(await ls(wide));
+  await ours.unmount();
+  await ours.mount();
+  const remounted = await ls(wide);
+  const calls = await ours.calls();
+  await ours.unmount();
+
+  let other = {};
+  if (rclone !== undefined) {
+    await rclone.mount({ cold: true, remote: join(data.data, 'wide') });
+    const first = await ls(rclone.mountpoint);
+    const warm = [await ls(rclone.mountpoint), await ls(rclone.mountpoint)];
+    const dropped = (await dropNames()) ? await ls(rclone.mountpoint) : undefined;
+    await rclone.unmount();
+    other = { first, warm: median(warm), dropped };
+  }
+  const bar = (oursMs, otherMs) => ({
+    bar: '10 times faster',
+    pass: otherMs === undefined ? undefined : otherMs / oursMs >= 10,
+  });
+  rows.push(times(`ls -lU of ${count}, first time (rclone: a local directory)`, coldMs, other.first));
+  rows.push(times(`ls -lU of ${count}, cached`, median(again), other.warm, bar(median(again), other.warm)));
+  if (forgotten.length > 0) {
+    const ms = median(forgotten);
+    rows.push(times(`... cached, the kernel has forgotten names`, ms, other.dropped, bar(ms, other.dropped)));
+  }
+  rows.push(times('... after a remount', remounted, other.first));
+  // A remount signs in and asks which syncpoints there are; listings cost nothing.
+  const listings = calls.byEndpoint['folder'] ?? 0;
+  rows.push({ what: '... listing calls of all cached listings', ours: listings, bar: '0', pass: listings === 0 });
+  return rows;
+}
