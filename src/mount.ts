@@ -1,5 +1,6 @@
 // The composition root: config -> a mounted drive. The one place that knows all rooms; it builds them in order, hands each
 // what it needs, and stops them in the opposite order whoever ends the mount.
+import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { delay } from './base/abort.ts';
@@ -179,7 +180,8 @@ async function openService(config: MountConfig, stops: Stops): Promise<Service> 
       golUrl,
       ca,
       budget: limits,
-      stateFile: join(config.stateDirectory, 'budgets', `${key}.json`),
+      // The allowance belongs to the app key: connections and processes that share it share the file.
+      stateFile: join(config.stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`),
     }),
     host: apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname,
     key,
@@ -210,6 +212,11 @@ async function openService(config: MountConfig, stops: Stops): Promise<Service> 
   return auth.platform === 'fs'
     ? openEmulated(auth.directory, 'single', config.source.connectionId)
     : open(auth.credentials, config.source.connectionId, limits, auth.apiUrl, auth.golUrl);
+}
+
+/** A file name for an app key that does not tell it. */
+function appKeyName(appKey: string): string {
+  return createHash('sha256').update(appKey).digest('hex').slice(0, 32);
 }
 
 async function readCertificates(path: string): Promise<string> {

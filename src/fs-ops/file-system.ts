@@ -1,5 +1,6 @@
 // The file system: POSIX verbs over the tree, the listings and the content blocks. Answers from local state at once; waits for
 // the service only for what was never fetched, and at most the operation timeout. Knows no URL, no disk path, no kernel bytes.
+import { performance } from 'node:perf_hooks';
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { Tree, TreeChange, TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
@@ -54,6 +55,8 @@ interface OpenedFile {
   readonly node: NodeId;
   readonly file: TreeFile;
   readonly reader: ContentReader;
+  /** When a read failed last, monotonic ms. */
+  failedAtMs: number;
 }
 
 interface OpenedDirectory {
@@ -64,6 +67,12 @@ interface OpenedDirectory {
 const STALE_LIFETIME_MS = 1_000;
 /** More than any program opens; a leak ends here, not in the machine's memory. */
 const HANDLES_MAX = 65_536;
+/**
+ * After a failed read-ahead the kernel asks for the same bytes again, page by page, before the program gets its error: without
+ * this it would wait several times the operation timeout.
+ */
+const REPEATED_READ_WINDOW_MS = 2_000;
+const REPEATED_READ_TIMEOUT_MS = 250;
 /** "." and ".." as directory cookies; every other cookie is the entry's inode number. */
 const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
@@ -162,7 +171,7 @@ export class FileSystem implements Operations {
     });
     const handle = this.#nextHandle;
     this.#nextHandle += 1;
-    this.#files.set(handle, { node, file: found, reader });
+    this.#files.set(handle, { node, file: found, reader, failedAtMs: -Infinity });
     this.#nodes.opened(node);
     const keepCache = this.#pages.get(node) === found.versionId;
     this.#pages.set(node, found.versionId);
@@ -181,15 +190,22 @@ export class FileSystem implements Operations {
     const { file, reader } = opened;
     const wanted = Math.min(lengthBytes, file.lengthBytes - offsetBytes);
     if (wanted <= 0) return [];
-    return this.#waits.run(
+    const failedLately = performance.now() - opened.failedAtMs < REPEATED_READ_WINDOW_MS;
+    const answer = this.#waits.run(
       'read',
       () => this.#tree.path(file),
       caller,
       (signal) => {
-        const answer = reader.read(offsetBytes, wanted, signal);
-        return answer instanceof Promise ? answer.catch((error: unknown) => this.#readFailed(file, error)) : answer;
+        const pieces = reader.read(offsetBytes, wanted, signal);
+        return pieces instanceof Promise ? pieces.catch((error: unknown) => this.#readFailed(file, error)) : pieces;
       },
+      failedLately ? REPEATED_READ_TIMEOUT_MS : this.#options.opTimeoutMs,
     );
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error: unknown) => {
+      if (error instanceof FsError && error.errno === errno.EIO) opened.failedAtMs = performance.now();
+      throw error;
+    });
   }
 
   flush(): void {

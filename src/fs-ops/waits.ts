@@ -38,13 +38,18 @@ export class Waits {
   }
 
   /**
-   * Runs `work`; where it answers at once nothing is kept. Failures come out as FsError: EIO naming the timeout when time
+   * Runs `work` for at most `timeoutMs` (default: the operation timeout); where it answers at once nothing is kept. Failures come out as FsError: EIO naming the timeout when time
    * ran out, EINTR after an interrupt.
    */
-  run<T>(verb: string, path: () => string, caller: Caller, work: (signal: AbortSignal) => Answer<T>): Answer<T> {
-    const tooLong = (): Error =>
-      new FsError(errno.EIO, `${verb} ${path()}: no answer within ${this.#timeoutMs / 1000} s`);
-    const deadline = new Deadline(this.#timeoutMs, tooLong, [caller.signal]);
+  run<T>(
+    verb: string,
+    path: () => string,
+    caller: Caller,
+    work: (signal: AbortSignal) => Answer<T>,
+    timeoutMs: number = this.#timeoutMs,
+  ): Answer<T> {
+    const tooLong = (): Error => new FsError(errno.EIO, `${verb} ${path()}: no answer within ${timeoutMs / 1000} s`);
+    const deadline = new Deadline(timeoutMs, tooLong, [caller.signal]);
     let answer: Answer<T>;
     try {
       answer = work(deadline.signal);

@@ -125,8 +125,12 @@ export class MemoryDrive implements RemoteDrive {
     throw new RemoteError('not-found', `file ${id}: File Not Found`);
   }
 
-  async read(content: ContentReference, range: { offsetBytes: number; lengthBytes: number }): Promise<ContentStream> {
-    await this.#call(`read ${content.versionId}`);
+  async read(
+    content: ContentReference,
+    range: { offsetBytes: number; lengthBytes: number },
+    options?: CallOptions,
+  ): Promise<ContentStream> {
+    await this.#call(`read ${content.versionId}`, options);
     const bytes = this.#contents.get(content.versionId);
     if (bytes === undefined) throw new RemoteError('not-found', `version ${content.versionId}`);
     const endBytes = range.offsetBytes + range.lengthBytes;

@@ -30,9 +30,9 @@ const nobody: Caller = { uid: 0, gid: 0, pid: 1, signal: new AbortController().s
 /** Reads straight from the drive, so that a read waits and fails as the drive does. */
 const straight: ContentSource = {
   reader: (content) => ({
-    async read(offsetBytes, lengthBytes) {
+    async read(offsetBytes, lengthBytes, signal) {
       const pieces: Uint8Array[] = [];
-      for await (const piece of await drive.read(content, { offsetBytes, lengthBytes })) pieces.push(piece);
+      for await (const piece of await drive.read(content, { offsetBytes, lengthBytes }, { signal })) pieces.push(piece);
       return pieces;
     },
     close: () => undefined,
@@ -288,6 +288,25 @@ describe('file system', () => {
     open();
     expect((await fileSystem.lookup(ROOT_NODE, 'Projects', nobody)).node).not.toBe(0);
     expect(fileSystem.waiting()).toEqual([]);
+  });
+
+  it('lets the kernel repeat a failed read without another full wait', async () => {
+    fileSystem.stop();
+    start({ opTimeoutMs: 600 });
+    drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+    const { node } = await walk('Projects/a');
+    const { handle } = fileSystem.open(node, 0);
+    drive.gate = () => new Promise(() => undefined);
+    const failed = expect.objectContaining({
+      errno: errno.EIO,
+      message: expect.stringContaining('within 0.6 s') as string,
+    });
+    await expect(Promise.resolve(fileSystem.read(node, handle, 0, 5, nobody))).rejects.toEqual(failed);
+    const repeated = expect.objectContaining({
+      errno: errno.EIO,
+      message: expect.stringContaining('within 0.25 s') as string,
+    });
+    await expect(Promise.resolve(fileSystem.read(node, handle, 0, 1, nobody))).rejects.toEqual(repeated);
   });
 
   it('ends a wait at once when the caller is interrupted', async () => {
