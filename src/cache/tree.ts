@@ -32,8 +32,8 @@ export { ROOT_INODE, type SyncpointFacts, type TreeDirectory, type TreeFile, typ
 /** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. */
 const SCHEMA_VERSION = 1;
 
-/** Nodes a slice of work handles before others get the event loop: below 10 ms on two slow cores. */
-export const SLICE_NODES = 400;
+/** Nodes of one transaction: below 10 ms on two slow cores, and enough for its commit not to weigh. */
+export const SLICE_NODES = 300;
 
 /** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
 const STRUCTURES_KEY = Buffer.from([0]);

@@ -10,11 +10,15 @@ const NEEDS_ESCAPE =
   /[/\0]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|%(?=2F|00|2E|25|u[dD][89a-fA-F][0-9a-fA-F]{2}|-)/g;
 const ESCAPED = /%(?:(2F|00|2E|25)|u([dD][89a-fA-F][0-9a-fA-F]{2})|(-))/g;
 
+/** Nearly every name needs nothing: one cheap look. */
+const MAY_NEED_ESCAPE = /[/\0%\ud800-\udfff]/;
+
 /** The name a remote one is shown under, before any shortening. Its inverse is {@link unescapeName}. */
 export function escapeName(remote: string): string {
   if (remote === '') return '%-';
   if (remote === '.') return '%2E';
   if (remote === '..') return '%2E%2E';
+  if (!MAY_NEED_ESCAPE.test(remote)) return remote;
   return remote.replace(NEEDS_ESCAPE, (found) => {
     if (found === '/') return '%2F';
     if (found === '\0') return '%00';
@@ -36,7 +40,9 @@ export function unescapeName(local: string): string {
 export const naming: Naming = {
   fit(remoteName, id) {
     const escaped = escapeName(remoteName);
-    return Buffer.byteLength(escaped) <= NAME_BYTES_MAX ? escaped : mark(escaped, `~${id}`);
+    // A UTF-16 unit is at most three bytes.
+    const fits = escaped.length <= NAME_BYTES_MAX / 3 || Buffer.byteLength(escaped) <= NAME_BYTES_MAX;
+    return fits ? escaped : mark(escaped, `~${id}`);
   },
   distinct(name, id) {
     return mark(name, ` #${id}`);

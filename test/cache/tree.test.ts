@@ -245,6 +245,26 @@ describe('tree', () => {
     expect([...tree.children(sub?.inode ?? 0)]).toEqual([]);
   });
 
+  it('lets others in while a large listing is merged, and again while it is merged anew', async () => {
+    const { rootFolderId } = drive.addSyncpoint('Projects');
+    for (let i = 0; i < 20_000; i += 1) drive.addFile(rootFolderId, `file${i}`, '');
+    const [top] = await list();
+    for (const round of ['first', 'second']) {
+      let turns = 0;
+      let merging = true;
+      const count = (): void => {
+        turns += 1;
+        if (merging) setImmediate(count);
+      };
+      setImmediate(count);
+      if (round === 'second') for (let i = 0; i < 20_000; i += 2) drive.write(rootFolderId, `file${i}`, 'x');
+      expect(await relist(top)).toHaveLength(20_000);
+      merging = false;
+      // One transaction holds at most 300 nodes.
+      expect(turns).toBeGreaterThan(round === 'first' ? 60 : 30);
+    }
+  });
+
   it('refuses a tree of a newer schema and leaves it as it is', async () => {
     await tree.close();
     const raw = open({ path: directory.path, maxDbs: 16 });

@@ -1,6 +1,6 @@
 // Brings one complete listing of a folder into the tree: entries keep their inode by remote id, names are made fit and
 // unique, the rest is added, changed or removed. Works in slices of one transaction each and yields between them.
-import { nextTurn } from '../../base/event-loop.ts';
+import { Slices } from '../../base/event-loop.ts';
 import type { RemoteEntry, RemoteSyncpoint, Timestamp } from '../../remote-drive.ts';
 import { SLICE_NODES, type Tree, type TreeDirectory, type TreeNode } from '../tree.ts';
 import { sameNode } from './records.ts';
@@ -31,7 +31,7 @@ export function mergeFolder(
   const remote = directory.remote;
   if (remote === undefined) throw new Error('the root holds syncpoints, not entries');
   const now = wallClock();
-  return merge(tree, naming, directory.inode, listedAtMs, function* () {
+  const candidates = function* (): Generator<Candidate> {
     for (const entry of entries) {
       yield {
         id: entry.kind === 'file' ? `f${entry.id}` : `d${entry.id}`,
@@ -62,7 +62,8 @@ export function mergeFolder(
               },
       };
     }
-  });
+  };
+  return merge(tree, naming, directory.inode, listedAtMs, candidates());
 }
 
 /**
@@ -83,7 +84,7 @@ export function mergeSyncpoints(
     naming.fit(syncpoint.owner === undefined ? syncpoint.name : `${syncpoint.name} (${syncpoint.owner})`, syncpoint.id);
   const plainCounts = countBy(shown, plain);
   const ownedCounts = countBy(shown, owned);
-  return merge(tree, naming, tree.root().inode, listedAtMs, function* () {
+  const candidates = function* (): Generator<Candidate> {
     for (const syncpoint of shown) {
       let wished = plain(syncpoint);
       if ((plainCounts.get(wished) ?? 0) > 1) {
@@ -112,7 +113,8 @@ export function mergeSyncpoints(
         }),
       };
     }
-  });
+  };
+  return merge(tree, naming, tree.root().inode, listedAtMs, candidates());
 }
 
 async function merge(
@@ -120,43 +122,60 @@ async function merge(
   naming: Naming,
   directory: number,
   listedAtMs: number,
-  candidates: () => Generator<Candidate>,
+  entries: Iterable<Candidate>,
 ): Promise<boolean> {
   const first = tree.listing(directory) === undefined;
-  const existing = await readExisting(tree, directory);
-  const names = assignNames(naming, candidates, existing);
+  const work = new MergeWork(tree);
+  const existing = await readExisting(tree, directory, work);
+  const { candidates, names } = await assignNames(naming, entries, existing, work);
   let put: TreeNode[] = [];
   let changed = false;
-  let handled = 0;
-  const flush = async (remove: readonly TreeNode[]): Promise<void> => {
-    if (put.length > 0 || remove.length > 0) tree.apply(put, remove, first);
-    changed ||= put.length > 0 || remove.length > 0;
+  const store = async (remove: readonly TreeNode[]): Promise<void> => {
+    if (put.length === 0 && remove.length === 0) return;
+    tree.apply(put, remove, first);
+    changed = true;
     put = [];
-    handled = 0;
-    await nextTurn();
-    if (tree.closed) throw new Error('the tree was closed while a listing was merged');
+    await work.pause();
   };
-  const gone = new Map(existing);
-  for (const candidate of candidates()) {
-    const before = existing.get(candidate.id);
-    gone.delete(candidate.id);
-    const name = names.get(candidate.id) ?? candidate.wished;
-    const built = candidate.build(before?.inode ?? 0, name);
+  for (const { id, wished, build } of candidates) {
+    const before = existing.get(id);
+    existing.delete(id);
+    const built = build(before?.inode ?? 0, names.get(id) ?? wished);
     const node =
       before?.kind === 'directory' && built.kind === 'directory' ? { ...built, modified: before.modified } : built;
     if (before === undefined || !sameNode(before, node)) put.push(node);
-    handled += 1;
-    if (put.length >= SLICE_NODES || handled >= 4 * SLICE_NODES) await flush([]);
+    if (put.length >= SLICE_NODES) await store([]);
+    else if (work.due) await work.pause();
   }
-  if (put.length > 0) await flush([]);
-  const removed = [...gone.values()];
-  for (let from = 0; from < removed.length; from += SLICE_NODES) await flush(removed.slice(from, from + SLICE_NODES));
+  await store([]);
+  // What is left was not in the listing.
+  const removed = [...existing.values()];
+  for (let from = 0; from < removed.length; from += SLICE_NODES) await store(removed.slice(from, from + SLICE_NODES));
   tree.completeListing(directory, listedAtMs, changed);
   return changed;
 }
 
-/** The folder's present entries by remote id, read a slice at a time. */
-async function readExisting(tree: Tree, directory: number): Promise<Map<string, TreeNode>> {
+/** The slices of one merge, which ends when the tree is closed. */
+class MergeWork {
+  readonly #tree: Tree;
+  readonly #slices = new Slices();
+
+  constructor(tree: Tree) {
+    this.#tree = tree;
+  }
+
+  get due(): boolean {
+    return this.#slices.due;
+  }
+
+  async pause(): Promise<void> {
+    await this.#slices.pause();
+    if (this.#tree.closed) throw new Error('the tree was closed while a listing was merged');
+  }
+}
+
+/** The folder's present entries by remote id, read a slice at a time: a read transaction must not outlive its turn. */
+async function readExisting(tree: Tree, directory: number, work: MergeWork): Promise<Map<string, TreeNode>> {
   const existing = new Map<string, TreeNode>();
   let after = 0;
   for (;;) {
@@ -165,11 +184,10 @@ async function readExisting(tree: Tree, directory: number): Promise<Map<string, 
       existing.set(remoteKey(node), node);
       after = node.inode;
       taken += 1;
-      if (taken === 4 * SLICE_NODES) break;
+      if (taken === SLICE_NODES) break;
     }
-    if (taken < 4 * SLICE_NODES) return existing;
-    await nextTurn();
-    if (tree.closed) throw new Error('the tree was closed while a listing was merged');
+    if (taken < SLICE_NODES) return existing;
+    if (work.due) await work.pause();
   }
 }
 
@@ -182,20 +200,26 @@ function remoteKey(node: TreeNode): string {
 }
 
 /**
- * Names for the candidates that cannot have the one they wish, by id. Of several that wish the same name, the one that has it
- * already keeps it, else the one with the smallest id gets it: the choice does not depend on the order of the listing.
+ * The candidates, and names for those of them that cannot have the one they wish, by id. Of several that wish the same name, the
+ * one that has it already keeps it, else the one with the smallest id gets it: the choice does not depend on the order of the
+ * listing.
  */
-function assignNames(
+async function assignNames(
   naming: Naming,
-  candidates: () => Generator<Candidate>,
+  entries: Iterable<Candidate>,
   existing: ReadonlyMap<string, TreeNode>,
-): Map<string, string> {
+  work: MergeWork,
+): Promise<{ candidates: Candidate[]; names: Map<string, string> }> {
+  const candidates: Candidate[] = [];
   const byName = new Map<string, string>();
   const contested = new Map<string, string[]>();
-  for (const { id, wished } of candidates()) {
+  for (const candidate of entries) {
+    const { id, wished } = candidate;
+    candidates.push(candidate);
     const holder = byName.get(wished);
     if (holder === undefined) byName.set(wished, id);
     else contested.set(wished, [...(contested.get(wished) ?? [holder]), id]);
+    if (work.due) await work.pause();
   }
   const names = new Map<string, string>();
   for (const [wished, ids] of contested) {
@@ -207,8 +231,9 @@ function assignNames(
       byName.set(name, id);
       names.set(id, name);
     }
+    if (work.due) await work.pause();
   }
-  return names;
+  return { candidates, names };
 }
 
 /** Smaller ids first: by length, then by digits, so that decimal strings of any size order as numbers. */
