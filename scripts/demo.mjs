@@ -1,5 +1,5 @@
-// `npm run demo -- DIRECTORY`: builds the program and lets its own `mount --demo` mount the demo drive there, then shows what
-// lies in it and what to try. Run again it says the same of the drive that is mounted. It stays out of how mounting works.
+// `npm run demo -- DIRECTORY`, after the build: lets the program's own `mount --demo` mount the demo drive there, then shows
+// what lies in it and what to try. Run again it says the same of the drive that is mounted. It stays out of how mounting works.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
@@ -19,12 +19,12 @@ function main(argument) {
   }
   // npm runs scripts in the package's directory; INIT_CWD is where the user called it.
   const directory = resolve(process.env['INIT_CWD'] ?? process.cwd(), argument);
-  console.log('Building ...');
-  if (!succeeds('npm', ['run', '--silent', 'build'])) return 1;
   const mounted = mountAt(directory);
   if (mounted === undefined) {
     if (!makeDirectory(directory)) return 1;
-    if (!succeeds(process.execPath, [program, 'mount', '--demo', directory])) return 1;
+    const { status } = spawnSync(process.execPath, [program, 'mount', '--demo', directory], { stdio: 'inherit' });
+    // It has said why.
+    if (status !== 0) return 1;
   } else if (mounted.connection !== 'demo') {
     console.error(`${directory} is where "${mounted.connection}" is mounted: choose another directory`);
     return 1;
@@ -33,13 +33,6 @@ function main(argument) {
   show(directory, 0);
   console.log(tour(shellWord(directory), shellWord(relative(process.env['INIT_CWD'] ?? root, program))));
   return 0;
-}
-
-/** Runs a program on this terminal. What fails has said why itself. */
-function succeeds(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
-  if (error !== undefined) console.error(`${command} cannot be run: ${error.message}`);
-  return status === 0;
 }
 
 /** The status of the mount on `directory`, if one of ours answers there. */

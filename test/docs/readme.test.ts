@@ -1,0 +1,53 @@
+// README.md and CONTRIBUTING.md, tried: the examples run, and each command, option, script and link they name exists.
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, describe, expect, it } from 'vitest';
+import { fuseExists } from '../mount/drive.ts';
+import { examplesOf } from './examples.ts';
+import { Shell } from './shell.ts';
+
+const root = new URL('../../', import.meta.url);
+const read = (name: string): string => readFileSync(new URL(name, root), 'utf8');
+const readme = read('README.md');
+const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'doc/SEMANTICS.md'];
+
+const shell = new Shell();
+afterAll(() => shell.remove());
+
+describe.skipIf(!fuseExists)('the examples of README.md', () => {
+  for (const { line, command, output } of examplesOf(readme)) {
+    it(`line ${line}: ${command}`, async () => expect(await shell.run(command)).toBe(output));
+  }
+});
+
+/** Command lines as written: indented, in a fenced block, or in backquotes. */
+function commandLines(text: string): string[] {
+  const found = [...text.matchAll(/(?:syncplicityfs|bin\/syncplicityfs\.js) ([a-z][^\n`|]*)/g)].map(
+    ([, rest = '']) => rest,
+  );
+  return found.filter((rest) => !/^(mounts|is |as |unmount`)/.test(rest));
+}
+
+it('README.md names only commands and options that exist', async () => {
+  const lines = commandLines(readme);
+  expect(lines.length).toBeGreaterThan(12);
+  for (const line of new Set(lines)) {
+    const words = line.split(' ');
+    const command = words[0] === 'connections' ? words.slice(0, 2).join(' ') : (words[0] ?? '');
+    const help = await shell.run(`syncplicityfs ${command} --help`);
+    expect(help, line).toContain(`Usage: syncplicityfs ${command}`);
+    for (const option of words.filter((word) => /^--[a-z]/.test(word))) expect(help, line).toContain(option);
+  }
+});
+
+it('the scripts that README.md and CONTRIBUTING.md run are in package.json', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = [...(readme + read('CONTRIBUTING.md')).matchAll(/npm run ([a-z]+)/g)].map(([, name = '']) => name);
+  expect(named).toContain('demo');
+  expect(named.filter((name) => scripts[name] === undefined)).toEqual([]);
+});
+
+it.each(documents)('the links of %s lead somewhere', (name) => {
+  const links = [...read(name).matchAll(/\]\(([^)#:]+)\)/g)].map(([, link = '']) => link);
+  const base = new URL(name, root);
+  expect(links.filter((link) => !existsSync(new URL(link, base)))).toEqual([]);
+});
