@@ -27,6 +27,11 @@ export function times(what, oursMs, otherMs, more = {}) {
   return { what, ours: oursMs, other: otherMs, unit: 'ms', ratio, ...more };
 }
 
+/** Of several runs of the same: what disturbed the others was not the drive. */
+export function best(values) {
+  return Math.min(...values);
+}
+
 export function median(values) {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dropNames, timeShell } from '../programs.mjs';
-import { median, times } from '../report.mjs';
+import { best, times } from '../report.mjs';
 
 export const name = 'listing';
 
@@ -34,21 +34,25 @@ export async function run({ ours, rclone, data, line, signal }) {
     await rclone.mount({ cold: true, remote: join(data.data, 'wide') });
     const first = await ls(rclone.mountpoint);
     const warm = [await ls(rclone.mountpoint), await ls(rclone.mountpoint)];
-    const dropped = (await dropNames()) ? await ls(rclone.mountpoint) : undefined;
+    const dropped = [];
+    for (let round = 0; round < 2; round++) if (await dropNames()) dropped.push(await ls(rclone.mountpoint));
     await rclone.unmount();
-    other = { first, warm: median(warm), dropped };
+    other = { first, warm: best(warm), dropped: dropped.length > 0 ? best(dropped) : undefined };
   }
   const bar = (oursMs, otherMs) => ({
     bar: '10 times faster',
     pass: otherMs === undefined ? undefined : otherMs / oursMs >= 10,
   });
   rows.push(times(`ls -lU of ${count}, first time (rclone: a local directory)`, coldMs, other.first));
-  rows.push(times(`ls -lU of ${count}, cached`, median(again), other.warm, bar(median(again), other.warm)));
+  rows.push(times(`ls -lU of ${count}, cached`, best(again), other.warm, bar(best(again), other.warm)));
   if (forgotten.length > 0) {
-    const ms = median(forgotten);
+    const ms = best(forgotten);
     rows.push(times(`... cached, the kernel has forgotten names`, ms, other.dropped, bar(ms, other.dropped)));
   }
   rows.push(times('... after a remount', remounted, other.first));
+  const local = join(data.data, 'wide');
+  const itself = [await ls(local), await ls(local), await ls(local)];
+  rows.push({ what: '... of the directory itself, without any mount', ours: best(itself), unit: 'ms' });
   // A remount signs in and asks which syncpoints there are; listings cost nothing.
   const listings = calls.byEndpoint['folder'] ?? 0;
   rows.push({ what: '... listing calls of all cached listings', ours: listings, bar: '0', pass: listings === 0 });
