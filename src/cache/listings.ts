@@ -13,6 +13,10 @@ const log = createLog('listings');
 
 /** How long somebody waits for a new listing while an old one is at hand: longer than a healthy reply takes, shorter than patience. */
 const STALE_WAIT_MS = 2_000;
+/** The same, while other refreshes are overdue: the service hangs, and a walk over a known tree must not wait for each folder. */
+const STALE_WAIT_WHILE_SLOW_MS = 50;
+/** No further refresh of a known folder is begun while so many are overdue: they would only wait behind each other. */
+const OVERDUE_MAX = 8;
 /** After a failed refresh the old listing is served for this long before the service is asked again. */
 const RETRY_AFTER_MS = 5_000;
 /** A call that nobody waits for any more is given up after this: the answer would come to nobody's use. */
@@ -41,6 +45,8 @@ export class Listings {
   readonly #underWay = new Map<number, Promise<void>>();
   /** When a refresh of a folder failed last, monotonic ms. */
   readonly #failedAt = new Map<number, number>();
+  /** Folders whose refresh under way has outlasted somebody's patience. */
+  readonly #overdue = new Set<number>();
   readonly #stop = new AbortController();
   #fetched = 0;
   #stale = 0;
@@ -75,7 +81,9 @@ export class Listings {
     const known = this.#options.tree.listing(directory.inode) !== undefined;
     if (!known) return waitFor(this.#refresh(directory, callClass), signal);
     const failedAt = this.#failedAt.get(directory.inode);
-    if (failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS) {
+    const failedLately = failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS;
+    const hopeless = this.#overdue.has(directory.inode) || this.#overdue.size >= OVERDUE_MAX;
+    if (failedLately || hopeless) {
       this.#stale += 1;
       return undefined;
     }
@@ -122,13 +130,15 @@ export class Listings {
     );
     // When patience ends first, a refusal that comes later is the next asker's news.
     refreshed.catch((error: unknown) => log('refused: %s', message(error)));
-    const patience = delay(STALE_WAIT_MS, done.signal).then(
+    const patience = delay(this.#overdue.size > 0 ? STALE_WAIT_WHILE_SLOW_MS : STALE_WAIT_MS, done.signal).then(
       () => false,
       () => false,
     );
     try {
       const fresh = await waitFor(Promise.race([refreshed, patience]), signal);
-      if (!fresh) this.#stale += 1;
+      if (fresh) return;
+      this.#stale += 1;
+      if (this.#underWay.has(directory.inode)) this.#overdue.add(directory.inode);
     } finally {
       done.abort();
     }
@@ -151,7 +161,10 @@ export class Listings {
         throw error;
       },
     );
-    const settled = refresh.finally(() => this.#underWay.delete(directory.inode));
+    const settled = refresh.finally(() => {
+      this.#underWay.delete(directory.inode);
+      this.#overdue.delete(directory.inode);
+    });
     this.#underWay.set(directory.inode, settled);
     return settled;
   }
