@@ -22,11 +22,13 @@ const WHY = {
   base: 'base holds primitives that know nothing of this project: what needs another room belongs into that room.',
   'remote-drive': 'remote-drive.ts is the contract both sides agree on: it imports nothing but base.',
   cache: 'cache is the local truth on disk: it sees the service only as the types of remote-drive.ts.',
-  'fs-ops': 'fs-ops is POSIX meaning over the cache: no URL, no HTTP, no kernel bytes. Let mount.ts inject what it lacks.',
+  'fs-ops':
+    'fs-ops is POSIX meaning over the cache: no URL, no HTTP, no kernel bytes. Let mount.ts inject what it lacks.',
   fuse: 'fuse decodes, calls fs-ops and replies: policy belongs into fs-ops.',
   sync: 'sync drains the journal to the drive through the types of remote-drive.ts.',
   syncplicity: 'syncplicity implements remote-drive.ts over REST and knows nothing of files on this machine.',
-  emulator: 'the emulator is the counterpart, not a part: sharing code with the client would let both misread the service alike.',
+  emulator:
+    'the emulator is the counterpart, not a part: sharing code with the client would let both misread the service alike.',
   connections: 'connections keeps profiles and verifies them with the service, nothing more.',
   control: 'control carries requests over a socket: its handlers are injected by mount.ts.',
   config: 'config.ts turns options into one frozen value: it imports nothing but base.',
@@ -38,7 +40,10 @@ const layerRules = Object.entries(MAY_IMPORT).map(([room, allowed]) => ({
   comment: WHY[room],
   severity: 'error',
   from: { path: inside(room) },
-  to: { path: '^(src|bin|test)/', pathNot: [inside(room), ...(room === 'base' ? [] : [inside('base')]), ...allowed.map(inside)] },
+  to: {
+    path: '^(src|bin|test)/',
+    pathNot: [inside(room), ...(room === 'base' ? [] : [inside('base')]), ...allowed.map(inside)],
+  },
 }));
 
 module.exports = {
@@ -46,7 +51,8 @@ module.exports = {
     ...layerRules,
     {
       name: 'base-node-only',
-      comment: 'base imports node: modules, the debug logger and koffi (system calls Node lacks) only, so that every room can stand on it.',
+      comment:
+        'base imports node: modules, the debug logger and koffi (system calls Node lacks) only, so that every room can stand on it.',
       severity: 'error',
       from: { path: '^src/base/' },
       to: { dependencyTypes: ['npm'], pathNot: ['node_modules/((@types/)?debug|koffi)/'] },
@@ -58,11 +64,41 @@ module.exports = {
       from: { path: '^bin/' },
       to: { path: '^src/', pathNot: ['^src/cli/'] },
     },
-    { name: 'no-cycles', comment: 'a cycle joins two files into one room: move what both need below them.', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-orphans', comment: 'a file nobody imports is dead: remove it or use it.', severity: 'error', from: { orphan: true, path: '^src/' }, to: {} },
-    { name: 'no-dev-dependency', comment: 'a user does not install devDependencies.', severity: 'error', from: { path: '^(src|bin)/' }, to: { dependencyTypes: ['npm-dev'], pathNot: ['node_modules/@types/'] } },
-    { name: 'no-test', comment: 'the product does not depend on its tests.', severity: 'error', from: { path: '^(src|bin)/' }, to: { path: '^test/' } },
-    { name: 'resolvable', comment: 'an import that cannot be resolved fails at run time.', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-cycles',
+      comment: 'a cycle joins two files into one room: move what both need below them.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-orphans',
+      comment: 'a file nobody imports is dead: remove it or use it.',
+      severity: 'error',
+      from: { orphan: true, path: '^src/' },
+      to: {},
+    },
+    {
+      name: 'no-dev-dependency',
+      comment: 'a user does not install devDependencies.',
+      severity: 'error',
+      from: { path: '^(src|bin)/' },
+      to: { dependencyTypes: ['npm-dev'], pathNot: ['node_modules/@types/'] },
+    },
+    {
+      name: 'no-test',
+      comment: 'the product does not depend on its tests.',
+      severity: 'error',
+      from: { path: '^(src|bin)/' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'resolvable',
+      comment: 'an import that cannot be resolved fails at run time.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
     {
       name: 'rooms-only',
       comment: `src/ holds the rooms of the map (${ROOMS.join(', ')}) and ${Object.keys(FILES).join(', ')}: put the file into the room it belongs to.`,

@@ -5,7 +5,10 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['eslint.config.js'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: {
+        projectService: { allowDefaultProject: ['eslint.config.js'] },
+        tsconfigRootDir: import.meta.dirname,
+      },
     },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',
@@ -18,7 +21,8 @@ export default tseslint.config(
         'error',
         {
           selector: "CallExpression[callee.object.name='process'][callee.property.name='exit']",
-          message: 'Only bin/ ends the process: return an exit code, or throw, so that what was started is stopped first.',
+          message:
+            'Only bin/ ends the process: return an exit code, or throw, so that what was started is stopped first.',
         },
       ],
       eqeqeq: ['error', 'always'],

@@ -204,10 +204,10 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
   },
 ];
 
-/** mount(8)'s options for every file system that the kernel understands; handed on as they are. */
+/** mount(8)'s options for every file system, and FUSE's `nonempty`; handed on as they are. */
 const KERNEL_OPTIONS = (
   'suid nosuid dev nodev exec noexec sync async dirsync atime noatime diratime nodiratime ' +
-  'relatime norelatime strictatime nostrictatime lazytime nolazytime'
+  'relatime norelatime strictatime nostrictatime lazytime nolazytime nonempty'
 ).split(' ');
 /** mount(8)'s options that speak to mount(8), fstab's readers or FUSE itself, which we satisfy anyway. */
 const IGNORED_OPTIONS =

@@ -28,7 +28,6 @@ const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]
       'syncplicityfs connections add -p syncplicity --auth-file auth.json\tAdd an account.',
       'syncplicityfs mount "Syncplicity (me@example.com)" ~/drive\tMount it.',
       'syncplicityfs unmount ~/drive\tUnmount it.',
-      '"Syncplicity (me@example.com)" /srv/drive fuse.syncplicityfs ro,allow_other,_netdev 0 0\tA line of /etc/fstab; spaces in a name are written \\040 there.',
     ],
   ],
   ['SEE ALSO', ['mount(8), fusermount3(1), fuse(4)']],

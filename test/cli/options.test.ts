@@ -190,6 +190,8 @@ describe('the config', () => {
       instance: undefined,
       opTimeoutMs: defaults.opTimeoutMs,
       listingLifetimeMs: defaults.listingLifetimeMs,
+      callsPerSecond: 15,
+      callsPerHour: 10_800,
       caFile: undefined,
     });
     expect(Object.isFrozen(config)).toBe(true);

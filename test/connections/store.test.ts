@@ -167,10 +167,14 @@ describe('concurrency', () => {
     let release = (): void => undefined;
     const holding = new Promise<void>((resolve) => (release = resolve));
     const order: string[] = [];
+    let hold = (): void => undefined;
+    const held = new Promise<void>((resolve) => (hold = resolve));
     const first = withFileLock(path, 5_000, async () => {
+      hold();
       await holding;
       order.push('first');
     });
+    await held;
     await expect(withFileLock(path, 30, () => Promise.resolve())).rejects.toThrow('locked by another process');
     const second = withFileLock(path, 5_000, () => Promise.resolve(void order.push('second')));
     release();

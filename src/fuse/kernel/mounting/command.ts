@@ -53,7 +53,8 @@ export function runCommand(
     }, options.timeoutMs ?? COMMAND_TIMEOUT_MS);
     child.once('error', (error: NodeJS.ErrnoException) => {
       clearTimeout(timer);
-      if (error.code === 'ENOENT') resolve({ kind: 'missing' });
+      // EACCES: a directory of PATH that this user may not search, and the program in none of the others.
+      if (error.code === 'ENOENT' || error.code === 'EACCES') resolve({ kind: 'missing' });
       else reject(error);
     });
     child.once('close', (code) => {
