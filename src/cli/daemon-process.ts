@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asRecord } from '../control/lines.ts';
 import type { MountConfig } from '../config.ts';
@@ -120,7 +121,7 @@ async function untilReady(child: ChildProcess, { config, signal }: StartOptions)
       });
       // Its last message may arrive after 'exit': only the end of the channel says that none will come.
       Promise.all([exitOf(child), once(child, 'disconnect')]).then(
-        () => reject(new DaemonDied(`the daemon ended at once${endOf(child)}`)),
+        () => reject(new DaemonDied(`the daemon ended at once${endOf(child, config)}`)),
         reject,
       );
       const sent: ConfigMessage = { type: 'config', config };
@@ -150,7 +151,17 @@ async function exitOf(child: ChildProcess): Promise<number> {
   return child.exitCode ?? 1;
 }
 
-function endOf(child: ChildProcess): string {
-  if (child.signalCode !== null) return ` (killed by ${child.signalCode})`;
+/** What the kernel sends where a file that is mapped into memory is shorter than it says, damaged, or on a full disk. */
+const MAPPED_FILE_SIGNALS: ReadonlySet<string> = new Set(['SIGBUS', 'SIGSEGV']);
+
+function mappedFileHint({ stateDirectory, cacheDirectory }: MountConfig): string {
+  return `a database is damaged or has no room: look at the space below ${stateDirectory} and ${cacheDirectory}; if there is enough, move ${join(stateDirectory, 'accounts')} and ${join(stateDirectory, 'emulators')} aside to start anew`;
+}
+
+function endOf(child: ChildProcess, config: MountConfig): string {
+  if (child.signalCode !== null) {
+    const hint = MAPPED_FILE_SIGNALS.has(child.signalCode) ? `\n${mappedFileHint(config)}` : '';
+    return ` (killed by ${child.signalCode})${hint}`;
+  }
   return child.exitCode === null ? '' : ` (exit code ${child.exitCode})`;
 }

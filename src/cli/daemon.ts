@@ -26,6 +26,7 @@ export function daemonCommand(context: CliContext): Command {
 
 async function serve(): Promise<0 | 1> {
   if (process.send === undefined) throw new UsageError('this command is started by `syncplicityfs mount`');
+  outliveFullLog();
   const config = await receiveConfig();
   const stopLimit = config.logFile === undefined ? undefined : limitLog(config.logFile, (error) => say(error));
   const stopping = new AbortController();
@@ -91,6 +92,18 @@ async function unmount(mount: RunningMount, reason: Error): Promise<void> {
 async function delayed(ms: number): Promise<false> {
   await delay(ms);
   return false;
+}
+
+/**
+ * A line that cannot be written, most likely on a full disk, is lost: unheard, the stream's error would be an internal error,
+ * whose line cannot be written either, and so on.
+ */
+function outliveFullLog(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    // The program's own listener throws, which is right for a command.
+    stream.removeAllListeners('error');
+    stream.on('error', () => undefined);
+  }
 }
 
 /** The first message of the channel. */

@@ -22,13 +22,14 @@ export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
       code = value;
     },
   };
+  let program: Command | undefined;
   try {
-    const program = createProgram(context, await ownVersion());
+    program = createProgram(context, await ownVersion());
     preparing(program);
     await program.parseAsync(withMountCommand(program, args), { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return codeOf(error, args[0]);
+    if (error instanceof CommanderError) return codeOf(error, program, args);
     reportError(error);
     return error instanceof UsageError ? 2 : 1;
   }
@@ -64,13 +65,21 @@ function preparing(command: Command): void {
 }
 
 /** Commander has written its message already, but not where help is. `commander.error` is a command's own failure. */
-function codeOf(error: CommanderError, command: string | undefined): 0 | 1 | 2 {
+function codeOf(error: CommanderError, program: Command | undefined, args: readonly string[]): 0 | 1 | 2 {
   if (error.exitCode === 0) return 0;
   if (error.code === 'commander.error') return error.exitCode === 2 ? 2 : 1;
   if (error.code === 'commander.help') return 2;
-  const of = error.code === 'commander.unknownCommand' || command?.startsWith('-') === true ? '' : ` ${command ?? ''}`;
-  process.stderr.write(`syncplicityfs${of} --help shows what is possible\n`);
+  process.stderr.write(
+    `${['syncplicityfs', ...commandWords(program, args), '--help'].join(' ')} shows what is possible\n`,
+  );
   return 2;
+}
+
+/** The words that name a command and its subcommand. */
+function commandWords(program: Command | undefined, args: readonly string[]): string[] {
+  const [first, ...rest] = args;
+  const command = program?.commands.find((candidate) => candidate.name() === first);
+  return command === undefined ? [] : [command.name(), ...commandWords(command, rest)];
 }
 
 /**

@@ -1,6 +1,7 @@
 // The program from outside: exit codes, what goes to which stream, and the connection commands.
-import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -243,6 +244,48 @@ describe('mount refuses', () => {
 });
 
 describe('without a mount', () => {
+  it('an empty mountpoint is wrong usage, not the working directory', async () => {
+    for (const args of [
+      ['mount', '--demo', ''],
+      ['unmount', ''],
+      ['status', ''],
+    ]) {
+      const { code, stderr } = await user.run(args);
+      expect([code, stderr.split('\n')[0]]).toEqual([2, 'syncplicityfs: the mountpoint is empty']);
+    }
+  });
+
+  it('wrong usage of a subcommand points to its own help', async () => {
+    const help = async (...args: string[]): Promise<string> => (await user.run(args)).stderr.split('\n')[1] ?? '';
+    expect(await help('connections', 'list', 'x')).toBe('syncplicityfs connections list --help shows what is possible');
+    expect(await help('connections', 'xyzzy')).toBe('syncplicityfs connections --help shows what is possible');
+    expect(await help('xyzzy')).toBe('syncplicityfs --help shows what is possible');
+  });
+
+  it('a daemon whose log is on a full disk ends as one with a log does', async () => {
+    const full = openSync('/dev/full', 'a');
+    const daemon = spawn(process.execPath, [programFile, 'mount-daemon', '/nowhere'], {
+      env: user.environment,
+      stdio: ['ignore', full, full, 'ipc'],
+      timeout: 10_000,
+    });
+    closeSync(full);
+    const said = once(daemon, 'message');
+    const ended = once(daemon, 'exit');
+    const { home } = user;
+    const source = { kind: 'connection', connectionId: 'none', path: '/' };
+    const config = {
+      mountpoint: '/nowhere',
+      source,
+      configDirectory: home,
+      stateDirectory: home,
+      logFile: '/dev/full',
+    };
+    daemon.send({ type: 'config', config });
+    expect(await said).toMatchObject([{ type: 'failed' }, undefined]);
+    expect(await ended).toEqual([1, null]);
+  });
+
   it('status is empty', async () => {
     expect(await user.run(['status'])).toEqual({ code: 0, stdout: 'nothing is mounted\n', stderr: '' });
     expect(await user.run(['status', '--json'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' });

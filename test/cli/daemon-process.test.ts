@@ -84,6 +84,11 @@ describe('startDaemon', () => {
     await expect(start('killed')).rejects.toThrow(`the daemon ended at once (killed by SIGKILL) (log: ${logFile})`);
   });
 
+  it('says what to look at when a mapped file ended it', async () => {
+    const hint = `killed by SIGBUS) (log: ${logFile})\na database is damaged or has no room: look at the space below ${directory.name}`;
+    await expect(start('broken')).rejects.toThrow(hint);
+  });
+
   it('stops the daemon when interrupted', async () => {
     const interruption = new AbortController();
     const starting = start('hangs', interruption.signal);

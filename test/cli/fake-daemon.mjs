@@ -32,6 +32,9 @@ process.once('message', ({ config }) => {
       console.error('the disk is full\n    at somewhere (file.js:1:1)\n\nNode.js v20.0.0');
       process.exit(3);
       break;
+    case 'broken':
+      process.kill(process.pid, 'SIGBUS');
+      break;
     case 'killed':
       process.kill(process.pid, 'SIGKILL');
       break;
