@@ -5,9 +5,11 @@ import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
 import { UsageError } from '../base/usage-error.ts';
 import type { MountConfig } from '../config.ts';
 import { listMounts } from '../control/mounts.ts';
+import { endDetached, isMounted } from './left-mounts.ts';
 
 /** The mountpoint as the kernel will list it. Throws {@link UsageError} unless it is an existing directory. */
 export async function checkMountpoint(path: string): Promise<string> {
+  if (path === '') throw new UsageError('the mountpoint is empty', 'name an existing directory');
   let mountpoint: string;
   try {
     mountpoint = await canonicalMountpoint(path);
@@ -24,11 +26,15 @@ export async function checkMountpoint(path: string): Promise<string> {
   return mountpoint;
 }
 
-/** Throws when a daemon of ours serves the mountpoint already. */
+/** Throws when a daemon of ours serves the mountpoint already. One that only serves a detached mount is ended: this one takes over. */
 export async function checkNotMounted(config: MountConfig): Promise<void> {
   const mounts = await listMounts(config.runtimeDirectory);
   const mount = mounts.find(({ mountpoint }) => mountpoint === config.mountpoint);
   if (mount === undefined) return;
+  if (mount.responding && !(await isMounted(config.mountpoint))) {
+    await endDetached(mount);
+    return;
+  }
   const hung = mount.responding ? '' : ', which does not answer';
   throw new Error(
     `${config.mountpoint} is mounted already by process ${mount.pid}${hung}\nunmount it first: syncplicityfs unmount ${config.mountpoint}`,
@@ -70,7 +76,23 @@ export async function checkDirectories(config: MountConfig, servedDirectory: str
 /** Makes the state and cache directories private. Throws with the directory's name when that is impossible. */
 export async function makeDirectories(config: MountConfig): Promise<void> {
   for (const path of [config.stateDirectory, config.cacheDirectory]) {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    try {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      // mkdir's own word for a read-only disk is ENOENT.
+      await access(await existingPartOf(path), constants.W_OK);
+      throw error;
+    }
+  }
+}
+
+async function existingPartOf(path: string): Promise<string> {
+  try {
+    await stat(path);
+    return path;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || path === dirname(path)) throw error;
+    return existingPartOf(dirname(path));
   }
 }
 

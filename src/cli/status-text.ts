@@ -6,8 +6,8 @@ import type { MountStatus } from '../control/status.ts';
 const SHOWN_ITEMS = 10;
 const LABEL_WIDTH = 11;
 
-/** The lines of one mount. `nowMs` is the wall clock, for "since". */
-export function statusLines(status: MountStatus, nowMs: number): string[] {
+/** The lines of one mount. `nowMs` is the wall clock, for "since"; `detached`: only programs that used it before see it. */
+export function statusLines(status: MountStatus, nowMs: number, mount: { readonly detached?: boolean } = {}): string[] {
   const { pending, calls, cache, transfers } = status;
   const rows: [string, string][] = [
     ['connection', `${status.connection}${status.readOnly ? ', read-only' : ''}`],
@@ -21,14 +21,21 @@ export function statusLines(status: MountStatus, nowMs: number): string[] {
     ...titled('failed', status.failed, (item) => `${item.change} ${item.path}: ${item.error}`),
     ...titled('conflicts', status.conflicts, (item) => `${item.path} kept as ${item.keptAs}`),
     ...titled('unfinished', status.unfinished, (item) => `${item.path}, ${formatSize(item.bytes)}`),
-    ...titled('waiting', status.waiting, (item) => `${item.operation} ${item.path}: ${item.reason}`),
+    ...titled('waiting', status.waiting, waitText),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],
     ['cache', `${formatSize(cache.memoryBytes)} in memory, ${formatSize(cache.diskBytes)} on disk${hitsText(cache)}`],
     ['transfers', `${formatSize(transfers.bytesIn)} in, ${formatSize(transfers.bytesOut)} out`],
     ['memory', formatSize(status.memory.ownBytes)],
   ];
-  return [status.mountpoint, ...rows.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)}${oneLine(value)}`)];
+  const title = mount.detached === true ? `${status.mountpoint} (detached, still in use)` : status.mountpoint;
+  return [title, ...rows.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)}${oneLine(value)}`)];
+}
+
+/** The reason of a request that failed begins with what failed already. */
+function waitText({ operation, path, reason }: MountStatus['waiting'][number]): string {
+  const what = `${operation} ${path}: `;
+  return reason.startsWith(what) ? reason : what + reason;
 }
 
 function callsText(calls: MountStatus['calls']): string {

@@ -1,12 +1,16 @@
 // `syncplicityfs status`: what the mounts of this user are doing, once or again every second.
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { isAbort } from '../base/abort.ts';
 import { canonicalMountpoint } from '../base/mount-table.ts';
+import { UsageError } from '../base/usage-error.ts';
 import { connectControl } from '../control/client.ts';
 import { type ListedMount, listMounts } from '../control/mounts.ts';
 import type { MountStatus } from '../control/status.ts';
 import { type CliContext, printJson } from './context.ts';
+import { logFileOf } from './daemon-log.ts';
+import { deadMounts, isMounted } from './left-mounts.ts';
 import { statusLines } from './status-text.ts';
 
 /** As often as people look. */
@@ -54,13 +58,25 @@ async function show(
   options: StatusOptions,
   before: string,
 ): Promise<void> {
-  const answers = await Promise.all((await wanted(context, path)).map((mount) => ask(context, mount)));
+  const mounts = await wanted(context, path);
+  const answers = await Promise.all(mounts.map((mount) => ask(context, mount)));
   const statuses = answers.flatMap((answer) => ('status' in answer ? [answer.status] : []));
   const problems = answers.flatMap((answer) => ('problem' in answer ? [answer.problem] : []));
+  if (path === undefined) {
+    // The user's own are those with a log: others are others' business.
+    const isOwn = (mountpoint: string): boolean =>
+      !mounts.some((mount) => mount.mountpoint === mountpoint) &&
+      existsSync(logFileOf(context.directories.state, mountpoint));
+    problems.push(...(await deadMounts(isOwn)).map(deadText));
+  }
   if (options.json === true) printJson(context, statuses);
-  else if (answers.length === 0) context.print(`${before}nothing is mounted`);
+  else if (answers.length === 0 && problems.length === 0) context.print(`${before}nothing is mounted`);
   else {
-    const blocks = statuses.map((status) => statusLines(status, Date.now()).join('\n'));
+    const texts = statuses.map(async (status) => {
+      const detached = !(await isMounted(status.mountpoint));
+      return statusLines(status, Date.now(), { detached }).join('\n');
+    });
+    const blocks = await Promise.all(texts);
     if (blocks.length > 0) context.print(before + blocks.join('\n\n'));
   }
   for (const problem of problems) context.warn(problem);
@@ -71,10 +87,17 @@ async function show(
 async function wanted(context: CliContext, path: string | undefined): Promise<ListedMount[]> {
   const mounts = await listMounts(context.directories.runtime);
   if (path === undefined) return mounts;
+  if (path === '') throw new UsageError('the mountpoint is empty');
   const mountpoint = await canonicalMountpoint(path);
   const mount = mounts.find((candidate) => candidate.mountpoint === mountpoint);
-  if (mount === undefined) throw new Error(`${mountpoint} is not a mount of syncplicityfs, or its daemon is gone`);
-  return [mount];
+  if (mount !== undefined) return [mount];
+  const dead = await deadMounts((candidate) => candidate === mountpoint);
+  if (dead.length > 0) throw new Error(deadText(mountpoint));
+  throw new Error(`${mountpoint} is not a mount of syncplicityfs of yours`);
+}
+
+function deadText(mountpoint: string): string {
+  return `${mountpoint} is a dead mount: its daemon is gone; unmount clears it away, mount replaces it`;
 }
 
 async function ask(context: CliContext, mount: ListedMount): Promise<Answer> {

@@ -6,9 +6,11 @@ import { Command, Option } from 'commander';
 import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
 import { isAlive } from '../base/process-alive.ts';
 import { parseDuration } from '../base/quantities.ts';
+import { UsageError } from '../base/usage-error.ts';
 import { type ControlClient, connectControl, probe } from '../control/client.ts';
 import { socketFiles } from '../control/socket-directory.ts';
 import type { CliContext } from './context.ts';
+import { isMounted } from './left-mounts.ts';
 
 /** What programs that use the mount may take to notice. */
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -16,6 +18,8 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 const POLL_INTERVAL_MS = 50;
 /** From the end of the mount to the end of its daemon. */
 const DAEMON_END_TIMEOUT_MS = 10_000;
+/** The same where programs may go on using the mount: enough for a daemon that nobody uses. */
+const LAZY_END_TIMEOUT_MS = 2_000;
 
 export function unmountCommand(context: CliContext): Command {
   return new Command('unmount')
@@ -49,13 +53,29 @@ async function unmount(context: CliContext, path: string, options: UnmountOption
   }
   const client = daemon.state === 'serving' ? await connectControl({ runtimeDirectory, mountpoint }) : undefined;
   if (client !== undefined && daemon.state === 'serving') {
-    await askDaemon(client, mountpoint, options);
-    await untilEnded(mountpoint, daemon.mount.pid);
+    const detached = !(await isMounted(mountpoint));
+    if (!detached) await askDaemon(client, mountpoint, options);
+    else client.close();
+    if (
+      await isEnded(
+        mountpoint,
+        daemon.mount.pid,
+        detached || options.lazy ? LAZY_END_TIMEOUT_MS : DAEMON_END_TIMEOUT_MS,
+      )
+    )
+      return;
+    if (!detached && !options.lazy) {
+      throw new Error(`${mountpoint} is unmounted, but its daemon (process ${daemon.mount.pid}) has not ended`);
+    }
+    context.warn(
+      `${mountpoint} is detached; its daemon (process ${daemon.mount.pid}) ends with the last program that uses it`,
+    );
     return;
   }
   const mount = await findMount(mountpoint);
   if (mount === undefined) throw new Error(`${mountpoint} is not mounted`);
-  if (!isOurs(mount.type)) throw new Error(`${mountpoint} is a mount of type ${mount.type}, not of syncplicityfs`);
+  if (!(await isMounted(mountpoint)))
+    throw new Error(`${mountpoint} is a mount of type ${mount.type}, not of syncplicityfs`);
   await removeDeadMount(mountpoint);
 }
 
@@ -79,19 +99,17 @@ async function askDaemon(client: ControlClient, mountpoint: string, options: Unm
   }
 }
 
-async function untilEnded(mountpoint: string, pid: number): Promise<void> {
-  const deadline = performance.now() + DAEMON_END_TIMEOUT_MS;
-  const mounted = async (): Promise<boolean> => isOurs((await findMount(mountpoint))?.type ?? '');
-  while ((await mounted()) || isAlive(pid)) {
+/** True when mount and daemon are gone, at the latest after `timeoutMs`. Rejects when the mount itself stays. */
+async function isEnded(mountpoint: string, pid: number, timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while ((await isMounted(mountpoint)) || isAlive(pid)) {
     if (performance.now() > deadline) {
-      throw new Error(
-        (await mounted())
-          ? `${mountpoint} is still mounted`
-          : `${mountpoint} is unmounted, but its daemon (process ${pid}) has not ended`,
-      );
+      if (await isMounted(mountpoint)) throw new Error(`${mountpoint} is still mounted`);
+      return false;
     }
     await sleep(POLL_INTERVAL_MS);
   }
+  return true;
 }
 
 /** Clears a mount whose daemon died. fusermount3 is what an ordinary user has; root may lack it. */
@@ -120,14 +138,11 @@ async function removeDeadMount(mountpoint: string): Promise<void> {
 
 /** A mountpoint that is gone is not mounted: that answer serves better than ENOENT. */
 async function canonical(path: string): Promise<string> {
+  if (path === '') throw new UsageError('the mountpoint is empty');
   try {
     return await canonicalMountpoint(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${path} does not exist`, { cause: error });
     throw error;
   }
-}
-
-function isOurs(type: string): boolean {
-  return type === 'fuse.syncplicityfs';
 }

@@ -1,10 +1,11 @@
 // mount, status and unmount of a real mount through the kernel, with daemons that end in every way.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
@@ -112,6 +113,11 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
       process.kill(pid, 'SIGKILL');
       await until(() => Promise.resolve(!isAlive(pid)));
       expect((await user.run(['status', '--json'])).stdout).toBe('[]\n');
+      for (const args of [['status'], ['status', point]]) {
+        const dead = await user.run(args);
+        expect(dead).toMatchObject({ code: 1, stdout: '' });
+        expect(dead.stderr).toContain(`${point} is a dead mount: its daemon is gone`);
+      }
       expect(await clear()).toMatchObject({ code: 0, stderr: '' });
     }
     expect(readdirSync(point)).toEqual(['data']);
@@ -145,6 +151,48 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
       await once(busy, 'exit');
     }
     expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('detached while in use is shown so until the next mount takes over', async () => {
+    const { pid } = await mounted();
+    const used = openSync(join(point, 'data', 'hello.txt'), 'r');
+    try {
+      for (const args of [
+        ['unmount', '--lazy', point],
+        ['unmount', point],
+      ]) {
+        const detached = await user.run(args);
+        expect(detached.code).toBe(0);
+        expect(detached.stderr).toContain(`is detached; its daemon (process ${pid}) ends with the last program`);
+      }
+      expect((await user.run(['status'])).stdout).toContain(`${point} (detached, still in use)\n`);
+      expect((await mounted()).pid).not.toBe(pid);
+      expect(isAlive(pid)).toBe(false);
+      expect(readdirSync(point)).toEqual(['data']);
+    } finally {
+      closeSync(used);
+    }
+    expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('detached ends with the last program that uses it', async () => {
+    const { pid } = await mounted();
+    const used = openSync(join(point, 'data', 'hello.txt'), 'r');
+    expect((await user.run(['unmount', '--lazy', point])).code).toBe(0);
+    expect(isAlive(pid)).toBe(true);
+    closeSync(used);
+    await until(() => Promise.resolve(!isAlive(pid)));
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state cannot be kept', async () => {
+    const home = user.directory('read-only');
+    await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', home]);
+    try {
+      const { code, stderr } = await user.run(['mount', '--demo', point], { env: { HOME: home } });
+      expect([code, stderr]).toEqual([1, `syncplicityfs: ${home}: read-only file system\n`]);
+    } finally {
+      await promisify(execFile)('umount', [home]);
+    }
   });
 
   it('in the foreground ends with Ctrl-C', async () => {

@@ -157,7 +157,10 @@ describe('status', () => {
           ],
         },
         failed: [{ path: 'gone', change: 'rename', error: 'forbidden', since: quiet.since }],
-        waiting: [{ path: '/big', operation: 'read', reason: 'no answer', since: quiet.since }],
+        waiting: [
+          { path: '/big', operation: 'read', reason: 'no answer', since: quiet.since },
+          { path: '/old', operation: 'read', reason: 'read /old: no answer', since: quiet.since },
+        ],
         calls: { ...quiet.calls, total: 9, throttled: 2, budget: { perSecond: 15, perHour: 100, leftThisHour: 91 } },
         cache: { ...quiet.cache, hits: 3, misses: 1 },
       },
@@ -170,6 +173,7 @@ describe('status', () => {
     expect(lines).toContain('             and 2 more');
     expect(lines).toContain('             rename gone: forbidden');
     expect(lines).toContain('             read /big: no answer');
+    expect(lines).toContain('             read /old: no answer');
     expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
     expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
   });
