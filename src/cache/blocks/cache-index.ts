@@ -1,6 +1,7 @@
 // What lies in the disk cache, in LMDB: entries of two kinds ("segment" files and small contents kept right here), how many
 // bytes they take, and the order of their last use. Writes are gathered and committed together, always synchronously (LMDB is written in one style only); what was not committed when
-// the process dies is as if never cached. Every entry carries a checksum and is dropped when it does not match.
+// the process dies is as if never cached. Every entry carries a checksum over its key too and is dropped when it does not match:
+// after a power failure LMDB may show under one key the pages that another had before.
 //
 // Keys: KIND NAME -> entry; "u" KIND TICK ":" NAME -> nothing, in order of use; "m" -> totals. A tick is not a time: it moves on
 // when a share of the cache has been written anew, so that reading what is cached costs a write once a tick, not every time.
@@ -38,7 +39,7 @@ const commitBytes = 4 * 2 ** 20;
 /** After a commit failed, most likely for want of space. */
 const retryDelayMs = 30_000;
 const metaKey = 'm';
-const metaVersion = 1;
+const metaVersion = 2;
 
 export class CacheIndex {
   readonly #db: RootDatabase<Buffer, string>;
@@ -238,14 +239,18 @@ function encode(entry: Entry): Buffer {
   value.writeUInt32LE(entry.tick, 4);
   value.writeUInt32LE(entry.bytes, 8);
   entry.payload.copy(value, headerBytes);
-  value.writeUInt32LE(crc32(value.subarray(4)), 0);
+  value.writeUInt32LE(checksumOf(entry.kind, entry.name, value), 0);
   return value;
 }
 
 /** The entry, or undefined when its checksum does not match. The payload is a copy: LMDB reuses its buffers. */
 function decode(kind: EntryKind, name: string, value: Buffer): Entry | undefined {
-  if (value.length < headerBytes || value.readUInt32LE(0) !== crc32(value.subarray(4))) return undefined;
+  if (value.length < headerBytes || value.readUInt32LE(0) !== checksumOf(kind, name, value)) return undefined;
   const tick = value.readUInt32LE(4);
   const payload = Buffer.from(value.subarray(headerBytes));
   return { kind, name, payload, bytes: value.readUInt32LE(8), tick, storedTick: tick };
+}
+
+function checksumOf(kind: EntryKind, name: string, value: Buffer): number {
+  return crc32(value.subarray(4), crc32(kind + name));
 }

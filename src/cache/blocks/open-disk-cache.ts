@@ -133,11 +133,22 @@ async function sweepLeftovers(
     for await (const { name } of await opendir(join(files.directory, part))) {
       if (signal.aborted) return;
       if (cache.isBusy(name)) continue;
-      const { blocks } = await stat(files.pathOf(name));
+      const blocks = await allocatedBlocks(files.pathOf(name));
+      // Evicted meanwhile.
+      if (blocks === undefined) continue;
       const knownBytes = index.get('s', name)?.bytes;
       if (knownBytes !== undefined && blocks * 512 <= knownBytes + slackBytes) continue;
       if (!cache.isBusy(name)) await cache.discard(name);
     }
+  }
+}
+
+async function allocatedBlocks(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).blocks;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
