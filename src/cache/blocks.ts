@@ -1,9 +1,11 @@
 // Content by blocks: answers reads of immutable versions from memory, from the disk cache, or from one shared download, and
 // fetches ahead of sequential readers. Promises right bytes or an error, never fewer bytes. Knows no names and no inodes.
 import { type ContentReference, type RemoteDrive, RemoteError } from '../remote-drive.ts';
-import { blockCountMax } from './blocks/block.ts';
+import { AheadReaders } from './blocks/ahead-readers.ts';
+import { blockCountMax, blockSizeBytes } from './blocks/block.ts';
 import { BlockMemory } from './blocks/block-memory.ts';
 import { BlockReader } from './blocks/block-reader.ts';
+import { ByteGate } from './blocks/byte-gate.ts';
 import { openDiskCache } from './blocks/open-disk-cache.ts';
 import type { Surroundings } from './blocks/surroundings.ts';
 import { type Transfer, type TransferTimes } from './blocks/transfer.ts';
@@ -16,11 +18,23 @@ const pausedTransfersMax = 16;
 const defaultTimes: TransferTimes = {
   retryDelayMs: 100,
   retryDelayMsMax: 3000,
+  // Vaults answer within a second; the rest is for the call budget. Less than a file system request may take, so that the
+  // next try still falls into it.
+  openMs: 24_000,
+  // Half a full queue takes a disk that makes 500 files a second this long; a slower one keeps less instead.
+  roomMs: 250,
   // Longer than any pause of a server that will still answer, shorter than the 30 s a file system request may take.
   stallMs: 15_000,
+  // Many times what a vault takes to find an object: beyond this a second request costs less than the wait.
+  silenceMs: 4000,
   // Players and pagers stop for seconds; a vault's own idle limit is about a minute.
   idleMs: 20_000,
 };
+
+/** Of the memory, what reads may hold that wait for the drive. */
+const waitingForDriveShare = 3 / 8;
+/** What reads may hold that wait for the disk. The rest: blocks to be written (1/4), loaded ahead (1/8) and just read. */
+const waitingForDiskShare = 1 / 8;
 
 export interface ContentBlocksOptions {
   /** The cache directory, made if missing; nobody else's files are in it. */
@@ -74,6 +88,8 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
   const versions = new Map<string, VersionContent>();
   const versionsByNumber = new Map<number, VersionContent>();
   const pausedTransfers = new Set<Transfer>();
+  /** Keys of blocks begin with a version's number and stay exact below 2^53: numbers are used again. */
+  const freeNumbers: number[] = [];
   let lastNumber = 0;
   let stopped = false;
 
@@ -88,6 +104,12 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
   const around: Surroundings = {
     drive: options.drive,
     memory,
+    gates: {
+      drive: new ByteGate(options.memoryBytesMax * waitingForDriveShare),
+      disk: new ByteGate(options.memoryBytesMax * waitingForDiskShare),
+    },
+    ahead: new AheadReaders(options.memoryBytesMax),
+    loading: { bytes: 0 },
     slots: new TransferSlots(),
     times: { ...defaultTimes, ...options.times },
     disk: await openDiskCache(options.directory, {
@@ -98,9 +120,10 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
     }),
     counts,
     settled(version) {
-      if (!version.idle) return;
+      if (!version.idle || versionsByNumber.get(version.number) !== version) return;
       versions.delete(nameOf(version.content));
       versionsByNumber.delete(version.number);
+      freeNumbers.push(version.number);
     },
     paused(transfer) {
       pausedTransfers.delete(transfer);
@@ -116,10 +139,13 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
   return {
     reader(content) {
       if (stopped) throw new RemoteError('unavailable', 'the cache is closed');
+      if (content.lengthBytes > blockCountMax * blockSizeBytes) {
+        throw new RemoteError('protocol', `a file of ${content.lengthBytes} bytes is larger than any vault stores`);
+      }
       const name = nameOf(content);
       let version = versions.get(name);
       if (version === undefined) {
-        version = new VersionContent(content, ++lastNumber, around);
+        version = new VersionContent(content, freeNumbers.pop() ?? ++lastNumber, around);
         versions.set(name, version);
         versionsByNumber.set(version.number, version);
       }
@@ -130,6 +156,8 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
       if (stopped) return;
       stopped = true;
       const error = new RemoteError('unavailable', 'the cache is closing');
+      around.gates.drive.close(error);
+      around.gates.disk.close(error);
       await Promise.all([...versions.values()].map((version) => version.stop(error)));
       await around.disk?.stop();
       memory.clear();

@@ -6,6 +6,8 @@ import { type Block, blockSizeBytes } from './block.ts';
 
 /** Buffers kept for the next block. Beyond this, memory that fell idle goes back to the allocator. */
 const spareBuffersMax = 64;
+/** Nor more than this share of the memory's limit. */
+const spareShare = 1 / 8;
 
 export class BlockMemory {
   readonly bytesMax: number;
@@ -13,9 +15,10 @@ export class BlockMemory {
   readonly #blocks: LRUCache<number, Block>;
   /** Buffers of the full block size, ready for use. */
   readonly #spare: Buffer[] = [];
-  /** Buffers and pins that end with the present tick. */
+  /** Buffers that fall free, and what else is to be done, when the present tick ends. */
   readonly #endingBuffers: Buffer[] = [];
-  readonly #endingPins: Block[] = [];
+  readonly #endings: (() => void)[] = [];
+  readonly #spareMax: number;
   #immediate: NodeJS.Immediate | undefined;
   #usedBytes = 0;
 
@@ -23,6 +26,7 @@ export class BlockMemory {
   constructor(bytesMax: number, onEvict: (block: Block) => void) {
     this.bytesMax = bytesMax;
     this.#onEvict = onEvict;
+    this.#spareMax = Math.min(spareBuffersMax, Math.floor((bytesMax * spareShare) / blockSizeBytes));
     this.#blocks = new LRUCache<number, Block>({
       maxSize: Math.max(bytesMax, blockSizeBytes),
       sizeCalculation: (block) => block.lengthBytes,
@@ -81,9 +85,9 @@ export class BlockMemory {
     if (--block.pins === 0 && block.dropped) this.#free(block);
   }
 
-  /** Unpins when the present tick, with its microtasks, is over. */
-  unpinAfterTick(block: Block): void {
-    this.#endingPins.push(block);
+  /** Runs the action when the present tick, with its microtasks, is over. */
+  afterTick(action: () => void): void {
+    this.#endings.push(action);
     this.#schedule();
   }
 
@@ -105,10 +109,9 @@ export class BlockMemory {
   #schedule(): void {
     this.#immediate ??= setImmediate(() => {
       this.#immediate = undefined;
-      for (const block of this.#endingPins.splice(0)) this.unpin(block);
-      for (const buffer of this.#endingBuffers.splice(0)) {
-        if (this.#spare.length < spareBuffersMax) this.#spare.push(buffer);
-      }
+      const buffers = this.#endingBuffers.splice(0);
+      for (const end of this.#endings.splice(0)) end();
+      for (const buffer of buffers) if (this.#spare.length < this.#spareMax) this.#spare.push(buffer);
     });
   }
 }

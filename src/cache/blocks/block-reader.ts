@@ -1,6 +1,7 @@
 // One open file: answers its reads, from memory at once, and has content fetched ahead of it as its pattern suggests. Knows
 // nothing of transfers or of the disk.
-import { type ContentReference } from '../../remote-drive.ts';
+import { abortReason } from '../../base/abort.ts';
+import { type ContentReference, RemoteError } from '../../remote-drive.ts';
 import { AccessPattern, aheadOf, type Run } from './access-pattern.ts';
 import { type Block, blockSizeBytes } from './block.ts';
 import { cutPieces, ReadRequest } from './read-request.ts';
@@ -9,8 +10,6 @@ import type { VersionContent } from './version-content.ts';
 
 /** More than this ahead of one reader gains nothing: eight times what 30 ms of 400 Mbit/s hold. */
 const aheadBytesMax = 16 * 2 ** 20;
-/** Of the memory, what one reader may fill ahead of itself: the rest is for other readers and for what was just read. */
-const aheadShare = 1 / 4;
 /** One range of a stretch fetched ahead: large enough that a round trip between two is hidden by the others in flight. */
 const rangeBytesMax = 4 * 2 ** 20;
 const rangeBytesMin = 256 * 1024;
@@ -18,6 +17,18 @@ const rangeBytesMin = 256 * 1024;
 const rangesInFlight = 4;
 /** The disk is near: two runs of eight blocks keep it busy. */
 const loadAheadBytesMax = 2 * 2 ** 20;
+
+/** One read: what it asks for, where it lies, and what should be there for the next one. */
+interface Want {
+  readonly offsetBytes: number;
+  readonly endBytes: number;
+  /** Blocks, both inclusive. */
+  readonly first: number;
+  readonly last: number;
+  readonly run: Run;
+  readonly aheadBytes: number;
+  readonly signal: AbortSignal | undefined;
+}
 
 export class BlockReader {
   readonly #version: VersionContent;
@@ -40,46 +51,101 @@ export class BlockReader {
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const endBytes = Math.min(this.#content.lengthBytes, offsetBytes + lengthBytes);
     if (endBytes <= offsetBytes) return [];
+    const version = this.#version;
+    if (this.#closed) return Promise.reject(new RemoteError('unavailable', 'the file was closed'));
+    if (version.stopped !== undefined) return Promise.reject(version.stopped);
     const run = this.#pattern.observe(offsetBytes, endBytes);
-    const aheadBytes = this.#closed
-      ? 0
-      : aheadOf(run, Math.min(aheadBytesMax, this.#around.memory.bytesMax * aheadShare));
-    const first = Math.floor(offsetBytes / blockSizeBytes);
-    const last = Math.floor((endBytes - 1) / blockSizeBytes);
-    const present: Block[] = [];
-    for (let index = first; index <= last; index++) {
-      // What a sequential reader leaves behind is the first to go: it must not push out what others come back to.
-      const block = this.#version.find(index, endBytes - index * blockSizeBytes, aheadBytes === 0);
-      if (block === undefined) continue;
-      block.unused = false;
-      present.push(block);
-    }
+    const want: Want = {
+      offsetBytes,
+      endBytes,
+      first: Math.floor(offsetBytes / blockSizeBytes),
+      last: Math.floor((endBytes - 1) / blockSizeBytes),
+      run,
+      aheadBytes: this.#aheadBytes(run),
+      signal,
+    };
+    const present = this.#present(want);
     this.#around.counts.hits += present.length;
-    if (present.length === last - first + 1) {
-      const pieces = cutPieces(present, offsetBytes, endBytes);
-      if (aheadBytes > 0) this.#fetchAhead(run, aheadBytes);
-      return pieces;
-    }
-    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    const request = new ReadRequest(offsetBytes, endBytes, this.#around.memory, signal);
-    const missing: Block[] = [];
-    for (let index = first, at = 0; index <= last; index++) {
-      if (present[at]?.index === index) at++;
-      else missing.push(this.#version.need(index, this));
-    }
-    request.start(present, missing, (block) => this.#version.left(block));
-    this.#version.bring();
-    if (aheadBytes > 0) this.#fetchAhead(run, aheadBytes);
-    return request.pieces;
+    if (present.length === want.last - want.first + 1) return this.#answer(want, present);
+    if (signal?.aborted === true) return Promise.reject(abortReason(signal));
+
+    const { gates } = this.#around;
+    const gate = version.isNear(want.first, want.last) ? gates.disk : gates.drive;
+    const bytes = (want.last - want.first + 1) * blockSizeBytes;
+    const leave = (): void => gate.leave(version, bytes);
+    const entrance = gate.enter(version, bytes, signal);
+    if (entrance === undefined) return this.#gather(want, present, leave);
+    version.readers++;
+    return entrance
+      .then(() => {
+        if (version.stopped === undefined) return this.#gather(want, this.#present(want), leave);
+        leave();
+        throw version.stopped;
+      })
+      .finally(() => version.readGone());
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#around.ahead.gone(this);
     this.#version.closed(this);
   }
 
-  #fetchAhead(run: Run, aheadBytes: number): void {
+  #aheadBytes(run: Run): number {
+    const aheadBytes = aheadOf(run, aheadBytesMax);
+    return aheadBytes === 0 ? 0 : Math.min(aheadBytes, this.#around.ahead.bytesFor(this));
+  }
+
+  /** The blocks that can be answered from now. */
+  #present(want: Want): Block[] {
+    const present: Block[] = [];
+    for (let index = want.first; index <= want.last; index++) {
+      // What a sequential reader leaves behind is the first to go: it must not push out what others come back to.
+      const block = this.#version.find(index, want.endBytes - index * blockSizeBytes, want.aheadBytes === 0);
+      if (block === undefined) continue;
+      block.unused = false;
+      present.push(block);
+    }
+    return present;
+  }
+
+  #answer(want: Want, present: readonly Block[]): readonly Uint8Array[] {
+    const pieces = cutPieces(present, want.offsetBytes, want.endBytes);
+    this.#fetchAhead(want);
+    return pieces;
+  }
+
+  /** Sends for what is missing and waits for it. */
+  #gather(want: Want, present: readonly Block[], onEnd: () => void): Promise<readonly Uint8Array[]> {
+    const version = this.#version;
+    const { memory } = this.#around;
+    const { offsetBytes, endBytes, signal } = want;
+    if (signal?.aborted === true) {
+      onEnd();
+      return Promise.reject(abortReason(signal));
+    }
+    if (present.length === want.last - want.first + 1) {
+      // It came while the read stood in line.
+      memory.afterTick(onEnd);
+      return Promise.resolve(this.#answer(want, present));
+    }
+    const onLeave = (block: Block): void => version.left(block);
+    const request = new ReadRequest({ offsetBytes, endBytes, memory, signal, onLeave, onEnd });
+    const missing: Block[] = [];
+    for (let index = want.first, at = 0; index <= want.last; index++) {
+      if (present[at]?.index === index) at++;
+      else missing.push(version.need(index, this));
+    }
+    request.start(present, missing);
+    for (const block of missing) version.waitedFor(block);
+    version.bring();
+    this.#fetchAhead(want);
+    return request.pieces;
+  }
+
+  #fetchAhead({ run, aheadBytes }: Want): void {
+    if (aheadBytes === 0 || this.#closed) return;
     const { lengthBytes } = this.#content;
     const end = Math.min(lengthBytes, run.endBytes + aheadBytes);
     const range = Math.min(rangeBytesMax, Math.max(rangeBytesMin, floorToBlock(aheadBytes / rangesInFlight)));
@@ -94,8 +160,8 @@ export class BlockReader {
     const loadEnd = Math.min(end, run.endBytes + loadAheadBytesMax);
     const from = Math.max(run.loadedBytes, floorToBlock(run.endBytes));
     if (loadEnd - from < loadAheadBytesMax / 2 && loadEnd < lengthBytes) return;
+    if (!this.#version.loadAhead(from / blockSizeBytes, Math.ceil(loadEnd / blockSizeBytes), this)) return;
     run.loadedBytes = floorToBlock(loadEnd);
-    this.#version.loadAhead(from / blockSizeBytes, Math.ceil(loadEnd / blockSizeBytes), this);
   }
 }
 

@@ -97,7 +97,7 @@ export class DiskCache implements BlockDisk {
   }
 
   room(): Promise<void> | undefined {
-    if (this.#queuedBytes * 2 <= this.#queueBytesMax || this.#refuses()) return undefined;
+    if (this.#hasRoom()) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
@@ -111,6 +111,7 @@ export class DiskCache implements BlockDisk {
     this.#pausedUntilMs = performance.now() + pauseMs;
     if (!this.#failureLogged) log('caching on disk pauses: %s', error instanceof Error ? error.message : String(error));
     this.#failureLogged = true;
+    this.#wakeIfRoom();
   }
 
   /** Drops a segment and its file. */
@@ -122,9 +123,18 @@ export class DiskCache implements BlockDisk {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#wakeIfRoom();
     while (this.#writers.size > 0) await Promise.all(this.#writers);
     await this.#files.close();
     await this.#index.close();
+  }
+
+  #hasRoom(): boolean {
+    return this.#queuedBytes * 2 <= this.#queueBytesMax || this.#refuses();
+  }
+
+  #wakeIfRoom(): void {
+    if (this.#hasRoom()) for (const wake of this.#roomWaiters.splice(0)) wake();
   }
 
   /** No more blocks are taken; what is queued when the cache stops is still written. */
@@ -299,7 +309,7 @@ export class DiskCache implements BlockDisk {
         this.#queuedBytes -= block.lengthBytes;
         this.#options.unpin(block);
       }
-      for (const wake of this.#roomWaiters.splice(0)) wake();
+      this.#wakeIfRoom();
     }
   }
 

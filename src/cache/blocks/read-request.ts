@@ -4,6 +4,17 @@ import { abortReason } from '../../base/abort.ts';
 import { type Block, type BlockWaiter, blockSizeBytes } from './block.ts';
 import type { BlockMemory } from './block-memory.ts';
 
+export interface ReadRequestParts {
+  readonly offsetBytes: number;
+  readonly endBytes: number;
+  readonly memory: BlockMemory;
+  readonly signal: AbortSignal | undefined;
+  /** Hears of each block that is no longer waited for and has not come. */
+  readonly onLeave: (block: Block) => void;
+  /** Called once, when the request holds no block any more. */
+  readonly onEnd: () => void;
+}
+
 export class ReadRequest implements BlockWaiter {
   /** Settles once: the pieces in order, the first error of a block, or the signal's reason. */
   readonly pieces: Promise<readonly Uint8Array[]>;
@@ -15,23 +26,25 @@ export class ReadRequest implements BlockWaiter {
   readonly #awaited = new Set<Block>();
   #resolve!: (pieces: readonly Uint8Array[]) => void;
   #reject!: (error: Error) => void;
-  #onLeave: (block: Block) => void = () => undefined;
+  readonly #onLeave: (block: Block) => void;
+  readonly #onEnd: () => void;
   #settled = false;
 
-  constructor(offsetBytes: number, endBytes: number, memory: BlockMemory, signal: AbortSignal | undefined) {
-    this.#offsetBytes = offsetBytes;
-    this.#endBytes = endBytes;
-    this.#memory = memory;
-    this.#signal = signal;
+  constructor(parts: ReadRequestParts) {
+    this.#offsetBytes = parts.offsetBytes;
+    this.#endBytes = parts.endBytes;
+    this.#memory = parts.memory;
+    this.#signal = parts.signal;
+    this.#onLeave = parts.onLeave;
+    this.#onEnd = parts.onEnd;
     this.pieces = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  /** Starts to wait for `missing` beside what is `present`. `onLeave` hears of each block no longer waited for. */
-  start(present: readonly Block[], missing: readonly Block[], onLeave: (block: Block) => void): void {
-    this.#onLeave = onLeave;
+  /** Starts to wait for `missing` beside what is `present`. */
+  start(present: readonly Block[], missing: readonly Block[]): void {
     for (const block of present) {
       this.#memory.pin(block);
       this.#held.push(block);
@@ -74,7 +87,10 @@ export class ReadRequest implements BlockWaiter {
   #end(): void {
     this.#settled = true;
     this.#signal?.removeEventListener('abort', this.#abort);
-    for (const block of this.#held) this.#memory.unpinAfterTick(block);
+    this.#memory.afterTick(() => {
+      for (const block of this.#held) this.#memory.unpin(block);
+      this.#onEnd();
+    });
   }
 }
 

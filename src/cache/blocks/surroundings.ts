@@ -1,7 +1,9 @@
 // What all versions share: the drive, the memory, the slots, the disk and the counts.
 import type { ContentReference, RemoteDrive } from '../../remote-drive.ts';
+import type { AheadReaders } from './ahead-readers.ts';
 import type { BlockDisk } from './block-disk.ts';
 import type { BlockMemory } from './block-memory.ts';
+import type { ByteGate } from './byte-gate.ts';
 import type { TransferSlots } from './transfer-slots.ts';
 import type { Transfer, TransferTimes } from './transfer.ts';
 
@@ -28,6 +30,11 @@ export interface Version {
 export interface Surroundings {
   readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
   readonly memory: BlockMemory;
+  /** What waiting reads hold: those that wait for the drive; and those that wait for the disk alone, not held up by the former. */
+  readonly gates: { readonly drive: ByteGate; readonly disk: ByteGate };
+  readonly ahead: AheadReaders;
+  /** Blocks on their way from the disk. */
+  readonly loading: { bytes: number };
   readonly slots: TransferSlots;
   readonly times: TransferTimes;
   readonly disk: BlockDisk | undefined;

@@ -9,23 +9,28 @@ import {
   type RemoteDrive,
   RemoteError,
 } from '../../remote-drive.ts';
+import { orAbort, StreamLimits } from './stream-limits.ts';
 import { type Block, blockSizeBytes } from './block.ts';
-import type { TransferSlots } from './transfer-slots.ts';
+import type { SlotRequest, TransferSlots } from './transfer-slots.ts';
 
 export interface TransferTimes {
   /** First pause before an interrupted transfer goes on; doubles up to `retryDelayMsMax`, each with jitter. */
   readonly retryDelayMs: number;
   readonly retryDelayMsMax: number;
+  /** An opening that takes this long is given up. It may wait for the call budget and for retries behind the drive. */
+  readonly openMs: number;
+  /** How long a transfer waits for the disk to follow. */
+  readonly roomMs: number;
   /** A transfer that brings no byte for this long is broken. */
   readonly stallMs: number;
+  /** After this long without a byte a second transfer tries its luck, for those who wait. */
+  readonly silenceMs: number;
   /** A paused stream is closed after this. */
   readonly idleMs: number;
 }
 
 /** In a row, without a byte gained: with delays up to 3 s these are about 30 s, what a user waits at most. */
 const attemptsMax = 18;
-/** Opening may wait for the call budget and for retries, which the drive bounds itself: this many times the stall limit. */
-const openingStalls = 4;
 /** Nobody waits for read-ahead: the reader's own request will try again. */
 const attemptsMaxUnwatched = 2;
 
@@ -42,12 +47,18 @@ export interface TransferHost {
   allocate(block: Block): Buffer;
   /** The block holds more bytes than before. */
   grew(block: Block): void;
+  /** Resolves when what the transfer brings can be kept; undefined if at once. */
+  roomToBegin(): Promise<void> | undefined;
   /** Resolves when further passing bytes can be kept; undefined if at once. */
   room(): Promise<void> | undefined;
   /** What the vault makes of ranges is known now. */
   opened(transfer: Transfer): void;
   /** The transfer has brought what it was asked for and holds its stream open. */
   paused(transfer: Transfer): void;
+  /** No byte has come for a while. */
+  silent(transfer: Transfer): void;
+  /** Bytes have come while a rival was after the same ones. */
+  outran(transfer: Transfer): void;
   /** The transfer is over; `error` is for the blocks it leaves incomplete. */
   ended(transfer: Transfer, error: Error | undefined): void;
 }
@@ -65,6 +76,11 @@ export class Transfer {
   openEnded = false;
   state: 'queued' | 'flowing' | 'paused' | 'ended' = 'queued';
   readonly done: Promise<void>;
+  /** Another that was sent after the same blocks when one of the two had fallen silent. */
+  rival: Transfer | undefined;
+  readonly #slot: SlotRequest;
+  /** Since when an open or opening stream has brought no byte. */
+  #silentFromMs: number | undefined;
   #wake: (() => void) | undefined;
   /** Up to where it was asked to bring bytes. */
   endBytes = 0;
@@ -72,6 +88,7 @@ export class Transfer {
   constructor(host: TransferHost, reader: object, blocks: readonly Block[]) {
     this.#host = host;
     this.reader = reader;
+    this.#slot = { owner: host.content, urgent: () => this.watched, signal: this.#abort.signal };
     const first = blocks[0] as Block;
     this.positionBytes = first.startBytes + first.filledBytes;
     for (const block of blocks) this.assign(block);
@@ -82,6 +99,11 @@ export class Transfer {
   get watched(): boolean {
     for (const block of this.assigned) if (block.waiters.size > 0) return true;
     return false;
+  }
+
+  /** For how long its server has owed it a byte. */
+  get silentMs(): number {
+    return this.#silentFromMs === undefined ? 0 : performance.now() - this.#silentFromMs;
   }
 
   /** Makes the transfer bring this block too. Only sensible ahead of its position, or before it has started. */
@@ -131,54 +153,72 @@ export class Transfer {
 
   /** One stream, from its opening to its end. */
   async #pass(fromBytes: number): Promise<void> {
-    const { content, slots } = this.#host;
+    const { slots, times } = this.#host;
     const { signal } = this.#abort;
-    await slots.acquire({ owner: content, urgent: () => this.watched, signal });
-    let slotHeld = true;
+    const room = this.#host.roomToBegin();
+    if (room !== undefined) await Promise.race([room, delay(times.roomMs, signal)]);
+    await slots.acquire(this.#slot);
     const attempt = new AbortController();
     const onStop = (): void => attempt.abort(signal.reason);
     signal.addEventListener('abort', onStop, { once: true });
-    const { stallMs } = this.#host.times;
-    const onStall = (): void =>
-      attempt.abort(new RemoteError('unavailable', `no byte arrived for ${stallMs / 1000} s`));
-    let stall = setTimeout(onStall, openingStalls * stallMs).unref();
+    const onSilence = (): void => {
+      slots.lend(this.#slot);
+      this.#host.silent(this);
+    };
+    const limits = new StreamLimits(times, onSilence, (ms) => {
+      attempt.abort(new RemoteError('unavailable', `no byte arrived for ${ms / 1000} s`));
+    });
     let stream: ContentStream | undefined;
     try {
       // It may have been stopped while the slot was on its way.
       signal.throwIfAborted();
       this.state = 'flowing';
       this.positionBytes = fromBytes;
+      this.#silentFromMs = performance.now();
       stream = await this.#open(fromBytes, attempt.signal);
-      clearTimeout(stall);
-      stall = setTimeout(onStall, stallMs).unref();
+      limits.opened();
       const iterator = stream[Symbol.asyncIterator]();
       while (this.positionBytes < stream.endBytes) {
         // The last chunk may have arrived in the same tick as the order to stop.
         signal.throwIfAborted();
         if (this.assigned.size === 0) {
-          clearTimeout(stall);
+          limits.hold();
+          this.#silentFromMs = undefined;
           if (!this.openEnded) return;
-          slots.release(content);
-          slotHeld = false;
+          slots.release(this.#slot);
           if (!(await this.#pause())) return;
-          slots.take(content);
-          slotHeld = true;
+          slots.take(this.#slot);
+          this.#silentFromMs = performance.now();
+          limits.renew();
         }
         const room = this.openEnded ? this.#host.room() : undefined;
-        if (room !== undefined) await orAbort(room, attempt.signal);
-        stall.refresh();
+        if (room !== undefined) {
+          limits.hold();
+          await orAbort(room, attempt.signal);
+          limits.renew();
+        }
         const next = await orAbort(iterator.next(), attempt.signal);
         if (next.done === true) break;
+        // An empty chunk is no sign of life.
+        if (next.value.length === 0) continue;
+        if (next.value.length > stream.endBytes - this.positionBytes) {
+          throw new RemoteError('protocol', `the transfer went on behind its end at byte ${stream.endBytes}`);
+        }
+        limits.renew();
+        this.#silentFromMs = performance.now();
+        slots.take(this.#slot);
         this.#take(next.value);
+        if (this.rival !== undefined) this.#host.outran(this);
       }
       if (this.positionBytes < stream.endBytes || this.assigned.size > 0) {
         throw new RemoteError('unavailable', `the transfer ended at byte ${this.positionBytes} of ${stream.endBytes}`);
       }
     } finally {
-      clearTimeout(stall);
+      limits.hold();
+      this.#silentFromMs = undefined;
       signal.removeEventListener('abort', onStop);
       stream?.close();
-      if (slotHeld) slots.release(content);
+      slots.release(this.#slot);
     }
   }
 
@@ -193,7 +233,9 @@ export class Transfer {
     );
     // A drive that answers after the wait has ended must not keep a connection.
     const stream = await orAbort(opening, signal, (late) => late.close());
-    if (stream.offsetBytes > fromBytes || stream.endBytes < endBytes || stream.endBytes > content.lengthBytes) {
+    const { offsetBytes } = stream;
+    const covers = offsetBytes >= 0 && offsetBytes <= fromBytes && stream.endBytes >= endBytes;
+    if (!covers || !Number.isSafeInteger(offsetBytes) || !(stream.endBytes <= content.lengthBytes)) {
       stream.close();
       const got = `${stream.offsetBytes}..${stream.endBytes}`;
       throw new RemoteError('protocol', `asked for bytes ${fromBytes}..${endBytes} of a version, got ${got}`);
@@ -250,29 +292,4 @@ export class Transfer {
     for (const block of this.assigned) first = Math.min(first, block.startBytes + block.filledBytes);
     return first;
   }
-}
-
-/** Settles as `work` does or rejects when the signal aborts; `discard` then gets what arrives too late. */
-function orAbort<T>(work: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-      work.then(discard, () => undefined);
-    };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(
-      (value) => {
-        signal.removeEventListener('abort', onAbort);
-        resolve(value);
-      },
-      (error: unknown) => {
-        signal.removeEventListener('abort', onAbort);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-  });
 }

@@ -4,6 +4,7 @@
 import type { ContentReference, RemoteError } from '../../remote-drive.ts';
 import { Block, blockCountMax, blockSizeBytes } from './block.ts';
 import type { ContentOnDisk } from './block-disk.ts';
+import { segmentSizeBytes } from './segment-record.ts';
 import type { Surroundings, Version } from './surroundings.ts';
 import { Transfer, type TransferHost } from './transfer.ts';
 
@@ -11,8 +12,15 @@ import { Transfer, type TransferHost } from './transfer.ts';
 const gapBytesMax = 2 ** 20;
 /** Streams one reader keeps open but unread: it may follow two places of a file in turn. */
 const pausedMaxPerReader = 2;
+/** Of the memory, what may be on its way from the disk for nobody in particular. */
+const loadingShare = 1 / 8;
 /** Blocks loaded from the disk in one go. */
 const diskRunBlocksMax = 8;
+
+/** Of the time after which a second transfer goes out by itself: after so long a silence, one that comes anew sends it at once. */
+const silenceShare = 1 / 4;
+/** Where nothing is known of ranges, transfers that may go out while those before them are silent. */
+const probesMax = 4;
 
 /** Why a transfer was ended that nobody needs; its blocks are asked for again if somebody does. */
 const notNeeded = new Error('the transfer is not needed any more');
@@ -28,7 +36,9 @@ export class VersionContent implements TransferHost, Version {
   readonly #unsourced = new Map<Block, object>();
   readonly #transfers = new Set<Transfer>();
   readonly #loads = new Set<Promise<void>>();
+  /** Readers, and reads that may still ask. */
   readers = 0;
+  #stopped: RemoteError | undefined;
   blocksInMemory = 0;
 
   constructor(content: ContentReference, number: number, around: Surroundings) {
@@ -51,6 +61,11 @@ export class VersionContent implements TransferHost, Version {
   /** Nothing of this version is in use or in memory. */
   get idle(): boolean {
     return this.readers === 0 && this.blocksInMemory === 0 && this.#coming.size === 0 && this.#transfers.size === 0;
+  }
+
+  /** Why nothing can be read any more. */
+  get stopped(): RemoteError | undefined {
+    return this.#stopped;
   }
 
   key(index: number): number {
@@ -88,25 +103,41 @@ export class VersionContent implements TransferHost, Version {
     this.bring();
   }
 
-  /** Loads those of the blocks [first, end) that are on disk. */
-  loadAhead(first: number, end: number, reader: object): void {
-    if (this.disk === undefined) return;
+  /** Loads those of the blocks [first, end) that are on disk; false when too much is being loaded already. */
+  loadAhead(first: number, end: number, reader: object): boolean {
+    if (this.disk === undefined) return true;
+    if (this.#around.loading.bytes >= this.#around.memory.bytesMax * loadingShare) return false;
     for (let index = first; index < end; index++)
       if (!this.#has(index) && this.disk.has(index)) this.#make(index, reader);
     this.bring();
+    return true;
+  }
+
+  /** True when all of the blocks [first, last] are in memory or on disk. */
+  isNear(first: number, last: number): boolean {
+    for (let index = first; index <= last; index++) {
+      if (this.#around.memory.has(this.key(index))) continue;
+      const coming = this.#coming.get(index);
+      if (coming === undefined ? this.disk?.has(index) !== true : coming.source !== 'disk') return false;
+    }
+    return true;
   }
 
   /** Finds a source for every block that has none. */
   bring(): void {
     this.slots.reconsider();
     if (this.#unsourced.size === 0) return;
+    if (this.#stopped !== undefined) {
+      this.#refuse(this.#stopped);
+      return;
+    }
     this.#bringFromDisk();
     for (const block of [...this.#unsourced.keys()]) if (this.#attach(block)) this.#unsourced.delete(block);
     if (this.#unsourced.size === 0) return;
     const support = this.drive.rangeSupport(this.content);
     if (support === 'bounded' || support === 'open') {
       for (const run of this.#runs()) this.#start(run);
-    } else if (this.#transfers.size === 0) {
+    } else if (this.#transfers.size === 0 || (support === 'unknown' && this.#mayProbe())) {
       // `unknown`: the first transfer teaches what to do with the rest. `none`: it passes everything.
       const runs = this.#runs();
       this.#start(support === 'none' ? runs.flat() : (runs.find(isAwaited) ?? (runs[0] as Block[])));
@@ -122,10 +153,20 @@ export class VersionContent implements TransferHost, Version {
     const { source } = block;
     if (source === undefined) {
       this.#discard(block);
-    } else if (source instanceof Transfer && !source.watched) {
-      const bounded = !source.openEnded && this.drive.rangeSupport(this.content) === 'bounded';
-      if (!bounded || source.state === 'queued') source.stop(notNeeded);
+    } else if (source instanceof Transfer) {
+      for (const transfer of [source, source.rival]) if (transfer !== undefined) this.#leave(transfer);
     }
+    this.#around.settled(this);
+  }
+
+  /** Somebody waits anew for the block: not for a server that hung when others began to wait. */
+  waitedFor(block: Block): void {
+    if (block.source instanceof Transfer && this.#isSilent(block.source)) this.#hedge(block.source);
+  }
+
+  /** A read that stood in line has its blocks, or has given up. */
+  readGone(): void {
+    this.readers--;
     this.#around.settled(this);
   }
 
@@ -140,10 +181,8 @@ export class VersionContent implements TransferHost, Version {
 
   /** Ends everything under way; waiting readers get the error. */
   async stop(error: RemoteError): Promise<void> {
-    for (const block of [...this.#unsourced.keys()]) {
-      block.failWaiters(error);
-      this.#discard(block);
-    }
+    this.#stopped = error;
+    this.#refuse(error);
     const ends = [...this.#transfers].map((transfer) => transfer.done);
     for (const transfer of this.#transfers) transfer.stop(error);
     await Promise.all([...ends, ...this.#loads]);
@@ -173,10 +212,15 @@ export class VersionContent implements TransferHost, Version {
   grew(block: Block): void {
     block.wakeWaiters();
     if (!block.complete) return;
-    // Another stream passing by may have been faster than the one that was to bring it.
-    if (block.source instanceof Transfer) block.source.assigned.delete(block);
+    // Another stream passing by, or a rival, may have been faster than the one that was to bring it.
+    for (const transfer of this.#transfers) transfer.assigned.delete(block);
     this.#complete(block);
     this.disk?.store(block);
+  }
+
+  roomToBegin(): Promise<void> | undefined {
+    // A large file outruns the disk for long, and what is not kept of it is little; a small one is kept or it is not.
+    return this.content.lengthBytes <= segmentSizeBytes ? this.#around.disk?.room() : undefined;
   }
 
   room(): Promise<void> | undefined {
@@ -203,8 +247,21 @@ export class VersionContent implements TransferHost, Version {
     if (mine.length > pausedMaxPerReader) (mine[0] as Transfer).stop(notNeeded);
   }
 
+  silent(transfer: Transfer): void {
+    if (transfer.watched) this.#hedge(transfer);
+    else this.bring();
+  }
+
+  outran(winner: Transfer): void {
+    const loser = winner.rival;
+    if (loser === undefined) return;
+    this.#inherit(loser, winner);
+    loser.stop(notNeeded);
+  }
+
   ended(transfer: Transfer, error: Error | undefined): void {
     this.#transfers.delete(transfer);
+    if (transfer.rival !== undefined) this.#inherit(transfer, transfer.rival);
     for (const block of [...this.#coming.values()]) {
       if (block.source !== transfer) continue;
       if (block.waiters.size === 0) {
@@ -219,6 +276,61 @@ export class VersionContent implements TransferHost, Version {
     }
     this.bring();
     this.#around.settled(this);
+  }
+
+  #isSilent(transfer: Transfer): boolean {
+    return transfer.silentMs >= this.times.silenceMs * silenceShare;
+  }
+
+  /** Sends a second transfer after the blocks that somebody waits for. Of two silent ones the elder keeps its chance. */
+  #hedge(silent: Transfer): void {
+    if (this.#stopped !== undefined) return;
+    let elder = silent;
+    const { rival } = silent;
+    if (rival !== undefined) {
+      if (!this.#isSilent(rival)) return;
+      elder = silent.silentMs >= rival.silentMs ? silent : rival;
+      const younger = elder === silent ? rival : silent;
+      this.#inherit(younger, elder);
+      younger.stop(notNeeded);
+    }
+    const blocks = [...elder.assigned].filter((block) => block.waiters.size > 0).sort((a, b) => a.index - b.index);
+    if (blocks.length === 0) return;
+    const second = new Transfer(this, elder.reader, blocks);
+    this.#transfers.add(second);
+    elder.rival = second;
+    second.rival = elder;
+  }
+
+  /** One of two rivals goes: the other brings what both were after. */
+  #inherit(from: Transfer, to: Transfer): void {
+    from.rival = to.rival = undefined;
+    if (to.state === 'ended') return;
+    for (const block of from.assigned) if (to.assigned.has(block) && block.source === from) block.source = to;
+  }
+
+  /** All who were asked are silent, or hold what they were asked for: one more may try. */
+  #mayProbe(): boolean {
+    if (this.#transfers.size >= probesMax) return false;
+    for (const transfer of this.#transfers) {
+      if (transfer.state === 'queued' || (transfer.state === 'flowing' && !this.#isSilent(transfer))) return false;
+    }
+    return true;
+  }
+
+  /** Nobody waits for one of the transfer's blocks any more. */
+  #leave(transfer: Transfer): void {
+    if (transfer.watched) return;
+    const bounded = !transfer.openEnded && this.drive.rangeSupport(this.content) === 'bounded';
+    // What a bounded range still brings is worth keeping, if it brings anything.
+    if (!bounded || transfer.state === 'queued' || this.#isSilent(transfer)) transfer.stop(notNeeded);
+  }
+
+  #refuse(error: RemoteError): void {
+    for (const block of [...this.#unsourced.keys()]) {
+      block.failWaiters(error);
+      this.#discard(block);
+    }
   }
 
   #has(index: number): boolean {
@@ -304,6 +416,9 @@ export class VersionContent implements TransferHost, Version {
 
   #load(disk: ContentOnDisk, run: readonly Block[]): void {
     const readers = run.map((block) => this.#unsourced.get(block) as object);
+    const { loading } = this.#around;
+    const runBytes = run.reduce((sum, block) => sum + block.lengthBytes, 0);
+    loading.bytes += runBytes;
     for (const block of run) {
       this.#unsourced.delete(block);
       block.source = 'disk';
@@ -311,6 +426,7 @@ export class VersionContent implements TransferHost, Version {
     }
     const load = disk.load(run).then((loaded) => {
       this.#loads.delete(load);
+      loading.bytes -= runBytes;
       run.forEach((block, at) => {
         if (loaded[at] === true) {
           block.filledBytes = block.lengthBytes;
