@@ -5,6 +5,7 @@ import type { ContentReference, RemoteError } from '../../remote-drive.ts';
 import { Block, blockCountMax, blockSizeBytes } from './block.ts';
 import type { ContentOnDisk } from './block-disk.ts';
 import { segmentSizeBytes } from './segment-record.ts';
+import { challenged, inherit, isSilent, mayProbe } from './rivals.ts';
 import type { Surroundings, Version } from './surroundings.ts';
 import { Transfer, type TransferHost } from './transfer.ts';
 
@@ -16,11 +17,6 @@ const pausedMaxPerReader = 2;
 const loadingShare = 1 / 8;
 /** Blocks loaded from the disk in one go. */
 const diskRunBlocksMax = 8;
-
-/** Of the time after which a second transfer goes out by itself: after so long a silence, one that comes anew sends it at once. */
-const silenceShare = 1 / 4;
-/** Where nothing is known of ranges, transfers that may go out while those before them are silent. */
-const probesMax = 4;
 
 /** Why a transfer was ended that nobody needs; its blocks are asked for again if somebody does. */
 const notNeeded = new Error('the transfer is not needed any more');
@@ -137,7 +133,10 @@ export class VersionContent implements TransferHost, Version {
     const support = this.drive.rangeSupport(this.content);
     if (support === 'bounded' || support === 'open') {
       for (const run of this.#runs()) this.#start(run);
-    } else if (this.#transfers.size === 0 || (support === 'unknown' && this.#mayProbe())) {
+    } else if (
+      this.#transfers.size === 0 ||
+      (support === 'unknown' && mayProbe(this.#transfers, this.times.silenceMs))
+    ) {
       // `unknown`: the first transfer teaches what to do with the rest. `none`: it passes everything.
       const runs = this.#runs();
       this.#start(support === 'none' ? runs.flat() : (runs.find(isAwaited) ?? (runs[0] as Block[])));
@@ -161,7 +160,8 @@ export class VersionContent implements TransferHost, Version {
 
   /** Somebody waits anew for the block: not for a server that hung when others began to wait. */
   waitedFor(block: Block): void {
-    if (block.source instanceof Transfer && this.#isSilent(block.source)) this.#hedge(block.source);
+    const { source } = block;
+    if (source instanceof Transfer && isSilent(source, this.times.silenceMs)) this.#challenge(source);
   }
 
   /** A read that stood in line has its blocks, or has given up. */
@@ -248,20 +248,20 @@ export class VersionContent implements TransferHost, Version {
   }
 
   silent(transfer: Transfer): void {
-    if (transfer.watched) this.#hedge(transfer);
+    if (transfer.watched) this.#challenge(transfer);
     else this.bring();
   }
 
   outran(winner: Transfer): void {
     const loser = winner.rival;
     if (loser === undefined) return;
-    this.#inherit(loser, winner);
+    inherit(loser, winner);
     loser.stop(notNeeded);
   }
 
   ended(transfer: Transfer, error: Error | undefined): void {
     this.#transfers.delete(transfer);
-    if (transfer.rival !== undefined) this.#inherit(transfer, transfer.rival);
+    if (transfer.rival !== undefined) inherit(transfer, transfer.rival);
     for (const block of [...this.#coming.values()]) {
       if (block.source !== transfer) continue;
       if (block.waiters.size === 0) {
@@ -278,44 +278,15 @@ export class VersionContent implements TransferHost, Version {
     this.#around.settled(this);
   }
 
-  #isSilent(transfer: Transfer): boolean {
-    return transfer.silentMs >= this.times.silenceMs * silenceShare;
-  }
-
-  /** Sends a second transfer after the blocks that somebody waits for. Of two silent ones the elder keeps its chance. */
-  #hedge(silent: Transfer): void {
+  /** Sends a second transfer after the blocks that somebody waits for. */
+  #challenge(silent: Transfer): void {
     if (this.#stopped !== undefined) return;
-    let elder = silent;
-    const { rival } = silent;
-    if (rival !== undefined) {
-      if (!this.#isSilent(rival)) return;
-      elder = silent.silentMs >= rival.silentMs ? silent : rival;
-      const younger = elder === silent ? rival : silent;
-      this.#inherit(younger, elder);
-      younger.stop(notNeeded);
-    }
-    const blocks = [...elder.assigned].filter((block) => block.waiters.size > 0).sort((a, b) => a.index - b.index);
-    if (blocks.length === 0) return;
-    const second = new Transfer(this, elder.reader, blocks);
+    const found = challenged(silent, this.times.silenceMs, notNeeded);
+    if (found === undefined) return;
+    const second = new Transfer(this, found.elder.reader, found.blocks);
     this.#transfers.add(second);
-    elder.rival = second;
-    second.rival = elder;
-  }
-
-  /** One of two rivals goes: the other brings what both were after. */
-  #inherit(from: Transfer, to: Transfer): void {
-    from.rival = to.rival = undefined;
-    if (to.state === 'ended') return;
-    for (const block of from.assigned) if (to.assigned.has(block) && block.source === from) block.source = to;
-  }
-
-  /** All who were asked are silent, or hold what they were asked for: one more may try. */
-  #mayProbe(): boolean {
-    if (this.#transfers.size >= probesMax) return false;
-    for (const transfer of this.#transfers) {
-      if (transfer.state === 'queued' || (transfer.state === 'flowing' && !this.#isSilent(transfer))) return false;
-    }
-    return true;
+    found.elder.rival = second;
+    second.rival = found.elder;
   }
 
   /** Nobody waits for one of the transfer's blocks any more. */
@@ -323,7 +294,7 @@ export class VersionContent implements TransferHost, Version {
     if (transfer.watched) return;
     const bounded = !transfer.openEnded && this.drive.rangeSupport(this.content) === 'bounded';
     // What a bounded range still brings is worth keeping, if it brings anything.
-    if (!bounded || transfer.state === 'queued' || this.#isSilent(transfer)) transfer.stop(notNeeded);
+    if (!bounded || transfer.state === 'queued' || isSilent(transfer, this.times.silenceMs)) transfer.stop(notNeeded);
   }
 
   #refuse(error: RemoteError): void {
