@@ -5,6 +5,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { RemoteErrorKind } from '../remote-drive.ts';
 import { isObject } from './wire/fields.ts';
 import { parseLossless } from './wire/lossless-json.ts';
+import { printable } from './wire/printable.ts';
 
 /** The failure of a call the service answered: what it said, for those who must tell replies of one kind apart. */
 export class ReplyError extends RemoteError {
@@ -150,8 +151,5 @@ function plainText(body: string): string {
 }
 
 function oneLine(text: string): string {
-  return text
-    .replace(/[\s\u0000-\u001f\u007f]+/g, ' ')
-    .trim()
-    .slice(0, 200);
+  return printable(text).slice(0, 200);
 }

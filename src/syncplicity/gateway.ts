@@ -90,8 +90,8 @@ export class Gateway {
         call: call.name,
         thing: call.thing,
         status: reply.status,
-        reason: reply.reason,
-        body: await errorText(reply),
+        reason: session.withoutSecrets(reply.reason),
+        body: session.withoutSecrets(await errorText(reply)),
         retryAfterMs: retryAfterMs(reply.headers, Date.now()),
       };
       if (isThrottling(error)) {

@@ -71,6 +71,25 @@ export class Session {
     };
   }
 
+  /** A server's words without the secrets it may have repeated from our request. */
+  withoutSecrets(text: string): string {
+    const { clientId, clientSecret, appToken, machineToken, storageToken } = this.#credentials;
+    const secrets = [
+      basic(clientId, clientSecret),
+      clientSecret,
+      appToken,
+      machineToken,
+      storageToken,
+      ...this.token.issued,
+    ];
+    let clean = text;
+    for (const secret of secrets) {
+      // Shorter ones are no secrets, and would tear words apart.
+      if (secret !== undefined && secret.length >= 6) clean = clean.replaceAll(secret, '[secret]');
+    }
+    return clean;
+  }
+
   /** For one request: decides whether its refusal is worth another token. */
   renewal(): TokenRenewal {
     return new TokenRenewal(this.token);
@@ -119,7 +138,7 @@ export class Session {
       url,
       headers: {
         accept: 'application/json',
-        authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`, 'utf8').toString('base64')}`,
+        authorization: `Basic ${basic(clientId, clientSecret)}`,
         'content-type': 'application/x-www-form-urlencoded',
         ...(machineToken === undefined ? { 'sync-app-token': appToken ?? '' } : { 'sync-machine-token': machineToken }),
       },
@@ -131,8 +150,8 @@ export class Session {
         call: tokenCall,
         thing: `the credentials for ${gateway.host}`,
         status: reply.status,
-        reason: reply.reason,
-        body: await errorText(reply),
+        reason: this.withoutSecrets(reply.reason),
+        body: this.withoutSecrets(await errorText(reply)),
         retryAfterMs: retryAfterMs(reply.headers, Date.now()),
       };
       if (isThrottling(error)) {
@@ -149,8 +168,12 @@ export class Session {
       throw this.#parts.transport.failure(error, url, signal);
     }
     this.#parts.budget.accepted();
-    return readToken(parseReply(bytes, tokenCall), tokenCall);
+    return readToken(parseReply(bytes, tokenCall, { secret: true }), tokenCall);
   }
+}
+
+function basic(clientId: string, clientSecret: string): string {
+  return Buffer.from(`${clientId}:${clientSecret}`, 'utf8').toString('base64');
 }
 
 /** Any refusal of a token request concerns the credentials; server faults keep their kind. */

@@ -27,6 +27,8 @@ export class AccessToken {
   readonly #fetch: FetchToken;
   readonly #stopping = new AbortController();
   #token: Token | undefined;
+  /** The last tokens, newest first: replies to requests with an older one may still come. */
+  #issued: readonly string[] = [];
   #fetching: Promise<Token> | undefined;
   #refusal: { readonly error: RemoteError; readonly untilMs: number } | undefined;
   #uselessUntilMs = 0;
@@ -47,6 +49,11 @@ export class AccessToken {
   /** The service did not accept this token: the next get() fetches another, unless somebody did already. */
   reject(token: Token): void {
     if (this.#token === token) this.#token = undefined;
+  }
+
+  /** The tokens that requests under way may carry. */
+  get issued(): readonly string[] {
+    return this.#issued;
   }
 
   /** Whether a bare 403 is worth a new token. */
@@ -70,6 +77,7 @@ export class AccessToken {
       // A lifetime shorter than the margin must not make every call fetch a token.
       const renewAtMs = performance.now() + Math.max(lifetimeMs - marginMs, lifetimeMs / 2);
       this.#token = { ...fields, renewAtMs };
+      this.#issued = [fields.accessToken, ...this.#issued].slice(0, 4);
       this.#refusal = undefined;
       log('a new token, renewed in %d s', Math.round((renewAtMs - performance.now()) / 1000));
       return this.#token;

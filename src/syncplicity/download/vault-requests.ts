@@ -92,8 +92,8 @@ async function requestOnce(
       call: form,
       thing: thingOf(content),
       status: reply.status,
-      reason: reply.reason,
-      body: await errorText(reply),
+      reason: session.withoutSecrets(reply.reason),
+      body: session.withoutSecrets(await errorText(reply)),
       retryAfterMs: retryAfterMs(reply.headers, Date.now()),
     };
     if (renewal.helps(error, token)) continue;

@@ -3,6 +3,7 @@
 // is RemoteError `protocol`. Knows no field of any reply.
 import { RemoteError } from '../../remote-drive.ts';
 import { parseLossless } from './lossless-json.ts';
+import { printable } from './printable.ts';
 
 /** Receives one element: the array's key in lower case, or '' for a top-level array. */
 export type ElementSink = (array: string, element: unknown) => void;
@@ -218,7 +219,7 @@ export class ElementScanner {
     try {
       return parseLossless(text);
     } catch (error) {
-      throw this.#broken(`an unreadable value ${text.slice(0, 60).replace(/\s+/g, ' ')}`, error);
+      throw this.#broken(`an unreadable value ${printable(text.slice(0, 60))}`, error);
     }
   }
 

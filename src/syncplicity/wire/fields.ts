@@ -2,6 +2,7 @@
 // cannot be read is RemoteError `protocol` that names the call and the field. A field that is null counts as absent.
 import { RemoteError } from '../../remote-drive.ts';
 import type { Timestamp } from '../../remote-drive.ts';
+import { printable } from './printable.ts';
 import { parseTimestamp } from './timestamp.ts';
 
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -101,8 +102,9 @@ export class Fields {
     const value = this.value(...names);
     if (value === undefined) return undefined;
     const text = typeof value === 'number' && Number.isSafeInteger(value) ? String(value) : value;
-    if (typeof text !== 'string' || !/^\s*-?\d{0,20}\s*$/.test(text)) throw this.#unreadable(names, 'an id', value);
-    const digits = text.trim().replace(/^0+/, '');
+    if (typeof text !== 'string' || !/^\s*-?\d{0,20}(\.0*)?\s*$/.test(text))
+      throw this.#unreadable(names, 'an id', value);
+    const digits = text.trim().replace(/^0+/, '').replace(/\.0*$/, '');
     return digits === '' || digits === '-' ? undefined : digits;
   }
 
@@ -156,5 +158,5 @@ export function kindOf(value: unknown): string {
 function excerpt(value: unknown): string {
   if (typeof value === 'object') return kindOf(value);
   const text = JSON.stringify(value) as string | undefined;
-  return (text ?? 'nothing').slice(0, 60);
+  return printable(text ?? 'nothing').slice(0, 60);
 }
