@@ -112,8 +112,8 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     return { ...fields, lengthBytes: fields.lengthBytes ?? 0 };
   };
   const list = (syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): AsyncIterable<RemoteEntry[]> => {
-    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number> =>
-      (await fileFields(syncpointId, entry.id, asker)).lengthBytes ?? 0;
+    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number | undefined> =>
+      (await fileFields(syncpointId, entry.id, asker)).lengthBytes;
     return listing.list(syncpointId, folderId, call, askLength);
   };
   const listing = new FolderListing(gateway, retries);

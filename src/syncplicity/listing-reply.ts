@@ -2,7 +2,7 @@
 // shapes the documents give these replies: an object with Files and Folders, or an array of either.
 import { nextTurn } from '../base/event-loop.ts';
 import { RemoteError } from '../remote-drive.ts';
-import type { RemoteFolder } from '../remote-drive.ts';
+import type { FolderId, RemoteFolder } from '../remote-drive.ts';
 import { ElementScanner } from './wire/element-scanner.ts';
 import type { ReplyFrame } from './wire/element-scanner.ts';
 import { readFile, readFolder } from './wire/entities.ts';
@@ -33,12 +33,14 @@ const wanted: ReadonlySet<string> = new Set(['files', 'folders']);
 
 /**
  * Yields the active entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
- * top-level array lists. Throws RemoteError `protocol`, or what the body throws.
+ * top-level array lists; `folderId` is the listed folder: an entry that is this folder itself is no subfolder of its own, but an
+ * object reply within an array. Throws RemoteError `protocol`, or what the body throws.
  */
 export async function* readListing(
   body: AsyncIterable<Uint8Array>,
   call: string,
   arrayHolds: 'files' | 'folders',
+  folderId?: FolderId,
 ): AsyncGenerator<ListedEntry[], ListingFrame> {
   const seen = {
     fileCount: 0,
@@ -47,22 +49,37 @@ export async function* readListing(
     lastFolderId: undefined as string | undefined,
   };
   let batch: ListedEntry[] = [];
+  const takeFile = (element: unknown): void => {
+    if (element === null) return;
+    const where = `${call}: Files[${seen.fileCount}]`;
+    seen.fileCount += 1;
+    seen.lastFileId = Fields.of(element, where).id('FileId');
+    const file = readFile(element, where);
+    if (file !== undefined) batch.push(file);
+  };
+  const takeFolder = (element: unknown): void => {
+    if (element === null) return;
+    const where = `${call}: Folders[${seen.folderCount}]`;
+    const fields = Fields.of(element, where);
+    const id = fields.id('FolderId');
+    if (id !== undefined && id === folderId) {
+      const files = fields.array('Files');
+      inner.files ||= files !== undefined;
+      inner.folders ||= fields.value('Folders') !== undefined;
+      files?.forEach(takeFile);
+      fields.array('Folders')?.forEach(takeFolder);
+      return;
+    }
+    seen.folderCount += 1;
+    seen.lastFolderId = id;
+    const folder = readFolder(element, where);
+    if (folder !== undefined) batch.push(folder);
+  };
+  const inner = { files: false, folders: false };
   const scanner = new ElementScanner(call, wanted, (array, element) => {
     const holds = array === '' ? arrayHolds : array;
-    if (element === null) return;
-    if (holds === 'files') {
-      const where = `${call}: Files[${seen.fileCount}]`;
-      seen.fileCount += 1;
-      seen.lastFileId = Fields.of(element, where).id('FileId');
-      const file = readFile(element, where);
-      if (file !== undefined) batch.push(file);
-    } else {
-      const where = `${call}: Folders[${seen.folderCount}]`;
-      seen.folderCount += 1;
-      seen.lastFolderId = Fields.of(element, where).id('FolderId');
-      const folder = readFolder(element, where);
-      if (folder !== undefined) batch.push(folder);
-    }
+    if (holds === 'files') takeFile(element);
+    else takeFolder(element);
   });
   let sliceStart = performance.now();
   for await (const chunk of body) {
@@ -83,8 +100,8 @@ export async function* readListing(
   checkShape(frame, call);
   return {
     shape: frame.shape,
-    hasFiles: frame.arrays.has('files') || (frame.shape === 'array' && arrayHolds === 'files'),
-    hasFolders: frame.arrays.has('folders') || (frame.shape === 'array' && arrayHolds === 'folders'),
+    hasFiles: inner.files || frame.arrays.has('files') || (frame.shape === 'array' && arrayHolds === 'files'),
+    hasFolders: inner.folders || frame.arrays.has('folders') || (frame.shape === 'array' && arrayHolds === 'folders'),
     ...seen,
   };
 }

@@ -20,9 +20,11 @@ const pagesMax = 1_000;
 const missingProofs = 3;
 /** Then it is not tried again for a day: servers get upgraded. */
 const missingForgottenMs = 86_400_000;
+/** As long as folder.svc never listed anything, this many empty folders are looked at by the other calls as well. */
+const emptyProofs = 3;
 
-/** Asks for the length of one file whose listing entry had none. */
-export type AskLength = (entry: FileFields, options: CallOptions) => Promise<number>;
+/** Asks for the length of one file whose listing entry had none; undefined where that reply has none either. */
+export type AskLength = (entry: FileFields, options: CallOptions) => Promise<number | undefined>;
 
 export type FolderListingCapability = 'unknown' | 'folder.svc' | 'folder_folders.svc';
 
@@ -34,6 +36,11 @@ export class FolderListing {
   #proven = false;
   /** Some listing carried lengths: where one is left out it is the default, 0. */
   #tellsLengths = false;
+  /** Some reply of file.svc carried a length. */
+  #fileTellsLengths = false;
+  /** folder.svc listed something: it does not stop at a folder's own fields. */
+  #listsContent = false;
+  #emptyProofs = 0;
 
   constructor(gateway: Gateway, retries: Retries) {
     this.#gateway = gateway;
@@ -75,14 +82,38 @@ export class FolderListing {
       thing: `folder ${folderId} of syncpoint ${syncpointId}`,
       path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=active`,
     };
+    let frame: ListingFrame;
     try {
-      yield* this.#entries(folder, call, 'folders');
+      frame = yield* this.#entries(folder, call, 'folders');
     } catch (error) {
       if (error instanceof ReplyError && mayLackCall(error)) return true;
       throw error;
     }
+    if (frame.fileCount + frame.folderCount > 0) this.#listsContent = true;
+    else if (!this.#listsContent && (yield* this.#isNotEmpty(folder))) return false;
     this.#proven = true;
     this.#proofs = 0;
+    return false;
+  }
+
+  /**
+   * Lists a folder that folder.svc calls empty by the other calls: some servers may answer with a folder's own fields alone, and
+   * an empty directory in place of a full one is the worst answer. Returns true when it has content.
+   */
+  async *#isNotEmpty(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
+    try {
+      yield* this.#paged(folder);
+    } catch (error) {
+      // Without these calls there is no second opinion.
+      if (!(error instanceof ReplyError) || error.status >= 500 || error.status === 429) throw error;
+    }
+    if (folder.seen.size > 0) {
+      log('folder.svc GET does not list what folders hold: not used');
+      this.#missingUntilMs = performance.now() + missingForgottenMs;
+      return true;
+    }
+    this.#emptyProofs += 1;
+    if (this.#emptyProofs >= emptyProofs) this.#listsContent = true;
     return false;
   }
 
@@ -111,6 +142,7 @@ export class FolderListing {
   ): AsyncGenerator<RemoteEntry[], ListingFrame> {
     let first: ListingFrame | undefined;
     let last: string | undefined;
+    let received = 0;
     for (let page = 0; page < pagesMax; page += 1) {
       const before = folder.seen.size;
       const call = callFor(pageEntries, last);
@@ -118,6 +150,11 @@ export class FolderListing {
       first ??= frame;
       const count = what === 'files' ? frame.fileCount : frame.folderCount;
       const lastOfPage = what === 'files' ? frame.lastFileId : frame.lastFolderId;
+      if (count === 0 && page > 0 && what === 'files') {
+        yield* this.#byPosition(folder, callFor, received);
+        return first;
+      }
+      received += count;
       if (count === 0 || endsListing(count) || lastOfPage === undefined) return first;
       if (page > 0 && folder.seen.size === before) {
         // Nothing new. An inclusive offset repeats an entry or so; a whole page again means that the offset is not looked at.
@@ -127,6 +164,29 @@ export class FolderListing {
       }
       if (lastOfPage === last) return first;
       last = lastOfPage;
+    }
+    throw new RemoteError('protocol', `${callFor(undefined, undefined).name}: paging does not end`);
+  }
+
+  /** Files behind a page after which no more came: perhaps the offset is meant as a number of files, as its name says. */
+  async *#byPosition(
+    folder: Folder,
+    callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
+    received: number,
+  ): AsyncGenerator<RemoteEntry[]> {
+    for (let position = received; position < pageEntries * pagesMax;) {
+      const before = folder.seen.size;
+      let frame: ListingFrame;
+      try {
+        frame = yield* this.#entries(folder, callFor(pageEntries, String(position)), 'files');
+      } catch (error) {
+        // The number of files is the id of none.
+        const isFirst = position === received;
+        if (isFirst && error instanceof ReplyError && (error.status === 400 || error.status === 404)) return;
+        throw error;
+      }
+      if (folder.seen.size === before) return;
+      position += frame.fileCount;
     }
     throw new RemoteError('protocol', `${callFor(undefined, undefined).name}: paging does not end`);
   }
@@ -160,7 +220,12 @@ export class FolderListing {
       const opened = await this.#gateway.open(call, folder.options);
       let failure: Error;
       try {
-        const batches = readListing(opened.reply.body as AsyncIterable<Uint8Array>, call.name, arrayHolds);
+        const batches = readListing(
+          opened.reply.body as AsyncIterable<Uint8Array>,
+          call.name,
+          arrayHolds,
+          folder.folderId,
+        );
         for (;;) {
           const next = await batches.next();
           if (next.done === true) return next.value;
@@ -200,10 +265,25 @@ export class FolderListing {
   async *#withLengths(folder: Folder, askLength: AskLength): AsyncGenerator<RemoteEntry[]> {
     for (let start = 0; start < folder.lengthless.length; start += pageEntries) {
       const batch: RemoteEntry[] = [];
+      const untold: FileFields[] = [];
       for (const entry of folder.lengthless.slice(start, start + pageEntries)) {
         const lengthBytes = this.#tellsLengths ? 0 : await askLength(entry, folder.options);
+        if (lengthBytes === undefined) {
+          untold.push(entry);
+          continue;
+        }
+        this.#fileTellsLengths = true;
         batch.push({ ...entry, lengthBytes });
       }
+      // What leaves out zeros tells other lengths; what tells none must not make every file an empty one.
+      if (untold.length > 0 && !this.#fileTellsLengths) {
+        const thing = `folder ${folder.folderId} of syncpoint ${folder.syncpointId}`;
+        throw new RemoteError(
+          'protocol',
+          `${thing}: neither the listing nor file.svc GET tells the length of any file`,
+        );
+      }
+      for (const entry of untold) batch.push({ ...entry, lengthBytes: 0 });
       yield batch;
     }
   }

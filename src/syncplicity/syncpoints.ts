@@ -6,6 +6,7 @@ import { ReplyError } from './errors.ts';
 import type { Gateway } from './gateway.ts';
 import { readSyncpoint } from './wire/entities.ts';
 import type { SyncpointFields } from './wire/entities.ts';
+import { Fields, isObject } from './wire/fields.ts';
 
 const log = createLog('syncpoints');
 const name = 'syncpoints.svc GET';
@@ -30,9 +31,11 @@ export class Syncpoints {
   /** Every syncpoint the user may read. `userId` is the GUID of the caller. */
   async list(userId: string | undefined, options: CallOptions): Promise<RemoteSyncpoint[]> {
     const value = await this.#fetch(options);
-    if (!Array.isArray(value)) throw new RemoteError('protocol', `${name}: the reply is not an array`);
+    const entries = isObject(value) && Fields.of(value, name).value('RootFolderId') !== undefined ? [value] : value;
+    if (!Array.isArray(entries)) throw new RemoteError('protocol', `${name}: the reply is not an array`);
     const syncpoints = new Map<SyncpointId, RemoteSyncpoint>();
-    for (const [index, entry] of (value as readonly unknown[]).entries()) {
+    for (const [index, entry] of (entries as readonly unknown[]).entries()) {
+      if (entry === null) continue;
       const fields = readSyncpoint(entry, `${name}[${index}]`, userId);
       if (fields === undefined || syncpoints.has(fields.id)) continue;
       const rootFolderId = fields.rootFolderId ?? (await this.#root(fields, userId, options));

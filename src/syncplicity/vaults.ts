@@ -109,7 +109,7 @@ export class VaultDirectory {
       // The guide knows only the singular call.
       return [await this.#fetchOne('default', options)];
     }
-    const entries = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+    const entries = (Array.isArray(value) ? (value as readonly unknown[]) : [value]).filter((entry) => entry !== null);
     return entries.map((entry, index) => readVault(entry, `${name}[${index}]`));
   }
 }

@@ -1,5 +1,6 @@
 // Objects of replies to values of the contract: which entries count as active, what a permission means, what an omitted field
 // says. Unknown fields and Mappings are ignored. Knows no HTTP.
+import { RemoteError } from '../../remote-drive.ts';
 import type {
   FileId,
   FolderId,
@@ -40,14 +41,19 @@ export interface VaultFields {
   readonly isDefault: boolean;
 }
 
+/** 0 none, 1 added, 2 updated; a name that is none of the known ones is as good as no status. */
+const activeFile: ReadonlySet<number> = new Set([0, 1, 2]);
+/** 0 none, 1 added. */
+const activeFolder: ReadonlySet<number> = new Set([0, 1]);
+const namesOfGone = /^(removed|confirmed ?removed|deleted|purged|ignored)$/i;
+
 const unknownTime: Timestamp = { seconds: 0, nanoseconds: 0 };
 const gigabyte = 2 ** 30;
 
-/** A file entry; undefined when its status says that it is not active (1 added, 2 updated and none are). */
+/** A file entry; undefined when its status says that it is not active. */
 export function readFile(value: unknown, where: string): FileFields | undefined {
   const fields = Fields.of(value, where);
-  const status = fields.number('Status') ?? 0;
-  if (status !== 0 && status !== 1 && status !== 2) return undefined;
+  if (!isActive(fields, activeFile)) return undefined;
   const written = fields.time('LastWriteTimeUtc');
   const created = fields.time('CreationTimeUtc');
   const added = fields.time('DateAddedUtc');
@@ -62,11 +68,15 @@ export function readFile(value: unknown, where: string): FileFields | undefined 
   };
 }
 
-/** A folder entry; undefined when its status says that it is not active (1 added and none are). */
+function isActive(fields: Fields, active: ReadonlySet<number>): boolean {
+  const status = fields.text('Status')?.trim() ?? '';
+  return /^[a-z]/i.test(status) ? !namesOfGone.test(status) : active.has(fields.number('Status') ?? 0);
+}
+
+/** A folder entry; undefined when its status says that it is not active. */
 export function readFolder(value: unknown, where: string): RemoteFolder | undefined {
   const fields = Fields.of(value, where);
-  const status = fields.number('Status') ?? 0;
-  if (status !== 0 && status !== 1) return undefined;
+  if (!isActive(fields, activeFolder)) return undefined;
   return {
     kind: 'folder',
     id: fields.required(fields.id('FolderId'), 'FolderId') as FolderId,
@@ -152,6 +162,10 @@ export interface TokenFields {
 export function readToken(value: unknown, where: string): TokenFields {
   const fields = Fields.of(value, where);
   const token = fields.text('access_token', 'accessToken');
+  // A header cannot carry it.
+  if (token !== undefined && !/^[\x21-\x7e]*$/.test(token)) {
+    throw new RemoteError('protocol', `${where}: field access_token holds characters no token can have`);
+  }
   const lifetime = Number(fields.text('expires_in', 'expiresIn') ?? '');
   return {
     accessToken: fields.required(token === '' ? undefined : token, 'access_token'),

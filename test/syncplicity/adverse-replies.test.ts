@@ -1,0 +1,232 @@
+// Replies nobody documents but somebody may send: none may make a full folder look empty, a folder contain itself, a file seem to
+// have no bytes, or a secret appear in a message.
+import { afterEach, expect, test } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import { RemoteError } from '../../src/remote-drive.ts';
+import type { FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
+import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
+import { readFile, readFolder } from '../../src/syncplicity/wire/entities.ts';
+import { FixtureServer, reply } from './fixture-server.ts';
+import type { Recorded, Route } from './fixture-server.ts';
+
+let server: FixtureServer;
+afterEach(() => server.stop());
+
+const syncpointId = '3' as SyncpointId;
+const folderId = '12' as FolderId;
+
+async function names(drive: SyncplicityDrive, id: FolderId = folderId): Promise<string[]> {
+  const entries: RemoteEntry[] = [];
+  for await (const batch of drive.list(syncpointId, id)) entries.push(...batch);
+  return entries.map((entry) => entry.name).sort();
+}
+
+async function failure(promise: Promise<unknown>): Promise<RemoteError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof RemoteError)) throw new Error(`expected a RemoteError, got ${String(error)}`);
+  return error;
+}
+
+function at(path: string, answer: (request: Recorded, response: ServerResponse) => true): Route {
+  return (request, response) => request.path.startsWith(path) && answer(request, response);
+}
+
+const file = (id: number, more: object = {}): object => ({
+  FileId: id,
+  Filename: `f${id}`,
+  LatestVersionId: id + 100,
+  Length: 5,
+  Status: 1,
+  ...more,
+});
+const subfolder = { FolderId: 13, Name: 'sub', Status: 1, Files: [], Folders: [] };
+const self = { SyncpointId: 3, FolderId: 12, Name: '', Status: 1 };
+
+const otherCalls = [
+  at('/sync/folder_folders.svc/', (_, response) => reply(response, 200, [subfolder])),
+  at('/sync/folder_files.svc/', (_, response) => reply(response, 200, [file(1)])),
+];
+
+test.each([
+  ['without Files and Folders', self],
+  ['with null for both', { ...self, Files: null, Folders: null }],
+  ['with both empty', { ...self, Files: [], Folders: [] }],
+])('a folder.svc reply of the folder alone, %s, is no empty folder', async (_, answer) => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_request, response) => reply(response, 200, answer)),
+    ...otherCalls,
+  );
+  const drive = server.drive();
+  expect(await names(drive)).toEqual(['f1', 'sub']);
+  expect(await names(drive)).toEqual(['f1', 'sub']);
+  expect(server.count('/sync/folder.svc/')).toBe(1);
+});
+
+test('an empty folder is looked at twice only until folder.svc listed something', async () => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/3/folder/12', (_, response) => reply(response, 200, { ...self, Files: [], Folders: [] })),
+    at('/sync/folder.svc/3/folder/14', (_, response) =>
+      reply(response, 200, { ...self, FolderId: 14, Files: [file(1)] }),
+    ),
+    at('/sync/folder_f', (_, response) => reply(response, 200, [])),
+  );
+  const drive = server.drive();
+  expect(await names(drive)).toEqual([]);
+  expect(server.count('/sync/folder_f')).toBe(2);
+  expect(await names(drive, '14' as FolderId)).toEqual(['f1']);
+  expect(await names(drive)).toEqual([]);
+  expect(server.count('/sync/folder_f')).toBe(2);
+});
+
+test('an empty folder is empty where the other calls are missing', async () => {
+  server = await FixtureServer.start(at('/sync/folder.svc/', (_, response) => reply(response, 200, self)));
+  expect(await names(server.drive())).toEqual([]);
+});
+
+test('an empty folder is an error while the second opinion cannot be had', async () => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => reply(response, 200, self)),
+    at('/sync/folder_f', (_, response) => reply(response, 500, '')),
+  );
+  expect((await failure(names(server.drive()))).kind).toBe('unavailable');
+});
+
+test.each([
+  ['folder.svc', '/sync/folder.svc/'],
+  ['Folders GET', '/sync/folder_folders.svc/'],
+])('an object within an array is the object, for %s', async (_, path) => {
+  server = await FixtureServer.start(
+    at(path, (_request, response) => reply(response, 200, [{ ...self, Files: [file(1)], Folders: [subfolder] }])),
+    at('/sync/folder.svc/', (_request, response) => reply(response, 405, '')),
+    at('/sync/folder_files.svc/', (_request, response) => reply(response, 200, [file(1)])),
+  );
+  expect(await names(server.drive())).toEqual(['f1', 'sub']);
+});
+
+test('a folder is no subfolder of its own', async () => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) =>
+      reply(response, 200, { ...self, Files: [file(1)], Folders: [self, subfolder] }),
+    ),
+  );
+  expect(await names(server.drive())).toEqual(['f1', 'sub']);
+});
+
+test.each([2300, 2000, 1000])('all of %i files are found where offset means a number of files', async (count) => {
+  const files = Array.from({ length: count }, (_, index) => file(700_000 + index));
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => reply(response, 405, '')),
+    at('/sync/folder_folders.svc/', (_, response) => reply(response, 200, [])),
+    at('/sync/folder_files.svc/', ({ query }, response) => {
+      const start = Number(query.get('offset') ?? 0);
+      return reply(response, 200, files.slice(start, start + Number(query.get('limit'))));
+    }),
+  );
+  expect(await names(server.drive())).toHaveLength(count);
+});
+
+test('a number of files that is the id of none ends the listing where offset means an id', async () => {
+  const files = Array.from({ length: 1000 }, (_, index) => file(700_000 + index));
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => reply(response, 405, '')),
+    at('/sync/folder_folders.svc/', (_, response) => reply(response, 200, [])),
+    at('/sync/folder_files.svc/', ({ query }, response) => {
+      const offset = query.get('offset');
+      if (offset === null) return reply(response, 200, files);
+      if (Number(offset) >= 700_000) return reply(response, 200, []);
+      return reply(response, 400, { StatusCode: 400, StatusDescription: 'Invalid Offset' });
+    }),
+  );
+  expect(await names(server.drive())).toHaveLength(1000);
+});
+
+test('files whose length nobody tells are an error, not empty files', async () => {
+  const untold = file(1, { Length: undefined });
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => reply(response, 200, { ...self, Files: [untold] })),
+    at('/sync/file.svc/', (_, response) => reply(response, 200, untold)),
+  );
+  const error = await failure(names(server.drive()));
+  expect(error.kind).toBe('protocol');
+  expect(error.message).toContain('the length of any file');
+});
+
+test('a length that file.svc leaves out is 0 where it tells others', async () => {
+  const untold = (id: number): object => file(id, { Length: undefined });
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => reply(response, 200, { ...self, Files: [untold(1), untold(2)] })),
+    at('/sync/file.svc/3/file/1', (_, response) => reply(response, 200, untold(1))),
+    at('/sync/file.svc/3/file/2', (_, response) => reply(response, 200, file(2))),
+  );
+  expect(await names(server.drive())).toEqual(['f1', 'f2']);
+});
+
+test.each([
+  ['Added', true],
+  ['Updated', true],
+  ['Removed', false],
+  ['ConfirmedRemoved', false],
+])('Status %s as a word: shown %j', async (status, shown) => {
+  server = await FixtureServer.start();
+  expect(readFile(file(1, { Status: status }), 'x') !== undefined).toBe(shown);
+  expect(readFolder({ ...subfolder, Status: status }, 'x') !== undefined).toBe(shown);
+});
+
+test('one syncpoint without its array, empty entries, and ids written as decimal numbers are read', async () => {
+  let answer: unknown = { Id: '5.0', Name: 'one', RootFolderId: '12.00', Permission: 1 };
+  server = await FixtureServer.start(at('/syncpoint/syncpoints.svc/', (_, response) => reply(response, 200, answer)));
+  const drive = server.drive();
+  expect(await drive.syncpoints()).toMatchObject([{ id: '5', rootFolderId: '12' }]);
+  answer = [null, answer];
+  expect(await drive.syncpoints()).toMatchObject([{ id: '5' }]);
+});
+
+test.each([
+  ['a form', 'access_token=very-secret&expires_in=5'],
+  ['JSON cut short', '{"access_token":"very-secret'],
+  ['a token with a line break', JSON.stringify({ access_token: 'very-secret\r\nx: y' })],
+])('a token reply that cannot be used is never quoted: %s', async (_, body) => {
+  server = await FixtureServer.start(at('/oauth/token', (_request, response) => reply(response, 200, body)));
+  const error = await failure(server.drive().account());
+  expect(error.kind).toBe('protocol');
+  expect(`${error.message} ${String(error.cause)} ${error.stack ?? ''}`).not.toContain('very-secret');
+});
+
+test('secrets that a server repeats are taken out of its words', async () => {
+  server = await FixtureServer.start(
+    at('/oauth/token', (_, response) => reply(response, 200, { access_token: 'very-secret-token', expires_in: 5099 })),
+    at('/sync/', ({ headers }, response) =>
+      reply(response, 400, { StatusDescription: `what is ${headers.authorization ?? ''}?` }),
+    ),
+  );
+  const error = await failure(names(server.drive()));
+  expect(error.message).toContain('what is Bearer [secret]?');
+});
+
+test('credentials that a refused token request repeats are taken out', async () => {
+  server = await FixtureServer.start(
+    at('/oauth/token', ({ headers }, response) =>
+      reply(response, 401, { error: `${headers.authorization ?? ''} ${String(headers['sync-app-token'])} secret-1` }),
+    ),
+  );
+  const error = await failure(server.drive().account());
+  expect(error.kind).toBe('unauthenticated');
+  expect(error.message).toContain('Basic [secret] [secret] [secret]');
+});
+
+test('control characters of a server never reach a message', async () => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/3/folder/12', (_, response) => reply(response, 200, '\u001b[31m\u009b5mhello')),
+    at('/sync/folder.svc/3/folder/14', (_, response) =>
+      reply(response, 400, { StatusDescription: 'no\u009b5m\u001b[2J\r\nthanks' }),
+    ),
+  );
+  const drive = server.drive();
+  for (const id of ['12', '14']) {
+    const { message } = await failure(names(drive, id as FolderId));
+    expect(message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+  }
+});
