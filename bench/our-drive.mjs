@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { freePort, isMounted, resources, run, startProgram } from './programs.mjs';
+import { freePort, isMounted, resources, run, startProgram, until } from './programs.mjs';
 
 const CONNECTION = 'bench';
 
@@ -75,7 +75,15 @@ export async function startOurDrive({ stops, line, programFile, dataDirectory, w
       if (cold) generation++;
       const options = paced ? [] : (unpaced ?? []);
       stopMount = stops.add('our mount', async () => {
-        if (isMounted(mountpoint)) await run(node, [programFile, 'unmount', mountpoint], { env: environment() });
+        if (!isMounted(mountpoint)) return;
+        try {
+          await run(node, [programFile, 'unmount', mountpoint], { env: environment() });
+        } catch (error) {
+          // The command failed: a bug to be seen, not a reason to leave a mount behind. SIGTERM makes the daemon unmount.
+          if (pid !== undefined) process.kill(pid, 'SIGTERM');
+          await until(() => !isMounted(mountpoint), 'the end of our mount');
+          throw error;
+        }
       });
       await ours(['mount', CONNECTION, mountpoint, '--read-only', '--listing-lifetime', '1h', ...options]);
       pid = JSON.parse(await ours(['status', mountpoint, '--json']))[0].pid;

@@ -69,7 +69,7 @@ export async function until(condition, what, signal) {
   const deadline = performance.now() + 30_000;
   while (!(await condition())) {
     signal?.throwIfAborted();
-    if (performance.now() > deadline) throw new Error(`${what} does not come up`);
+    if (performance.now() > deadline) throw new Error(`${what} does not come`);
     await sleep(20);
   }
 }

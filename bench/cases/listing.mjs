@@ -20,9 +20,9 @@ export async function run({ ours, rclone, data, line, signal }) {
   const wide = join(ours.root, 'wide');
   const coldMs = await ls(wide);
   await ours.resetCalls();
-  const again = [await ls(wide), await ls(wide), await ls(wide)];
+  const again = [await ls(wide), await ls(wide), await ls(wide), await ls(wide), await ls(wide)];
   const forgotten = [];
-  for (let round = 0; round < 3; round++) if (await dropNames()) forgotten.push(await ls(wide));
+  for (let round = 0; round < 5; round++) if (await dropNames()) forgotten.push(await ls(wide));
   await ours.unmount();
   await ours.mount();
   const remounted = await ls(wide);
