@@ -281,7 +281,7 @@ function failureLog(): (failure: Failure) => void {
       return;
     }
     const more = leftOut === 0 ? '' : ` (and ${leftOut} more before it)`;
-    console.error(`${new Date().toISOString()} EIO: ${reason}${more}`);
+    console.error(`${new Date().toISOString()} a program got an error: ${reason}${more}`);
     lastMs = performance.now();
     leftOut = 0;
   };

@@ -26,6 +26,11 @@ export type DaemonMessage = { readonly type: 'ready' } | { readonly type: 'faile
  * reads this once, at its start.
  */
 const THREAD_POOL_SIZE = 16;
+/**
+ * V8's default of 16 MiB, three times over, is tuned for servers that allocate for speed; a drive idles most of its life. Measured:
+ * a 5 GiB read beside a listing of 100,000 entries peaks 15 MiB lower, at the same speed.
+ */
+const SEMI_SPACE_MIB = 4;
 /** Emulator, lock, credentials and first listing are a few seconds; a service that hangs has long met its own time limits. */
 const START_TIMEOUT_MS = 120_000;
 /** What a daemon told to stop may take before it is killed: the unmount's 30 s and its own end. */
@@ -91,7 +96,8 @@ class DaemonDied extends Error {}
 function spawnDaemon({ config, entryFile }: StartOptions, log: FileHandle | undefined): ChildProcess {
   const output = log === undefined ? 'inherit' : log.fd;
   const threads = Math.max(THREAD_POOL_SIZE, Number(process.env['UV_THREADPOOL_SIZE']) || 0);
-  return spawn(process.execPath, [entryFile ?? programFile, daemonCommandName, config.mountpoint], {
+  const program = [entryFile ?? programFile, daemonCommandName, config.mountpoint];
+  return spawn(process.execPath, [`--max-semi-space-size=${SEMI_SPACE_MIB}`, ...program], {
     // A daemon must not keep a directory of the user's busy, nor a mount of its own.
     cwd: '/',
     detached: log !== undefined,

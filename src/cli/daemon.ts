@@ -1,5 +1,6 @@
 // `syncplicityfs mount-daemon`, hidden: the process that serves one mount. It gets its config over the IPC channel, tells when
 // the mount answers, unmounts on SIGTERM and SIGINT within 30 s, and goes when the mount has gone.
+import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { delay } from '../base/abort.ts';
 import { UsageError } from '../base/usage-error.ts';
@@ -24,7 +25,15 @@ export function daemonCommand(context: CliContext): Command {
     .action(async () => context.setExitCode(await serve()));
 }
 
+/**
+ * How much V8's heap may grow between two full collections. Its own choice doubles it and more: a listing of 100,000 entries then
+ * leaves 190 MiB of heap with 19 MiB alive in it. Measured, with a 5 GiB read beside it: 225 MiB at the peak instead of 400, for
+ * 0.7 s more of processor time. Set here, not on the command line, because a V8 without this flag ignores it here.
+ */
+const HEAP_GROWING_PERCENT = 25;
+
 async function serve(): Promise<0 | 1> {
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   if (process.send === undefined) throw new UsageError('this command is started by `syncplicityfs mount`');
   outliveFullLog();
   const config = await receiveConfig();

@@ -47,7 +47,7 @@ export interface FileSystemOptions {
   /** The folder shown as the mount's root; the tree's root shows all syncpoints. */
   readonly rootInode: number;
   readonly opTimeoutMs: number;
-  /** Told of every request that ends in EIO. */
+  /** Told of every request that ends in EIO or EACCES. */
   readonly onFailure: (failure: Failure) => void;
 }
 

@@ -31,7 +31,7 @@ export class Waits {
   #failures: Failure[] = [];
   readonly #underWay = new Set<{ verb: string; path: () => string; since: number }>();
 
-  /** `onFailure` is told of every request that ends in EIO. */
+  /** `onFailure` is told of every request that ends in EIO or EACCES: causes a program never shows. */
   constructor(timeoutMs: number, onFailure: (failure: Failure) => void) {
     this.#timeoutMs = timeoutMs;
     this.#onFailure = onFailure;
@@ -66,7 +66,7 @@ export class Waits {
     return answer
       .catch((error: unknown) => {
         const failure = toFsError(caller.signal.aborted ? interrupted(verb) : error, `${verb} ${path()}`);
-        if (failure.errno === errno.EIO) this.#failed(verb, path(), failure);
+        if (failure.errno === errno.EIO || failure.errno === errno.EACCES) this.#failed(verb, path(), failure);
         throw failure;
       })
       .finally(() => {
