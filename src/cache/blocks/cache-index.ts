@@ -59,6 +59,9 @@ export class CacheIndex {
   #tick = 0;
   #tickWritten = 0;
   #fileBytes = 0;
+  /** Of the file when it was opened. */
+  #fileNumber = 0;
+  #isLost = false;
 
   private constructor(directory: string) {
     // No fsync: after a power failure the index is checked before it is used, and its entries have checksums.
@@ -83,7 +86,9 @@ export class CacheIndex {
         index.#bytes.s = meta.readDoubleLE(8);
         index.#bytes.i = meta.readDoubleLE(16);
       }
-      index.#measure();
+      const { ino, blocks } = statSync(index.#path);
+      index.#fileNumber = ino;
+      index.#fileBytes = blocks * 512;
     } catch (error) {
       await index.#db.close();
       throw error;
@@ -94,6 +99,11 @@ export class CacheIndex {
   /** The index's own size on disk, small contents included. */
   get fileBytes(): number {
     return this.#fileBytes;
+  }
+
+  /** Its file was removed under it, most likely with the whole cache: there is nothing in it, and nothing can be added. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Bytes not yet committed, kept in memory. */
@@ -107,6 +117,7 @@ export class CacheIndex {
   }
 
   get(kind: EntryKind, name: string): Entry | undefined {
+    if (this.#isLost) return undefined;
     const key = kind + name;
     if (this.#dirty.has(key)) return this.#dirty.get(key);
     const recent = this.#recent.get(key);
@@ -126,6 +137,7 @@ export class CacheIndex {
 
   /** Adds an entry, or notes that one changed in place; `bytes` is what it takes now. */
   put(entry: Entry, bytes: number): void {
+    if (this.#isLost) return;
     const key = entry.kind + entry.name;
     this.#bytes[entry.kind] += bytes - entry.bytes;
     entry.bytes = bytes;
@@ -142,6 +154,7 @@ export class CacheIndex {
   }
 
   remove(entry: Entry): void {
+    if (this.#isLost) return;
     const key = entry.kind + entry.name;
     this.#bytes[entry.kind] -= entry.bytes;
     entry.bytes = 0;
@@ -162,6 +175,7 @@ export class CacheIndex {
 
   /** Committed entries of a kind, those used longest ago first. */
   *oldest(kind: EntryKind): Generator<Entry> {
+    if (this.#isLost) return;
     for (const key of this.#db.getKeys({ start: `u${kind}`, end: `u${kind}~` })) {
       const colon = key.indexOf(':');
       const tick = Number(key.slice(2, colon));
@@ -189,8 +203,32 @@ export class CacheIndex {
     this.#staleOrder.clear();
     this.#dirtyBytes = 0;
     this.#failing = false;
-    this.#measure();
-    return true;
+    this.lookForFile();
+    return !this.#isLost;
+  }
+
+  /** Measures the file, and finds out whether it was removed; it is then lost for good. */
+  lookForFile(): void {
+    if (this.#isLost) return;
+    let reason = 'was replaced';
+    try {
+      const { ino, blocks } = statSync(this.#path);
+      this.#fileBytes = blocks * 512;
+      if (ino === this.#fileNumber) return;
+    } catch (error) {
+      reason = messageOf(error);
+    }
+    this.#isLost = true;
+    this.#fileBytes = 0;
+    this.#bytes.s = 0;
+    this.#bytes.i = 0;
+    this.#recent.clear();
+    this.#dirty.clear();
+    this.#staleOrder.clear();
+    this.#dirtyBytes = 0;
+    this.onError(
+      new Error(`the cache directory was removed; it is used again after the next mount (${this.#path}: ${reason})`),
+    );
   }
 
   async close(): Promise<void> {
@@ -224,10 +262,10 @@ export class CacheIndex {
     meta.writeDoubleLE(this.#bytes.i, 16);
     this.#db.putSync(metaKey, meta);
   }
+}
 
-  #measure(): void {
-    this.#fileBytes = statSync(this.#path).blocks * 512;
-  }
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function orderKey(kind: EntryKind, tick: number, name: string): string {

@@ -109,7 +109,9 @@ export class DiskCache implements BlockDisk {
   /** The disk refused. Logged once until it works again. */
   failed(error: unknown): void {
     this.#pausedUntilMs = performance.now() + pauseMs;
-    if (!this.#failureLogged) log('caching on disk pauses: %s', error instanceof Error ? error.message : String(error));
+    if (!this.#failureLogged) {
+      console.error(`caching on disk pauses: ${error instanceof Error ? error.message : String(error)}`);
+    }
     this.#failureLogged = true;
     this.#wakeIfRoom();
   }
@@ -143,7 +145,7 @@ export class DiskCache implements BlockDisk {
   }
 
   #paused(): boolean {
-    return performance.now() < this.#pausedUntilMs;
+    return this.#index.isLost || performance.now() < this.#pausedUntilMs;
   }
 
   // Small contents.
@@ -219,6 +221,7 @@ export class DiskCache implements BlockDisk {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ENOENT') log('a cached segment cannot be read: %s', (error as Error).message);
+      this.#index.lookForFile();
     } finally {
       this.#letGo(segment);
     }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, open as openFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import type { ContentReference } from '../../../src/remote-drive.ts';
 import { bytesOf, contentReference, FakeContentDrive } from '../../fakes/content-drive.ts';
 import { freshDirectory, open, readBytes, stopAll } from './opened.ts';
@@ -192,7 +192,7 @@ test.skipIf(process.getuid?.() !== 0)('a full disk costs the cache, not the read
   const directory = await freshDirectory();
   const mountpoint = join(directory, 'small');
   await mkdir(mountpoint);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'none', mountpoint]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'none', mountpoint]);
   try {
     const blocks = await open({ directory: join(mountpoint, 'cache'), drive: slowDrive() });
     for (const content of contents) await verify(blocks, content);
@@ -200,5 +200,25 @@ test.skipIf(process.getuid?.() !== 0)('a full disk costs the cache, not the read
     await blocks.stop();
   } finally {
     execFileSync('umount', [mountpoint]);
+  }
+});
+
+test('a cache removed while it is in use costs the cache, not the read, and is said once', async () => {
+  const said = vi.spyOn(console, 'error').mockReturnValue();
+  try {
+    const directory = await freshDirectory();
+    const drive = slowDrive();
+    // Memory for little: most of what is read again would come from the disk.
+    const blocks = await open({ directory, drive, memoryBytesMax: 2 * MiB });
+    for (const content of contents) await verify(blocks, content);
+    await rm(directory, { recursive: true });
+    for (let round = 0; round < 2; round++) for (const content of contents) await verify(blocks, content);
+    await vi.waitFor(() => expect(said).toHaveBeenCalled());
+    for (const content of contents) await verify(blocks, content);
+    expect(blocks.statistics().diskBytes).toBe(0);
+    await blocks.stop();
+    expect(said.mock.calls).toEqual([[expect.stringContaining('the cache directory was removed')]]);
+  } finally {
+    said.mockRestore();
   }
 });
