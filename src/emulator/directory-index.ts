@@ -1,8 +1,11 @@
 // The ids of a directory store, in LMDB: which id stands for which name in which folder, and how often each file changed.
 // Promises: an id once told is told again after a restart; ids are never given twice. Must not know: the host's directories.
+// A damaged one is begun anew, with ids that the lost one cannot have given.
 // Only asynchronous writes, and each caller waits for its own: what a reply names is on disk.
+import { mkdir, rm } from 'node:fs/promises';
 import { open } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
+import { lmdbState, markLmdbClosed } from '../base/lmdb-state.ts';
 import { Slice } from './directory-scan.ts';
 
 /** A child of a folder. `generation` counts the contents of a file; folders keep their ids' ranges instead. */
@@ -28,6 +31,12 @@ const IDS_MAX = 2 ** 32;
 const IDS_PER_BLOCK = 16;
 // One range scan: 1 ms or so.
 const IDS_PER_READ = 512;
+const DATABASES = ['meta', 'entries'];
+// A million entries take a second or two.
+const CHECK_LIMIT_MS = 15_000;
+// An index begun anew starts as far on as time has gone on: no directory gets new entries at this rate for years. Lasts to 2089.
+const IDS_PER_SECOND = 2;
+const TIME_BEGAN_MS = Date.UTC(2026, 0);
 
 export function versionIdOf(entry: IndexEntry): number {
   return entry.id * GENERATIONS + entry.generation;
@@ -38,20 +47,35 @@ export function fileOfVersion(versionId: number): { readonly fileId: number; rea
 }
 
 export class DirectoryIndex {
+  readonly #path: string;
   readonly #root: RootDatabase;
   readonly #meta: Database<number | readonly [number, number], string>;
   readonly #entries: Database<StoredEntry, number>;
   #nextId: number;
   #nextSyncpointId: number;
 
-  constructor(path: string) {
+  /** Opens the index in the directory `path`, made when missing. Throws where it is of another schema, or the disk refuses. */
+  static async open(path: string): Promise<DirectoryIndex> {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    if ((await lmdbState(path, { databases: DATABASES, timeoutMs: CHECK_LIMIT_MS })) !== 'damaged') {
+      return new DirectoryIndex(path, 0);
+    }
+    console.error(`the index in ${path} is damaged: it is made anew, with new ids`);
+    await rm(path, { recursive: true });
+    await mkdir(path, { mode: 0o700 });
+    return new DirectoryIndex(path, Math.max(0, Math.floor((Date.now() - TIME_BEGAN_MS) / 1000)));
+  }
+
+  /** `ageSeconds` moves the first ids of a new index on. */
+  private constructor(path: string, ageSeconds: number) {
+    this.#path = path;
     this.#root = open({ path, noSubdir: false, maxDbs: 4 });
     this.#meta = this.#root.openDB({ name: 'meta' });
     this.#entries = this.#root.openDB({ name: 'entries' });
     const schema = this.#number('schema') ?? SCHEMA;
     if (schema !== SCHEMA) throw new Error(`${path} was written by another version (schema ${schema})`);
-    this.#nextId = this.#number('nextId') ?? FIRST_ID;
-    this.#nextSyncpointId = this.#number('nextSyncpointId') ?? FIRST_SYNCPOINT_ID;
+    this.#nextId = this.#number('nextId') ?? FIRST_ID + ageSeconds * IDS_PER_SECOND;
+    this.#nextSyncpointId = this.#number('nextSyncpointId') ?? FIRST_SYNCPOINT_ID + ageSeconds;
   }
 
   /** The syncpoint of a name, with the id of its root folder; made when new. */
@@ -137,8 +161,9 @@ export class DirectoryIndex {
     await this.#root.committed;
   }
 
-  close(): Promise<void> {
-    return this.#root.close();
+  async close(): Promise<void> {
+    await this.#root.close();
+    await markLmdbClosed(this.#path);
   }
 
   #ranges(folderId: number): readonly number[] {

@@ -6,6 +6,7 @@ import { lstatSync, realpathSync, statfsSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { lackOfRoom } from '../base/disk-room.ts';
 import { tryLock } from '../base/flock.ts';
 import { DirectoryIndex, fileOfVersion, versionIdOf } from './directory-index.ts';
 import type { IndexEntry } from './directory-index.ts';
@@ -90,11 +91,13 @@ export class DirectoryStore implements ContentStore {
       );
     }
     await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
+    const lack = await lackOfRoom(options.stateDirectory);
+    if (lack !== undefined) throw new StoreRefusal(`${lack}: free some, or keep the state elsewhere`);
     const lock = await open(join(options.stateDirectory, 'lock'), 'a', 0o600);
     try {
       // Two that give ids from one index would give one id twice.
       if (!tryLock(lock.fd)) throw new StoreRefusal(`another emulator is using ${options.stateDirectory}`);
-      const index = new DirectoryIndex(join(options.stateDirectory, 'index'));
+      const index = await DirectoryIndex.open(join(options.stateDirectory, 'index'));
       const store = new DirectoryStore(
         directory,
         realpathSync(options.stateDirectory),

@@ -7,6 +7,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -253,3 +254,20 @@ test('a missing directory is refused in one line', async () => {
   await expect(DirectoryStore.open(missing)).rejects.toThrow(/^no such directory: /);
   await expect(DirectoryStore.open({ ...missing, directory: join(data, 'a.txt') })).rejects.toThrow('not a directory');
 });
+
+test.each([100, 4096, 8192, 20_000])(
+  'an index cut to %i bytes is made anew, and no id of the lost one returns',
+  async (lengthBytes) => {
+    const before = { ...(await syncpoint()), file: await fileNamed('a.txt') };
+    await store.close();
+    truncateSync(join(directory, 'state', 'index', 'data.mdb'), lengthBytes);
+    store = await open();
+    const after = { ...(await syncpoint()), file: await fileNamed('a.txt') };
+    expect(after.id).toBeGreaterThan(before.id);
+    expect(after.rootFolderId).toBeGreaterThan(before.file.id);
+    expect(after.file.id).toBeGreaterThan(before.file.id);
+    expect(after.file.versionId).toBeGreaterThan(before.file.versionId);
+    await restart();
+    expect(await fileNamed('a.txt')).toEqual(after.file);
+  },
+);
