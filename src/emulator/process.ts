@@ -14,6 +14,8 @@ const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 500;
 /** What a child gets to close its store before it is killed. */
 const STOP_LIMIT_MS = 5_000;
+/** Lines of its errors kept, of which the last says why it did not start. */
+const SAID_MAX = 20;
 
 export interface EmulatorProcessOptions {
   /** The program's entry file; its command `emulator` is run. */
@@ -90,10 +92,12 @@ async function start(
   const where = ['--data', dataDirectory, '--state', stateDirectory, '--layout', layout];
   const child = spawn(process.execPath, [programFile, 'emulator', ...where, ...ports, '--json', '--exit-with-stdin'], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    // Ctrl-C in a terminal reaches all of the foreground's group: this one is its parent's to stop, by SIGTERM or the pipe's end.
+    detached: true,
   });
-  let lastError = '';
+  const said: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
-    lastError = line;
+    if (said.push(line) > SAID_MAX) said.shift();
     log('%s', line);
   });
   const timer = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
@@ -105,7 +109,9 @@ async function start(
       once(child, 'error').then(([error]) => Promise.reject(error as Error)),
     ]);
     if (first === undefined)
-      throw new Error(`the emulator of ${dataDirectory} did not start: ${lastError || 'it said nothing'}`);
+      throw new Error(`the emulator of ${dataDirectory} did not start: ${said.at(-1) ?? 'it said nothing'}`);
+    // What it had to say although it started, such as that it lost its ids.
+    for (const line of said.splice(0)) console.error(`the emulator of ${dataDirectory}: ${line}`);
     return { child, announced: readAnnouncement(first) };
   } finally {
     clearTimeout(timer);
