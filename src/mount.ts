@@ -1,10 +1,11 @@
 // The composition root: config -> a mounted drive. The one place that knows all rooms; it builds them in order, hands each
 // what it needs, and stops them in the opposite order whoever ends the mount.
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { delay } from './base/abort.ts';
 import { Deadline } from './base/deadline.ts';
+import { lackOfRoom } from './base/disk-room.ts';
 import { errno } from './base/errno.ts';
 import { createLog } from './base/log.ts';
 import { processMemory } from './base/process-memory.ts';
@@ -13,7 +14,7 @@ import { lockAccount } from './cache/account-lock.ts';
 import { accountDirectoryName, recallAccount, rememberAccount } from './cache/account-names.ts';
 import { openContentBlocks, type ContentBlocks } from './cache/blocks.ts';
 import { Listings } from './cache/listings.ts';
-import { Tree } from './cache/tree.ts';
+import { openTree } from './cache/tree/open-tree.ts';
 import type { MountConfig } from './config.ts';
 import { openConnectionStore } from './connections/store.ts';
 import { emptyStatus, type MountIdentity, type MountStatus } from './control/status.ts';
@@ -62,11 +63,26 @@ export async function startMount(config: MountConfig, hooks: { onReady?: () => v
     return running;
   } catch (error) {
     for (const failure of await stops.run()) log('%s', failure.message);
-    throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    // Writes fail without a path, and the cache does without a disk: it is the state that has none.
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    throw new Error(fullMessage(`no space left for ${config.stateDirectory}`), { cause: error });
   }
 }
 
+/** Rejects where the databases of a mount would find no room. */
+async function requireRoom(stateDirectory: string): Promise<void> {
+  await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
+  const lack = await lackOfRoom(stateDirectory);
+  if (lack !== undefined) throw new Error(fullMessage(lack));
+}
+
+function fullMessage(lack: string): string {
+  return `${lack}: free some, or set XDG_STATE_HOME to a directory on another disk`;
+}
+
 async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
+  await requireRoom(config.stateDirectory);
   const { drive, host, key, asUser } = await openService(config, stops);
   stops.add('service', () => drive.stop());
   const account = await whoseDrive(drive, config, key);
@@ -74,7 +90,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   const accountDirectory = join(config.stateDirectory, 'accounts', accountName);
   takeLock(accountDirectory, config, stops);
 
-  const tree = Tree.open(join(accountDirectory, 'tree'));
+  const tree = await openTree(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
   const listings = new Listings({ tree, drive, naming, lifetimeMs: config.listingLifetimeMs });
   stops.add('listings', () => listings.stop());

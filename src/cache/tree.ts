@@ -9,6 +9,7 @@
 // Every write is a transactionSync: mixed with asynchronous puts, close() was seen to hang in lmdb 3.2-3.5.
 import { mkdirSync } from 'node:fs';
 import { open, type Database, type RootDatabase } from 'lmdb';
+import { markLmdbClosed } from '../base/lmdb-state.ts';
 import { createLog } from '../base/log.ts';
 import type { RemoteVault, VaultId } from '../remote-drive.ts';
 import {
@@ -38,6 +39,9 @@ export const SLICE_NODES = 300;
 /** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
 const STRUCTURES_KEY = Buffer.from([0]);
 
+/** The named databases of the tree. */
+export const treeDatabases = ['entries', 'names', 'parents', 'listings', 'orphans', 'vaults', 'meta'] as const;
+
 const log = createLog('tree');
 
 /** What is known of a folder's listing. */
@@ -55,6 +59,7 @@ export type TreeChange =
   | { readonly kind: 'removed'; readonly previous: TreeNode };
 
 export class Tree {
+  readonly #directory: string;
   readonly #environment: RootDatabase;
   readonly #entries: Database<StoredNode, Buffer>;
   readonly #names: Database<Buffer, Buffer>;
@@ -69,13 +74,15 @@ export class Tree {
   #closed = false;
 
   /** Opens or makes the tree in `directory` (0700). Throws an Error that says what to do where it is of a newer
-   * schema or unreadable. The caller holds the account's lock. */
+   * schema or unreadable; a damaged file may end the process, which openTree finds out first. The caller holds the
+   * account's lock. */
   static open(directory: string): Tree {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     return new Tree(directory);
   }
 
   private constructor(directory: string) {
+    this.#directory = directory;
     try {
       this.#environment = open({ path: directory, maxDbs: 16, noSubdir: false });
       const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
@@ -283,6 +290,8 @@ export class Tree {
     this.#closed = true;
     await this.#environment.flushed;
     await this.#environment.close();
+    // Without the mark, for want of space perhaps, the next start checks what it finds.
+    await markLmdbClosed(this.#directory).catch((error: unknown) => log('closed without a mark: %s', error));
     log('closed');
   }
 

@@ -4,12 +4,13 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { mkdir, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { lackOfRoom } from '../../base/disk-room.ts';
 import { tryLock } from '../../base/flock.ts';
+import { lmdbState, markLmdbClosed } from '../../base/lmdb-state.ts';
 import { createLog } from '../../base/log.ts';
 import type { BlockDisk } from './block-disk.ts';
 import { CacheIndex } from './cache-index.ts';
 import { DiskCache, type DiskCacheOptions } from './disk-cache.ts';
-import { indexState, markClosed } from './index-check.ts';
 import { SegmentFiles } from './segment-files.ts';
 
 const log = createLog('cache');
@@ -17,6 +18,8 @@ const log = createLog('cache');
 /** File systems round up, and add blocks that map others: not yet a sign of bytes the index does not know. */
 const slackBytes = 64 * 1024;
 const discardedPrefix = 'discarded-';
+/** A sound index of 1 GB takes a few seconds; beyond this, fetching the content anew is better than waiting. */
+const checkTimeoutMs = 20_000;
 
 /**
  * Rejects with an Error that names the holder when the directory is in use. Undefined, with a log line, where the disk does not
@@ -26,16 +29,22 @@ export async function openDiskCache(
   directory: string,
   options: Omit<DiskCacheOptions, 'index' | 'files'>,
 ): Promise<BlockDisk | undefined> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const lock = lockDirectory(directory);
+  let lock: number | undefined;
   try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const lack = await lackOfRoom(directory);
+    if (lack !== undefined) throw new Error(lack);
+    lock = lockDirectory(directory);
     return await openLocked(directory, lock, options);
   } catch (error) {
-    closeSync(lock);
-    log('there is no disk cache: %s', messageOf(error));
+    if (lock !== undefined) closeSync(lock);
+    if (error instanceof DirectoryInUse) throw error;
+    console.error(`there is no disk cache: ${messageOf(error)}`);
     return undefined;
   }
 }
+
+class DirectoryInUse extends Error {}
 
 async function openLocked(
   directory: string,
@@ -56,7 +65,7 @@ async function openLocked(
       sweep.abort();
       await swept;
       await cache.stop();
-      await markClosed(indexDirectory);
+      await markLmdbClosed(indexDirectory);
     } catch (error) {
       // The next process checks what it finds.
       log('the disk cache was not closed in order: %s', messageOf(error));
@@ -83,7 +92,9 @@ function lockDirectory(directory: string): number {
   if (!tryLock(descriptor)) {
     closeSync(descriptor);
     const holder = readFileSync(path, 'utf8').trim();
-    throw new Error(`the cache directory ${directory} is in use by process ${holder === '' ? '(unknown)' : holder}`);
+    throw new DirectoryInUse(
+      `the cache directory ${directory} is in use by process ${holder === '' ? '(unknown)' : holder}`,
+    );
   }
   try {
     ftruncateSync(descriptor);
@@ -98,15 +109,15 @@ function lockDirectory(directory: string): number {
 /** The index, anew if the old one is damaged. `inOrder`: nothing can be on disk that the index does not know. */
 async function openIndex(directory: string, indexDirectory: string): Promise<{ index: CacheIndex; inOrder: boolean }> {
   await mkdir(indexDirectory, { recursive: true, mode: 0o700 });
-  const state = await indexState(indexDirectory);
-  if (state !== 'damaged') {
+  const state = await lmdbState(indexDirectory, { databases: [], timeoutMs: checkTimeoutMs });
+  if (state === 'closed' || state === 'sound') {
     try {
       return { index: await CacheIndex.open(indexDirectory), inOrder: state === 'closed' };
     } catch (error) {
       log('the index of the disk cache cannot be opened: %s', messageOf(error));
     }
   }
-  log('the disk cache is damaged: it starts anew');
+  console.error(`the disk cache in ${directory} is damaged: it starts anew`);
   for (const name of ['index', 'data']) {
     await rename(join(directory, name), join(directory, discardedPrefix + randomUUID())).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
