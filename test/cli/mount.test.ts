@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
-import { User } from './program.ts';
+import { User, programFile } from './program.ts';
 
 let user: User;
 let point: string;
@@ -71,7 +71,7 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
   it('has a daemon that shows no secret and keeps no directory busy', async () => {
     const { pid } = await mounted();
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    expect(command.slice(2)).toEqual(['mount-daemon', point, '']);
+    expect(command.slice(command.indexOf(programFile))).toEqual([programFile, 'mount-daemon', point, '']);
     const logs = join(user.home, '.local/state/syncplicityfs/logs');
     expect(readdirSync(logs).map((name) => statSync(join(logs, name)).mode & 0o777)).toEqual([0o600]);
   });

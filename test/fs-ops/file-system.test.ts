@@ -297,12 +297,12 @@ describe('file system', () => {
     const { node } = await walk('Projects/a');
     const { handle } = fileSystem.open(node, 0);
     drive.gate = () => new Promise(() => undefined);
-    const failed = expect.objectContaining({
+    const failed: unknown = expect.objectContaining({
       errno: errno.EIO,
       message: expect.stringContaining('within 0.6 s') as string,
     });
     await expect(Promise.resolve(fileSystem.read(node, handle, 0, 5, nobody))).rejects.toEqual(failed);
-    const repeated = expect.objectContaining({
+    const repeated: unknown = expect.objectContaining({
       errno: errno.EIO,
       message: expect.stringContaining('within 0.25 s') as string,
     });

@@ -157,7 +157,7 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect((await said.next()).value).toBe('first');
     drive.store.remove(syncpoint.id, record.id);
     await expect
-      .poll(() => stat(path).catch((error: NodeJS.ErrnoException) => error.code), { timeout: 10_000 })
+      .poll(() => stat(path).catch((error: unknown) => (error as NodeJS.ErrnoException).code), { timeout: 10_000 })
       .toBe('ENOENT');
   });
 
