@@ -38,8 +38,10 @@ export interface BudgetState {
 const waitingMax = 20_000;
 /** Calls that left evenly arrive bunched up: by the network's jitter and by pauses of either process. */
 const windowMs = 1_250;
-/** An evenly paced second, with a little room: 70 ms between calls where the gateway wants 66.7. */
-const smoothedMs = 1_050;
+/** An evenly paced second, with room for the network's jitter: 80 ms between calls where the gateway wants 66.7. */
+const smoothedMs = 1_200;
+/** First hold after a spike arrest, where only two calls came too close, and after a Retry-After of less: 0 is no pause at all. */
+const shortHoldMs = 1_000;
 /** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
 const backoffMaxMs = 300_000;
 
@@ -92,12 +94,22 @@ export class CallBudget {
   /** The gateway refused a call; everybody waits. */
   refused(refusal: Refusal): void {
     if (refusal.spikeArrest) this.#file.rememberSmoothing();
-    const backoffMs = Math.min(this.#limits.backoffMs * 2 ** this.#refusalsInARow, backoffMaxMs);
-    // Calls sent before the refusal came back are refused for the same reason: they count as one.
     const now = this.#file.now();
-    if (now >= this.#heldUntilMs) this.#refusalsInARow += 1;
-    const wait = refusal.retryAfterMs ?? (now >= this.#heldUntilMs ? backoffMs : 0);
+    const asked = refusal.retryAfterMs;
+    let wait = asked ?? 0;
+    // Calls sent before the refusal came back are refused for the same reason: they count as one.
+    if (now >= this.#heldUntilMs) {
+      if (asked === undefined || asked < shortHoldMs) wait = Math.max(wait, this.#backoffMs(refusal));
+      this.#refusalsInARow += 1;
+    }
     this.#heldUntilMs = Math.max(this.#heldUntilMs, now + wait);
+  }
+
+  /** Doubles with each refusal in a row; begins low where the refusal shows that little is needed. */
+  #backoffMs(refusal: Refusal): number {
+    const isShort = refusal.spikeArrest || refusal.retryAfterMs !== undefined;
+    const firstMs = isShort ? Math.min(shortHoldMs, this.#limits.backoffMs) : this.#limits.backoffMs;
+    return Math.min(firstMs * 2 ** this.#refusalsInARow, backoffMaxMs);
   }
 
   /** The gateway answered a call. */

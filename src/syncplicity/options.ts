@@ -37,7 +37,7 @@ export interface BudgetLimits {
   readonly perHour: number;
   /** Of the hourly allowance, what only interactive calls may use. */
   readonly interactiveReserve: number;
-  /** First wait after a refusal (429) without a Retry-After; doubles with each further one. */
+  /** First wait after a refusal (429) without a Retry-After, at most a second of it after a spike arrest; doubles with each further one. */
   readonly backoffMs: number;
   /** Longest a call of each class waits for its turn before it fails as `throttled`. */
   readonly waitMs: Readonly<Record<CallClass, number>>;

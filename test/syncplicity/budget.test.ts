@@ -2,9 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dirSync } from 'tmp';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
 import { CallBudget } from '../../src/syncplicity/budget.ts';
+import type { Refusal } from '../../src/syncplicity/budget.ts';
 import { retryAfterMs } from '../../src/syncplicity/http/retry-after.ts';
 import { defaultBudget } from '../../src/syncplicity/options.ts';
 import type { BudgetLimits } from '../../src/syncplicity/options.ts';
@@ -61,7 +62,7 @@ test('after a spike arrest calls are evenly spaced, and the next run knows', asy
   const file = join(directory.name, 'deep', 'budget.json');
   const first = budgetOf({}, file);
   await first.acquire(interactive);
-  first.refused({ retryAfterMs: 10, spikeArrest: true });
+  first.refused({ retryAfterMs: undefined, spikeArrest: true });
   await first.stop();
   const second = budgetOf({}, file);
   const times: number[] = [];
@@ -69,7 +70,7 @@ test('after a spike arrest calls are evenly spaced, and the next run knows', asy
     Array.from({ length: 6 }, () => second.acquire(interactive).then(() => times.push(performance.now()))),
   );
   for (let index = 1; index < times.length; index += 1) {
-    expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(60);
+    expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(75);
   }
   expect(second.state().leftThisHour).toBe(10_800 - 7);
 });
@@ -116,6 +117,40 @@ test('a refusal holds everybody back, twice as long each time', async () => {
   const started = performance.now();
   await Promise.all([budget.acquire(interactive), budget.acquire({ callClass: 'background' })]);
   expect(performance.now() - started).toBeGreaterThanOrEqual(295);
+});
+
+/** How long the next caller is told to wait after each of these refusals in a row, in seconds. */
+async function holdsAfter(budget: CallBudget, refusals: readonly Refusal[]): Promise<number[]> {
+  const holds: number[] = [];
+  for (const refusal of refusals) {
+    budget.refused(refusal);
+    const message = await throttled(budget.acquire(interactive));
+    holds.push(Number(/in (\d+) s/.exec(message)?.[1]));
+    // The hold passes.
+    vi.advanceTimersByTime((holds.at(-1) ?? 0) * 1000);
+  }
+  return holds;
+}
+
+test.each([
+  ['a spike arrest', { retryAfterMs: undefined, spikeArrest: true }, [1, 2, 4, 8, 16]],
+  ['Retry-After: 0', { retryAfterMs: 0, spikeArrest: false }, [1, 2, 4, 8, 16]],
+  ['Retry-After: 0 of a spike arrest', { retryAfterMs: 0, spikeArrest: true }, [1, 2, 4, 8, 16]],
+  ['Retry-After: 3', { retryAfterMs: 3_000, spikeArrest: true }, [3, 3, 3]],
+  ['an hourly refusal', { retryAfterMs: undefined, spikeArrest: false }, [10, 20, 40, 80]],
+])('refusals in a row by %s hold for growing times', async (_, refusal, expected) => {
+  vi.useFakeTimers({ toFake: ['performance', 'Date'] });
+  try {
+    const budget = budgetOf({ waitMs: { interactive: 0, commit: 0, prefetch: 0, background: 0 } });
+    expect(
+      await holdsAfter(
+        budget,
+        expected.map(() => refusal),
+      ),
+    ).toEqual(expected);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('who would wait longer than its class may is refused at once', async () => {
