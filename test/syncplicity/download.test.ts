@@ -318,6 +318,65 @@ test('a vault with only the newer URL is found, remembered, and asked alone', as
   });
 });
 
+test.each([
+  [400, 'Bad Request'],
+  [403, 'Forbidden'],
+  [403, 'The request was blocked'],
+])(
+  'a vault that answers %d %s to the documented URL is asked by the newer one, and that is remembered',
+  async (status, text) => {
+    server = await FixtureServer.start(
+      onRetrieve((_request, response) => reply(response, status, { StatusDescription: text })),
+      (request, response) => request.path === '/v2/files' && sendRange(request, response, content),
+    );
+    const drive = server.drive();
+    await bytesOf(await drive.read(version, { offsetBytes: 1, lengthBytes: 5 }));
+    const asked = server.count('/retrieveFile.php');
+    const bytes = await bytesOf(await drive.read(version, { offsetBytes: 7, lengthBytes: 5 }));
+    expect(bytes.equals(content.subarray(7, 12))).toBe(true);
+    expect([server.count('/retrieveFile.php'), server.count('/v2/files')]).toEqual([asked, 2]);
+  },
+);
+
+test('a vault that refuses the documented URL and knows the newer one without ranges is read', async () => {
+  server = await FixtureServer.start(
+    onRetrieve((_request, response) => reply(response, 403, 'blocked')),
+    (request, response) =>
+      request.path === '/v2/files' &&
+      (request.headers.range === undefined ? whole(request, response) : reply(response, 400, 'Bad range')),
+  );
+  const stream = await server.drive().read(version, { offsetBytes: 1000, lengthBytes: 5 });
+  expect((await bytesOf(stream)).equals(content)).toBe(true);
+});
+
+test.each([
+  [403, 'User Not Authorized For Action', 'forbidden', 0],
+  [403, 'Syncpoint Shared With Reader Permission', 'forbidden', 0],
+  [400, 'Invalid File ID', 'not-found', 0],
+  [403, 'blocked', 'forbidden', 1],
+])('a refusal %d %s is %s (requests by the newer URL: %d)', async (status, text, kind, asked) => {
+  server = await FixtureServer.start(
+    onRetrieve((_request, response) => reply(response, status, { StatusDescription: text })),
+  );
+  const read = server.drive().read(version, { offsetBytes: 0, lengthBytes: content.length });
+  await expect(read).rejects.toMatchObject({ kind });
+  expect(server.count('/v2/files')).toBe(asked);
+});
+
+test('once the documented URL worked, a refusal is believed at once', async () => {
+  let refuses = false;
+  server = await FixtureServer.start(
+    onRetrieve((request, response) =>
+      refuses ? reply(response, 403, 'blocked') : sendRange(request, response, content),
+    ),
+  );
+  const drive = server.drive();
+  await bytesOf(await drive.read(version, { offsetBytes: 1, lengthBytes: 5 }));
+  refuses = true;
+  await expect(drive.read(version, { offsetBytes: 1, lengthBytes: 5 })).rejects.toMatchObject({ kind: 'forbidden' });
+  expect(server.count('/v2/files')).toBe(0);
+});
+
 test('a version that neither URL knows is not-found', async () => {
   server = await FixtureServer.start();
   await expect(server.drive().read(version, { offsetBytes: 0, lengthBytes: 5 })).rejects.toMatchObject({

@@ -38,7 +38,8 @@ export class VaultAddress {
 
 /**
  * Resolves with a 200 or 206 reply, or with the error reply of a range the vault did not understand (400, 416). Rejects with
- * `not-found` when the vault knows the version under neither form of URL, and as other calls do otherwise.
+ * `not-found` when the vault knows the version under neither form of URL, and as other calls do otherwise. While no form is
+ * known, a 400 or 403 that may be about the form is believed only when the other one does no better.
  */
 export async function requestContent(
   parts: VaultRequestParts,
@@ -51,19 +52,40 @@ export async function requestContent(
   const known = address.downloadUrl;
   const forms = known === undefined ? downloadUrls : [known, ...downloadUrls.filter((form) => form !== known)];
   let missing: ReplyError | undefined;
+  let doubted: ReplyError | undefined;
   for (const form of forms) {
     const answer = await requestOnce(parts, vault, address, content, form, range, options);
     if (!(answer instanceof Error)) {
       address.downloadUrl = form;
       return answer;
     }
-    if (range !== undefined && (answer.status === 400 || answer.status === 416)) return answer;
+    if (known === undefined && mayRefuseForm(answer)) {
+      // Where one of them may have stumbled over the range, other forms of range are worth a try.
+      if (doubted === undefined || mayRefuseRange(answer, range)) doubted = answer;
+      continue;
+    }
+    if (mayRefuseRange(answer, range)) return answer;
     if (answer.status !== 404 && answer.status !== 405) throw answer;
     // The form that is known to work, or else the documented one, says best what is missing.
     missing ??= answer;
   }
+  if (doubted !== undefined) {
+    if (mayRefuseRange(doubted, range)) return doubted;
+    throw doubted;
+  }
   const text = missing?.message ?? 'no form of URL';
   throw new RemoteError('not-found', text, { cause: missing });
+}
+
+function mayRefuseRange(answer: ReplyError, range: string | undefined): boolean {
+  return range !== undefined && (answer.status === 400 || answer.status === 416);
+}
+
+/** Some servers answer an unknown path with 400 or 403 instead of 404; words about the user or the version mean what they say. */
+function mayRefuseForm(answer: ReplyError): boolean {
+  if (answer.status !== 400 && answer.status !== 403) return false;
+  if (answer.kind !== 'forbidden' && answer.kind !== 'protocol') return false;
+  return !/authori[sz]ed|permission|ip address|purging/i.test(answer.text);
 }
 
 /** One form of URL, at whichever of the vault's addresses answers; a stale token is renewed once. */
