@@ -90,7 +90,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
   const gateway = new Gateway({ transport, budget, counters, session, retries });
   const vaults = new VaultDirectory(gateway);
   const downloads = new Downloads({ transport, session, counters, vaults, retries });
-  const syncpoints = new Syncpoints(gateway);
+  const syncpoints = new Syncpoints(gateway, counters);
 
   const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
     const token = await session.token.get(call.signal);

@@ -65,6 +65,16 @@ export function replyError(reply: ErrorReply): ReplyError {
   });
 }
 
+/** The status of an error that came as a 200: an object of StatusCode (400 and above) and StatusDescription, and nothing else. */
+export function disguisedStatus(value: unknown): number | undefined {
+  if (!isObject(value)) return undefined;
+  const keys = Object.keys(value).filter((key) => value[key] !== null);
+  if (!keys.every((key) => /^status(code|description)$/i.test(key))) return undefined;
+  const status = Number(field(value, 'statuscode') ?? NaN);
+  const isError = Number.isInteger(status) && status >= 400 && status <= 599;
+  return isError && string(field(value, 'statusdescription')) !== undefined ? status : undefined;
+}
+
 const throttlingTexts = /spike arrest|rate limit|too many requests|quota violation|policies\.ratelimit/i;
 
 /** In order; the first that matches decides. */

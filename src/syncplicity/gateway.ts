@@ -1,10 +1,11 @@
 // One call of the gateway from asking to reply: token, budget, request, renewal of a stale token, 429, retries, errors. Knows
 // the conventions all calls share and no call in particular.
+import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
-import { isSpikeArrest, isThrottling, replyError } from './errors.ts';
-import type { ErrorReply } from './errors.ts';
+import { disguisedStatus, isSpikeArrest, isThrottling, replyError } from './errors.ts';
+import type { ErrorReply, ReplyError } from './errors.ts';
 import { bodyBytes, errorText } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
@@ -52,7 +53,10 @@ export class Gateway {
     return this.#parts.retries.run(options.signal, async () => {
       const opened = await this.#open(call, options);
       try {
-        return parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name);
+        const value = parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name);
+        const refusal = this.refusal(value, call);
+        if (refusal !== undefined) throw refusal;
+        return value;
       } catch (error) {
         throw this.broken(error, opened, options.signal);
       } finally {
@@ -66,8 +70,19 @@ export class Gateway {
     return this.#parts.retries.run(options.signal, () => this.#open(call, options));
   }
 
+  /** The error that a 200 reply holds in place of content, if it does. */
+  refusal(value: unknown, call: GatewayCall): ReplyError | undefined {
+    const status = disguisedStatus(value);
+    if (status === undefined) return undefined;
+    const body = this.#parts.session.withoutSecrets(JSON.stringify(value));
+    const failure = replyError({ call: call.name, thing: call.thing, status, reason: '', body });
+    this.#parts.counters.refused(failure);
+    return failure;
+  }
+
   /** What an error met while reading an opened body becomes. */
   broken(error: unknown, opened: OpenReply, signal: AbortSignal | undefined): Error {
+    if (error instanceof RemoteError && error.kind === 'unavailable') this.#parts.counters.refused(error);
     return this.#parts.transport.failure(error, opened.url, signal);
   }
 

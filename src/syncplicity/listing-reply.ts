@@ -34,13 +34,15 @@ const wanted: ReadonlySet<string> = new Set(['files', 'folders']);
 /**
  * Yields the active entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
  * top-level array lists; `folderId` is the listed folder: an entry that is this folder itself is no subfolder of its own, but an
- * object reply within an array. Throws RemoteError `protocol`, or what the body throws.
+ * object reply within an array. `refusal` judges the fields of an object that lists nothing: it may be an error. Throws that,
+ * RemoteError `protocol`, `unavailable` for a reply that was cut off, or what the body throws.
  */
 export async function* readListing(
   body: AsyncIterable<Uint8Array>,
   call: string,
   arrayHolds: 'files' | 'folders',
   folderId?: FolderId,
+  refusal?: (fields: unknown) => Error | undefined,
 ): AsyncGenerator<ListedEntry[], ListingFrame> {
   const seen = {
     fileCount: 0,
@@ -97,6 +99,10 @@ export async function* readListing(
   }
   const frame = scanner.end();
   if (batch.length > 0) yield batch;
+  if (seen.fileCount + seen.folderCount === 0 && frame.shape === 'object') {
+    const error = refusal?.(frame.fields);
+    if (error !== undefined) throw error;
+  }
   checkShape(frame, call);
   return {
     shape: frame.shape,

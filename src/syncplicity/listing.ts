@@ -225,6 +225,7 @@ export class FolderListing {
           call.name,
           arrayHolds,
           folder.folderId,
+          (fields) => this.#gateway.refusal(fields, call),
         );
         for (;;) {
           const next = await batches.next();

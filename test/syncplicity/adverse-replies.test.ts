@@ -5,7 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { RemoteError } from '../../src/remote-drive.ts';
 import type { FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
-import { readFile, readFolder } from '../../src/syncplicity/wire/entities.ts';
+import { readFile, readFolder, readVault } from '../../src/syncplicity/wire/entities.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
 import type { Recorded, Route } from './fixture-server.ts';
 
@@ -185,13 +185,13 @@ test('one syncpoint without its array, empty entries, and ids written as decimal
 });
 
 test.each([
-  ['a form', 'access_token=very-secret&expires_in=5'],
-  ['JSON cut short', '{"access_token":"very-secret'],
-  ['a token with a line break', JSON.stringify({ access_token: 'very-secret\r\nx: y' })],
-])('a token reply that cannot be used is never quoted: %s', async (_, body) => {
+  ['a form', 'access_token=very-secret&expires_in=5', 'protocol'],
+  ['JSON cut short', '{"access_token":"very-secret', 'unavailable'],
+  ['a token with a line break', JSON.stringify({ access_token: 'very-secret\r\nx: y' }), 'protocol'],
+])('a token reply that cannot be used is never quoted: %s', async (_, body, kind) => {
   server = await FixtureServer.start(at('/oauth/token', (_request, response) => reply(response, 200, body)));
   const error = await failure(server.drive().account());
-  expect(error.kind).toBe('protocol');
+  expect(error.kind).toBe(kind);
   expect(`${error.message} ${String(error.cause)} ${error.stack ?? ''}`).not.toContain('very-secret');
 });
 
@@ -229,4 +229,93 @@ test('control characters of a server never reach a message', async () => {
     const { message } = await failure(names(drive, id as FolderId));
     expect(message).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
   }
+});
+
+const syncpoint = { Id: 5, Name: 'one', RootFolderId: 12, Permission: 1 };
+
+test.each([
+  ['a permission of letters', { ...syncpoint, Id: 6, Permission: 'all' }, 'syncpoint 6'],
+  ['no name', { Id: 6, RootFolderId: 13 }, 'syncpoint 6'],
+  ['an object for its id', { Id: {}, Name: 'x' }, 'syncpoint 2 of the list'],
+  ['a text', 'x', 'syncpoint 2 of the list'],
+])('one syncpoint with %s is left out and reported', async (_, unreadable, called) => {
+  let answer: unknown = [syncpoint, unreadable, { ...syncpoint, Id: 7 }];
+  server = await FixtureServer.start(at('/syncpoint/syncpoints.svc/', (_r, response) => reply(response, 200, answer)));
+  const drive = server.drive();
+  expect((await drive.syncpoints()).map(({ id }) => id)).toEqual(['5', '7']);
+  const { lastError } = drive.statistics();
+  expect(lastError?.startsWith(`${called}: syncpoints.svc GET[1]`)).toBe(true);
+  expect(lastError).toContain('was left out');
+  answer = [unreadable];
+  expect((await failure(drive.syncpoints())).kind).toBe('protocol');
+});
+
+test('a syncpoint whose own reply cannot be read is left out', async () => {
+  const rootless = { Id: 6, Name: 'x', Permission: 1 };
+  server = await FixtureServer.start(
+    at('/syncpoint/syncpoints.svc/', (_, response) => reply(response, 200, [rootless, syncpoint])),
+    at('/syncpoint/syncpoint.svc/6', (_, response) => reply(response, 200, { Id: 6 })),
+  );
+  const drive = server.drive();
+  expect((await drive.syncpoints()).map(({ id }) => id)).toEqual(['5']);
+  expect(drive.statistics().lastError).toMatch(/^syncpoint 6: .*was left out$/);
+});
+
+/** Sends what a connection without a length and without chunks carries before it closes. */
+function sendUntilClosed(response: ServerResponse, text: string): true {
+  response.socket?.end(`HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n${text}`);
+  return true;
+}
+
+test.each([
+  ['folder.svc', '/sync/folder.svc/', { ...self, Files: [file(1), file(2)], Folders: [subfolder] }],
+  ['syncpoints.svc', '/syncpoint/syncpoints.svc/', [syncpoint]],
+])('a reply of %s that ends in its middle is asked for again', async (_, path, answer) => {
+  const text = JSON.stringify(answer);
+  let cuts = 2;
+  server = await FixtureServer.start(
+    at(path, (_request, response) => sendUntilClosed(response, cuts-- > 0 ? text.slice(0, -20) : text)),
+  );
+  const drive = server.drive();
+  const isListing = path.startsWith('/sync/');
+  const ask = async (): Promise<unknown[]> => (isListing ? names(drive) : drive.syncpoints());
+  expect(await ask()).toHaveLength(isListing ? 3 : 1);
+  expect(server.count(path)).toBe(3);
+  cuts = Infinity;
+  expect((await failure(ask())).kind).toBe('unavailable');
+  expect(server.count(path)).toBe(7);
+  expect(drive.statistics().lastError).toContain('ends early');
+});
+
+test.each([
+  ['404', 'Folder Not Found', 'not-found'],
+  [403, 'User Not Authorized For Action', 'forbidden'],
+  [500, 'Something Broke', 'unavailable'],
+])('an error %j %s in a 200 is that error', async (StatusCode, StatusDescription, kind) => {
+  const answer = { StatusCode, StatusDescription };
+  server = await FixtureServer.start(
+    at('/sync/folder', (_, response) => reply(response, 200, answer)),
+    at('/syncpoint/', (_, response) => reply(response, 200, answer)),
+  );
+  const drive = server.drive();
+  for (const call of [names(drive), drive.syncpoints()]) {
+    const error = await failure(call);
+    expect(error.kind).toBe(kind);
+    expect(error.message).toContain(`${StatusDescription} (HTTP ${StatusCode})`);
+  }
+});
+
+test('an error in a 200 repeats no secret', async () => {
+  server = await FixtureServer.start(
+    at('/sync/', ({ headers }, response) =>
+      reply(response, 200, { StatusCode: 400, StatusDescription: `what is ${headers.authorization ?? ''} secret-1?` }),
+    ),
+  );
+  expect((await failure(names(server.drive()))).message).toContain('what is Bearer tok-1 [secret]?');
+});
+
+test('Urls of a vault as one object are its only address', async () => {
+  const vault = readVault({ Id: '1-2', Name: 'v', Urls: { Url: 'https://vault.example.test' } }, 'x');
+  server = await FixtureServer.start();
+  expect(vault.urls).toEqual(['https://vault.example.test']);
 });

@@ -151,12 +151,12 @@ test('faults of gateway and vault are bridged, or end as the documented kinds', 
     { kind: 'truncate', afterBytes: 50 },
     { kind: 'expired-token' },
     { kind: 'throttle', retryAfterSeconds: 1 },
+    // JSON that ends in its middle: a transfer that broke.
+    { kind: 'garbage-json' },
   ] as const) {
     emulator?.setFaults([fault]);
     expect(await list(projects)).toHaveLength(3);
   }
-  emulator?.setFaults([{ kind: 'garbage-json' }]);
-  await expect(list(projects)).rejects.toMatchObject({ kind: 'protocol' });
   for (const fault of [{ kind: 'reset' }, { kind: 'status', status: 502 }, { kind: 'expired-token' }] as const) {
     emulator?.setFaults([fault]);
     expect((await read(reference(projects, large), 5, 50)).equals(content.subarray(5, 55))).toBe(true);

@@ -31,10 +31,10 @@ async function read(
   }
 }
 
-async function failure(text: string): Promise<string> {
+async function failure(text: string, kind = 'protocol'): Promise<string> {
   const error: unknown = await read(text).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(RemoteError);
-  expect((error as RemoteError).kind).toBe('protocol');
+  expect((error as RemoteError).kind).toBe(kind);
   return (error as RemoteError).message;
 }
 
@@ -51,19 +51,44 @@ test.each([
 });
 
 test.each([
-  ['', 'call: the reply is not JSON: the reply ends early'],
+  ['', 'call: the reply is not JSON: the reply is empty'],
   ['<html>', 'call: the reply is not JSON: unexpected "<"'],
-  ['{"Files":[{"FileId":1', 'ends early'],
-  ['{"Files":[]', 'ends early'],
   ['{"Files":[]}{', 'unexpected "{"'],
   ['{"Files":[{]}]}', 'unreadable value'],
   ['{"Files":[1]}', 'call: Files[0]: expected an object, got a number'],
-  ['{"Files":{"FileId":1}}', 'field Files is not an array'],
+  ['{"Files":{"FileId":1}}', 'call: Files[0]: field Filename is missing'],
+  ['{"Files":"x"}', 'field Files is not an array'],
   ['{"StatusCode":500,"StatusDescription":"x"}', 'neither Files nor Folders'],
   ['{"Files":[{"FileId":1,"Filename":"a"}]}', 'call: Files[0]: field LatestVersionId is missing'],
   ['true', 'unexpected "t"'],
 ])('%s is a protocol error', async (text, message) => {
   expect(await failure(text)).toContain(message);
+});
+
+test.each([
+  '{',
+  '[',
+  '{"Fi',
+  '{"Files"',
+  '{"Files":[{"FileId":1',
+  '{"Folders":{"FolderId":1,"Name":"a"}',
+  '{"Files":[]',
+  '[{"FolderId":1,"Name":"a"},',
+])('%s is a transfer that broke', async (text) => {
+  expect(await failure(text, 'unavailable')).toContain('call: the reply ends early');
+});
+
+test('one object in place of an array is its only element', async () => {
+  const text =
+    '{"Files":{"FileId":1,"Filename":"a","LatestVersionId":2,"Length":3},"folders":{"FolderId":4,"Name":"b"},"FolderId":7}';
+  for (const size of [1, 1000]) {
+    const { entries, frame } = await read(text, [size]);
+    expect(entries.map((entry) => [entry.kind, entry.id, entry.name])).toEqual([
+      ['file', '1', 'a'],
+      ['folder', '4', 'b'],
+    ]);
+    expect([frame.fileCount, frame.folderCount, frame.hasFiles, frame.hasFolders]).toEqual([1, 1, true, true]);
+  }
 });
 
 const names = fc.string({ unit: 'binary', maxLength: 12 });
@@ -102,7 +127,7 @@ test('the entries do not depend on how the bytes are cut up', async () => {
   );
 });
 
-test('a damaged reply is a protocol error or another whole listing, never a crash', async () => {
+test('a damaged reply is an error or another whole listing, never a crash', async () => {
   await fc.assert(
     fc.asyncProperty(
       files,
@@ -122,7 +147,9 @@ test('a damaged reply is a protocol error or another whole listing, never a cras
           expect(how).not.toBe('cut');
         } catch (error) {
           expect(error).toBeInstanceOf(RemoteError);
-          expect((error as RemoteError).kind).toBe('protocol');
+          const { kind } = error as RemoteError;
+          if (how === 'cut') expect(kind).toBe(at === 0 ? 'protocol' : 'unavailable');
+          else expect(['protocol', 'unavailable']).toContain(kind);
         }
       },
     ),

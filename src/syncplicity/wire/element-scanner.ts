@@ -1,7 +1,8 @@
 // Cuts the elements out of a long JSON reply as its bytes arrive: of a top-level array, or of chosen arrays of a top-level
 // object. One element at a time is parsed, so that a reply of many megabytes never holds the event loop. What is no such JSON
-// is RemoteError `protocol`. Knows no field of any reply.
+// is RemoteError `protocol`, what ends in its middle `unavailable`. Knows no field of any reply.
 import { RemoteError } from '../../remote-drive.ts';
+import { cutOff } from './cut-off.ts';
 import { parseLossless } from './lossless-json.ts';
 import { printable } from './printable.ts';
 
@@ -43,7 +44,7 @@ export class ElementScanner {
   #state: State = 'before-root';
   #capture: Capture = 'none';
   /** What the captured value is. */
-  #captures: 'key' | 'field' | 'element' = 'element';
+  #captures: 'key' | 'field' | 'element' | 'only-element' = 'element';
   /** Earlier chunks' part of the captured value. */
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
@@ -87,9 +88,10 @@ export class ElementScanner {
     if (this.#capture !== 'none') this.#keep(chunk.subarray(start));
   }
 
-  /** The reply is over. Rejects one that was cut off. */
+  /** The reply is over. One that was cut off is a broken transfer, which a body without a length cannot tell otherwise. */
   end(): ReplyFrame {
-    if (this.#state !== 'after-root' || this.#capture !== 'none') throw this.#broken('the reply ends early');
+    if (this.#state === 'before-root') throw this.#broken('the reply is empty');
+    if (this.#state !== 'after-root' || this.#capture !== 'none') throw cutOff(this.#where);
     return { shape: this.#shape, arrays: this.#arrays, fields: { ...this.#fields } };
   }
 
@@ -151,6 +153,10 @@ export class ElementScanner {
       case 'element':
         this.#sink(this.#array, value);
         break;
+      case 'only-element':
+        this.#sink(this.#array, value);
+        this.#state = 'key';
+        break;
     }
   }
 
@@ -169,7 +175,15 @@ export class ElementScanner {
         this.#begin('key', byte);
         return true;
       case 'value':
-        if (byte === openBracket && this.#wanted.has(this.#key.toLowerCase())) return false;
+        if (this.#wanted.has(this.#key.toLowerCase())) {
+          if (byte === openBracket) return false;
+          if (byte === openBrace) {
+            // Some serialisers write an array of one element as that element.
+            this.#enterArray();
+            this.#begin('only-element', byte);
+            return true;
+          }
+        }
         this.#begin('field', byte);
         return true;
       case 'element':
@@ -183,7 +197,12 @@ export class ElementScanner {
     }
   }
 
-  #begin(captures: 'key' | 'field' | 'element', byte: number): void {
+  #enterArray(): void {
+    this.#array = this.#key.toLowerCase();
+    this.#arrays.add(this.#array);
+  }
+
+  #begin(captures: 'key' | 'field' | 'element' | 'only-element', byte: number): void {
     if (byte === comma || byte === colon || byte === closeBrace || byte === closeBracket) {
       throw this.#broken(`unexpected ${String.fromCharCode(byte)}`);
     }
@@ -205,8 +224,7 @@ export class ElementScanner {
     } else if (this.#state === 'colon' && byte === colon) {
       this.#state = 'value';
     } else if (this.#state === 'value' && byte === openBracket) {
-      this.#array = this.#key.toLowerCase();
-      this.#arrays.add(this.#array);
+      this.#enterArray();
       this.#state = 'element';
     } else if (this.#state === 'element' && (byte === comma || byte === closeBracket)) {
       if (byte === closeBracket) this.#state = this.#shape === 'array' ? 'after-root' : 'key';

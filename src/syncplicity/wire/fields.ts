@@ -48,10 +48,11 @@ export class Fields {
     return value === undefined ? undefined : Fields.of(value, `${this.where}.${names[0] ?? ''}`);
   }
 
-  /** A field that holds an array; absent is undefined. */
+  /** A field that holds an array, of which one object may stand for its only element; absent is undefined. */
   array(...names: readonly string[]): readonly unknown[] | undefined {
     const value = this.value(...names);
     if (value === undefined) return undefined;
+    if (isObject(value)) return [value];
     if (!Array.isArray(value)) throw this.#unreadable(names, 'an array', value);
     return value as readonly unknown[];
   }

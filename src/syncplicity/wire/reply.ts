@@ -1,10 +1,12 @@
 // A whole reply body to a JSON value.
 import { RemoteError } from '../../remote-drive.ts';
+import { cutOff, isCutOff } from './cut-off.ts';
 import { parseLossless } from './lossless-json.ts';
 import { printable } from './printable.ts';
 
 /**
- * Parses a reply; undefined stands for one that was too long. Rejects with `protocol`, naming the call; the message shows how
+ * Parses a reply; undefined stands for one that was too long. Rejects with `protocol`, or `unavailable` for one that was
+ * cut off, naming the call; the message shows how
  * the reply begins unless it is `secret`.
  */
 export function parseReply(
@@ -17,6 +19,7 @@ export function parseReply(
   try {
     return parseLossless(text);
   } catch (error) {
+    if (isCutOff(text)) throw cutOff(call);
     // The parser's message quotes what it stumbled over, too.
     if (options.secret === true) throw new RemoteError('protocol', `${call}: the reply is not JSON`);
     const start = printable(text.trim().slice(0, 60));
