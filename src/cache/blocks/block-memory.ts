@@ -9,6 +9,17 @@ const spareBuffersMax = 64;
 /** Nor more than this share of the memory's limit. */
 const spareShare = 1 / 8;
 
+/**
+ * What a small block takes besides its bytes: its version's bookkeeping, keys, buffer object. Measured: 100,000 files of one byte
+ * held 250 MiB. Beside a full block it is nothing, so those count as their bytes.
+ */
+const smallBlockOverheadBytes = 3 * 1024;
+
+/** What a block counts for against the memory's limit. */
+function chargeOf(block: Block): number {
+  return block.lengthBytes === blockSizeBytes ? blockSizeBytes : block.lengthBytes + smallBlockOverheadBytes;
+}
+
 export class BlockMemory {
   readonly bytesMax: number;
   readonly #onEvict: (block: Block) => void;
@@ -28,8 +39,9 @@ export class BlockMemory {
     this.#onEvict = onEvict;
     this.#spareMax = Math.min(spareBuffersMax, Math.floor((bytesMax * spareShare) / blockSizeBytes));
     this.#blocks = new LRUCache<number, Block>({
-      maxSize: Math.max(bytesMax, blockSizeBytes),
-      sizeCalculation: (block) => block.lengthBytes,
+      // A memory smaller than one block still holds one.
+      maxSize: Math.max(bytesMax, blockSizeBytes + smallBlockOverheadBytes),
+      sizeCalculation: chargeOf,
       dispose: (block) => {
         this.drop(block);
         this.#onEvict(block);
@@ -37,7 +49,7 @@ export class BlockMemory {
     });
   }
 
-  /** Bytes of all blocks that hold a buffer: complete, arriving or pinned. */
+  /** Bytes of all blocks that hold a buffer, complete, arriving or pinned, with the bookkeeping of small ones. */
   get usedBytes(): number {
     return this.#usedBytes;
   }
@@ -54,8 +66,9 @@ export class BlockMemory {
   /** Gives the block its buffer, evicting what was used longest ago. Never fails: arriving blocks are limited elsewhere. */
   allocate(block: Block): Buffer {
     const { lengthBytes } = block;
-    while (this.#usedBytes + lengthBytes > this.bytesMax && this.#blocks.size > 0) this.#blocks.pop();
-    this.#usedBytes += lengthBytes;
+    const charge = chargeOf(block);
+    while (this.#usedBytes + charge > this.bytesMax && this.#blocks.size > 0) this.#blocks.pop();
+    this.#usedBytes += charge;
     const recycled = lengthBytes === blockSizeBytes ? this.#spare.pop() : undefined;
     return (block.buffer = recycled ?? Buffer.allocUnsafeSlow(lengthBytes));
   }
@@ -99,7 +112,7 @@ export class BlockMemory {
     const { buffer } = block;
     if (buffer === undefined) return;
     block.buffer = undefined;
-    this.#usedBytes -= block.lengthBytes;
+    this.#usedBytes -= chargeOf(block);
     if (buffer.length !== blockSizeBytes) return;
     // Pieces of it may have been handed out in this very tick.
     this.#endingBuffers.push(buffer);
