@@ -112,6 +112,58 @@ export interface ContentStream extends AsyncIterable<Uint8Array> {
   close(): void;
 }
 
+/** A folder as uploads name it: by its path, not its id. */
+export interface RemotePath {
+  readonly syncpointId: SyncpointId;
+  readonly vaultId: VaultId | undefined;
+  /** Names at the service, from below the syncpoint's root down; empty: the root itself. */
+  readonly folderNames: readonly string[];
+}
+
+/** A file to be stored, as a new one or as the next version of the one that has that path. Its bytes do not change meanwhile. */
+export interface UploadRequest {
+  readonly folder: RemotePath;
+  readonly name: string;
+  readonly lengthBytes: number;
+  readonly modified: Timestamp;
+  readonly created: Timestamp;
+  /** SHA-256 of the whole content, 64 lower-case hex digits, where it is known already. */
+  readonly sha256: string | undefined;
+  /** The bytes [offsetBytes, offsetBytes + lengthBytes) in order, exactly those; may be asked for again. */
+  read(offsetBytes: number, lengthBytes: number): AsyncIterable<Uint8Array>;
+  /** What an earlier upload of the same bytes to the same path gave to `onSession`: goes on where that one ended, if the vault still knows. */
+  readonly session?: string | undefined;
+  /** An opaque mark to be kept for `session`, whenever the vault has stored more; undefined: there is nothing to go on with. */
+  readonly onSession?: ((session: string | undefined) => void) | undefined;
+  /** Bytes the vault has, of this content: grows, and falls back when it begins anew. */
+  readonly onSent?: ((sentBytes: number) => void) | undefined;
+  /** Awaited right before the request that makes the file visible. Where it rejects, so does the upload, and nothing was stored. */
+  readonly beforeLast?: (() => Promise<void>) | undefined;
+}
+
+/**
+ * `stored`: the service says so; with ids where it tells them (an unchanged version id where the content was there already).
+ * `unclear`: the last request may have stored it, or not: only a listing tells. Anything else rejects, and nothing was stored.
+ */
+export type UploadOutcome =
+  | { readonly state: 'stored'; readonly fileId: FileId | undefined; readonly versionId: VersionId | undefined }
+  | { readonly state: 'unclear'; readonly reason: string };
+
+/**
+ * `done`: the service says so, which a listing has to confirm. `unclear`: the reply was lost or says nothing: list. `unsupported`: this
+ * syncpoint knows no such call, now or ever seen lately. A refusal of this one object rejects.
+ */
+export type MoveOutcome = 'done' | 'unclear' | 'unsupported';
+
+/** Where a file or folder is to be, in the same syncpoint. */
+export interface MoveTarget {
+  readonly folderId: FolderId;
+  readonly name: string;
+}
+
+/** Whether a syncpoint renames and moves what it holds; `unknown` until it was tried. */
+export type MoveSupport = 'unknown' | 'yes' | 'no';
+
 /**
  * A user's drive at the service. All methods reject with {@link RemoteError}, or with the signal's reason after an abort.
  * Retries, renewal of tokens, pacing and the call budget are behind it.
@@ -139,16 +191,58 @@ export interface RemoteDrive {
   ): Promise<ContentStream>;
   /** What is known of the ranges of the vault that holds this content. Costs nothing. */
   rangeSupport(content: ContentReference): RangeSupport;
+  /** SHA-256 of a file's present content as the service keeps it, 64 lower-case hex digits; undefined where it does not tell. One call. */
+  contentHash(syncpointId: SyncpointId, fileId: FileId, options?: CallOptions): Promise<string | undefined>;
+  /**
+   * Makes folders, at most {@link FOLDERS_PER_CALL}, one call. Resolves with those that the service says it made: fewer than asked, where it
+   * is silent about some. Rejects with `exists` where a name is taken; after `unavailable` some may have been made.
+   */
+  createFolders(
+    syncpointId: SyncpointId,
+    parentId: FolderId,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<RemoteFolder[]>;
+  /** Stores a file. Rejects with `not-found` where the folder is missing for certain, `quota`, `forbidden`, `invalid`, `too-large`. */
+  upload(request: UploadRequest, options?: CallOptions): Promise<UploadOutcome>;
+  /** Moves a file's given version to the trash, one call. Resolves too where it lies there already or is gone. `conflict`: there is a newer version. */
+  deleteFile(syncpointId: SyncpointId, versionId: VersionId, options?: CallOptions): Promise<void>;
+  /** Moves a folder and all it holds to the trash, one call. Resolves too where it is gone. */
+  deleteFolder(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): Promise<void>;
+  /** Renames or moves a file, one call. The target name must be free. */
+  moveFile(
+    syncpointId: SyncpointId,
+    file: RemoteFile,
+    from: FolderId,
+    to: MoveTarget,
+    options?: CallOptions,
+  ): Promise<MoveOutcome>;
+  /** Renames or moves a folder with all it holds, one call. The target name must be free. */
+  moveFolder(
+    syncpointId: SyncpointId,
+    folder: RemoteFolder,
+    from: FolderId,
+    to: MoveTarget,
+    options?: CallOptions,
+  ): Promise<MoveOutcome>;
+  /** What is known of moves in a syncpoint. Costs nothing. */
+  moveSupport(syncpointId: SyncpointId, kind: RemoteEntry['kind']): MoveSupport;
+  /** Tells what a listing showed after a move that was `done` or `unclear`: some servers answer 200 and do nothing. */
+  moveSeen(syncpointId: SyncpointId, kind: RemoteEntry['kind'], worked: boolean): void;
   /** Capacity of the user's vaults, one call. */
   vaults(options?: CallOptions): Promise<RemoteVault[]>;
   /** Ends every transfer and closes all connections. Calls under way reject. */
   stop(): Promise<void>;
 }
 
+/** The guide's limit of entities in one Folders POST. */
+export const FOLDERS_PER_CALL = 20;
+
 /**
  * not-found: the id or path is gone or hidden. exists: the name is taken. forbidden: a real refusal. conflict: somebody else
  * changed it. quota: no room. throttled: the call budget is spent. unavailable: network, timeout or server fault; trying again
- * may help. unauthenticated: the credentials do not work. protocol: the server answered something the documents do not allow.
+ * may help. unauthenticated: the credentials do not work. invalid: the name or the object is not acceptable. too-large: the content is
+ * larger than the service takes. protocol: the server answered something the documents do not allow.
  */
 export type RemoteErrorKind =
   | 'not-found'
@@ -159,6 +253,8 @@ export type RemoteErrorKind =
   | 'throttled'
   | 'unavailable'
   | 'unauthenticated'
+  | 'invalid'
+  | 'too-large'
   | 'protocol';
 
 /** The one way a remote drive fails. `message` names the thing, the cause and, where there is one, what to do. */

@@ -17,6 +17,8 @@ const byKind = {
   throttled: errno.EIO,
   unavailable: errno.EIO,
   unauthenticated: errno.EACCES,
+  invalid: errno.EINVAL,
+  'too-large': errno.EFBIG,
   protocol: errno.EIO,
 } as const satisfies Record<RemoteErrorKind, number>;
 

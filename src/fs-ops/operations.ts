@@ -87,8 +87,22 @@ export interface Capacity {
   readonly nameBytesMax: number;
 }
 
+/** A name in a directory. */
+export interface NodePlace {
+  readonly parent: NodeId;
+  readonly name: string;
+}
+
+/** RENAME_NOREPLACE and RENAME_EXCHANGE of rename(2); never both. */
+export interface RenameFlags {
+  readonly noReplace: boolean;
+  readonly exchange: boolean;
+}
+
 /** The fields a SETATTR wants changed. */
 export interface AttributeChange {
+  /** Clear set-user-id and set-group-id bits, as a truncation by an ordinary user does. */
+  readonly killPrivileges?: boolean | undefined;
   readonly permissions?: number | undefined;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
@@ -129,10 +143,53 @@ export interface Operations {
     lengthBytes: number,
     caller: Caller,
   ): Answer<readonly Uint8Array[]>;
+  /** CREATE: makes a regular file, or opens the one that is there (EEXIST with O_EXCL), with open(2)'s flags. Grants one lookup and one handle. */
+  create(
+    parent: NodeId,
+    name: string,
+    permissions: number,
+    flags: number,
+    caller: Caller,
+  ): Answer<{ readonly entry: Entry; readonly opened: OpenFile }>;
+  /** MKNOD of a regular file. Grants one lookup. */
+  makeFile(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry>;
+  /** MKDIR. Grants one lookup. */
+  makeDirectory(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry>;
+  /** UNLINK. */
+  unlink(parent: NodeId, name: string, caller: Caller): Answer<void>;
+  /** RMDIR. */
+  removeDirectory(parent: NodeId, name: string, caller: Caller): Answer<void>;
+  /** RENAME and RENAME2. */
+  rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void>;
+  /**
+   * WRITE: returns the bytes taken. `data` is the transport's and changes after the call returns: who answers later has copied it.
+   * `killPrivileges` asks to clear set-user-id and set-group-id bits.
+   */
+  write(
+    node: NodeId,
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    killPrivileges: boolean,
+    caller: Caller,
+  ): Answer<number>;
+  /** FALLOCATE with fallocate(2)'s mode bits; EOPNOTSUPP for those that are not supported. */
+  allocate(
+    node: NodeId,
+    handle: number,
+    mode: number,
+    offsetBytes: number,
+    lengthBytes: number,
+    caller: Caller,
+  ): Answer<void>;
+  /** SETXATTR and REMOVEXATTR, with setxattr(2)'s flags. Transports ask for names in `user.` only. */
+  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined, flags: number, caller: Caller): Answer<void>;
   /** FLUSH: once for each close(2) of a descriptor that can write; a transport may leave it out for the others. */
   flush(node: NodeId, handle: number, caller: Caller): Answer<void>;
-  /** FSYNC and FSYNCDIR. */
+  /** FSYNC: answers when what was written is safe against power loss. */
   sync(node: NodeId, handle: number, caller: Caller): Answer<void>;
+  /** FSYNCDIR: answers when the directory's changes are safe against power loss. */
+  syncDirectory(node: NodeId, handle: number, caller: Caller): Answer<void>;
   /** RELEASE: the handle is gone. */
   release(handle: number): void;
   /** OPENDIR. */
