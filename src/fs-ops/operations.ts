@@ -133,8 +133,8 @@ export interface Operations {
   ): Answer<{ readonly attributes: Attributes; readonly lifetimeMs: number }>;
   /** ACCESS, where the kernel does not decide by itself. `mask` is R_OK|W_OK|X_OK. */
   access(node: NodeId, mask: number, caller: Caller): Answer<void>;
-  /** OPEN with open(2)'s flags. */
-  open(node: NodeId, flags: number, caller: Caller): Answer<OpenFile>;
+  /** OPEN with open(2)'s flags. `killPrivileges` comes with O_TRUNC only: clear set-user-id and set-group-id bits. */
+  open(node: NodeId, flags: number, caller: Caller, killPrivileges?: boolean): Answer<OpenFile>;
   /** READ: the bytes [offsetBytes, offsetBytes + lengthBytes) cut at the end of the file, as one or more pieces in order. */
   read(
     node: NodeId,
@@ -143,13 +143,17 @@ export interface Operations {
     lengthBytes: number,
     caller: Caller,
   ): Answer<readonly Uint8Array[]>;
-  /** CREATE: makes a regular file, or opens the one that is there (EEXIST with O_EXCL), with open(2)'s flags. Grants one lookup and one handle. */
+  /**
+   * CREATE: makes a regular file, or opens the one that is there (EEXIST with O_EXCL), with open(2)'s flags. Grants one lookup
+   * and one handle. `killPrivileges` as in open().
+   */
   create(
     parent: NodeId,
     name: string,
     permissions: number,
     flags: number,
     caller: Caller,
+    killPrivileges?: boolean,
   ): Answer<{ readonly entry: Entry; readonly opened: OpenFile }>;
   /** MKNOD of a regular file. Grants one lookup. */
   makeFile(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry>;
@@ -183,7 +187,13 @@ export interface Operations {
     caller: Caller,
   ): Answer<void>;
   /** SETXATTR and REMOVEXATTR, with setxattr(2)'s flags. Transports ask for names in `user.` only. */
-  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined, flags: number, caller: Caller): Answer<void>;
+  setExtendedAttribute(
+    node: NodeId,
+    name: string,
+    value: Uint8Array | undefined,
+    flags: number,
+    caller: Caller,
+  ): Answer<void>;
   /** FLUSH: once for each close(2) of a descriptor that can write; a transport may leave it out for the others. */
   flush(node: NodeId, handle: number, caller: Caller): Answer<void>;
   /** FSYNC: answers when what was written is safe against power loss. */

@@ -130,10 +130,9 @@ describe('answers', () => {
 
   it.each([
     [opcode.READLINK, errno.EINVAL],
-    [opcode.MKDIR, errno.EROFS],
-    [opcode.CREATE, errno.EROFS],
-    [opcode.WRITE, errno.EROFS],
-    [opcode.SETXATTR, errno.EROFS],
+    [opcode.SYMLINK, errno.EPERM],
+    [opcode.LINK, errno.EPERM],
+    [opcode.TMPFILE, errno.ENOSYS],
     [opcode.IOCTL, 25],
     [opcode.LSEEK, errno.ENOSYS],
     [opcode.POLL, errno.ENOSYS],

@@ -12,8 +12,10 @@ export class Request implements Caller {
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
-  /** What READ, READDIR and the xattr calls have room for. */
+  /** What READ, READDIR and the xattr calls have room for, and what WRITE brought. */
   sizeBytes = 0;
+  /** open(2)'s flags of an OPEN. */
+  openFlags = 0;
   /** The page a READDIR or READDIRPLUS fills. */
   page: DirectoryPage | undefined;
   #controller: AbortController | undefined;

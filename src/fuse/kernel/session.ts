@@ -11,8 +11,9 @@ import { malformed, type Message } from './protocol/message.ts';
 import { ReplyBuffer } from './protocol/reply-buffer.ts';
 import { Request, interruptedUnique } from './request.ts';
 import type { RequestCounters } from './statistics.ts';
+import type { Verb, VerbContext } from './verb.ts';
 import * as verbs from './verbs.ts';
-import type { Verb, VerbContext } from './verbs.ts';
+import * as writing from './writing-verbs.ts';
 
 const log = createLog('fuse');
 
@@ -39,25 +40,12 @@ const PAGE_BYTES_USUAL = 64 * 1024;
 /** Errors that need no file system. ENOSYS is remembered by the kernel for the mount's life and saves it the question. */
 const fixedErrors = new Map<number, number>([
   [opcode.READLINK, errno.EINVAL],
-  // As a disk mounted read-only.
-  ...[
-    opcode.SYMLINK,
-    opcode.MKNOD,
-    opcode.MKDIR,
-    opcode.UNLINK,
-    opcode.RMDIR,
-    opcode.RENAME,
-    opcode.RENAME2,
-    opcode.LINK,
-    opcode.CREATE,
-    opcode.TMPFILE,
-    opcode.WRITE,
-    opcode.SETXATTR,
-    opcode.REMOVEXATTR,
-    opcode.FALLOCATE,
-  ].map((code): [number, number] => [code, errno.EROFS]),
+  // As a disk whose format has no links.
+  [opcode.SYMLINK, errno.EPERM],
+  [opcode.LINK, errno.EPERM],
   [opcode.IOCTL, ENOTTY],
   // LSEEK, POLL, BMAP, COPY_FILE_RANGE, SYNCFS, STATX, GETLK, SETLK(W): unknown, so ENOSYS; the kernel does them by itself.
+  // TMPFILE too: the kernel then says EOPNOTSUPP, after which programs make and unlink a file.
 ]);
 
 /** What getting on with an opcode means. */
@@ -74,9 +62,6 @@ served[opcode.SETATTR] = serve(verbs.setAttributes);
 served[opcode.ACCESS] = serve(verbs.access);
 served[opcode.OPEN] = serve(verbs.open);
 served[opcode.READ] = serve(verbs.read);
-served[opcode.FLUSH] = serve(verbs.flush);
-served[opcode.FSYNC] = serve(verbs.sync);
-served[opcode.FSYNCDIR] = serve(verbs.sync);
 served[opcode.RELEASE] = serve(verbs.release);
 served[opcode.OPENDIR] = serve(verbs.openDirectory);
 served[opcode.READDIR] = serve(verbs.readDirectory);
@@ -85,6 +70,20 @@ served[opcode.RELEASEDIR] = serve(verbs.releaseDirectory);
 served[opcode.STATFS] = serve(verbs.statistics);
 served[opcode.GETXATTR] = serve(verbs.getExtendedAttribute);
 served[opcode.LISTXATTR] = serve(verbs.listExtendedAttributes);
+served[opcode.CREATE] = serve(writing.create);
+served[opcode.MKNOD] = serve(writing.makeNode);
+served[opcode.MKDIR] = serve(writing.makeDirectory);
+served[opcode.UNLINK] = serve(writing.unlink);
+served[opcode.RMDIR] = serve(writing.removeDirectory);
+served[opcode.RENAME] = serve(writing.rename);
+served[opcode.RENAME2] = serve(writing.rename);
+served[opcode.WRITE] = serve(writing.write);
+served[opcode.FALLOCATE] = serve(writing.allocate);
+served[opcode.SETXATTR] = serve(writing.setExtendedAttribute);
+served[opcode.REMOVEXATTR] = serve(writing.removeExtendedAttribute);
+served[opcode.FLUSH] = serve(writing.flush);
+served[opcode.FSYNC] = serve(writing.sync);
+served[opcode.FSYNCDIR] = serve(writing.syncDirectory);
 
 export class Session implements VerbContext {
   readonly operations: Operations;
@@ -94,7 +93,7 @@ export class Session implements VerbContext {
   readonly #counters: RequestCounters;
   readonly #events: SessionEvents;
   readonly #maxReadAheadBytes: number;
-  readonly #reply = new ReplyBuffer(size.OUT_HEADER + size.ENTRY_OUT);
+  readonly #reply = new ReplyBuffer(size.OUT_HEADER + size.ENTRY_OUT + size.OPEN_OUT);
   /** Requests whose verb has not answered yet: bounded by what the kernel lets programs wait for. */
   readonly #pending = new Map<number, Request>();
   readonly #idlePages: DirectoryPage[] = [];

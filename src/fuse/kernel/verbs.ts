@@ -1,9 +1,8 @@
-// Each opcode that calls the file system: how its arguments are read, which verb it is, how its result is written and what
-// must be taken back when nobody receives it. Stateless; session.ts runs them.
+// Each opcode that looks, reads or changes attributes: how its arguments are read, which verb it is, how its result is written
+// and what must be taken back when nobody receives it. Stateless; session.ts runs them. What writes is in writing-verbs.ts.
 import { errno } from '../../base/errno.ts';
 import {
   FsError,
-  type Answer,
   type AttributeChange,
   type Attributes,
   type Capacity,
@@ -11,47 +10,31 @@ import {
   type NoEntry,
   type OpenDirectory,
   type OpenFile,
-  type Operations,
 } from '../../fs-ops/operations.ts';
-import { GETATTR_FH, NAME_BYTES_MAX, opcode, openFlag, setattrValid, size } from './protocol/constants.ts';
-import type { DirectoryPage } from './protocol/directory-page.ts';
+import {
+  GETATTR_FH,
+  NAME_BYTES_MAX,
+  OPEN_KILL_SUIDGID,
+  opcode,
+  openFlag,
+  setattrValid,
+  size,
+} from './protocol/constants.ts';
 import { malformed, type Message } from './protocol/message.ts';
 import { REQUEST_BYTES_MAX } from './protocol/init.ts';
 import type { ReplyBuffer } from './protocol/reply-buffer.ts';
 import type { Request } from './request.ts';
+import { nothing, type Verb } from './verb.ts';
 
 const BODY = size.IN_HEADER;
 const OUT = size.OUT_HEADER;
-/** open(2)'s access mode bits. */
-const O_ACCMODE = 3;
-
-/** What a verb may use besides its request. */
-export interface VerbContext {
-  readonly operations: Operations;
-  /** An empty page for a listing; the session takes it back after the reply. */
-  page(limitBytes: number, plus: boolean): DirectoryPage;
-  /** Handles the kernel holds: released when the mount ends without the kernel saying so. */
-  readonly openFiles: Set<number>;
-  readonly openDirectories: Set<number>;
-  /** Says in the log what the file system did wrong. */
-  complain(what: string): void;
-}
-
-/** `encode` returns the bytes it wrote behind the reply's header, or the pieces that follow it. */
-export interface Verb<R> {
-  ask(context: VerbContext, request: Request, message: Message): Answer<R>;
-  encode(result: R, reply: ReplyBuffer, request: Request): number | readonly Uint8Array[];
-  /** The kernel has the reply. */
-  granted?(context: VerbContext, result: R, request: Request): void;
-  /** The kernel did not take the reply. */
-  takeBack?(context: VerbContext, result: R, request: Request): void;
-}
+/** open(2)'s access mode bits, and the flag that makes a descriptor for reading write. */
+const O_ACCMODE = 0o3;
+const O_TRUNC = 0o1000;
 
 function exists(result: Entry | NoEntry): result is Entry {
   return result.node !== 0;
 }
-
-const nothing = (): number => 0;
 
 export const lookup: Verb<Entry | NoEntry> = {
   ask(context, request, message) {
@@ -101,6 +84,7 @@ export function attributeChange(message: Message): AttributeChange {
   message.u32(BODY + 84); // the whole structure is there
   const has = (bit: number): boolean => (valid & bit) !== 0;
   return {
+    killPrivileges: has(setattrValid.KILL_SUIDGID) ? true : undefined,
     permissions: has(setattrValid.MODE) ? message.u32(BODY + 68) & 0o7777 : undefined,
     uid: has(setattrValid.UID) ? message.u32(BODY + 76) : undefined,
     gid: has(setattrValid.GID) ? message.u32(BODY + 80) : undefined,
@@ -132,16 +116,22 @@ export const access: Verb<void> = {
   encode: nothing,
 };
 
+/** FOPEN_PARALLEL_DIRECT_WRITES is never given: writes to one file arrive one after the other. */
+export function openFlags(opened: OpenFile): number {
+  return opened.keepCache ? openFlag.KEEP_CACHE : 0;
+}
+
 export const open: Verb<OpenFile> = {
   ask(context, request, message) {
     const flags = message.u32(BODY);
-    request.sizeBytes = flags & O_ACCMODE;
-    return context.operations.open(request.node, flags, request);
+    const killPrivileges = (message.u32(BODY + 4) & OPEN_KILL_SUIDGID) !== 0;
+    request.openFlags = flags;
+    return context.operations.open(request.node, flags, request, killPrivileges);
   },
   encode(result, reply, request) {
     // Nothing was written through a descriptor opened for reading: its close(2) need not wait for a FLUSH.
-    const noFlush = request.sizeBytes === 0 ? openFlag.NOFLUSH : 0;
-    reply.open(OUT, result.handle, (result.keepCache ? openFlag.KEEP_CACHE : 0) | noFlush);
+    const onlyReads = (request.openFlags & (O_ACCMODE | O_TRUNC)) === 0;
+    reply.open(OUT, result.handle, openFlags(result) | (onlyReads ? openFlag.NOFLUSH : 0));
     return size.OPEN_OUT;
   },
   granted: (context, result) => void context.openFiles.add(result.handle),
@@ -161,16 +151,6 @@ export const read: Verb<readonly Uint8Array[]> = {
     if (length > request.sizeBytes) throw new Error(`READ of ${request.sizeBytes} bytes answered with ${length}`);
     return result;
   },
-};
-
-export const flush: Verb<void> = {
-  ask: (context, request, message) => context.operations.flush(request.node, message.u64(BODY), request),
-  encode: nothing,
-};
-
-export const sync: Verb<void> = {
-  ask: (context, request, message) => context.operations.sync(request.node, message.u64(BODY), request),
-  encode: nothing,
 };
 
 export const release: Verb<void> = {
@@ -235,6 +215,16 @@ export const statistics: Verb<Capacity> = {
   },
 };
 
+/** True for names of attributes this transport asks the file system about. */
+export function isUserAttribute(name: string): boolean {
+  return name.startsWith('user.');
+}
+
+/** The failure for any other name. */
+export function unknownNamespace(name: string): FsError {
+  return new FsError(errno.ENOTSUP, `no attributes but user.*: ${name}`);
+}
+
 /** The answer to GETXATTR and LISTXATTR: the value if there is room, its size if only that was asked. */
 function encodeExtended(value: Uint8Array, reply: ReplyBuffer, request: Request): number | readonly Uint8Array[] {
   if (request.sizeBytes === 0) {
@@ -253,7 +243,7 @@ export const getExtendedAttribute: Verb<Uint8Array> = {
     if (name === undefined) throw new FsError(errno.ENODATA, 'the name is not UTF-8');
     // Neither POSIX ACLs nor security contexts were negotiated. ls(1) asks for them once a file, unless it hears ENOTSUP:
     // then it does not ask again.
-    if (!name.startsWith('user.')) throw new FsError(errno.ENOTSUP, `no attributes but user.*: ${name}`);
+    if (!isUserAttribute(name)) throw unknownNamespace(name);
     return context.operations.getExtendedAttribute(request.node, name, request);
   },
   encode: encodeExtended,

@@ -1,7 +1,9 @@
 // The child process of a test: mounts MemoryOperations and obeys messages from its parent. Exits when the mount has ended.
 import { createKernelTransport, type KernelMountOptions } from '../../../src/fuse/kernel/transport.ts';
 import { ROOT_NODE } from '../../../src/fs-ops/operations.ts';
-import { MemoryOperations, waiting, type Content } from './memory-operations.ts';
+import { MemoryFile, type Content } from './memory-file.ts';
+import { MemoryOperations } from './memory-operations.ts';
+import { waiting } from './waiting.ts';
 
 export interface DaemonOptions {
   readonly mount: Omit<KernelMountOptions, 'operations'>;
@@ -11,6 +13,11 @@ export interface DaemonOptions {
   readonly cacheDirectories?: boolean;
   readonly hanging?: readonly string[];
   readonly hangingName?: string;
+  readonly hangingCreate?: string;
+  readonly lateCreate?: string;
+  /** Refuses writing although the mount may be read-write. */
+  readonly readOnly?: boolean;
+  readonly keepCache?: boolean;
   /** Verbs answer some milliseconds later, or with an abort. */
   readonly waits?: boolean;
 }
@@ -43,7 +50,11 @@ function failure(error: unknown): { message: string; errno: unknown } {
 async function start(options: DaemonOptions): Promise<void> {
   if (options.lifetimeMs !== undefined) operations.lifetimeMs = options.lifetimeMs;
   if (options.cacheDirectories !== undefined) operations.cacheDirectories = options.cacheDirectories;
-  if (options.hangingName !== undefined) operations.hangingName = options.hangingName;
+  if (options.keepCache !== undefined) operations.keepCache = options.keepCache;
+  operations.readOnly = options.readOnly === true;
+  operations.hangingName = options.hangingName ?? '';
+  operations.hangingCreate = options.hangingCreate ?? '';
+  operations.lateCreate = options.lateCreate ?? '';
   for (const [name, content] of Object.entries(options.files ?? {}))
     operations.add(ROOT_NODE, name, contentOf(content));
   for (const [name, count] of Object.entries(options.directories ?? {})) {
@@ -71,6 +82,8 @@ async function start(options: DaemonOptions): Promise<void> {
           lookups: [...operations.lookups.values()].reduce((sum, count) => sum + count, 0),
           handles: operations.handles.size,
           aborted: operations.aborted,
+          writes: operations.writes,
+          killingWrites: operations.killingWrites,
           cpu: process.cpuUsage(),
           rss: process.memoryUsage.rss(),
         };
@@ -78,8 +91,9 @@ async function start(options: DaemonOptions): Promise<void> {
         const node = operations.find(order.name);
         if (node === undefined) operations.add(ROOT_NODE, order.name, contentOf(order.content));
         else {
-          operations.thing(node).content = contentOf(order.content);
-          operations.thing(node).modifiedSeconds++;
+          const thing = operations.thing(node);
+          thing.content = new MemoryFile(contentOf(order.content));
+          thing.modified = { ...thing.modified, seconds: thing.modified.seconds + 1 };
         }
         if (!order.tell) return undefined;
         if (node === undefined) transport.cache.invalidateEntry(ROOT_NODE, order.name);

@@ -29,6 +29,8 @@ export interface DaemonStatistics extends TransportStatistics {
   readonly lookups: number;
   readonly handles: number;
   readonly aborted: number;
+  readonly writes: readonly number[];
+  readonly killingWrites: number;
   readonly cpu: { readonly user: number; readonly system: number };
   readonly rss: number;
 }

@@ -103,6 +103,20 @@ export const setattrValid = {
   FH: 1 << 6,
   ATIME_NOW: 1 << 7,
   MTIME_NOW: 1 << 8,
+  KILL_SUIDGID: 1 << 11,
+} as const;
+
+/** fuse_open_in.open_flags and fuse_create_in.open_flags: a truncation that must clear set-user-id and set-group-id bits. */
+export const OPEN_KILL_SUIDGID = 1 << 0;
+
+/** fuse_write_in.write_flags: the writer may not keep set-user-id and set-group-id bits. */
+export const WRITE_KILL_SUIDGID = 1 << 2;
+
+/** fuse_rename2_in.flags, as renameat2(2)'s. */
+export const renameFlag = {
+  NOREPLACE: 1 << 0,
+  EXCHANGE: 1 << 1,
+  WHITEOUT: 1 << 2,
 } as const;
 
 /** fuse_getattr_in.getattr_flags */
@@ -140,7 +154,15 @@ export const size = {
   INIT_OUT: 64,
   DIRENT: 24,
   DIRENTPLUS: 152,
+  CREATE_IN: 16,
+  MKNOD_IN: 16,
+  MKDIR_IN: 8,
+  RENAME_IN: 8,
+  RENAME2_IN: 16,
   WRITE_IN: 40,
+  WRITE_OUT: 8,
+  /** Without SETXATTR_EXT, which is not asked for. */
+  SETXATTR_IN: 8,
 } as const;
 
 /** The longest name the kernel takes from a directory reply; one longer makes it refuse the whole reply. */
@@ -149,6 +171,7 @@ export const NAME_BYTES_MAX = 1024;
 export const PAGE_BYTES = 4096;
 
 /** st_mode's file types, and d_type for each. */
+export const S_IFMT = 0o170000;
 export const S_IFDIR = 0o040000;
 export const S_IFREG = 0o100000;
 export const DT_DIR = 4;

@@ -70,6 +70,17 @@ export class Message {
     return end;
   }
 
+  /** The offset behind the NUL-terminated name at this offset. EPROTO if it has no end. */
+  behindName(offset: number): number {
+    return this.#terminator(offset) + 1;
+  }
+
+  /** The bytes at this offset, in place: they change with the next message. EPROTO past the end. */
+  data(offset: number, lengthBytes: number): Uint8Array {
+    if (offset + lengthBytes > this.length) throw malformed(`opcode ${this.opcode} ends after ${this.length} bytes`);
+    return this.bytes.subarray(offset, offset + lengthBytes);
+  }
+
   /** The NUL-terminated name at this offset; undefined if its bytes are not UTF-8. EPROTO if it has no end. */
   name(offset: number): string | undefined {
     const end = this.#terminator(offset);
