@@ -23,15 +23,28 @@ import {
   inodeKey,
   nameKey,
   readInode,
+  type PendingRecord,
   type StoredNode,
   type TreeDirectory,
+  type TreeFile,
+  type TreeNode,
+  type UnfinishedContent,
+} from './tree/records.ts';
+
+export {
+  ROOT_INODE,
+  shownLengthBytes,
+  shownModified,
+  type LocalAttributes,
+  type StagedContent,
+  type SyncpointFacts,
+  type TreeDirectory,
+  type TreeFile,
   type TreeNode,
 } from './tree/records.ts';
 
-export { ROOT_INODE, type SyncpointFacts, type TreeDirectory, type TreeFile, type TreeNode } from './tree/records.ts';
-
-/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. */
-const SCHEMA_VERSION = 1;
+/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending; 1 reads the same. */
+const SCHEMA_VERSION = 2;
 
 /** Nodes of one transaction: below 10 ms on two slow cores, and enough for its commit not to weigh. */
 export const SLICE_NODES = 300;
@@ -39,8 +52,26 @@ export const SLICE_NODES = 300;
 /** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
 const STRUCTURES_KEY = Buffer.from([0]);
 
+/** Key of a generation: numbers up to 2^53, in order. */
+function generationKey(generation: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeBigUInt64BE(BigInt(generation));
+  return key;
+}
+
 /** The named databases of the tree. */
-export const treeDatabases = ['entries', 'names', 'parents', 'listings', 'orphans', 'vaults', 'meta'] as const;
+export const treeDatabases = [
+  'entries',
+  'names',
+  'parents',
+  'listings',
+  'orphans',
+  'vaults',
+  'meta',
+  'pending',
+  'unfinished',
+  'staged',
+] as const;
 
 const log = createLog('tree');
 
@@ -52,11 +83,33 @@ export interface ListingState {
   readonly generation: number;
 }
 
-/** What became of one entry in a merge. */
+/** What became of one entry. */
 export type TreeChange =
   | { readonly kind: 'added'; readonly current: TreeNode }
   | { readonly kind: 'changed'; readonly previous: TreeNode; readonly current: TreeNode }
   | { readonly kind: 'removed'; readonly previous: TreeNode };
+
+/**
+ * Who made a change. `service`: a listing. `local`: a program through the mount, which knows already. `push`: our own upload or move came
+ * through: ids and places at the service changed, content and name as programs see them did not, unless a conflict moved them.
+ */
+export type ChangeOrigin = 'service' | 'local' | 'push';
+
+/** What a transaction may do. Valid until the function it was given to returns. */
+export interface TreeTransaction {
+  /** Stores a node; inode 0 gives it a new number. A node whose parent or name differs from before is moved. Returns it as stored. */
+  put<Node extends TreeNode>(node: Node): Node;
+  /** Cuts a node off, a directory with all it holds. False when it was gone already. */
+  remove(node: TreeNode): boolean;
+  /** A number for an object that has no node. */
+  allocateInode(): number;
+  putPending(record: PendingRecord): void;
+  removePending(inode: number): void;
+  putUnfinished(content: UnfinishedContent): void;
+  removeUnfinished(generation: number): void;
+  /** Marks a directory made here as completely listed: it has nothing that is not known. */
+  putListing(directory: number, listedAtMs: number): void;
+}
 
 export class Tree {
   readonly #directory: string;
@@ -69,7 +122,11 @@ export class Tree {
   readonly #vaults: Database<{ name: string; size: number | null; used: number | null }, string>;
   readonly #meta: Database<number, string>;
   readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
-  readonly #listeners = new Set<(change: TreeChange) => void>();
+  readonly #pending: Database<PendingRecord, Buffer>;
+  readonly #unfinished: Database<UnfinishedContent, Buffer>;
+  /** Generation to the inode whose node names it: the few among the many that have one. */
+  readonly #staged: Database<Buffer, Buffer>;
+  readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
   #nextInode: number;
   #closed = false;
 
@@ -98,6 +155,9 @@ export class Tree {
       this.#orphans = this.#environment.openDB({ name: 'orphans', keyEncoding: 'binary', encoding: 'msgpack' });
       this.#vaults = this.#environment.openDB({ name: 'vaults', encoding: 'msgpack' });
       this.#meta = this.#environment.openDB({ name: 'meta', encoding: 'msgpack' });
+      this.#pending = this.#environment.openDB({ name: 'pending', keyEncoding: 'binary', encoding: 'msgpack' });
+      this.#staged = this.#environment.openDB({ name: 'staged', ...binary });
+      this.#unfinished = this.#environment.openDB({ name: 'unfinished', keyEncoding: 'binary', encoding: 'msgpack' });
     } catch (error) {
       throw new Error(
         `the tree in ${directory} cannot be opened: ${error instanceof Error ? error.message : String(error)}; move the directory away to start anew`,
@@ -112,7 +172,7 @@ export class Tree {
       );
     }
     this.#nextInode = this.#meta.get('nextInode') ?? FIRST_INODE;
-    if (schema === undefined) this.#meta.putSync('schema', SCHEMA_VERSION);
+    if (schema !== SCHEMA_VERSION) this.#meta.putSync('schema', SCHEMA_VERSION);
   }
 
   /** The node of an inode number, or undefined when it is gone. */
@@ -134,6 +194,7 @@ export class Tree {
       remote: undefined,
       syncpoint: undefined,
       modified: this.#rootModified,
+      local: undefined,
     };
   }
 
@@ -178,10 +239,65 @@ export class Tree {
     return `/${parts.join('/')}`;
   }
 
-  /** Tells every change that a merge makes to folders listed before, right after its transaction. Returns the way out. */
-  onChange(listener: (change: TreeChange) => void): () => void {
+  /** Tells every change of folders listed before, right after its transaction. Returns the way out. */
+  onChange(listener: (change: TreeChange, origin: ChangeOrigin) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Everything that is pending, or guards. */
+  *pendingRecords(): Generator<PendingRecord, void, undefined> {
+    for (const { value } of this.#pending.getRange({ snapshot: false })) yield value;
+  }
+
+  /** Contents being written, by this daemon or one before it. */
+  unfinished(): UnfinishedContent[] {
+    return [...this.#unfinished.getRange({ snapshot: false })].map(({ value }) => value);
+  }
+
+  /** The files that name staged content, whether it is pending or kept. */
+  stagedFiles(): TreeFile[] {
+    const files: TreeFile[] = [];
+    for (const { value } of this.#staged.getRange({ snapshot: false })) {
+      const node = this.node(readInode(value));
+      if (node?.kind === 'file' && node.staged !== undefined) files.push(node);
+    }
+    return files;
+  }
+
+  /** One transaction: all of it, or, when `work` throws, nothing. Listeners hear of it afterwards unless it is `quiet`. */
+  change<T>(origin: ChangeOrigin, work: (transaction: TreeTransaction) => T, quiet = false): T {
+    const changes: TreeChange[] = [];
+    const firstInode = this.#nextInode;
+    const transaction: TreeTransaction = {
+      put: (node) => this.#put(node, changes),
+      remove: (node) => {
+        const removed = this.#remove(node);
+        if (removed) changes.push({ kind: 'removed', previous: node });
+        return removed;
+      },
+      allocateInode: () => this.#allocateInode(),
+      putPending: (record) => void this.#pending.putSync(inodeKey(record.inode), record),
+      removePending: (inode) => void this.#pending.removeSync(inodeKey(inode)),
+      putUnfinished: (content) => void this.#unfinished.putSync(generationKey(content.generation), content),
+      removeUnfinished: (generation) => void this.#unfinished.removeSync(generationKey(generation)),
+      putListing: (directory, listedAtMs) => void this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: 1 }),
+    };
+    let result: T;
+    try {
+      result = this.#environment.transactionSync(() => {
+        const done = work(transaction);
+        if (this.#nextInode !== firstInode) this.#meta.putSync('nextInode', this.#nextInode);
+        return done;
+      });
+    } catch (error) {
+      this.#nextInode = firstInode;
+      throw error;
+    }
+    if (!quiet) {
+      for (const change of changes) for (const listener of this.#listeners) listener(change, origin);
+    }
+    return result;
   }
 
   /**
@@ -189,33 +305,19 @@ export class Tree {
    * nodes with their inode numbers. `quiet` is for a folder's first listing, which nobody can have seen before.
    */
   apply(put: readonly TreeNode[], remove: readonly TreeNode[], quiet: boolean): TreeNode[] {
-    const changes: TreeChange[] = [];
-    const stored: TreeNode[] = [];
-    this.#environment.transactionSync(() => {
-      for (const node of remove) {
-        if (this.#remove(node)) changes.push({ kind: 'removed', previous: node });
-      }
-      for (const node of put) {
-        const previous = node.inode === 0 ? undefined : this.#entry(node.parent, node.inode);
-        const current: TreeNode = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
-        if (previous !== undefined && previous.name !== current.name) {
-          const holder = this.#names.get(nameKey(previous.parent, previous.name));
-          if (holder !== undefined && readInode(holder) === previous.inode) {
-            this.#names.removeSync(nameKey(previous.parent, previous.name));
-          }
-        }
-        this.#entries.putSync(entryKey(current.parent, current.inode), encodeNode(current));
-        this.#names.putSync(nameKey(current.parent, current.name), inodeKey(current.inode));
-        if (previous === undefined) this.#parents.putSync(inodeKey(current.inode), inodeKey(current.parent));
-        changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
-        stored.push(current);
-      }
-      this.#meta.putSync('nextInode', this.#nextInode);
-    });
-    if (!quiet) {
-      for (const change of changes) for (const listener of this.#listeners) listener(change);
-    }
-    return stored;
+    return this.change(
+      'service',
+      (transaction) => {
+        for (const node of remove) transaction.remove(node);
+        return put.map((node) => transaction.put(node));
+      },
+      quiet,
+    );
+  }
+
+  /** Resolves when every transaction so far is safe against power loss. */
+  async flushed(): Promise<void> {
+    await this.#environment.flushed;
   }
 
   /** Marks a folder's listing complete as of `listedAtMs`; `changed` starts a new generation. The last step of a merge (T3). */
@@ -308,11 +410,42 @@ export class Tree {
     return inode;
   }
 
+  #put<Node extends TreeNode>(node: Node, changes: TreeChange[]): Node {
+    const known = node.inode === 0 ? undefined : this.#parents.get(inodeKey(node.inode));
+    const previous = known === undefined ? undefined : this.#entry(readInode(known), node.inode);
+    const current: Node = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
+    if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
+      const holder = this.#names.get(nameKey(previous.parent, previous.name));
+      if (holder !== undefined && readInode(holder) === previous.inode) {
+        this.#names.removeSync(nameKey(previous.parent, previous.name));
+      }
+      if (previous.parent !== current.parent) this.#entries.removeSync(entryKey(previous.parent, previous.inode));
+    }
+    this.#entries.putSync(entryKey(current.parent, current.inode), encodeNode(current));
+    this.#names.putSync(nameKey(current.parent, current.name), inodeKey(current.inode));
+    this.#nameStaged(previous, current);
+    if (previous?.parent !== current.parent) this.#parents.putSync(inodeKey(current.inode), inodeKey(current.parent));
+    changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
+    return current;
+  }
+
+  /** Keeps `staged` true to what nodes name. */
+  #nameStaged(previous: TreeNode | undefined, current: TreeNode | undefined): void {
+    const before = previous?.kind === 'file' ? previous.staged?.id : undefined;
+    const after = current?.kind === 'file' ? current.staged?.id : undefined;
+    if (before === after) return;
+    if (before !== undefined) this.#staged.removeSync(generationKey(before));
+    if (after !== undefined && current !== undefined)
+      this.#staged.putSync(generationKey(after), inodeKey(current.inode));
+  }
+
   /** Cuts a node off (T1); a folder's content is left to sweepOrphans (T4). False when it was gone already. */
   #remove(node: TreeNode): boolean {
     const key = entryKey(node.parent, node.inode);
-    if (this.#entries.get(key) === undefined) return false;
+    const stored = this.#entries.get(key);
+    if (stored === undefined) return false;
     this.#entries.removeSync(key);
+    this.#nameStaged(decodeNode(node.inode, node.parent, stored), undefined);
     const holder = this.#names.get(nameKey(node.parent, node.name));
     if (holder !== undefined && readInode(holder) === node.inode)
       this.#names.removeSync(nameKey(node.parent, node.name));

@@ -49,6 +49,9 @@ export function mergeFolder(
                 lengthBytes: entry.lengthBytes,
                 modified: entry.modified,
                 created: entry.created,
+                sha256: undefined,
+                staged: undefined,
+                local: undefined,
               }
             : {
                 kind: 'directory',
@@ -59,6 +62,7 @@ export function mergeFolder(
                 remote: { syncpointId: remote.syncpointId, folderId: entry.id },
                 syncpoint: undefined,
                 modified: now,
+                local: undefined,
               },
       };
     }
@@ -110,6 +114,7 @@ export function mergeSyncpoints(
             lastEvent: syncpoint.lastEvent,
           },
           modified: now,
+          local: undefined,
         }),
       };
     }

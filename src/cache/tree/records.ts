@@ -1,6 +1,7 @@
 // What the tree stores and how it is keyed. Values are msgpack records with short keys, because there are millions of them;
 // everybody else sees TreeNode. Keys are big-endian, so that a range over a folder comes in the order of inode numbers.
 import type {
+  ContentReference,
   FileId,
   FolderId,
   SyncpointId,
@@ -17,14 +18,15 @@ export interface TreeDirectory {
   readonly parent: number;
   /** The name it is shown under, fit for POSIX, unique in its folder. */
   readonly name: string;
-  /** The name at the service. */
+  /** The name at the service, or the one it is to have there. */
   readonly remoteName: string;
-  /** Absent for the root alone. */
+  /** Absent for the root, and while the service has no such folder yet. */
   readonly remote: { readonly syncpointId: SyncpointId; readonly folderId: FolderId } | undefined;
   /** Set on syncpoints, the directories right below the root; what lies below them inherits. */
   readonly syncpoint: SyncpointFacts | undefined;
   /** When its set of entries was last seen to change here: the service keeps no times of folders. */
   readonly modified: Timestamp;
+  readonly local: LocalAttributes | undefined;
 }
 
 /** What only the top directory of a syncpoint carries. */
@@ -35,21 +37,71 @@ export interface SyncpointFacts {
   readonly lastEvent: string | undefined;
 }
 
-/** A file, as the tree knows it. */
+/** A file, as the tree knows it: what the service has, and over it what is of this machine. */
 export interface TreeFile {
   readonly kind: 'file';
   readonly inode: number;
   readonly parent: number;
   readonly name: string;
   readonly remoteName: string;
-  readonly fileId: FileId;
-  readonly versionId: VersionId;
+  /** Undefined while the service has no such file, or has not told its ids yet. */
+  readonly fileId: FileId | undefined;
+  readonly versionId: VersionId | undefined;
+  /** Of the service's version; {@link shownLengthBytes} is what programs see. */
   readonly lengthBytes: number;
+  /** Of the service's version; {@link shownModified} is what programs see. */
   readonly modified: Timestamp;
   readonly created: Timestamp;
+  /** SHA-256 of the service's version, 64 hex digits, where it is known. */
+  readonly sha256: string | undefined;
+  /** Content on this machine that shows instead of the service's version, or, once that is stored, is the same as it. */
+  readonly staged: StagedContent | undefined;
+  readonly local: LocalAttributes | undefined;
 }
 
 export type TreeNode = TreeDirectory | TreeFile;
+
+/** Attributes that the service does not keep. Each absent one takes its default. */
+export interface LocalAttributes {
+  /** Permission bits (07777). */
+  readonly permissions?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Set by a program; of a file it is bound to the present content. */
+  readonly modified?: Timestamp | undefined;
+  readonly accessed?: Timestamp | undefined;
+  /** st_ctime. */
+  readonly changed?: Timestamp | undefined;
+}
+
+/** A generation of a file's content in the staging directory, as the journal keeps it. */
+export interface StagedContent {
+  /** Names the file in the staging directory; never given twice. */
+  readonly id: number;
+  readonly lengthBytes: number;
+  /** What shows through below {@link baseEndBytes} where nothing was written; undefined: nothing does, unwritten bytes are zero. */
+  readonly base: StagedBase | undefined;
+  readonly baseEndBytes: number;
+  /** The ranges written within [0, baseEndBytes): start, end, start, end ... ascending, end exclusive. Empty without a base. */
+  readonly extents: readonly number[];
+  /** Of the whole content, where it is known. */
+  readonly sha256: string | undefined;
+}
+
+/** A version of the service, or an earlier generation, which is complete in itself or lies over a version. */
+export type StagedBase =
+  | { readonly kind: 'version'; readonly content: ContentReference }
+  | { readonly kind: 'staged'; readonly staged: StagedContent };
+
+/** The length programs see. */
+export function shownLengthBytes(file: TreeFile): number {
+  return file.staged?.lengthBytes ?? file.lengthBytes;
+}
+
+/** The modification time programs see. */
+export function shownModified(node: TreeNode): Timestamp {
+  return node.local?.modified ?? node.modified;
+}
 
 /** The stored form. `n` name, `r` remote name where it differs; `t`/`u` modified, `c`/`d` created (seconds, nanoseconds). */
 interface StoredDirectory {
@@ -57,7 +109,7 @@ interface StoredDirectory {
   r?: string;
   t: number;
   u: number;
-  /** Syncpoint and folder id. */
+  /** Syncpoint and folder id; empty: not made yet. */
   s: string;
   f: string;
   /** Only on syncpoints: p writable, v vault, o owner, e last event. */
@@ -65,10 +117,12 @@ interface StoredDirectory {
   v?: string | null;
   o?: string | null;
   e?: string | null;
+  x?: StoredLocal;
 }
 interface StoredFile {
   n: string;
   r?: string;
+  /** Ids of file and version; empty: unknown. */
   i: string;
   w: string;
   l: number;
@@ -76,8 +130,21 @@ interface StoredFile {
   u: number;
   c: number;
   d: number;
+  h?: string;
+  g?: StagedContent;
+  x?: StoredLocal;
 }
 export type StoredNode = StoredDirectory | StoredFile;
+
+/** m permissions, u uid, g gid; t modified, a accessed, c changed as [seconds, nanoseconds]. */
+interface StoredLocal {
+  m?: number;
+  u?: number;
+  g?: number;
+  t?: [number, number];
+  a?: [number, number];
+  c?: [number, number];
+}
 
 /** Root of the tree: its record is not stored. */
 export const ROOT_INODE = 1;
@@ -89,28 +156,63 @@ const INODE_BYTES = 6;
 export const INODE_MAX = 2 ** 48 - 1;
 
 export function encodeNode(node: TreeNode): StoredNode {
+  if (node.inode === ROOT_INODE) throw new Error('the root is not stored');
   const names = node.remoteName === node.name ? { n: node.name } : { n: node.name, r: node.remoteName };
   const times = { t: node.modified.seconds, u: node.modified.nanoseconds };
   if (node.kind === 'file') {
-    return {
+    const file: StoredFile = {
       ...names,
-      i: node.fileId,
-      w: node.versionId,
+      i: node.fileId ?? '',
+      w: node.versionId ?? '',
       l: node.lengthBytes,
       ...times,
       c: node.created.seconds,
       d: node.created.nanoseconds,
     };
+    if (node.sha256 !== undefined) file.h = node.sha256;
+    if (node.staged !== undefined) file.g = node.staged;
+    if (node.local !== undefined) file.x = encodeLocal(node.local);
+    return file;
   }
-  if (node.remote === undefined) throw new Error('the root is not stored');
-  const directory: StoredDirectory = { ...names, s: node.remote.syncpointId, f: node.remote.folderId, ...times };
+  const directory: StoredDirectory = {
+    ...names,
+    s: node.remote?.syncpointId ?? '',
+    f: node.remote?.folderId ?? '',
+    ...times,
+  };
   if (node.syncpoint !== undefined) {
     directory.p = node.syncpoint.permission === 'read-write';
     directory.v = node.syncpoint.vaultId ?? null;
     directory.o = node.syncpoint.owner ?? null;
     directory.e = node.syncpoint.lastEvent ?? null;
   }
+  if (node.local !== undefined) directory.x = encodeLocal(node.local);
   return directory;
+}
+
+function encodeLocal(local: LocalAttributes): StoredLocal {
+  const stored: StoredLocal = {};
+  if (local.permissions !== undefined) stored.m = local.permissions;
+  if (local.uid !== undefined) stored.u = local.uid;
+  if (local.gid !== undefined) stored.g = local.gid;
+  if (local.modified !== undefined) stored.t = [local.modified.seconds, local.modified.nanoseconds];
+  if (local.accessed !== undefined) stored.a = [local.accessed.seconds, local.accessed.nanoseconds];
+  if (local.changed !== undefined) stored.c = [local.changed.seconds, local.changed.nanoseconds];
+  return stored;
+}
+
+function decodeLocal(stored: StoredLocal | undefined): LocalAttributes | undefined {
+  if (stored === undefined) return undefined;
+  const time = (pair: [number, number] | undefined): Timestamp | undefined =>
+    pair === undefined ? undefined : { seconds: pair[0], nanoseconds: pair[1] };
+  return {
+    permissions: stored.m,
+    uid: stored.u,
+    gid: stored.g,
+    modified: time(stored.t),
+    accessed: time(stored.a),
+    changed: time(stored.c),
+  };
 }
 
 export function decodeNode(inode: number, parent: number, stored: StoredNode): TreeNode {
@@ -123,11 +225,14 @@ export function decodeNode(inode: number, parent: number, stored: StoredNode): T
       parent,
       name: stored.n,
       remoteName,
-      fileId: stored.i as FileId,
-      versionId: stored.w as VersionId,
+      fileId: stored.i === '' ? undefined : (stored.i as FileId),
+      versionId: stored.w === '' ? undefined : (stored.w as VersionId),
       lengthBytes: stored.l,
       modified,
       created: { seconds: stored.c, nanoseconds: stored.d },
+      sha256: stored.h,
+      staged: stored.g,
+      local: decodeLocal(stored.x),
     };
   }
   return {
@@ -136,7 +241,7 @@ export function decodeNode(inode: number, parent: number, stored: StoredNode): T
     parent,
     name: stored.n,
     remoteName,
-    remote: { syncpointId: stored.s as SyncpointId, folderId: stored.f as FolderId },
+    remote: stored.f === '' ? undefined : { syncpointId: stored.s as SyncpointId, folderId: stored.f as FolderId },
     syncpoint:
       stored.p === undefined
         ? undefined
@@ -147,6 +252,7 @@ export function decodeNode(inode: number, parent: number, stored: StoredNode): T
             lastEvent: stored.e ?? undefined,
           },
     modified,
+    local: decodeLocal(stored.x),
   };
 }
 
@@ -210,4 +316,91 @@ export function sameNode(a: TreeNode, b: TreeNode): boolean {
 
 function sameTime(a: Timestamp, b: Timestamp): boolean {
   return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
+}
+
+/** Where an object is at the service: in which folder (by the inode that stands for it here), under which name. */
+export interface RemotePlace {
+  readonly parent: number;
+  readonly name: string;
+}
+
+/**
+ * What is still to be done for one object: the wanted state differs from the service's, or did until lately. Of an object without a
+ * record the tree's place is the service's, and its content too.
+ */
+export interface PendingRecord {
+  readonly inode: number;
+  readonly kind: 'file' | 'directory';
+  /** Grows with each local change, over all records: a result of older work does not end the record. */
+  readonly revision: number;
+  /** Wall clock, ms, of the first and the latest local change that is not at the service. */
+  readonly sinceMs: number;
+  readonly changedAtMs: number;
+  /** Where the service has it; undefined: nowhere. */
+  readonly at: RemotePlace | undefined;
+  /** The user wants it gone: the tree has no such node any more, `gone` tells what the service has. */
+  readonly gone: GoneObject | undefined;
+  /** A file whose wanted content the service does not have: the node's `staged`, or, without one, `copyOf`. */
+  readonly content: boolean;
+  /** Made by a program that has not closed it yet: a crash takes it back. */
+  readonly unclosed: boolean;
+  /** The content of a version that lies at another place, which has to be stored anew where the service cannot move it. */
+  readonly copyOf: ContentReference | undefined;
+  /** It is removed only after that inode's content has been stored. */
+  readonly after: number | undefined;
+  /** Uploads begun whose outcome no listing has shown yet (J3): a version like this is ours. */
+  readonly sent: readonly SentContent[];
+  /** What goes on with an upload that was cut off. */
+  readonly session: { readonly generation: number; readonly mark: string } | undefined;
+  /** The generation whose bytes are safe against power loss (J8). */
+  readonly durable: number | undefined;
+  /** A temporary name at the service, on the way to the wanted one (J9). */
+  readonly via: string | undefined;
+  /** Stays on this machine: an editor's or a desktop's dropping. */
+  readonly localOnly: boolean;
+  /** The service refused it; it waits for the user. */
+  readonly failed: { readonly message: string; readonly sinceMs: number } | undefined;
+  /** When the service confirmed it, wall clock, ms: from then on the record only guards against listings that lag behind. */
+  readonly doneAtMs: number | undefined;
+  /** Places and versions that listings may still show until the guard ends. */
+  readonly was: readonly RemotePlace[];
+  readonly replaced: readonly VersionId[];
+}
+
+/** What the service has of an object that was removed here. */
+export type GoneObject =
+  | {
+      readonly kind: 'file';
+      readonly fileId: FileId | undefined;
+      readonly versionId: VersionId | undefined;
+      readonly lengthBytes: number;
+      readonly created: Timestamp;
+      readonly modified: Timestamp;
+      /** The name it was shown under, for messages. */
+      readonly path: string;
+    }
+  | {
+      readonly kind: 'directory';
+      readonly syncpointId: SyncpointId;
+      readonly folderId: FolderId;
+      readonly path: string;
+    };
+
+/** How a version made by an upload of ours can be told. */
+export interface SentContent {
+  readonly generation: number;
+  readonly lengthBytes: number;
+  readonly modified: Timestamp;
+  readonly sha256: string | undefined;
+}
+
+/** Content that was being written when the daemon ended, or is being written now. */
+export interface UnfinishedContent {
+  readonly generation: number;
+  readonly inode: number;
+  readonly path: string;
+  /** Wall clock, ms. */
+  readonly sinceMs: number;
+  /** Of a daemon that is gone. */
+  readonly abandoned: boolean;
 }

@@ -1,0 +1,304 @@
+// The journal: what is wanted here and not at the service yet. One record an object, in the tree's database, with the node it is
+// about in the same transaction; all records are in memory too. Answers where the service has an object, whatever its place here.
+// Knows neither calls nor kernel.
+//
+// Invariants, asserted in tests:
+// J4 the records and the tree change in one transaction, so that after a crash both are of one acknowledged moment.
+// J6 an object removed here keeps its place and ids in a record until the service confirmed the removal.
+// J3 `sent` is written before an upload's first byte, so that a version made by a lost reply is known as ours.
+import { createLog } from '../base/log.ts';
+import type { ContentReference, FolderId, SyncpointId, VaultId } from '../remote-drive.ts';
+import {
+  ROOT_INODE,
+  type ChangeOrigin,
+  type Tree,
+  type TreeDirectory,
+  type TreeFile,
+  type TreeTransaction,
+} from './tree.ts';
+import type { PendingRecord, RemotePlace, UnfinishedContent } from './tree/records.ts';
+
+export type { GoneObject, PendingRecord, RemotePlace, SentContent, UnfinishedContent } from './tree/records.ts';
+
+const log = createLog('journal');
+
+/** How long a listing may lag behind a change that the service confirmed. */
+export const LAG_WINDOW_MS = 60_000;
+
+/** A folder at the service. */
+export interface RemoteFolderPlace {
+  readonly syncpointId: SyncpointId;
+  readonly folderId: FolderId;
+}
+
+/** A transaction of tree and journal. */
+export interface JournalTransaction extends TreeTransaction {
+  /** The record as this transaction sees it. */
+  record(inode: number): PendingRecord | undefined;
+  /** Stores a record under a new revision. */
+  putRecord(record: Omit<PendingRecord, 'revision'>): void;
+  /** Stores a record as the same piece of work: progress, not a change. */
+  updateRecord(record: PendingRecord): void;
+  dropRecord(inode: number): void;
+}
+
+export class Journal {
+  readonly tree: Tree;
+  readonly #records = new Map<number, PendingRecord>();
+  /** Records by the folder that has, or may still show, their object. */
+  readonly #byFolder = new Map<number, Set<number>>();
+  readonly #byPlace = new Map<string, Set<number>>();
+  /** Removals that wait for an inode. */
+  readonly #byAfter = new Map<number, Set<number>>();
+  readonly #listeners = new Set<(inodes: readonly number[]) => void>();
+  readonly #openForWriting = new Map<number, number>();
+  #nextRevision = 1;
+
+  /** Reads what is pending. What was made but never closed before the last daemon died is taken back, its bytes are unfinished. */
+  constructor(tree: Tree) {
+    this.tree = tree;
+    for (const record of tree.pendingRecords()) this.#index(record.inode, record);
+    for (const { revision } of this.#records.values()) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+    this.#takeBackUnclosed();
+  }
+
+  get(inode: number): PendingRecord | undefined {
+    return this.#records.get(inode);
+  }
+
+  /** All records, guards included. */
+  records(): Iterable<PendingRecord> {
+    return this.#records.values();
+  }
+
+  /** Records whose object is, or was lately, in that folder at the service. */
+  *inFolder(folder: number): Generator<PendingRecord, void, undefined> {
+    for (const inode of this.#byFolder.get(folder) ?? []) {
+      const record = this.#records.get(inode);
+      if (record !== undefined) yield record;
+    }
+  }
+
+  /** True where something is pending that {@link inFolder} would tell. */
+  hasInFolder(folder: number): boolean {
+    return this.#byFolder.has(folder);
+  }
+
+  /** Records of objects that the service has at that very place. */
+  at(place: RemotePlace): PendingRecord[] {
+    const found: PendingRecord[] = [];
+    for (const inode of this.#byPlace.get(placeKey(place)) ?? []) {
+      const record = this.#records.get(inode);
+      if (record !== undefined) found.push(record);
+    }
+    return found;
+  }
+
+  /** Removals that wait until this inode's content is stored. */
+  waitingFor(inode: number): PendingRecord[] {
+    return [...(this.#byAfter.get(inode) ?? [])].flatMap((waiting) => this.#records.get(waiting) ?? []);
+  }
+
+  /** Tells the inodes whose records changed, after each transaction. Returns the way out. */
+  onChange(listener: (inodes: readonly number[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Where the service has an object; undefined where it has none. */
+  place(inode: number): RemotePlace | undefined {
+    const record = this.#records.get(inode);
+    if (record !== undefined) return record.at;
+    const node = this.tree.node(inode);
+    if (node === undefined || inode === ROOT_INODE) return undefined;
+    return { parent: node.parent, name: node.remoteName };
+  }
+
+  /** The folder at the service that an inode stands for, be it here or removed here. */
+  folder(inode: number): RemoteFolderPlace | undefined {
+    const gone = this.#records.get(inode)?.gone;
+    if (gone !== undefined) return gone.kind === 'directory' ? gone : undefined;
+    const node = this.tree.node(inode);
+    return node?.kind === 'directory' ? node.remote : undefined;
+  }
+
+  /**
+   * The names at the service from the syncpoint's root down to a folder, and the inodes on the way, the syncpoint's first; undefined
+   * where one of them is not at the service.
+   */
+  remotePath(
+    folder: number,
+  ):
+    | { readonly syncpoint: TreeDirectory; readonly names: readonly string[]; readonly inodes: readonly number[] }
+    | undefined {
+    const names: string[] = [];
+    const inodes: number[] = [];
+    let at = folder;
+    // Deeper is damage: paths are limited to 4,096 bytes.
+    for (let depth = 0; depth < 4096; depth += 1) {
+      inodes.unshift(at);
+      const node = this.tree.node(at);
+      if (node?.kind === 'directory' && node.syncpoint !== undefined) return { syncpoint: node, names, inodes };
+      const place = this.place(at);
+      if (place === undefined || this.folder(at) === undefined) return undefined;
+      names.unshift(place.name);
+      at = place.parent;
+    }
+    return undefined;
+  }
+
+  /** The version at the service that a file's content starts from, wherever it lies. */
+  version(file: TreeFile): ContentReference | undefined {
+    if (file.versionId === undefined) return this.#records.get(file.inode)?.copyOf;
+    const place = this.place(file.inode);
+    const folder = place === undefined ? undefined : this.folder(place.parent);
+    if (folder === undefined) return undefined;
+    return {
+      syncpointId: folder.syncpointId,
+      versionId: file.versionId,
+      vaultId: this.vaultOf(folder.syncpointId),
+      lengthBytes: file.lengthBytes,
+    };
+  }
+
+  /** The vault that a syncpoint's bytes lie in. */
+  vaultOf(syncpointId: SyncpointId): VaultId | undefined {
+    for (const top of this.tree.children(ROOT_INODE)) {
+      if (top.kind === 'directory' && top.remote?.syncpointId === syncpointId) return top.syncpoint?.vaultId;
+    }
+    return undefined;
+  }
+
+  /** Counts a handle that may write: the file's content is not complete while there is one. */
+  openedForWriting(inode: number): void {
+    this.#openForWriting.set(inode, (this.#openForWriting.get(inode) ?? 0) + 1);
+  }
+
+  /** Takes back {@link openedForWriting}. */
+  closedForWriting(inode: number): void {
+    const left = (this.#openForWriting.get(inode) ?? 0) - 1;
+    if (left > 0) {
+      this.#openForWriting.set(inode, left);
+      return;
+    }
+    this.#openForWriting.delete(inode);
+    if (this.#records.has(inode)) this.#tell([inode]);
+  }
+
+  isOpenForWriting(inode: number): boolean {
+    return this.#openForWriting.has(inode);
+  }
+
+  /** Contents of a daemon that is gone, which were never closed. */
+  unfinished(): UnfinishedContent[] {
+    return this.tree.unfinished().filter(({ abandoned }) => abandoned);
+  }
+
+  /** One transaction of tree and journal: all of it, or, when `work` throws, nothing. */
+  change<T>(origin: ChangeOrigin, work: (transaction: JournalTransaction) => T): T {
+    const touched = new Map<number, PendingRecord | undefined>();
+    const firstRevision = this.#nextRevision;
+    let result: T;
+    try {
+      result = this.tree.change(origin, (transaction) => {
+        const record = (inode: number): PendingRecord | undefined =>
+          touched.has(inode) ? touched.get(inode) : this.#records.get(inode);
+        const updateRecord = (updated: PendingRecord): void => {
+          transaction.putPending(updated);
+          touched.set(updated.inode, updated);
+        };
+        return work({
+          ...transaction,
+          record,
+          updateRecord,
+          putRecord: (changed) => {
+            updateRecord({ ...changed, revision: this.#nextRevision });
+            this.#nextRevision += 1;
+          },
+          dropRecord: (inode) => {
+            if (record(inode) === undefined) return;
+            transaction.removePending(inode);
+            touched.set(inode, undefined);
+          },
+        });
+      });
+    } catch (error) {
+      this.#nextRevision = firstRevision;
+      throw error;
+    }
+    if (touched.size === 0) return result;
+    for (const [inode, record] of touched) this.#index(inode, record);
+    this.#tell([...touched.keys()]);
+    return result;
+  }
+
+  /** Drops guards whose time is over. Returns how many there were. */
+  sweepGuards(nowMs: number): number {
+    const over = [...this.#records.values()].filter(
+      ({ doneAtMs }) => doneAtMs !== undefined && (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs),
+    );
+    if (over.length === 0) return 0;
+    this.change('push', (transaction) => {
+      for (const { inode } of over) transaction.dropRecord(inode);
+    });
+    return over.length;
+  }
+
+  #tell(inodes: readonly number[]): void {
+    for (const listener of this.#listeners) listener(inodes);
+  }
+
+  #index(inode: number, record: PendingRecord | undefined): void {
+    const before = this.#records.get(inode);
+    if (before !== undefined) {
+      for (const folder of foldersOf(before)) removeFrom(this.#byFolder, folder, inode);
+      if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
+      if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
+    }
+    if (record === undefined) {
+      this.#records.delete(inode);
+      return;
+    }
+    this.#records.set(inode, record);
+    for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
+    if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
+    if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
+  }
+
+  #takeBackUnclosed(): void {
+    const unclosed = [...this.#records.values()].filter((record) => record.unclosed);
+    const interrupted = this.tree.unfinished().filter(({ abandoned }) => !abandoned);
+    if (unclosed.length === 0 && interrupted.length === 0) return;
+    this.change('local', (transaction) => {
+      for (const content of interrupted) transaction.putUnfinished({ ...content, abandoned: true });
+      for (const { inode } of unclosed) {
+        const node = this.tree.node(inode);
+        if (node !== undefined) transaction.remove(node);
+        transaction.dropRecord(inode);
+      }
+    });
+    log('%d files were open when the last daemon ended', interrupted.length);
+  }
+}
+
+function foldersOf(record: PendingRecord): Set<number> {
+  const folders = new Set(record.was.map(({ parent }) => parent));
+  if (record.at !== undefined) folders.add(record.at.parent);
+  return folders;
+}
+
+function placeKey({ parent, name }: RemotePlace): string {
+  return `${parent}/${name}`;
+}
+
+function addTo<K>(index: Map<K, Set<number>>, key: K, inode: number): void {
+  const set = index.get(key);
+  if (set === undefined) index.set(key, new Set([inode]));
+  else set.add(inode);
+}
+
+function removeFrom<K>(index: Map<K, Set<number>>, key: K, inode: number): void {
+  const set = index.get(key);
+  set?.delete(inode);
+  if (set?.size === 0) index.delete(key);
+}

@@ -1,0 +1,306 @@
+// What programs do to the tree through the mount: each verb one transaction of node, directory times and journal record. Decides
+// what becomes pending; whether a change is allowed is decided before it gets here. Knows neither kernel nor service.
+import type { Timestamp } from '../remote-drive.ts';
+import { isDropping } from './droppings.ts';
+import type { GoneObject, Journal, JournalTransaction, PendingRecord, RemotePlace } from './journal.ts';
+import { type LocalAttributes, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from './tree.ts';
+
+/** A name as programs see it and as the service is to have it. */
+export interface NewName {
+  readonly name: string;
+  readonly remoteName: string;
+}
+
+/** Where a node is to be. */
+export interface NewPlace extends NewName {
+  readonly parent: TreeDirectory;
+}
+
+export class LocalChanges {
+  readonly #journal: Journal;
+  readonly #nowMs: () => number;
+
+  /** `nowMs` is the wall clock. */
+  constructor(journal: Journal, nowMs: () => number = Date.now) {
+    this.#journal = journal;
+    this.#nowMs = nowMs;
+  }
+
+  /**
+   * Makes an empty file. `unclosed`: a program holds it open, and until the first commit of its content a crash takes it back. The name
+   * must be free.
+   */
+  createFile(place: NewPlace, attributes: LocalAttributes, unclosed: boolean): TreeFile {
+    const now = this.#now();
+    return this.#journal.change('local', (transaction) => {
+      const file = transaction.put<TreeFile>({
+        kind: 'file',
+        inode: 0,
+        parent: place.parent.inode,
+        name: place.name,
+        remoteName: place.remoteName,
+        fileId: undefined,
+        versionId: undefined,
+        lengthBytes: 0,
+        modified: now,
+        created: now,
+        sha256: undefined,
+        staged: undefined,
+        local: { accessed: now, changed: now, ...attributes },
+      });
+      transaction.putRecord({
+        ...this.#fresh(file, undefined),
+        content: true,
+        unclosed,
+        localOnly: isDropping(place.name),
+      });
+      this.#touch(transaction, place.parent.inode, now);
+      return file;
+    });
+  }
+
+  /** Makes an empty directory. The name must be free. */
+  makeDirectory(place: NewPlace, attributes: LocalAttributes): TreeDirectory {
+    const now = this.#now();
+    return this.#journal.change('local', (transaction) => {
+      const directory = transaction.put<TreeDirectory>({
+        kind: 'directory',
+        inode: 0,
+        parent: place.parent.inode,
+        name: place.name,
+        remoteName: place.remoteName,
+        remote: undefined,
+        syncpoint: undefined,
+        modified: now,
+        local: { accessed: now, changed: now, ...attributes },
+      });
+      transaction.putListing(directory.inode, this.#nowMs());
+      transaction.putRecord(this.#fresh(directory, undefined));
+      this.#touch(transaction, place.parent.inode, now);
+      return directory;
+    });
+  }
+
+  /** Removes a file, or a directory that is empty. The service's copy is removed later. */
+  remove(node: TreeNode): void {
+    const now = this.#now();
+    this.#journal.change('local', (transaction) => {
+      this.#remove(transaction, node);
+      this.#touch(transaction, node.parent, now);
+    });
+  }
+
+  /** Moves a node, in place of `replaced` where that is given: a file over a file, or a directory over an empty one. Returns it as it is now. */
+  rename(node: TreeNode, to: NewPlace, replaced: TreeNode | undefined): TreeNode {
+    const now = this.#now();
+    return this.#journal.change('local', (transaction) => {
+      if (replaced !== undefined) this.#remove(transaction, replaced);
+      const moved = this.#move(transaction, node, to, now);
+      this.#touch(transaction, node.parent, now);
+      if (to.parent.inode !== node.parent) this.#touch(transaction, to.parent.inode, now);
+      return moved;
+    });
+  }
+
+  /** Gives each of two nodes the other's place. */
+  exchange(
+    first: TreeNode,
+    second: TreeNode,
+    places: { readonly first: TreeDirectory; readonly second: TreeDirectory },
+  ): void {
+    const now = this.#now();
+    this.#journal.change('local', (transaction) => {
+      const at = (node: TreeNode, parent: TreeDirectory): NewPlace => ({ ...node, parent });
+      this.#move(transaction, first, at(second, places.second), now);
+      this.#move(transaction, second, at(first, places.first), now);
+      this.#touch(transaction, first.parent, now);
+      if (second.parent !== first.parent) this.#touch(transaction, second.parent, now);
+    });
+  }
+
+  /** Changes attributes; those left out stay. A time of content that is pending goes with it, any other stays here. */
+  setAttributes(node: TreeNode, attributes: LocalAttributes): TreeNode {
+    return this.#journal.change('local', (transaction) => {
+      const changed = transaction.put<TreeNode>({
+        ...node,
+        local: { ...node.local, changed: this.#now(), ...attributes },
+      });
+      const record = transaction.record(node.inode);
+      if (attributes.modified !== undefined && record?.content === true && record.doneAtMs === undefined) {
+        transaction.putRecord({ ...record, changedAtMs: this.#nowMs() });
+      }
+      return changed;
+    });
+  }
+
+  /** A generation of the file's content begins: a crash before its commit leaves it as unfinished. */
+  beginContent(file: TreeFile, generation: number): void {
+    this.#journal.change('local', (transaction) =>
+      transaction.putUnfinished({
+        generation,
+        inode: file.inode,
+        path: this.#journal.tree.path(file),
+        sinceMs: this.#nowMs(),
+        abandoned: false,
+      }),
+    );
+  }
+
+  /** Forgets a generation that never came to be: its file was unlinked and is closed. */
+  endContent(generation: number): void {
+    this.#journal.change('local', (transaction) => transaction.removeUnfinished(generation));
+  }
+
+  /**
+   * The file has this content now (undefined: what it had, nothing was written since it was made), which is pending from here on (J2).
+   * The bytes are in the staged file already (J1).
+   */
+  commitContent(file: TreeFile, staged: StagedContent | undefined, modified: Timestamp): TreeFile {
+    return this.#journal.change('local', (transaction) => {
+      const committed = transaction.put<TreeFile>({
+        ...file,
+        staged: staged ?? file.staged,
+        local: { ...file.local, modified, changed: this.#now() },
+      });
+      const record = transaction.record(file.inode);
+      const fresh = this.#fresh(file, this.#journal.place(file.inode));
+      transaction.putRecord(
+        record === undefined || record.doneAtMs !== undefined
+          ? {
+              ...fresh,
+              content: true,
+              sent: record?.sent ?? [],
+              replaced: record?.replaced ?? [],
+              was: record?.was ?? [],
+            }
+          : { ...record, content: true, unclosed: false, failed: undefined, changedAtMs: this.#nowMs() },
+      );
+      if (staged !== undefined) transaction.removeUnfinished(staged.id);
+      return committed;
+    });
+  }
+
+  /** A record of an object as of now, with nothing pending but its place. */
+  #fresh(node: TreeNode, at: RemotePlace | undefined): Omit<PendingRecord, 'revision'> {
+    const nowMs = this.#nowMs();
+    return {
+      inode: node.inode,
+      kind: node.kind,
+      sinceMs: nowMs,
+      changedAtMs: nowMs,
+      at,
+      gone: undefined,
+      content: false,
+      unclosed: false,
+      copyOf: undefined,
+      after: undefined,
+      sent: [],
+      session: undefined,
+      durable: undefined,
+      via: undefined,
+      localOnly: false,
+      failed: undefined,
+      doneAtMs: undefined,
+      was: [],
+      replaced: [],
+    };
+  }
+
+  #remove(transaction: JournalTransaction, node: TreeNode): void {
+    const record = transaction.record(node.inode);
+    const at = this.#journal.place(node.inode);
+    const gone = this.#goneObject(node);
+    transaction.remove(node);
+    // What was to follow this object's content need not wait any longer: nobody wants it.
+    for (const waiting of this.#journal.waitingFor(node.inode)) {
+      transaction.putRecord({ ...(transaction.record(waiting.inode) ?? waiting), after: undefined });
+    }
+    const known = at !== undefined && gone !== undefined;
+    if (!known && (record === undefined || record.sent.length === 0)) {
+      transaction.dropRecord(node.inode);
+      return;
+    }
+    transaction.putRecord({
+      ...(record ?? this.#fresh(node, at)),
+      at: at ?? { parent: node.parent, name: node.remoteName },
+      gone: gone ?? this.#neverSeen(node),
+      changedAtMs: this.#nowMs(),
+      content: false,
+      unclosed: false,
+      copyOf: undefined,
+      session: undefined,
+      via: undefined,
+      failed: undefined,
+      doneAtMs: undefined,
+    });
+  }
+
+  #goneObject(node: TreeNode): GoneObject | undefined {
+    const path = this.#journal.tree.path(node);
+    if (node.kind === 'directory')
+      return node.remote === undefined ? undefined : { kind: 'directory', ...node.remote, path };
+    if (node.versionId === undefined) return undefined;
+    const { fileId, versionId, lengthBytes, created, modified } = node;
+    return { kind: 'file', fileId, versionId, lengthBytes, created, modified, path };
+  }
+
+  /** A file whose upload began: the service may have it, under ids not told yet. */
+  #neverSeen(node: TreeNode): GoneObject {
+    if (node.kind === 'directory') throw new Error(`directory ${node.inode} has content under way`);
+    const { lengthBytes, created, modified } = node;
+    const path = this.#journal.tree.path(node);
+    return { kind: 'file', fileId: undefined, versionId: undefined, lengthBytes, created, modified, path };
+  }
+
+  #move(transaction: JournalTransaction, node: TreeNode, to: NewPlace, now: Timestamp): TreeNode {
+    const at = this.#journal.place(node.inode);
+    const record = transaction.record(node.inode);
+    const moved = transaction.put<TreeNode>({
+      ...node,
+      parent: to.parent.inode,
+      name: to.name,
+      remoteName: to.remoteName,
+      local: { ...node.local, changed: now },
+    });
+    const home = at !== undefined && at.parent === to.parent.inode && at.name === to.remoteName;
+    const guard = record === undefined || record.doneAtMs !== undefined;
+    if (guard && home) return moved;
+    const base = record === undefined ? this.#fresh(node, at) : record;
+    if (!guard && home && !record.content) {
+      // Back where it was before anything was sent; older places are still guarded against.
+      if (record.was.length === 0) transaction.dropRecord(node.inode);
+      else transaction.putRecord({ ...record, via: undefined, failed: undefined, doneAtMs: this.#nowMs() });
+      return moved;
+    }
+    const unsent = at === undefined && base.sent.length === 0;
+    transaction.putRecord({
+      ...base,
+      at,
+      changedAtMs: this.#nowMs(),
+      localOnly: unsent && node.kind === 'file' && isDropping(to.name),
+      failed: undefined,
+      doneAtMs: undefined,
+      content: guard ? false : base.content,
+    });
+    return moved;
+  }
+
+  /** A directory's set of entries changed. */
+  #touch(transaction: JournalTransaction, inode: number, now: Timestamp): void {
+    const directory = this.#journal.tree.node(inode);
+    if (directory?.kind !== 'directory' || (directory.syncpoint === undefined && directory.parent === directory.inode))
+      return;
+    const { modified: _replaced, ...local } = directory.local ?? {};
+    transaction.put<TreeDirectory>({ ...directory, modified: now, local: { ...local, changed: now } });
+  }
+
+  #now(): Timestamp {
+    return timestampOf(this.#nowMs());
+  }
+}
+
+/** Wall clock milliseconds, with fractions where there are any, as a time. */
+export function timestampOf(ms: number): Timestamp {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanoseconds: Math.round((ms - seconds * 1000) * 1e6) };
+}
