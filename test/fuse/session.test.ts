@@ -2,55 +2,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
-import { FsError, ROOT_NODE, type Operations } from '../../src/fs-ops/operations.ts';
+import { FsError, ROOT_NODE } from '../../src/fs-ops/operations.ts';
 import { opcode, opcodeName } from '../../src/fuse/kernel/protocol/constants.ts';
 import { Session } from '../../src/fuse/kernel/session.ts';
 import { RequestCounters } from '../../src/fuse/kernel/statistics.ts';
+import { answerOf, name, settled, start } from './support/conversation.ts';
 import { MemoryOperations } from './support/memory-operations.ts';
 import { received, reply, request, u32, u64 } from './support/messages.ts';
-
-type Outcome = 'sent' | 'refused' | 'invalid';
-
-function start(
-  operations: Operations = new MemoryOperations(),
-  outcome: (bytes: Buffer) => Outcome = () => 'sent',
-): {
-  session: Session;
-  counters: RequestCounters;
-  replies: Buffer[];
-  ask: (bytes: Uint8Array) => void;
-} {
-  const replies: Buffer[] = [];
-  const counters = new RequestCounters();
-  const session = new Session({
-    operations,
-    counters,
-    channel: {
-      send(pieces) {
-        const bytes = Buffer.concat(pieces);
-        replies.push(bytes);
-        return outcome(bytes);
-      },
-    },
-    events: { agreed: () => undefined, refused: () => undefined },
-    maxReadAheadBytes: 2 ** 20,
-  });
-  return { session, counters, replies, ask: (bytes) => session.receive(received(bytes), bytes.length) };
-}
-
-function name(text: string): Buffer {
-  return Buffer.from(`${text}\0`);
-}
-
-function answerOf(replies: readonly Buffer[]): ReturnType<typeof reply> {
-  expect(replies).toHaveLength(1);
-  return reply(replies[0] as Buffer);
-}
-
-/** Lets promises that are settled already run their callbacks. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 describe('answers', () => {
   it('replies to a synchronous verb before receive() returns', () => {
