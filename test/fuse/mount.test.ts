@@ -1,66 +1,23 @@
 // The transport through the real kernel, as root. The mount lives in a child process: a process that does synchronous I/O on
 // its own mount waits for itself.
-import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, opendirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { open, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { asRoot, eventually, requests, useMount } from './support/fixture.ts';
 import { patternBytes } from './support/memory-file.ts';
-import {
-  fuseExists,
-  isMounted,
-  removeDirectory,
-  run,
-  startDaemon,
-  temporaryDirectory,
-  type Mounted,
-} from './support/mounted.ts';
+import { isMounted, run } from './support/mounted.ts';
 
-let directory: string;
-let mounted: Mounted | undefined;
-const children: ChildProcess[] = [];
-
+const fixture = useMount();
+const { mount, background } = fixture;
+let directory = '';
 beforeEach(() => {
-  directory = temporaryDirectory();
+  ({ directory } = fixture);
 });
-
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-  await mounted?.stop();
-  mounted = undefined;
-  removeDirectory(directory);
-});
-
-async function mount(options: Parameters<typeof startDaemon>[1] = {}): Promise<Mounted> {
-  mounted = await startDaemon(directory, options);
-  return mounted;
-}
-
-async function requests(daemon: Mounted): Promise<Record<string, number>> {
-  const { byOpcode } = await daemon.statistics();
-  return Object.fromEntries(Object.entries(byOpcode).map(([name, counts]) => [name, counts.requests]));
-}
-
-/** A program that runs until the test ends or ends it. */
-function background(program: string, args: readonly string[], cwd = '/'): ChildProcess {
-  const child = spawn(program, args, { stdio: 'ignore', cwd });
-  children.push(child);
-  return child;
-}
-
-/** Asks again until it is so: for what the kernel does in its own time. */
-async function eventually(condition: () => Promise<boolean> | boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`still not so: ${condition.toString()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 const dropCaches = '/proc/sys/vm/drop_caches';
-const asRoot = fuseExists && process.getuid?.() === 0;
 
 describe.skipIf(!asRoot)('a mount as root', () => {
   it('shows names, attributes, content, statfs and extended attributes', async () => {
@@ -327,7 +284,7 @@ describe.skipIf(!asRoot)('the end of a mount', () => {
     await expect(statfs(directory)).rejects.toMatchObject({ code: 'ENOTCONN' });
     await mount({ files: { a: 'second' } });
     expect(readFileSync(join(directory, 'a'), 'utf8')).toBe('second');
-    await mounted?.stop();
+    await fixture.stop();
     expect(await isMounted(directory)).toBe(false);
   });
 });
