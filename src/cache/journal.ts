@@ -14,6 +14,7 @@ import {
   type Tree,
   type TreeDirectory,
   type TreeFile,
+  type TreeNode,
   type TreeTransaction,
 } from './tree.ts';
 import type { PendingRecord, RemotePlace, UnfinishedContent } from './tree/records.ts';
@@ -47,6 +48,11 @@ export class Journal {
   readonly #records = new Map<number, PendingRecord>();
   /** Records by the folder that has, or may still show, their object. */
   readonly #byFolder = new Map<number, Set<number>>();
+  /** Living ones by the directory they are in here. */
+  readonly #byParent = new Map<number, Set<number>>();
+  readonly #parentOf = new Map<number, number>();
+  readonly #byRemoteId = new Map<string, Set<number>>();
+  readonly #remoteIdOf = new Map<number, string>();
   readonly #byPlace = new Map<string, Set<number>>();
   /** Removals that wait for an inode. */
   readonly #byAfter = new Map<number, Set<number>>();
@@ -79,9 +85,49 @@ export class Journal {
     }
   }
 
-  /** True where something is pending that {@link inFolder} would tell. */
-  hasInFolder(folder: number): boolean {
-    return this.#byFolder.has(folder);
+  /** True where a listing of the folder may meet something pending: in it at the service, or in it here. */
+  hasPending(folder: number): boolean {
+    if (this.#byFolder.has(folder)) return true;
+    return this.#byParent.has(folder);
+  }
+
+  /** True where an object below the directory, at any depth here, has something pending. */
+  hasPendingBelow(directory: number): boolean {
+    for (const record of this.#records.values()) {
+      if (record.gone !== undefined || record.doneAtMs !== undefined) continue;
+      let at = this.tree.node(record.inode)?.parent;
+      for (let depth = 0; at !== undefined && at !== ROOT_INODE && depth < 4096; depth += 1) {
+        if (at === directory) return true;
+        at = this.tree.node(at)?.parent;
+      }
+    }
+    return false;
+  }
+
+  /** A record of a node as of now, with nothing pending. */
+  freshRecord(node: TreeNode, nowMs: number): Omit<PendingRecord, 'revision'> {
+    return {
+      inode: node.inode,
+      kind: node.kind,
+      sinceMs: nowMs,
+      changedAtMs: nowMs,
+      at: this.place(node.inode),
+      gone: undefined,
+      content: false,
+      unclosed: false,
+      copyOf: undefined,
+      after: undefined,
+      sent: [],
+      session: undefined,
+      durable: undefined,
+      via: undefined,
+      localOnly: false,
+      failed: undefined,
+      doneAtMs: undefined,
+      confirmedAtMs: undefined,
+      was: [],
+      replaced: [],
+    };
   }
 
   /** Records of objects that the service has at that very place. */
@@ -92,6 +138,11 @@ export class Journal {
       if (record !== undefined) found.push(record);
     }
     return found;
+  }
+
+  /** Records of the object with that file id or folder id. */
+  withRemoteId(kind: PendingRecord['kind'], id: string): PendingRecord[] {
+    return [...(this.#byRemoteId.get(`${kind} ${id}`) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
   }
 
   /** Removals that wait until this inode's content is stored. */
@@ -255,6 +306,7 @@ export class Journal {
       if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
       if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
     }
+    this.#indexNode(inode, undefined, undefined);
     if (record === undefined) {
       this.#records.delete(inode);
       return;
@@ -263,6 +315,27 @@ export class Journal {
     for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
     if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
     if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
+    const node = record.gone === undefined ? this.tree.node(inode) : undefined;
+    const object = record.gone ?? (node?.kind === 'directory' ? node.remote : node);
+    const id = object === undefined ? undefined : 'folderId' in object ? object.folderId : object.fileId;
+    this.#indexNode(inode, node?.parent, id === undefined ? undefined : `${record.kind} ${id}`);
+  }
+
+  #indexNode(inode: number, parent: number | undefined, remoteId: string | undefined): void {
+    const parentBefore = this.#parentOf.get(inode);
+    if (parentBefore !== undefined) removeFrom(this.#byParent, parentBefore, inode);
+    const idBefore = this.#remoteIdOf.get(inode);
+    if (idBefore !== undefined) removeFrom(this.#byRemoteId, idBefore, inode);
+    this.#parentOf.delete(inode);
+    this.#remoteIdOf.delete(inode);
+    if (parent !== undefined) {
+      this.#parentOf.set(inode, parent);
+      addTo(this.#byParent, parent, inode);
+    }
+    if (remoteId !== undefined) {
+      this.#remoteIdOf.set(inode, remoteId);
+      addTo(this.#byRemoteId, remoteId, inode);
+    }
   }
 
   #takeBackUnclosed(): void {

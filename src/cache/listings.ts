@@ -6,7 +6,8 @@ import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
-import { ROOT_INODE, type Tree, type TreeDirectory } from './tree.ts';
+import type { Journal } from './journal.ts';
+import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { mergeFolder, mergeSyncpoints, type Naming } from './tree/merge.ts';
 
 const log = createLog('listings');
@@ -25,7 +26,8 @@ const CALL_LIMIT_MS = 120_000;
 const VAULTS_LIFETIME_MS = 600_000;
 
 export interface ListingsOptions {
-  readonly tree: Tree;
+  /** With its tree. */
+  readonly journal: Journal;
   readonly drive: Pick<RemoteDrive, 'syncpoints' | 'list' | 'vaults'>;
   readonly naming: Naming;
   /** How long a listing is trusted. */
@@ -60,8 +62,12 @@ export class Listings {
 
   /** How much longer a folder's listing may be trusted, ms; 0 when it is due or was never brought. */
   remainingMs(directory: number): number {
-    const listing = this.#options.tree.listing(directory);
+    const { journal } = this.#options;
+    const listing = journal.tree.listing(directory);
     if (listing === undefined) return 0;
+    const record = journal.get(directory);
+    // The service has no such folder yet: everything in it is known.
+    if (record !== undefined && record.at === undefined) return this.#options.lifetimeMs;
     const age = Date.now() - listing.listedAtMs;
     // A wall clock set back makes a listing look younger than it is: then it is due.
     return age < 0 ? 0 : Math.max(0, this.#options.lifetimeMs - age);
@@ -78,7 +84,7 @@ export class Listings {
     callClass: CallClass = 'interactive',
   ): Promise<void> | undefined {
     if (this.remainingMs(directory.inode) > 0) return undefined;
-    const known = this.#options.tree.listing(directory.inode) !== undefined;
+    const known = this.#options.journal.tree.listing(directory.inode) !== undefined;
     if (!known) return waitFor(this.#refresh(directory, callClass), signal);
     const failedAt = this.#failedAt.get(directory.inode);
     const failedLately = failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS;
@@ -103,7 +109,7 @@ export class Listings {
     this.#vaultsUnderWay = this.#options.drive
       .vaults({ signal: this.#stop.signal, callClass: 'background' })
       .then((vaults) => {
-        if (!this.#options.tree.closed) this.#options.tree.putVaults(vaults);
+        if (!this.#options.journal.tree.closed) this.#options.journal.tree.putVaults(vaults);
       })
       .catch((error: unknown) => log('the vaults could not be listed: %s', message(error)))
       .finally(() => (this.#vaultsUnderWay = undefined));
@@ -170,7 +176,7 @@ export class Listings {
   }
 
   async #fetch(directory: TreeDirectory, callClass: CallClass): Promise<void> {
-    const { tree } = this.#options;
+    const { tree } = this.#options.journal;
     const listedAtMs = Date.now();
     const tooLong = (): Error =>
       new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
@@ -190,14 +196,17 @@ export class Listings {
     signal: AbortSignal,
     callClass: CallClass,
   ): Promise<void> {
-    const { tree, drive, naming } = this.#options;
-    if (directory.remote === undefined) {
+    const { journal, drive, naming } = this.#options;
+    const { tree } = journal;
+    const present = tree.node(directory.inode);
+    if (present?.kind !== 'directory') throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
+    if (present.inode === ROOT_INODE) {
       const syncpoints = await drive.syncpoints({ signal, callClass });
-      await mergeSyncpoints(tree, naming, syncpoints, listedAtMs);
+      await mergeSyncpoints(journal, naming, syncpoints, listedAtMs);
       this.refreshVaults();
-    } else {
+    } else if (present.remote !== undefined) {
       const entries: RemoteEntry[] = [];
-      for await (const batch of drive.list(directory.remote.syncpointId, directory.remote.folderId, {
+      for await (const batch of drive.list(present.remote.syncpointId, present.remote.folderId, {
         signal,
         callClass,
       })) {
@@ -206,19 +215,20 @@ export class Listings {
       if (tree.node(directory.inode) === undefined) {
         throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
       }
-      await mergeFolder(tree, naming, directory, entries, listedAtMs);
+      // It may have been renamed meanwhile; what it is at the service stays.
+      await mergeFolder(journal, naming, present, entries, listedAtMs);
     }
   }
 
   /** A folder that the service refuses makes the listing that showed it due. */
   #reportGone(directory: TreeDirectory): void {
-    if (directory.inode !== ROOT_INODE && !this.#options.tree.closed)
-      this.#options.tree.expireListing(directory.parent);
+    if (directory.inode !== ROOT_INODE && !this.#options.journal.tree.closed)
+      this.#options.journal.tree.expireListing(directory.parent);
   }
 
   #sweep(): void {
     this.#sweeping ??= (async (): Promise<void> => {
-      while (!this.#stop.signal.aborted && this.#options.tree.sweepOrphans()) await nextTurn();
+      while (!this.#stop.signal.aborted && this.#options.journal.tree.sweepOrphans()) await nextTurn();
     })().finally(() => (this.#sweeping = undefined));
   }
 }

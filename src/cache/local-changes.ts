@@ -2,7 +2,7 @@
 // what becomes pending; whether a change is allowed is decided before it gets here. Knows neither kernel nor service.
 import type { Timestamp } from '../remote-drive.ts';
 import { isDropping } from './droppings.ts';
-import type { GoneObject, Journal, JournalTransaction, PendingRecord, RemotePlace } from './journal.ts';
+import type { GoneObject, Journal, JournalTransaction, PendingRecord } from './journal.ts';
 import { type LocalAttributes, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from './tree.ts';
 
 /** A name as programs see it and as the service is to have it. */
@@ -49,7 +49,8 @@ export class LocalChanges {
         local: { accessed: now, changed: now, ...attributes },
       });
       transaction.putRecord({
-        ...this.#fresh(file, undefined),
+        ...this.#journal.freshRecord(file, this.#nowMs()),
+        at: undefined,
         content: true,
         unclosed,
         localOnly: isDropping(place.name),
@@ -75,7 +76,7 @@ export class LocalChanges {
         local: { accessed: now, changed: now, ...attributes },
       });
       transaction.putListing(directory.inode, this.#nowMs());
-      transaction.putRecord(this.#fresh(directory, undefined));
+      transaction.putRecord({ ...this.#journal.freshRecord(directory, this.#nowMs()), at: undefined });
       this.#touch(transaction, place.parent.inode, now);
       return directory;
     });
@@ -163,47 +164,15 @@ export class LocalChanges {
         local: { ...file.local, modified, changed: this.#now() },
       });
       const record = transaction.record(file.inode);
-      const fresh = this.#fresh(file, this.#journal.place(file.inode));
+      const fresh = this.#journal.freshRecord(file, this.#nowMs());
       transaction.putRecord(
         record === undefined || record.doneAtMs !== undefined
-          ? {
-              ...fresh,
-              content: true,
-              sent: record?.sent ?? [],
-              replaced: record?.replaced ?? [],
-              was: record?.was ?? [],
-            }
+          ? { ...fresh, ...guardOf(record), content: true }
           : { ...record, content: true, unclosed: false, failed: undefined, changedAtMs: this.#nowMs() },
       );
       if (staged !== undefined) transaction.removeUnfinished(staged.id);
       return committed;
     });
-  }
-
-  /** A record of an object as of now, with nothing pending but its place. */
-  #fresh(node: TreeNode, at: RemotePlace | undefined): Omit<PendingRecord, 'revision'> {
-    const nowMs = this.#nowMs();
-    return {
-      inode: node.inode,
-      kind: node.kind,
-      sinceMs: nowMs,
-      changedAtMs: nowMs,
-      at,
-      gone: undefined,
-      content: false,
-      unclosed: false,
-      copyOf: undefined,
-      after: undefined,
-      sent: [],
-      session: undefined,
-      durable: undefined,
-      via: undefined,
-      localOnly: false,
-      failed: undefined,
-      doneAtMs: undefined,
-      was: [],
-      replaced: [],
-    };
   }
 
   #remove(transaction: JournalTransaction, node: TreeNode): void {
@@ -221,7 +190,7 @@ export class LocalChanges {
       return;
     }
     transaction.putRecord({
-      ...(record ?? this.#fresh(node, at)),
+      ...(record ?? this.#journal.freshRecord(node, this.#nowMs())),
       at: at ?? { parent: node.parent, name: node.remoteName },
       gone: gone ?? this.#neverSeen(node),
       changedAtMs: this.#nowMs(),
@@ -265,7 +234,7 @@ export class LocalChanges {
     const home = at !== undefined && at.parent === to.parent.inode && at.name === to.remoteName;
     const guard = record === undefined || record.doneAtMs !== undefined;
     if (guard && home) return moved;
-    const base = record === undefined ? this.#fresh(node, at) : record;
+    const base = record === undefined ? this.#journal.freshRecord(node, this.#nowMs()) : record;
     if (!guard && home && !record.content) {
       // Back where it was before anything was sent; older places are still guarded against.
       if (record.was.length === 0) transaction.dropRecord(node.inode);
@@ -297,6 +266,15 @@ export class LocalChanges {
   #now(): Timestamp {
     return timestampOf(this.#nowMs());
   }
+}
+
+/** What of a record outlasts the change it was made for: later listings may still show what was before. */
+function guardOf(
+  record: PendingRecord | undefined,
+): Partial<Pick<PendingRecord, 'sent' | 'replaced' | 'was' | 'confirmedAtMs'>> {
+  if (record === undefined) return {};
+  const { sent, replaced, was, confirmedAtMs } = record;
+  return { sent, replaced, was, confirmedAtMs };
 }
 
 /** Wall clock milliseconds, with fractions where there are any, as a time. */

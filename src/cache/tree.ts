@@ -23,6 +23,8 @@ import {
   inodeKey,
   nameKey,
   readInode,
+  generationsOf,
+  type ConflictRecord,
   type PendingRecord,
   type StoredNode,
   type TreeDirectory,
@@ -71,6 +73,7 @@ export const treeDatabases = [
   'pending',
   'unfinished',
   'staged',
+  'conflicts',
 ] as const;
 
 const log = createLog('tree');
@@ -107,6 +110,8 @@ export interface TreeTransaction {
   removePending(inode: number): void;
   putUnfinished(content: UnfinishedContent): void;
   removeUnfinished(generation: number): void;
+  putConflict(conflict: ConflictRecord): void;
+  removeConflict(inode: number): void;
   /** Marks a directory made here as completely listed: it has nothing that is not known. */
   putListing(directory: number, listedAtMs: number): void;
 }
@@ -124,9 +129,12 @@ export class Tree {
   readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
   readonly #pending: Database<PendingRecord, Buffer>;
   readonly #unfinished: Database<UnfinishedContent, Buffer>;
+  readonly #conflicts: Database<ConflictRecord, Buffer>;
   /** Generation to the inode whose node names it: the few among the many that have one. */
   readonly #staged: Database<Buffer, Buffer>;
   readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
+  readonly #releaseListeners = new Set<(generations: readonly number[]) => void>();
+  #released: number[] = [];
   #nextInode: number;
   #closed = false;
 
@@ -157,6 +165,7 @@ export class Tree {
       this.#meta = this.#environment.openDB({ name: 'meta', encoding: 'msgpack' });
       this.#pending = this.#environment.openDB({ name: 'pending', keyEncoding: 'binary', encoding: 'msgpack' });
       this.#staged = this.#environment.openDB({ name: 'staged', ...binary });
+      this.#conflicts = this.#environment.openDB({ name: 'conflicts', keyEncoding: 'binary', encoding: 'msgpack' });
       this.#unfinished = this.#environment.openDB({ name: 'unfinished', keyEncoding: 'binary', encoding: 'msgpack' });
     } catch (error) {
       throw new Error(
@@ -245,6 +254,12 @@ export class Tree {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Tells the generations that no node names any more, after the transaction that let go of them. Returns the way out. */
+  onReleased(listener: (generations: readonly number[]) => void): () => void {
+    this.#releaseListeners.add(listener);
+    return () => this.#releaseListeners.delete(listener);
+  }
+
   /** Everything that is pending, or guards. */
   *pendingRecords(): Generator<PendingRecord, void, undefined> {
     for (const { value } of this.#pending.getRange({ snapshot: false })) yield value;
@@ -253,6 +268,11 @@ export class Tree {
   /** Contents being written, by this daemon or one before it. */
   unfinished(): UnfinishedContent[] {
     return [...this.#unfinished.getRange({ snapshot: false })].map(({ value }) => value);
+  }
+
+  /** Files that were kept under another name. */
+  conflicts(): ConflictRecord[] {
+    return [...this.#conflicts.getRange({ snapshot: false })].map(({ value }) => value);
   }
 
   /** The files that name staged content, whether it is pending or kept. */
@@ -281,6 +301,8 @@ export class Tree {
       removePending: (inode) => void this.#pending.removeSync(inodeKey(inode)),
       putUnfinished: (content) => void this.#unfinished.putSync(generationKey(content.generation), content),
       removeUnfinished: (generation) => void this.#unfinished.removeSync(generationKey(generation)),
+      putConflict: (conflict) => void this.#conflicts.putSync(inodeKey(conflict.inode), conflict),
+      removeConflict: (inode) => void this.#conflicts.removeSync(inodeKey(inode)),
       putListing: (directory, listedAtMs) => void this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: 1 }),
     };
     let result: T;
@@ -292,8 +314,10 @@ export class Tree {
       });
     } catch (error) {
       this.#nextInode = firstInode;
+      this.#released = [];
       throw error;
     }
+    this.#tellReleased();
     if (!quiet) {
       for (const change of changes) for (const listener of this.#listeners) listener(change, origin);
     }
@@ -358,6 +382,7 @@ export class Tree {
       if (left > 0) this.#orphans.removeSync(orphan);
       more = true;
     });
+    this.#tellReleased();
     return more;
   }
 
@@ -410,6 +435,13 @@ export class Tree {
     return inode;
   }
 
+  #tellReleased(): void {
+    if (this.#released.length === 0) return;
+    const released = this.#released;
+    this.#released = [];
+    for (const listener of this.#releaseListeners) listener(released);
+  }
+
   #put<Node extends TreeNode>(node: Node, changes: TreeChange[]): Node {
     const known = node.inode === 0 ? undefined : this.#parents.get(inodeKey(node.inode));
     const previous = known === undefined ? undefined : this.#entry(readInode(known), node.inode);
@@ -431,8 +463,13 @@ export class Tree {
 
   /** Keeps `staged` true to what nodes name. */
   #nameStaged(previous: TreeNode | undefined, current: TreeNode | undefined): void {
-    const before = previous?.kind === 'file' ? previous.staged?.id : undefined;
-    const after = current?.kind === 'file' ? current.staged?.id : undefined;
+    const stagedBefore = previous?.kind === 'file' ? previous.staged : undefined;
+    const stagedAfter = current?.kind === 'file' ? current.staged : undefined;
+    if (stagedBefore === undefined && stagedAfter === undefined) return;
+    const kept = new Set(generationsOf(stagedAfter));
+    this.#released.push(...generationsOf(stagedBefore).filter((generation) => !kept.has(generation)));
+    const before = stagedBefore?.id;
+    const after = stagedAfter?.id;
     if (before === after) return;
     if (before !== undefined) this.#staged.removeSync(generationKey(before));
     if (after !== undefined && current !== undefined)

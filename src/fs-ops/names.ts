@@ -1,6 +1,7 @@
 // Remote names as names of a POSIX directory. What POSIX cannot hold is escaped, and the escape is reversible:
 // "/" %2F, NUL %00, "." and ".." with %2E, a lone surrogate %uD800, the empty name "%-"; a "%" that would read as one of these
 // becomes %25. Every other name is shown as it is, "100%" and "a%20b" included.
+import { hostname } from 'node:os';
 import type { Naming } from '../cache/tree/merge.ts';
 
 /** NAME_MAX: what a directory entry holds, in UTF-8 bytes. */
@@ -46,6 +47,10 @@ export const naming: Naming = {
   },
   distinct(name, id) {
     return mark(name, ` #${id}`);
+  },
+  conflicting(name, at) {
+    const date = at.toISOString().slice(0, 19).replace('T', ' ').replaceAll(':', '-');
+    return mark(name, ` (${hostname()}'s conflicting version ${date})`);
   },
 };
 

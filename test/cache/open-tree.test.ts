@@ -38,6 +38,7 @@ function folder(name: string): TreeNode {
     remote: { syncpointId: '1' as SyncpointId, folderId: '2' as FolderId },
     syncpoint: undefined,
     modified: { seconds: 0, nanoseconds: 0 },
+    local: undefined,
   };
 }
 

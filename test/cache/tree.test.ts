@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Journal } from '../../src/cache/journal.ts';
 import { Listings } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeChange, type TreeDirectory, type TreeNode } from '../../src/cache/tree.ts';
 import { naming } from '../../src/fs-ops/names.ts';
@@ -17,7 +18,7 @@ let listings: Listings;
 
 function start(lifetimeMs = 60_000): void {
   tree = Tree.open(directory.path);
-  listings = new Listings({ tree, drive, naming, lifetimeMs });
+  listings = new Listings({ journal: new Journal(tree), drive, naming, lifetimeMs });
 }
 
 async function stop(): Promise<void> {
@@ -336,7 +337,7 @@ describe('tree', () => {
             .map((entry) => [entry.kind === 'file' ? `f${entry.id}${entry.versionId}` : `d${entry.id}`, entry.name]);
           expect(shown.sort()).toEqual(real.sort());
           for (const node of nodes) {
-            const id = node.kind === 'file' ? node.fileId : (node.remote?.folderId ?? '');
+            const id = (node.kind === 'file' ? node.fileId : node.remote?.folderId) ?? '';
             expect(inodes.get(id) ?? node.inode).toBe(node.inode);
             inodes.set(id, node.inode);
           }

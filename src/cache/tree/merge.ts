@@ -1,8 +1,10 @@
 // Brings one complete listing of a folder into the tree: entries keep their inode by remote id, names are made fit and
 // unique, the rest is added, changed or removed. Works in slices of one transaction each and yields between them.
 import { Slices } from '../../base/event-loop.ts';
-import type { RemoteEntry, RemoteSyncpoint, Timestamp } from '../../remote-drive.ts';
-import { SLICE_NODES, type Tree, type TreeDirectory, type TreeNode } from '../tree.ts';
+import type { RemoteEntry, RemoteFile, RemoteSyncpoint, Timestamp } from '../../remote-drive.ts';
+import type { Journal } from '../journal.ts';
+import { SLICE_NODES, type Tree, type TreeDirectory, type TreeFile, type TreeNode } from '../tree.ts';
+import { Reconciliation } from './reconcile.ts';
 import { sameNode } from './records.ts';
 
 /** How remote names become names of a POSIX directory; given by the file system, which owns that meaning. */
@@ -11,63 +13,79 @@ export interface Naming {
   fit(remoteName: string, id: string): string;
   /** A name for an entry whose own is taken by another one of the same folder. */
   distinct(name: string, id: string): string;
+  /** The name that our file goes on under when another one took its own at the service. */
+  conflicting(name: string, at: Date): string;
 }
 
 /** An entry to be merged: everything but its inode and its final name. */
 type Candidate = {
   readonly id: string;
   readonly wished: string;
-  readonly build: (inode: number, name: string) => TreeNode;
+  /** As the listing has it; of what was known before, `before` keeps what is of this machine. */
+  readonly build: (before: TreeNode | undefined, name: string) => TreeNode;
+  /** Undefined for syncpoints: nothing is ever pending for those. */
+  readonly entry: RemoteEntry | undefined;
 };
 
-/** Merges the content of a folder, or throws before anything is written when `signal` aborts. True if anything changed. */
+/** Merges the content of a folder as of `listedAtMs`, wall clock, when it was asked for. True if anything changed. */
 export function mergeFolder(
-  tree: Tree,
+  journal: Journal,
   naming: Naming,
   directory: TreeDirectory,
   entries: readonly RemoteEntry[],
   listedAtMs: number,
 ): Promise<boolean> {
-  const remote = directory.remote;
-  if (remote === undefined) throw new Error('the root holds syncpoints, not entries');
+  const { remote } = directory;
+  if (remote === undefined) throw new Error('only folders that the service has are listed');
   const now = wallClock();
   const candidates = function* (): Generator<Candidate> {
     for (const entry of entries) {
       yield {
         id: entry.kind === 'file' ? `f${entry.id}` : `d${entry.id}`,
         wished: naming.fit(entry.name, entry.id),
-        build: (inode, name): TreeNode =>
+        entry,
+        build: (before, name): TreeNode =>
           entry.kind === 'file'
-            ? {
-                kind: 'file',
-                inode,
-                parent: directory.inode,
-                name,
-                remoteName: entry.name,
-                fileId: entry.id,
-                versionId: entry.versionId,
-                lengthBytes: entry.lengthBytes,
-                modified: entry.modified,
-                created: entry.created,
-                sha256: undefined,
-                staged: undefined,
-                local: undefined,
-              }
+            ? fileOf(entry, before, directory.inode, name)
             : {
                 kind: 'directory',
-                inode,
+                inode: before?.inode ?? 0,
                 parent: directory.inode,
                 name,
                 remoteName: entry.name,
                 remote: { syncpointId: remote.syncpointId, folderId: entry.id },
                 syncpoint: undefined,
-                modified: now,
-                local: undefined,
+                modified: before?.modified ?? now,
+                local: before?.local,
               },
       };
     }
   };
-  return merge(tree, naming, directory.inode, listedAtMs, candidates());
+  const reconciliation = new Reconciliation({ journal, naming, directory, listedAtMs });
+  return merge(journal, naming, directory.inode, listedAtMs, candidates(), reconciliation);
+}
+
+/** A file as listed; times, content and hash kept here are bound to a version. */
+function fileOf(entry: RemoteFile, before: TreeNode | undefined, parent: number, name: string): TreeFile {
+  const known = before?.kind === 'file' ? before : undefined;
+  const same = known?.versionId === entry.versionId;
+  let local = known?.local;
+  if (!same && local !== undefined) local = { ...local, modified: undefined, changed: undefined };
+  return {
+    kind: 'file',
+    inode: before?.inode ?? 0,
+    parent,
+    name,
+    remoteName: entry.name,
+    fileId: entry.id,
+    versionId: entry.versionId,
+    lengthBytes: entry.lengthBytes,
+    modified: entry.modified,
+    created: entry.created,
+    sha256: same ? known.sha256 : undefined,
+    staged: same ? known.staged : undefined,
+    local,
+  };
 }
 
 /**
@@ -75,11 +93,12 @@ export function mergeFolder(
  * again; names that several share get ` (owner)`, then ` #id`, whatever the order of the list.
  */
 export function mergeSyncpoints(
-  tree: Tree,
+  journal: Journal,
   naming: Naming,
   syncpoints: readonly RemoteSyncpoint[],
   listedAtMs: number,
 ): Promise<boolean> {
+  const { tree } = journal;
   const now = wallClock();
   const visible = new Set(syncpoints.map((syncpoint) => syncpoint.id));
   const shown = syncpoints.filter((syncpoint) => syncpoint.parentId === undefined || !visible.has(syncpoint.parentId));
@@ -100,9 +119,10 @@ export function mergeSyncpoints(
       yield {
         id: `d${syncpoint.id}/${syncpoint.rootFolderId}`,
         wished,
-        build: (inode, name): TreeNode => ({
+        entry: undefined,
+        build: (before, name): TreeNode => ({
           kind: 'directory',
-          inode,
+          inode: before?.inode ?? 0,
           parent: tree.root().inode,
           name,
           remoteName: syncpoint.name,
@@ -113,51 +133,104 @@ export function mergeSyncpoints(
             owner: syncpoint.owner,
             lastEvent: syncpoint.lastEvent,
           },
-          modified: now,
-          local: undefined,
+          modified: before?.modified ?? now,
+          local: before?.local,
         }),
       };
     }
   };
-  return merge(tree, naming, tree.root().inode, listedAtMs, candidates());
+  return merge(journal, naming, tree.root().inode, listedAtMs, candidates(), undefined);
 }
 
 async function merge(
-  tree: Tree,
+  journal: Journal,
   naming: Naming,
   directory: number,
   listedAtMs: number,
   entries: Iterable<Candidate>,
+  reconciliation: Reconciliation | undefined,
 ): Promise<boolean> {
+  const { tree } = journal;
   const first = tree.listing(directory) === undefined;
   const work = new MergeWork(tree);
-  const existing = await readExisting(tree, directory, work);
+  const existing = await readExisting(journal, directory, work);
   const { candidates, names } = await assignNames(naming, entries, existing, work);
+  const listedHere = new Set([...existing.values()].map(({ inode }) => inode));
+  const seen = new Set<number>();
   let put: TreeNode[] = [];
   let changed = false;
-  const store = async (remove: readonly TreeNode[]): Promise<void> => {
-    if (put.length === 0 && remove.length === 0) return;
-    tree.apply(put, remove, first);
-    changed = true;
-    put = [];
+  // What is decided is stored before others are let in: they may change what it was decided on.
+  const store = async (): Promise<void> => {
+    if (put.length > 0) {
+      tree.apply(put, [], first);
+      changed = true;
+      put = [];
+    }
     await work.pause();
   };
-  for (const { id, wished, build } of candidates) {
-    const before = existing.get(id);
+  for (const candidate of candidates) {
+    const { id, wished, build, entry } = candidate;
+    const listed = existing.get(id);
     existing.delete(id);
-    const built = build(before?.inode ?? 0, names.get(id) ?? wished);
-    const node =
-      before?.kind === 'directory' && built.kind === 'directory' ? { ...built, modified: before.modified } : built;
+    if (listed !== undefined) seen.add(listed.inode);
+    const pending = reconciliation?.needed === true;
+    if (pending && entry !== undefined && reconciliation.entry(entry) === 'skip') {
+      changed = true;
+      if (work.due) await store();
+      continue;
+    }
+    // Programs may have changed it while this merge paused, or it came to be stored.
+    const known = listed ?? (pending && entry !== undefined ? reconciliation.known(entry) : undefined);
+    const before = known === undefined ? undefined : tree.node(known.inode);
+    if (known !== undefined && before?.parent !== directory) continue;
+    const name = names.get(id) ?? wished;
+    const place = { id, wished: name, directory, inode: before?.inode };
+    const node = build(before, pending ? freeName(tree, naming, place, listedHere) : name);
     if (before === undefined || !sameNode(before, node)) put.push(node);
-    if (put.length >= SLICE_NODES) await store([]);
-    else if (work.due) await work.pause();
+    if (put.length >= SLICE_NODES || work.due) await store();
   }
-  await store([]);
+  await store();
+  reconciliation?.missingElsewhere(seen);
   // What is left was not in the listing.
-  const removed = [...existing.values()];
-  for (let from = 0; from < removed.length; from += SLICE_NODES) await store(removed.slice(from, from + SLICE_NODES));
+  let removed: TreeNode[] = [];
+  const remove = async (): Promise<void> => {
+    if (removed.length === 0) return;
+    tree.apply([], removed, first);
+    changed = true;
+    removed = [];
+    await work.pause();
+  };
+  for (const { inode } of existing.values()) {
+    const node = tree.node(inode);
+    if (node?.parent !== directory) continue;
+    if (reconciliation === undefined ? journal.hasPendingBelow(inode) : reconciliation.missing(node) === 'skip')
+      continue;
+    removed.push(node);
+    if (removed.length >= SLICE_NODES || work.due) await remove();
+  }
+  await remove();
   tree.completeListing(directory, listedAtMs, changed);
   return changed;
+}
+
+/** The name, or another one where a node that is not the service's holds it here: one of the service's gets another one, or goes. */
+function freeName(
+  tree: Tree,
+  naming: Naming,
+  candidate: {
+    readonly id: string;
+    readonly wished: string;
+    readonly directory: number;
+    readonly inode: number | undefined;
+  },
+  listed: ReadonlySet<number>,
+): string {
+  let name = candidate.wished;
+  for (;;) {
+    const holder = tree.child(candidate.directory, name);
+    if (holder === undefined || holder.inode === candidate.inode || listed.has(holder.inode)) return name;
+    name = naming.distinct(name, candidate.id.slice(1));
+  }
 }
 
 /** The slices of one merge, which ends when the tree is closed. */
@@ -179,14 +252,16 @@ class MergeWork {
   }
 }
 
-/** The folder's present entries by remote id, read a slice at a time: a read transaction must not outlive its turn. */
-async function readExisting(tree: Tree, directory: number, work: MergeWork): Promise<Map<string, TreeNode>> {
+/** The folder's present entries that are in it at the service too, by remote id, read a slice at a time: a read transaction must not outlive its turn. */
+async function readExisting(journal: Journal, directory: number, work: MergeWork): Promise<Map<string, TreeNode>> {
+  const { tree } = journal;
   const existing = new Map<string, TreeNode>();
   let after = 0;
   for (;;) {
     let taken = 0;
     for (const node of tree.children(directory, after)) {
-      existing.set(remoteKey(node), node);
+      const key = remoteKey(node);
+      if (key !== undefined && journal.place(node.inode)?.parent === directory) existing.set(key, node);
       after = node.inode;
       taken += 1;
       if (taken === SLICE_NODES) break;
@@ -196,9 +271,10 @@ async function readExisting(tree: Tree, directory: number, work: MergeWork): Pro
   }
 }
 
-function remoteKey(node: TreeNode): string {
-  if (node.kind === 'file') return `f${node.fileId}`;
-  if (node.remote === undefined) throw new Error('the root is in no folder');
+/** Undefined for what the service has not, or has not told the id of. */
+function remoteKey(node: TreeNode): string | undefined {
+  if (node.kind === 'file') return node.fileId === undefined ? undefined : `f${node.fileId}`;
+  if (node.remote === undefined) return undefined;
   return node.syncpoint === undefined
     ? `d${node.remote.folderId}`
     : `d${node.remote.syncpointId}/${node.remote.folderId}`;

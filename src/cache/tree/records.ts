@@ -362,6 +362,8 @@ export interface PendingRecord {
   readonly failed: { readonly message: string; readonly sinceMs: number } | undefined;
   /** When the service confirmed it, wall clock, ms: from then on the record only guards against listings that lag behind. */
   readonly doneAtMs: number | undefined;
+  /** When the service last confirmed anything of it, wall clock, ms: listings requested before the lag window ends may not show it. */
+  readonly confirmedAtMs: number | undefined;
   /** Places and versions that listings may still show until the guard ends. */
   readonly was: readonly RemotePlace[];
   readonly replaced: readonly VersionId[];
@@ -403,4 +405,21 @@ export interface UnfinishedContent {
   readonly sinceMs: number;
   /** Of a daemon that is gone. */
   readonly abandoned: boolean;
+}
+
+/** A file whose remote version won its name; ours was kept under another one. */
+export interface ConflictRecord {
+  readonly inode: number;
+  /** What programs knew it as. */
+  readonly path: string;
+  readonly keptAs: string;
+  /** Wall clock, ms. */
+  readonly sinceMs: number;
+}
+
+/** The ids of the generations that a content needs, its own first. */
+export function generationsOf(staged: StagedContent | undefined): number[] {
+  const ids: number[] = [];
+  for (let at = staged; at !== undefined; at = at.base?.kind === 'staged' ? at.base.staged : undefined) ids.push(at.id);
+  return ids;
 }
