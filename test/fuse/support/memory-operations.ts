@@ -19,6 +19,7 @@ import {
   type RenameFlags,
   type RowSink,
 } from '../../../src/fs-ops/operations.ts';
+import { rowsBehind, type Child } from './directory-rows.ts';
 import { MemoryFile, type Content } from './memory-file.ts';
 
 type Time = Attributes['modified'];
@@ -38,11 +39,6 @@ interface Thing {
   gid: number;
   /** 0 once its last name is gone. */
   linkCount: number;
-}
-
-interface Child {
-  readonly node: NodeId;
-  readonly cookie: number;
 }
 
 /** open(2)'s and setxattr(2)'s flags, fallocate(2)'s modes. */
@@ -379,7 +375,7 @@ export class MemoryOperations implements Operations {
     const directory = this.thing(node);
     if (cookie < 1 && !sink({ name: '.', inode: node, type: 'directory', cookie: 1 })) return;
     if (cookie < 2 && !sink({ name: '..', inode: directory.parent, type: 'directory', cookie: 2 })) return;
-    for (const [name, child] of behind(directory.children, cookie)) {
+    for (const [name, child] of rowsBehind(directory.children, cookie)) {
       const { type } = this.thing(child.node);
       const entry = plus ? this.#entry(child.node) : undefined;
       if (!sink({ name, inode: child.node, type, cookie: child.cookie, entry })) {
@@ -430,23 +426,4 @@ export class MemoryOperations implements Operations {
 function killPrivileges(thing: Thing): void {
   thing.permissions &= ~0o4000;
   if ((thing.permissions & 0o010) !== 0) thing.permissions &= ~0o2000;
-}
-
-/** The rows behind a cookie. A sorted copy makes resuming cheap. */
-const sorted = new WeakMap<Map<string, Child>, { size: number; last: number; rows: [string, Child][] }>();
-function behind(children: Map<string, Child>, cookie: number): [string, Child][] {
-  let index = sorted.get(children);
-  const last = [...children.values()].reduce((most, child) => Math.max(most, child.cookie), 0);
-  if (index === undefined || index.size !== children.size || index.last !== last) {
-    const rows = [...children].sort(([, one], [, other]) => one.cookie - other.cookie);
-    index = { size: children.size, last, rows };
-    sorted.set(children, index);
-  }
-  let [low, high] = [0, index.rows.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((index.rows[middle] as [string, Child])[1].cookie <= cookie) low = middle + 1;
-    else high = middle;
-  }
-  return index.rows.slice(low, low + 4096);
 }
