@@ -20,6 +20,17 @@ export interface MountConfig {
   /** What `mount` and `df` show as the device: "CONNECTION" or "demo". */
   readonly deviceName: string;
   readonly readOnly: boolean;
+  /** Whether close() and the like wait for Syncplicity and return its error. */
+  readonly writeThrough: boolean;
+  /** How long after its last close a change waits, so that what belongs together meets. */
+  readonly settleMs: number;
+  /** Files sent at once. */
+  readonly uploadsMax: number;
+  /** Free disk space that staged content leaves to others. */
+  readonly stageReserveBytes: number;
+  /** A stored directory with more files or bytes, moved to where Syncplicity cannot move it, is EXDEV. */
+  readonly exdevFilesMax: number;
+  readonly exdevBytesMax: number;
   readonly allowOther: boolean;
   /** Owner shown for every object; undefined: the mounting user's. */
   readonly uid: number | undefined;
@@ -63,32 +74,33 @@ export const defaults = {
   /** rclone mount's --dir-cache-time: what users of cloud mounts are used to. */
   listingLifetimeMs: 300_000,
   umask: 0o022,
+  /** Editors write, rename and remove within this time; a user hardly notices it. */
+  settleMs: 1_000,
+  /** Eight round trips at once fill a usual line with small files, and a vault bears them. */
+  uploadsMax: 8,
+  /** What a desktop and its logs need to go on. */
+  stageReserveBytes: 2 ** 30,
+  /** What a user bears as one silent step; beyond, mv shows what it copies. */
+  exdevFilesMax: 1_000,
+  exdevBytesMax: 2 ** 30,
   /** The guide's limits chapter. */
   callsPerSecond: 15,
   callsPerHour: 10_800,
 } as const;
 
 /** What options may say; everything left out takes its default. */
-export type MountOptions = Partial<{
-  -readonly [
-    Key in
-      | 'readOnly'
-      | 'allowOther'
-      | 'uid'
-      | 'gid'
-      | 'umask'
-      | 'cacheSizeBytes'
-      | 'cacheDirectory'
-      | 'memoryBytes'
-      | 'opTimeoutMs'
-      | 'listingLifetimeMs'
-      | 'callsPerSecond'
-      | 'callsPerHour'
-      | 'instance'
-      | 'caFile'
-      | 'kernelOptions'
-  ]: MountConfig[Key];
-}>;
+export type MountOptions = Partial<{ -readonly [Key in Exclude<keyof MountConfig, FixedKey>]: MountConfig[Key] }>;
+
+/** What no option says: it is given, or the user's directories. */
+type FixedKey =
+  | 'mountpoint'
+  | 'source'
+  | 'deviceName'
+  | 'foreground'
+  | 'logFile'
+  | 'stateDirectory'
+  | 'runtimeDirectory'
+  | 'configDirectory';
 
 /** One option of ours, in both its spellings. */
 export interface MountOptionSpec {
@@ -102,6 +114,9 @@ export interface MountOptionSpec {
   readonly parse: ((text: string) => string | number) | undefined;
 }
 
+/** More at once only divide the line, and each holds a file and a socket. */
+const UPLOADS_LIMIT = 64;
+
 /** All options of a mount: the command line, -o, the help and the manual are made from this list. */
 export const mountOptionSpecs: readonly MountOptionSpec[] = [
   {
@@ -110,6 +125,48 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     name: 'ro',
     help: 'refuse every change',
     parse: undefined,
+  },
+  {
+    key: 'writeThrough',
+    flags: '--write-through',
+    name: 'write_through',
+    help: 'let close, mkdir, unlink and rename wait for Syncplicity and return its error',
+    parse: undefined,
+  },
+  {
+    key: 'settleMs',
+    flags: '--settle <TIME>',
+    name: 'settle',
+    help: 'how long after its last close a change waits before it is sent (default: 1s)',
+    parse: parseDuration,
+  },
+  {
+    key: 'uploadsMax',
+    flags: '--uploads <N>',
+    name: 'uploads',
+    help: `files sent at once, 1 to ${UPLOADS_LIMIT} (default: 8)`,
+    parse: parseUploads,
+  },
+  {
+    key: 'stageReserveBytes',
+    flags: '--stage-reserve <SIZE>',
+    name: 'stage_reserve',
+    help: 'disk space left free: writing is refused when what waits to be sent would need it (default: 1G)',
+    parse: parseSize,
+  },
+  {
+    key: 'exdevFilesMax',
+    flags: '--move-max-files <N>',
+    name: 'move_max_files',
+    help: 'files of a directory that is moved in one step to where Syncplicity can only copy; mv itself copies a larger one, visibly (default: 1000)',
+    parse: (text) => parseWholeNumber(text),
+  },
+  {
+    key: 'exdevBytesMax',
+    flags: '--move-max-size <SIZE>',
+    name: 'move_max_size',
+    help: 'the same for bytes that would have to be fetched first (default: 1G)',
+    parse: parseSize,
   },
   {
     key: 'allowOther',
@@ -295,6 +352,12 @@ export function createMountConfig(
   return Object.freeze({
     ...what,
     readOnly: options.readOnly ?? false,
+    writeThrough: options.writeThrough ?? false,
+    settleMs: options.settleMs ?? defaults.settleMs,
+    uploadsMax: options.uploadsMax ?? defaults.uploadsMax,
+    stageReserveBytes: options.stageReserveBytes ?? defaults.stageReserveBytes,
+    exdevFilesMax: options.exdevFilesMax ?? defaults.exdevFilesMax,
+    exdevBytesMax: options.exdevBytesMax ?? defaults.exdevBytesMax,
     allowOther: options.allowOther ?? false,
     uid: options.uid,
     gid: options.gid,
@@ -334,8 +397,19 @@ function parseAbsolutePath(text: string): string {
   return resolve(text);
 }
 
+/** A number where 0 means no limit. */
 function parseCount(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a whole number`, '0 means no limit');
+  return parseWholeNumber(text, '0 means no limit');
+}
+
+function parseUploads(text: string): number {
+  const count = parseWholeNumber(text);
+  if (count < 1 || count > UPLOADS_LIMIT) throw new UsageError(`${text} is not between 1 and ${UPLOADS_LIMIT}`);
+  return count;
+}
+
+function parseWholeNumber(text: string, hint?: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a whole number`, hint);
   return Number(text);
 }
 

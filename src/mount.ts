@@ -138,6 +138,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   const identity = {
     mountpoint: config.mountpoint,
     connection: config.deviceName,
+    root: path,
     pid: process.pid,
     transport: 'kernel',
     since: new Date().toISOString(),

@@ -52,6 +52,8 @@ const ADVICE: Readonly<Record<RemoteErrorKind, string>> = {
   unavailable: 'check the network, HTTPS_PROXY and NO_PROXY, --ca-file, and api_url of the connection',
   unauthenticated:
     'compare client_id, client_secret and app_token with the developer portal and your profile; delete the connection and add it again',
+  invalid: 'the service refused what was asked: see its words',
+  'too-large': 'the service refused the size: ask your Syncplicity administrator for the limits',
   protocol: 'check api_url of the connection: something else may answer there',
 };
 

@@ -2,6 +2,7 @@
 // mount.ts's. A peer that sends garbage, too much, or leaves in the middle harms its own connection only.
 import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
+import { delay } from '../base/abort.ts';
 import { replaceFile } from '../base/atomic-file.ts';
 import { createLog } from '../base/log.ts';
 import { probe } from './client.ts';
@@ -12,12 +13,14 @@ import { makeSocketDirectory, socketFiles } from './socket-directory.ts';
 const CONNECTION_LIMIT = 64;
 /** Requests one peer may have under way: `status --watch` has one. */
 const REQUESTS_PER_CONNECTION_LIMIT = 16;
+/** A stop waits so long for answers under way: that to `unmount` is due just when the mount and with it the server ends. */
+const LAST_ANSWERS_TIMEOUT_MS = 500;
 
 /** Does one request. The signal aborts when the peer leaves or the server stops. Rejects with what the peer shall read. */
 export type ControlHandler = (params: Readonly<Record<string, unknown>>, signal: AbortSignal) => Promise<unknown>;
 
 export interface ControlServer {
-  /** Stops listening, ends all connections and removes the socket. Harmless when called twice. */
+  /** Stops listening, lets answers under way out, ends all connections and removes the socket. Harmless when called twice. */
   stop(): Promise<void>;
 }
 
@@ -45,17 +48,18 @@ export async function serveControl(options: {
 
   const handlers = new Map<string, ControlHandler>(Object.entries(options.handlers));
   handlers.set('hello', () => Promise.resolve(identity));
-  const peers = new Map<Socket, AbortController>();
+  const peers = new Map<Socket, { readonly leaving: AbortController; readonly running: Set<Promise<void>> }>();
   const server = createServer((socket) => {
     const leaving = new AbortController();
-    peers.set(socket, leaving);
+    const running = new Set<Promise<void>>();
+    peers.set(socket, { leaving, running });
     socket.on('close', () => {
       peers.delete(socket);
       leaving.abort(new Error('the peer left'));
     });
     // A reset by the peer ends its connection; 'close' follows and does what is to be done.
     socket.on('error', (error) => log('peer: %s', error.message));
-    serveConnection(socket, handlers, leaving.signal);
+    serveConnection(socket, handlers, running, leaving.signal);
   });
   server.maxConnections = CONNECTION_LIMIT;
   await listen(server, files.socket);
@@ -64,6 +68,15 @@ export async function serveControl(options: {
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const answers: Promise<void>[] = [];
+    for (const { leaving, running } of peers.values()) {
+      leaving.abort(new Error('the mount ends'));
+      answers.push(...running);
+    }
+    await Promise.race([Promise.all(answers), delay(LAST_ANSWERS_TIMEOUT_MS)]);
+    for (const socket of peers.keys()) socket.destroySoon();
+    // A peer that does not read would hold its last answer for ever.
+    await Promise.race([closed, delay(LAST_ANSWERS_TIMEOUT_MS)]);
     for (const socket of peers.keys()) socket.destroy();
     await closed;
     await removeIfThere(files.socket);
@@ -72,8 +85,12 @@ export async function serveControl(options: {
   return { stop: () => (stopped ??= stop()) };
 }
 
-function serveConnection(socket: Socket, handlers: ReadonlyMap<string, ControlHandler>, signal: AbortSignal): void {
-  let running = 0;
+function serveConnection(
+  socket: Socket,
+  handlers: ReadonlyMap<string, ControlHandler>,
+  running: Set<Promise<void>>,
+  signal: AbortSignal,
+): void {
   const refuse = (id: unknown, message: string): void => {
     writeJsonLine(socket, { id: id ?? null, error: { message } });
   };
@@ -95,15 +112,17 @@ function serveConnection(socket: Socket, handlers: ReadonlyMap<string, ControlHa
         refuse(id, `this daemon does not know "${method}"; it may be older than the command`);
         return;
       }
-      if (running >= REQUESTS_PER_CONNECTION_LIMIT) {
+      if (running.size >= REQUESTS_PER_CONNECTION_LIMIT) {
         refuse(id, `more than ${REQUESTS_PER_CONNECTION_LIMIT} requests at once`);
         return;
       }
-      running++;
-      answer(handler, asRecord(request?.['params']) ?? {}, signal)
-        .then((response) => writeJsonLine(socket, { id, ...response }))
+      // Begun only once it is counted: a handler may end this very server.
+      const answering: Promise<void> = Promise.resolve()
+        .then(() => answer(handler, asRecord(request?.['params']) ?? {}, signal))
+        .then((response) => void writeJsonLine(socket, { id, ...response }))
         .catch((error: unknown) => log('%s: no answer could be sent: %s', method, error))
-        .finally(() => running--);
+        .finally(() => running.delete(answering));
+      running.add(answering);
     },
   });
 }

@@ -3,6 +3,7 @@
 
 /** A local change that has not reached Syncplicity yet. */
 export interface PendingChange {
+  /** From the drive's root on, as in all lists below: "/Project/plan.txt". */
   readonly path: string;
   readonly change: 'store' | 'make-folder' | 'rename' | 'remove';
   readonly bytes: number;
@@ -55,13 +56,28 @@ export interface MountStatus {
   readonly mountpoint: string;
   /** Name of the connection, or "demo". */
   readonly connection: string;
+  /** The folder of the drive that the mountpoint shows; "/" for all of it. */
+  readonly root: string;
   readonly pid: number;
   readonly transport: 'kernel' | 'fuse-native';
   readonly since: string;
   readonly readOnly: boolean;
   /** Whether the last call reached the service. */
   readonly online: boolean;
-  readonly pending: { readonly files: number; readonly bytes: number; readonly items: readonly PendingChange[] };
+  /** Whether transfers were stopped by `pause`. */
+  readonly paused: boolean;
+  readonly pending: {
+    /** Changes, whatever they change. */
+    readonly files: number;
+    readonly bytes: number;
+    /** Bytes of them already sent. */
+    readonly sent: number;
+    /** Pace of the uploads in the last seconds. */
+    readonly bytesPerSecond: number;
+    /** At that pace and with the calls that are allowed; null: unknown. */
+    readonly secondsLeft: number | null;
+    readonly items: readonly PendingChange[];
+  };
   readonly failed: readonly FailedChange[];
   readonly conflicts: readonly Conflict[];
   readonly unfinished: readonly UnfinishedFile[];
@@ -93,14 +109,15 @@ export interface MountStatus {
 /** What a mount knows of itself from its first moment on. */
 export type MountIdentity = Pick<
   MountStatus,
-  'mountpoint' | 'connection' | 'pid' | 'transport' | 'since' | 'readOnly' | 'online'
+  'mountpoint' | 'connection' | 'root' | 'pid' | 'transport' | 'since' | 'readOnly' | 'online'
 >;
 
 /** The status of a mount where nothing has happened yet: every other key zero or empty. */
 export function emptyStatus(identity: MountIdentity): MountStatus {
   return {
     ...identity,
-    pending: { files: 0, bytes: 0, items: [] },
+    paused: false,
+    pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
     failed: [],
     conflicts: [],
     unfinished: [],

@@ -86,6 +86,20 @@ describe('-o', () => {
     });
   });
 
+  it('reads what is about writing', () => {
+    const text =
+      'rw,write_through,settle=250ms,uploads=4,stage_reserve=5G,move_max_files=0,move_max_size=200M,_netdev,nofail';
+    expect(parseMountOptions([text])).toEqual({
+      readOnly: false,
+      writeThrough: true,
+      settleMs: 250,
+      uploadsMax: 4,
+      stageReserveBytes: 5 * 2 ** 30,
+      exdevFilesMax: 0,
+      exdevBytesMax: 200 * 2 ** 20,
+    });
+  });
+
   it('takes commas and backslashes in values that are escaped', () => {
     expect(parseMountOptions(['cache_dir=/a\\,b\\\\c,ro'])).toEqual({ cacheDirectory: '/a,b\\c', readOnly: true });
   });
@@ -95,6 +109,7 @@ describe('-o', () => {
     ['allow-other', 'allow_other'],
     ['umsak=022', 'umask'],
     ['noexe', 'noexec'],
+    ['writethrough', 'write_through'],
   ])('names what "%s" may have meant', (text, meant) => {
     expect(() => parseMountOptions([text])).toThrow(
       expect.objectContaining({ name: 'UsageError', hint: expect.stringContaining(meant) as unknown }),
@@ -112,6 +127,12 @@ describe('-o', () => {
     'memory=1M',
     'instance=../x',
     'op_timeout=1ms',
+    'write_through=yes',
+    'uploads=0',
+    'uploads=65',
+    'uploads=1.5',
+    'settle=-1s',
+    'move_max_files=many',
   ])('refuses %s', (text) => expect(() => parseMountOptions([text])).toThrow(UsageError));
 
   it('reads back any set of options, in any order', () => {
@@ -176,6 +197,12 @@ describe('the config', () => {
     expect(config).toEqual({
       ...what,
       readOnly: false,
+      writeThrough: false,
+      settleMs: 1_000,
+      uploadsMax: 8,
+      stageReserveBytes: 2 ** 30,
+      exdevFilesMax: 1_000,
+      exdevBytesMax: 2 ** 30,
       allowOther: false,
       uid: undefined,
       gid: undefined,

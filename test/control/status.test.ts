@@ -7,6 +7,7 @@ describe('emptyStatus', () => {
     const status = emptyStatus({
       mountpoint: '/mnt/drive',
       connection: 'demo',
+      root: '/',
       pid: 1,
       transport: 'kernel',
       since: '2026-01-01T00:00:00.000Z',
@@ -16,12 +17,14 @@ describe('emptyStatus', () => {
     expect(status).toEqual({
       mountpoint: '/mnt/drive',
       connection: 'demo',
+      root: '/',
       pid: 1,
       transport: 'kernel',
       since: '2026-01-01T00:00:00.000Z',
       readOnly: true,
       online: true,
-      pending: { files: 0, bytes: 0, items: [] },
+      paused: false,
+      pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
       failed: [],
       conflicts: [],
       unfinished: [],

@@ -1,0 +1,132 @@
+// What can be asked of a mount over its control socket: parameters and answers as plain values, and the handlers that read the
+// parameters. What the methods do is mount.ts's, injected as MountControl; how answers are shown is cli's.
+import type { CallLimits, ControlClient } from './client.ts';
+import type { ControlHandler } from './server.ts';
+import type { MountStatus, PendingChange } from './status.ts';
+
+/** A change that is not at Syncplicity. */
+export interface LeftChange {
+  readonly path: string;
+  readonly change: PendingChange['change'];
+  /** Why not; empty while it simply waits for its turn. */
+  readonly error: string;
+  /** Refused: nothing happens with it until the user decides. */
+  readonly failed: boolean;
+}
+
+/** How many changes a decision was about. */
+export interface ChangeCount {
+  readonly changes: number;
+}
+
+/** Each method's parameters and answer. */
+export interface ControlMethods {
+  /** `itemsMax`: so many pending items are wanted; all without it. */
+  readonly status: { readonly params: { readonly itemsMax?: number }; readonly answer: MountStatus };
+  /** Answers when every change made before the call is stored, only failed ones are left, or the time is over. */
+  readonly flush: {
+    readonly params: { readonly timeoutMs: number };
+    readonly answer: { readonly left: readonly LeftChange[] };
+  };
+  /**
+   * With `wait`, what is pending is flushed first; where the time does not suffice for that the mount stays, and the call is
+   * refused. `left` counts the changes that are kept for the next mount.
+   */
+  readonly unmount: {
+    readonly params: { readonly timeoutMs: number; readonly lazy: boolean; readonly wait: boolean };
+    readonly answer: { readonly left: number };
+  };
+  /** Tries a failed change again; makes an unfinished file a change. A directory stands for all below it. */
+  readonly retry: { readonly params: { readonly path: string }; readonly answer: ChangeCount };
+  /** Gives a failed change or an unfinished file up, with its content. */
+  readonly discard: { readonly params: { readonly path: string }; readonly answer: ChangeCount };
+  /** Copies the content of a failed or unfinished file to a new file of this machine. */
+  readonly save: {
+    readonly params: { readonly path: string; readonly to: string };
+    readonly answer: { readonly bytes: number };
+  };
+  /** Stops transfers to Syncplicity until `resume`; what is written meanwhile is kept as ever. */
+  readonly pause: { readonly params: Readonly<Record<string, never>>; readonly answer: null };
+  readonly resume: { readonly params: Readonly<Record<string, never>>; readonly answer: null };
+}
+
+/** The mount behind the methods. Paths begin at the drive's root: "/Project/plan.txt". Everything may reject with a line for the user. */
+export interface MountControl {
+  /** `itemsMax`: pending items that are wanted, so that no more need be gathered; Infinity: all. */
+  status(itemsMax: number): Promise<MountStatus>;
+  /** As {@link ControlMethods.flush}; rejects when the signal aborts. */
+  flush(timeoutMs: number, signal: AbortSignal): Promise<readonly LeftChange[]>;
+  /** Takes the mount away; rejects when it stays busy. What is pending stays journaled. */
+  unmount(options: { readonly timeoutMs: number; readonly lazy: boolean }): Promise<void>;
+  /** Pending and failed changes in the journal now; can be asked after the mount is gone. */
+  changesLeft(): number;
+  retry(path: string): Promise<number>;
+  discard(path: string): Promise<number>;
+  save(path: string, to: string): Promise<number>;
+  pause(): void;
+  resume(): void;
+}
+
+/** The handlers of a control socket, for serveControl. */
+export function controlHandlers(mount: MountControl): Record<keyof ControlMethods, ControlHandler> {
+  return {
+    status: async (params) => {
+      const itemsMax = params['itemsMax'] === undefined ? Infinity : countIn(params, 'itemsMax');
+      return withItems(await mount.status(itemsMax), itemsMax);
+    },
+    flush: async (params, signal) => ({ left: await mount.flush(countIn(params, 'timeoutMs'), signal) }),
+    unmount: async (params, signal) => {
+      const timeoutMs = countIn(params, 'timeoutMs');
+      const end = performance.now() + timeoutMs;
+      if (params['wait'] === true) {
+        const waiting = (await mount.flush(timeoutMs, signal)).filter(({ failed }) => !failed).length;
+        if (waiting > 0) throw new Error(`${waiting} change${waiting === 1 ? ' is' : 's are'} not at Syncplicity yet`);
+      }
+      const restMs = Math.max(0, end - performance.now());
+      await mount.unmount({ timeoutMs: restMs, lazy: params['lazy'] === true });
+      return { left: mount.changesLeft() };
+    },
+    retry: async (params) => ({ changes: await mount.retry(textIn(params, 'path')) }),
+    discard: async (params) => ({ changes: await mount.discard(textIn(params, 'path')) }),
+    save: async (params) => ({ bytes: await mount.save(textIn(params, 'path'), textIn(params, 'to')) }),
+    pause: () => {
+      mount.pause();
+      return Promise.resolve(null);
+    },
+    resume: () => {
+      mount.resume();
+      return Promise.resolve(null);
+    },
+  };
+}
+
+/** Asks a mount. The other end is a daemon of this user and program, so the answer is taken for what it should be. */
+export async function askMount<Method extends keyof ControlMethods>(
+  client: ControlClient,
+  method: Method,
+  params: ControlMethods[Method]['params'],
+  limits?: CallLimits,
+): Promise<ControlMethods[Method]['answer']> {
+  return (await client.call(method, params, limits)) as ControlMethods[Method]['answer'];
+}
+
+/** A mount may give more than was asked for. */
+function withItems(status: MountStatus, itemsMax: number): MountStatus {
+  if (itemsMax === Infinity) return status;
+  return {
+    ...status,
+    pending: { ...status.pending, items: status.pending.items.slice(0, itemsMax) },
+  };
+}
+
+function countIn(params: Readonly<Record<string, unknown>>, name: string): number {
+  const value = params[name];
+  if (typeof value !== 'number' || !(value >= 0)) throw new Error(`"${name}" must be a number of 0 or more`);
+  return value;
+}
+
+function textIn(params: Readonly<Record<string, unknown>>, name: string): string {
+  const value = params[name];
+  if (typeof value !== 'string' || value === '') throw new Error(`"${name}" must be a text`);
+  return value;
+}
