@@ -95,6 +95,7 @@ describe('answers', () => {
     [opcode.LSEEK, errno.ENOSYS],
     [opcode.POLL, errno.ENOSYS],
     [opcode.COPY_FILE_RANGE, errno.ENOSYS],
+    [opcode.COPY_FILE_RANGE_64, errno.ENOSYS],
     [opcode.STATX, errno.ENOSYS],
     [999, errno.ENOSYS],
     [0, errno.ENOSYS],

@@ -44,7 +44,7 @@ const fixedErrors = new Map<number, number>([
   [opcode.SYMLINK, errno.EPERM],
   [opcode.LINK, errno.EPERM],
   [opcode.IOCTL, ENOTTY],
-  // LSEEK, POLL, BMAP, COPY_FILE_RANGE, SYNCFS, STATX, GETLK, SETLK(W): unknown, so ENOSYS; the kernel does them by itself.
+  // LSEEK, POLL, BMAP, COPY_FILE_RANGE(_64), SYNCFS, STATX, GETLK, SETLK(W): unknown, so ENOSYS; the kernel does them by itself.
   // TMPFILE too: the kernel then says EOPNOTSUPP, after which programs make and unlink a file.
 ]);
 

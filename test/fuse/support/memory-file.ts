@@ -6,7 +6,8 @@ export type Content = Uint8Array | number;
 
 /** The pattern repeats, but for the number each such stretch starts with. */
 const PATTERN_BYTES = 65_536;
-const BLOCK_BYTES = 2 ** 20;
+/** Small enough that a small file costs little. */
+const BLOCK_BYTES = 65_536;
 const ZEROS = new Uint8Array(BLOCK_BYTES);
 
 const pattern = new Uint8Array(PATTERN_BYTES);

@@ -60,6 +60,7 @@ export const opcode = {
   SYNCFS: 50,
   TMPFILE: 51,
   STATX: 52,
+  COPY_FILE_RANGE_64: 53,
 } as const;
 
 const names = new Map<number, string>(Object.entries(opcode).map(([name, code]) => [code, name]));
