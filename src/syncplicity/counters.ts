@@ -5,6 +5,7 @@ export class Counters {
   total = 0;
   throttled = 0;
   bytesIn = 0;
+  bytesOut = 0;
   online = true;
   lastError: string | undefined;
   readonly byEndpoint: Record<string, number> = {};

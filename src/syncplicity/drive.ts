@@ -8,31 +8,43 @@ import type {
   ContentStream,
   FileId,
   FolderId,
+  MoveOutcome,
+  MoveSupport,
+  MoveTarget,
   RangeSupport,
   RemoteAccount,
   RemoteDrive,
   RemoteEntry,
   RemoteFile,
+  RemoteFolder,
   RemoteSyncpoint,
   RemoteVault,
   SyncpointId,
+  UploadOutcome,
+  UploadRequest,
+  VersionId,
 } from '../remote-drive.ts';
 import { CallBudget } from './budget.ts';
 import type { BudgetState } from './budget.ts';
 import { Counters } from './counters.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
+import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
 import { HttpTransport } from './http/transport.ts';
 import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
+import { Moves } from './moves.ts';
 import { defaultBudget, defaultRetries, defaultTimeouts } from './options.ts';
 import type { SyncplicityOptions } from './options.ts';
+import { deleteFile, deleteFolder } from './removals.ts';
 import { Retries } from './retries.ts';
 import { Session } from './session.ts';
 import { Syncpoints } from './syncpoints.ts';
+import { Uploads } from './upload/uploads.ts';
+import type { UploadCapability } from './upload/uploads.ts';
 import { VaultDirectory } from './vaults.ts';
-import { readFile } from './wire/entities.ts';
+import { readFile, readHash } from './wire/entities.ts';
 import type { FileFields } from './wire/entities.ts';
 
 /** What a drive did since it was made, and what it learnt about its server. */
@@ -48,6 +60,8 @@ export interface DriveStatistics {
   readonly budget: BudgetState;
   /** Bytes of content received. */
   readonly bytesIn: number;
+  /** Bytes of content sent, those sent again too. */
+  readonly bytesOut: number;
   /** False from a transport failure until the next reply. */
   readonly online: boolean;
   readonly lastError?: string;
@@ -57,12 +71,18 @@ export interface DriveStatistics {
     readonly lastEvent: boolean | undefined;
     /** By vault id. */
     readonly vaults: Readonly<Record<string, VaultCapability>>;
+    /** By vault id. */
+    readonly uploads: Readonly<Record<string, UploadCapability>>;
+    /** By syncpoint id, of those that were tried. */
+    readonly moves: Readonly<Record<string, Readonly<Record<RemoteEntry['kind'], MoveSupport>>>>;
   };
 }
 
 export interface SyncplicityDrive extends RemoteDrive {
   statistics(): DriveStatistics;
 }
+
+const fileGet = 'file.svc GET';
 
 /**
  * Makes a drive; makes no call yet. Throws RemoteError at once for credentials that cannot be sent and addresses that must not
@@ -90,6 +110,8 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
   const gateway = new Gateway({ transport, budget, counters, session, retries });
   const vaults = new VaultDirectory(gateway);
   const downloads = new Downloads({ transport, session, counters, vaults, retries });
+  const uploads = new Uploads({ transport, session, counters, vaults, retries });
+  const moves = new Moves(gateway);
   const syncpoints = new Syncpoints(gateway, counters);
 
   const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
@@ -97,14 +119,21 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     if (token.userId === undefined) throw new RemoteError('protocol', 'token POST: field user_id is missing');
     return { userId: token.userId, email: token.userEmail };
   };
-  const fileFields = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions): Promise<FileFields> => {
-    const name = 'file.svc GET';
+  const fileEntry = async (
+    syncpointId: SyncpointId,
+    fileId: FileId,
+    query: '' | '?include=hash',
+    call: CallOptions,
+  ): Promise<unknown> => {
     const thing = `file ${fileId} of syncpoint ${syncpointId}`;
-    const value = await gateway.json({ name, thing, path: `/sync/file.svc/${syncpointId}/file/${fileId}` }, call);
-    const entry = Array.isArray(value) ? (value[0] as unknown) : value;
-    const file = readFile(entry, name);
-    if (file === undefined) throw new RemoteError('not-found', `${name}: ${thing}: it is removed`);
-    return file;
+    const path = `/sync/file.svc/${syncpointId}/file/${fileId}${query}`;
+    const value = await gateway.json({ name: fileGet, thing, path }, call);
+    return Array.isArray(value) ? (value[0] as unknown) : value;
+  };
+  const fileFields = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions): Promise<FileFields> => {
+    const file = readFile(await fileEntry(syncpointId, fileId, '', call), fileGet);
+    if (file !== undefined) return file;
+    throw new RemoteError('not-found', `${fileGet}: file ${fileId} of syncpoint ${syncpointId}: it is removed`);
   };
   const file = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions = {}): Promise<RemoteFile> => {
     const fields = await fileFields(syncpointId, fileId, call);
@@ -136,12 +165,56 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     rangeSupport(content: ContentReference): RangeSupport {
       return downloads.rangeSupport(content);
     },
+    async contentHash(syncpointId: SyncpointId, fileId: FileId, call: CallOptions = {}): Promise<string | undefined> {
+      return readHash(await fileEntry(syncpointId, fileId, '?include=hash', call), fileGet);
+    },
+    createFolders(
+      syncpointId: SyncpointId,
+      parentId: FolderId,
+      names: readonly string[],
+      call: CallOptions = {},
+    ): Promise<RemoteFolder[]> {
+      return createFolders(gateway, syncpointId, parentId, names, call);
+    },
+    upload(request: UploadRequest, call: CallOptions = {}): Promise<UploadOutcome> {
+      return uploads.upload(request, call);
+    },
+    deleteFile(syncpointId: SyncpointId, versionId: VersionId, call: CallOptions = {}): Promise<void> {
+      return deleteFile(gateway, syncpointId, versionId, call);
+    },
+    deleteFolder(syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): Promise<void> {
+      return deleteFolder(gateway, syncpointId, folderId, call);
+    },
+    moveFile(
+      syncpointId: SyncpointId,
+      entry: RemoteFile,
+      from: FolderId,
+      to: MoveTarget,
+      call: CallOptions = {},
+    ): Promise<MoveOutcome> {
+      return moves.file(syncpointId, entry, from, to, call);
+    },
+    moveFolder(
+      syncpointId: SyncpointId,
+      folder: RemoteFolder,
+      from: FolderId,
+      to: MoveTarget,
+      call: CallOptions = {},
+    ): Promise<MoveOutcome> {
+      return moves.folder(syncpointId, folder, from, to, call);
+    },
+    moveSupport(syncpointId: SyncpointId, kind: RemoteEntry['kind']): MoveSupport {
+      return moves.support(syncpointId, kind);
+    },
+    moveSeen(syncpointId: SyncpointId, kind: RemoteEntry['kind'], worked: boolean): void {
+      moves.seen(syncpointId, kind, worked);
+    },
     async vaults(call: CallOptions = {}): Promise<RemoteVault[]> {
       const found = await vaults.list(call);
       return found.map(({ id, name, sizeBytes, consumedBytes }) => ({ id, name, sizeBytes, consumedBytes }));
     },
     statistics(): DriveStatistics {
-      const { total, byEndpoint, byClass, throttled, bytesIn, online, lastError } = counters;
+      const { total, byEndpoint, byClass, throttled, bytesIn, bytesOut, online, lastError } = counters;
       return {
         total,
         byEndpoint: { ...byEndpoint },
@@ -149,12 +222,15 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
         throttled,
         budget: budget.state(),
         bytesIn,
+        bytesOut,
         online,
         ...(lastError === undefined ? {} : { lastError }),
         capabilities: {
           folderListing: listing.capability,
           lastEvent: syncpoints.tellsLastEvent,
           vaults: downloads.capabilities(),
+          uploads: uploads.capabilities(),
+          moves: moves.capabilities(),
         },
       };
     },

@@ -22,6 +22,13 @@ export class ReplyError extends RemoteError {
   }
 }
 
+/** A change that was asked for, and of which nobody knows whether it was made. */
+export class UnclearError extends RemoteError {
+  constructor(cause: RemoteError) {
+    super('unavailable', `${cause.message}; it may have been done nevertheless`, { cause });
+  }
+}
+
 /** An error reply as it came. `call` names the call of the guide, `thing` what it was about. */
 export interface ErrorReply {
   readonly call: string;
@@ -41,6 +48,11 @@ export function replyText(reply: Pick<ErrorReply, 'reason' | 'body'>): string {
 export function asksForNewToken(reply: ErrorReply): boolean {
   if (reply.status === 401) return true;
   return reply.status === 403 && /^(forbidden\.?)?$/i.test(replyText(reply));
+}
+
+/** True for words about an object that is gone or never was, which a missing endpoint has none of. */
+export function namesMissingObject(text: string): boolean {
+  return missingTexts.some((pattern) => pattern.test(text));
 }
 
 /** True for refusals of the call budget, whatever their status. */
@@ -77,19 +89,23 @@ export function disguisedStatus(value: unknown): number | undefined {
 
 const throttlingTexts = /spike arrest|rate limit|too many requests|quota violation|policies\.ratelimit/i;
 
+/** Texts about an object that is not there. */
+const missingTexts: readonly RegExp[] = [
+  /\b(folder|file|version|syncpoint|virtual ?folder|directory|storage endpoint|user|owner)\b.*\b(not found|does not exist)/i,
+  /already deleted|\b(invalid|unknown|mismatched) (parent ?)?(folder|file|version|syncpoint|storage endpoint) ?id\b/i,
+];
+
 /** In order; the first that matches decides. */
 const textKinds: readonly (readonly [RegExp, RemoteErrorKind])[] = [
   [/already exists/i, 'exists'],
-  [/purging active|unapproved ip address/i, 'forbidden'],
+  [/purging active|unapproved ip address|reader permission|not an owner|private folder not allowed/i, 'forbidden'],
+  [
+    /\b(invalid|empty) (folder|file|directory) ?names?\b|\bfile ?name\b.*\b(invalid|not allowed|too long)|\bfile (type|extension)\b/i,
+    'invalid',
+  ],
+  [/\b(file|content|entity|payload|request)\b.*\btoo (large|big)|(maximum|max) file size/i, 'too-large'],
   [/max limit on|quota|insufficient storage|not enough (storage|space)|storage (space|limit)/i, 'quota'],
-  [
-    /\b(folder|file|version|syncpoint|virtual ?folder|directory|storage endpoint|user|owner)\b.*\b(not found|does not exist)/i,
-    'not-found',
-  ],
-  [
-    /already deleted|\b(invalid|unknown|mismatched) (folder|file|version|syncpoint|storage endpoint) id\b/i,
-    'not-found',
-  ],
+  ...missingTexts.map((pattern) => [pattern, 'not-found'] as const),
   [
     /inactive user|user is (inactive|disabled)|invalid (api ?key|client|access token)|access token expired/i,
     'unauthenticated',
@@ -113,7 +129,7 @@ const statusKinds: Readonly<Record<number, RemoteErrorKind>> = {
   409: 'conflict',
   410: 'not-found',
   412: 'conflict',
-  413: 'quota',
+  413: 'too-large',
   507: 'quota',
 };
 

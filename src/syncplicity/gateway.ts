@@ -1,20 +1,26 @@
 // One call of the gateway from asking to reply: token, budget, request, renewal of a stale token, 429, retries, errors. Knows
 // the conventions all calls share and no call in particular.
+import { abortReason } from '../base/abort.ts';
+import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
-import { disguisedStatus, isSpikeArrest, isThrottling, replyError } from './errors.ts';
+import { UnclearError, disguisedStatus, isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ErrorReply, ReplyError } from './errors.ts';
 import { bodyBytes, errorText } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
-import type { HttpReply, HttpTransport } from './http/transport.ts';
+import { NoReplyError } from './http/transport.ts';
+import type { HttpMethod, HttpReply, HttpTransport } from './http/transport.ts';
 import type { Retries } from './retries.ts';
 import type { Session } from './session.ts';
+import { parseLossless } from './wire/lossless-json.ts';
 import { parseReply } from './wire/reply.ts';
 
-/** A GET of the gateway. */
+const log = createLog('gateway');
+
+/** A call of the gateway. */
 export interface GatewayCall {
   /** The call's name in the guide, for messages and statistics. */
   readonly name: string;
@@ -22,6 +28,10 @@ export interface GatewayCall {
   readonly thing: string;
   /** Path and query below the gateway's address. */
   readonly path: string;
+  /** Default: GET. */
+  readonly method?: HttpMethod;
+  /** JSON text. */
+  readonly body?: string;
 }
 
 /** A 200 reply whose body is not read yet. */
@@ -36,6 +46,11 @@ export interface GatewayParts {
   readonly counters: Counters;
   readonly session: Session;
   readonly retries: Retries;
+}
+
+/** Whether a request is on its way, or was and nobody knows what became of it. A refused one counts as not sent. */
+interface Progress {
+  isSent: boolean;
 }
 
 /** Replies read in one piece are single objects and lists of hundreds; folder listings are streamed instead. */
@@ -65,6 +80,31 @@ export class Gateway {
     });
   }
 
+  /**
+   * Makes a call that changes something; it is tried again only where the one before cannot have been acted on. Resolves with
+   * the JSON of its 2xx reply: undefined where there is none or it broke, for the change was made then. Rejects with
+   * {@link UnclearError} where nobody knows whether it was made.
+   */
+  change(call: GatewayCall, options: CallOptions): Promise<unknown> {
+    return this.#parts.retries.run(
+      options.signal,
+      async () => {
+        const progress: Progress = { isSent: false };
+        let opened: OpenReply;
+        try {
+          opened = await this.#open(call, options, progress);
+        } catch (error) {
+          throw progress.isSent && mayHaveActed(error) ? new UnclearError(error) : error;
+        }
+        const value = await this.#acknowledged(opened, options.signal);
+        const refusal = this.refusal(value, call);
+        if (refusal !== undefined) throw refusal;
+        return value;
+      },
+      (error) => !(error instanceof UnclearError),
+    );
+  }
+
   /** Makes a call and resolves with its 200 reply, whose body the caller must read or destroy. */
   open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
     return this.#parts.retries.run(options.signal, () => this.#open(call, options));
@@ -86,7 +126,21 @@ export class Gateway {
     return this.#parts.transport.failure(error, opened.url, signal);
   }
 
-  async #open(call: GatewayCall, options: CallOptions): Promise<OpenReply> {
+  /** The JSON of a change's reply. That it came says enough; what follows is a bonus. */
+  async #acknowledged(opened: OpenReply, signal: AbortSignal | undefined): Promise<unknown> {
+    try {
+      const bytes = await bodyBytes(opened.reply, wholeReplyBytesMax);
+      return bytes === undefined ? undefined : parseLossless(bytes.toString('utf8'));
+    } catch (error) {
+      if (signal?.aborted === true) throw abortReason(signal);
+      if (!(error instanceof SyntaxError)) log('a change was acknowledged, then the reply broke: %o', error);
+      return undefined;
+    } finally {
+      opened.reply.body.destroy();
+    }
+  }
+
+  async #open(call: GatewayCall, options: CallOptions, progress?: Progress): Promise<OpenReply> {
     const { signal } = options;
     const { session, budget, counters } = this.#parts;
     const callClass = options.callClass ?? 'interactive';
@@ -96,8 +150,10 @@ export class Gateway {
       const token = await session.token.get(signal);
       await budget.acquire({ callClass, signal });
       const url = below(gateway, call.path);
+      if (progress !== undefined) progress.isSent = true;
       const reply = await this.#send(url, call, options, session.headers(token));
-      if (reply.status === 200) {
+      const isDone = reply.status === 200 || (call.method !== undefined && reply.status > 200 && reply.status < 300);
+      if (isDone) {
         budget.accepted();
         return { reply, url };
       }
@@ -112,10 +168,14 @@ export class Gateway {
       if (isThrottling(error)) {
         counters.throttled += 1;
         budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
+        if (progress !== undefined) progress.isSent = false;
         continue;
       }
       budget.accepted();
-      if (renewal.helps(error, token)) continue;
+      if (renewal.helps(error, token)) {
+        if (progress !== undefined) progress.isSent = false;
+        continue;
+      }
       const failure = replyError(error);
       counters.refused(failure);
       throw failure;
@@ -126,10 +186,17 @@ export class Gateway {
     this.#parts.counters.call(call.name, options.callClass ?? 'interactive');
     return this.#parts.transport.send({
       pool: 'gateway',
-      method: 'GET',
+      method: call.method ?? 'GET',
       url,
       headers: { accept: 'application/json', 'content-type': 'application/json', ...auth },
+      body: call.body,
       signal: options.signal,
     });
   }
+}
+
+/** Lost on the way or in the server: a request that was sent whole may have been carried out. */
+function mayHaveActed(error: unknown): error is RemoteError {
+  if (error instanceof NoReplyError) return error.sent === 'all';
+  return error instanceof RemoteError && error.kind === 'unavailable';
 }

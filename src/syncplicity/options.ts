@@ -27,6 +27,10 @@ export interface Timeouts {
   readonly headersMs: number;
   /** Between two pieces of a body, while somebody reads. */
   readonly bodyIdleMs: number;
+  /** While a body is sent: between two pieces that the connection takes. */
+  readonly stallMs: number;
+  /** From the last piece of a body sent to the reply's headers. */
+  readonly uploadReplyMs: number;
 }
 
 /** The allowance of one app key. */
@@ -82,6 +86,10 @@ export const defaultTimeouts: Timeouts = {
   headersMs: 60_000,
   /** As long as a file system operation may take: a body that stands still for that long helps nobody. */
   bodyIdleMs: 30_000,
+  /** A line that loses a few packets in a row sends nothing for half a minute. */
+  stallMs: 60_000,
+  /** The last megabytes still leave the kernel's buffer then, over lines of 1 Mbit/s too, and the vault puts a file of gigabytes together. */
+  uploadReplyMs: 300_000,
 };
 
 export const defaultBudget: BudgetLimits = {

@@ -24,12 +24,20 @@ export class Retries {
     setMaxListeners(0, stopping);
   }
 
-  /** Runs `attempt` until it does not fail as passing trouble does, at most `attempts` times. An abort ends the pauses at once. */
-  async run<T>(signal: AbortSignal | undefined, attempt: (tried: number) => Promise<T>): Promise<T> {
+  /**
+   * Runs `attempt` until it does not fail as passing trouble does, at most `attempts` times. An abort ends the pauses at once.
+   * `isSafe` tells of which passing troubles it is safe to try again. Default: all.
+   */
+  async run<T>(
+    signal: AbortSignal | undefined,
+    attempt: (tried: number) => Promise<T>,
+    isSafe: (error: unknown) => boolean = () => true,
+  ): Promise<T> {
     for (let tried = 0; ; tried += 1) {
       try {
         return await attempt(tried);
       } catch (error) {
+        if (!isSafe(error)) throw error;
         await this.pause(error, tried, signal);
       }
     }

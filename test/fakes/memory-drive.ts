@@ -1,19 +1,29 @@
-// A remote drive in memory: the counterpart of the tree and the file system in tests. Counts calls; faults and delays are
-// under the test's control.
+// A remote drive in memory: the counterpart of the tree, the file system and the pusher in tests. Counts calls; faults, delays,
+// lost replies and the dialects of moves are under the test's control.
+import { createHash } from 'node:crypto';
 import { waitFor } from '../../src/base/abort.ts';
 import {
+  FOLDERS_PER_CALL,
   RemoteError,
   type CallOptions,
   type ContentReference,
   type ContentStream,
   type FileId,
   type FolderId,
+  type MoveOutcome,
+  type MoveSupport,
+  type MoveTarget,
   type RemoteDrive,
   type RemoteEntry,
   type RemoteFile,
+  type RemoteFolder,
+  type RemotePath,
   type RemoteSyncpoint,
   type RemoteVault,
   type SyncpointId,
+  type Timestamp,
+  type UploadOutcome,
+  type UploadRequest,
   type VaultId,
   type VersionId,
 } from '../../src/remote-drive.ts';
@@ -32,9 +42,22 @@ export class MemoryDrive implements RemoteDrive {
   readonly calls: string[] = [];
   /** Awaited before each call answers; a test holds or fails calls here. */
   gate: (call: string) => Promise<void> = () => Promise.resolve();
+  /** Awaited after a change was made: where it rejects with RemoteError, the reply was lost. */
+  reply: (call: string) => Promise<void> = () => Promise.resolve();
+  /** What moves are here: `ignored` answers as if done. */
+  moves: 'work' | 'unsupported' | 'ignored' = 'work';
+  /** Content longer than this goes in chunks of this length, and can be gone on with. */
+  chunkBytes = 5_242_880;
+  /** An upload that goes beyond this is refused. */
+  quotaBytes = Infinity;
+  /** Made and replaced names of folders that differ only by case are the same. */
+  ignoresCase = false;
   batchSize = 1000;
   readonly #folders = new Map<string, Folder>();
   readonly #contents = new Map<string, Uint8Array>();
+  readonly #fileOfVersion = new Map<string, string>();
+  readonly #moveSupport = new Map<string, MoveSupport>();
+  readonly #sessions = new Map<string, { readonly path: string; readonly bytes: Uint8Array }>();
   #nextId = 1000;
 
   addSyncpoint(name: string, facts: Partial<RemoteSyncpoint> = {}): RemoteSyncpoint {
@@ -153,6 +176,217 @@ export class MemoryDrive implements RemoteDrive {
     return 'bounded';
   }
 
+  async contentHash(_syncpoint: SyncpointId, id: FileId, options?: CallOptions): Promise<string> {
+    await this.#call(`contentHash ${id}`, options);
+    const place = this.#place((entry) => entry.kind === 'file' && entry.id === id);
+    if (place?.entry.kind !== 'file') throw new RemoteError('not-found', `file ${id}: File Not Found`);
+    return sha256(this.content(place.entry.versionId));
+  }
+
+  async createFolders(
+    syncpoint: SyncpointId,
+    parent: FolderId,
+    names: readonly string[],
+    options?: CallOptions,
+  ): Promise<RemoteFolder[]> {
+    const call = `createFolders ${parent} ${names.join(',')}`;
+    await this.#call(call, options);
+    if (names.length > FOLDERS_PER_CALL) throw new RemoteError('invalid', `${names.length} folders in one call`);
+    this.#writable(syncpoint);
+    const entries = this.entries(parent);
+    const taken = names.find((name) => entries.some((entry) => this.#isSame(entry.name, name)));
+    if (taken !== undefined) throw new RemoteError('exists', `${taken}: Folder With The Same Name Already Exists`);
+    const made = names.map((name) => ({ kind: 'folder', id: this.addFolder(parent, name), name }) as const);
+    await this.reply(call);
+    return made;
+  }
+
+  async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    const path = [...request.folder.folderNames, request.name].join('/');
+    await this.#call(`upload ${path}`, options);
+    this.#writable(request.folder.syncpointId);
+    const bytes = await this.#receive(request, path, options);
+    const hash = sha256(bytes);
+    if (request.sha256 !== undefined && request.sha256 !== hash) throw new Error(`upload of ${path}: another hash`);
+    await request.beforeLast?.();
+    const entries = this.entries(this.#folderAt(request.folder));
+    const used = [...this.#folders.values()]
+      .flatMap((folder) => folder.entries)
+      .reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.lengthBytes : 0), 0);
+    if (used + bytes.length > this.quotaBytes) throw new RemoteError('quota', `upload of ${path}: Quota Exceeded`);
+    const at = entries.findIndex((entry) => this.#isSame(entry.name, request.name));
+    const old = entries[at];
+    if (old?.kind === 'folder') throw new RemoteError('exists', `upload of ${path}: a folder has this name`);
+    let stored: RemoteFile;
+    if (old !== undefined && sha256(this.content(old.versionId)) === hash) {
+      stored = old;
+    } else {
+      stored = {
+        ...this.#version(old?.id ?? this.#id(), old?.name ?? request.name, bytes),
+        modified: kept(request.modified),
+        created: kept(request.created),
+      };
+      entries.splice(at < 0 ? entries.length : at, at < 0 ? 0 : 1, stored);
+    }
+    this.#sessions.delete(path);
+    request.onSent?.(bytes.length);
+    try {
+      await this.reply(`upload ${path}`);
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      return { state: 'unclear', reason: error.message };
+    }
+    return { state: 'stored', fileId: stored.id, versionId: stored.versionId };
+  }
+
+  async deleteFile(syncpoint: SyncpointId, version: VersionId, options?: CallOptions): Promise<void> {
+    await this.#call(`deleteFile ${version}`, options);
+    this.#writable(syncpoint);
+    const place = this.#place((entry) => entry.kind === 'file' && entry.versionId === version);
+    if (place === undefined) {
+      const file = this.#fileOfVersion.get(version);
+      if (file === undefined || this.#place((entry) => entry.kind === 'file' && entry.id === file) === undefined)
+        return;
+      throw new RemoteError('conflict', `version ${version}: Invalid Version ID`);
+    }
+    place.entries.splice(place.entries.indexOf(place.entry), 1);
+    await this.reply(`deleteFile ${version}`);
+  }
+
+  async deleteFolder(syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): Promise<void> {
+    await this.#call(`deleteFolder ${folder}`, options);
+    this.#writable(syncpoint);
+    const place = this.#place((entry) => entry.kind === 'folder' && entry.id === folder);
+    if (place === undefined) return;
+    place.entries.splice(place.entries.indexOf(place.entry), 1);
+    this.#forgetFolder(folder);
+    await this.reply(`deleteFolder ${folder}`);
+  }
+
+  moveFile(
+    syncpoint: SyncpointId,
+    file: RemoteFile,
+    from: FolderId,
+    to: MoveTarget,
+    options?: CallOptions,
+  ): Promise<MoveOutcome> {
+    return this.#move(syncpoint, file, from, to, options);
+  }
+
+  moveFolder(
+    syncpoint: SyncpointId,
+    folder: RemoteFolder,
+    from: FolderId,
+    to: MoveTarget,
+    options?: CallOptions,
+  ): Promise<MoveOutcome> {
+    return this.#move(syncpoint, folder, from, to, options);
+  }
+
+  moveSupport(syncpoint: SyncpointId, kind: RemoteEntry['kind']): MoveSupport {
+    return this.#moveSupport.get(`${syncpoint} ${kind}`) ?? 'unknown';
+  }
+
+  moveSeen(syncpoint: SyncpointId, kind: RemoteEntry['kind'], worked: boolean): void {
+    this.calls.push(`moveSeen ${kind} ${worked}`);
+    this.#moveSupport.set(`${syncpoint} ${kind}`, worked ? 'yes' : 'no');
+  }
+
+  /** The bytes of an upload, taking those of a session that goes on from where it ended. */
+  async #receive(request: UploadRequest, path: string, options: CallOptions): Promise<Uint8Array> {
+    const session = request.session === undefined ? undefined : this.#sessions.get(request.session);
+    const had = session?.path === path ? session.bytes : new Uint8Array();
+    const pieces: Uint8Array[] = [had];
+    let received = had.length;
+    while (received < request.lengthBytes) {
+      const asked = Math.min(this.chunkBytes, request.lengthBytes - received);
+      let got = 0;
+      for await (const piece of request.read(received, asked)) {
+        pieces.push(Uint8Array.from(piece));
+        got += piece.length;
+      }
+      if (got !== asked) throw new Error(`upload of ${path}: ${got} bytes instead of ${asked}`);
+      received += got;
+      if (received === request.lengthBytes) break;
+      await this.#call(`chunk ${path} ${received}`, options);
+      const mark = `${path} ${received}`;
+      this.#sessions.set(mark, { path, bytes: Buffer.concat(pieces) });
+      request.onSent?.(received);
+      request.onSession?.(mark);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  async #move(
+    syncpoint: SyncpointId,
+    entry: RemoteEntry,
+    from: FolderId,
+    to: MoveTarget,
+    options?: CallOptions,
+  ): Promise<MoveOutcome> {
+    const call = `move ${entry.name} to ${to.folderId}/${to.name}`;
+    await this.#call(call, options);
+    if (this.moves === 'unsupported') {
+      this.#moveSupport.set(`${syncpoint} ${entry.kind}`, 'no');
+      return 'unsupported';
+    }
+    this.#writable(syncpoint);
+    const source = this.entries(from);
+    const found = source.find((one) => one.kind === entry.kind && one.id === entry.id);
+    if (found === undefined) throw new RemoteError('not-found', `${entry.kind} ${entry.id}: it is not there`);
+    const target = this.entries(to.folderId);
+    if (target.some((one) => one !== found && this.#isSame(one.name, to.name))) {
+      throw new RemoteError('exists', `${to.name}: the name is taken`);
+    }
+    if (this.moves === 'work') {
+      source.splice(source.indexOf(found), 1);
+      target.push({ ...found, name: to.name });
+    }
+    try {
+      await this.reply(call);
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      return 'unclear';
+    }
+    return 'done';
+  }
+
+  #isSame(a: string, b: string): boolean {
+    return this.ignoresCase ? a.toLowerCase() === b.toLowerCase() : a === b;
+  }
+
+  #writable(syncpoint: SyncpointId): void {
+    const found = this.syncpointList.find((one) => one.id === syncpoint);
+    if (found === undefined) throw new RemoteError('not-found', `syncpoint ${syncpoint}: SyncPoint Does Not Exist`);
+    if (found.permission === 'read-only') {
+      throw new RemoteError('forbidden', `syncpoint ${syncpoint}: Syncpoint Shared With Reader Permission`);
+    }
+  }
+
+  #folderAt(path: RemotePath): FolderId {
+    let id = this.syncpointList.find((one) => one.id === path.syncpointId)?.rootFolderId;
+    for (const name of path.folderNames) {
+      const next = id === undefined ? undefined : this.entries(id).find((entry) => this.#isSame(entry.name, name));
+      id = next?.kind === 'folder' ? next.id : undefined;
+    }
+    if (id === undefined) throw new RemoteError('not-found', `${path.folderNames.join('/')}: Directory Not Found`);
+    return id;
+  }
+
+  #place(wanted: (entry: RemoteEntry) => boolean): { entries: RemoteEntry[]; entry: RemoteEntry } | undefined {
+    for (const { entries } of this.#folders.values()) {
+      const entry = entries.find(wanted);
+      if (entry !== undefined) return { entries, entry };
+    }
+    return undefined;
+  }
+
+  #forgetFolder(id: FolderId): void {
+    const folder = this.#folders.get(id);
+    this.#folders.delete(id);
+    for (const entry of folder?.entries ?? []) if (entry.kind === 'folder') this.#forgetFolder(entry.id);
+  }
+
   async vaults(options?: CallOptions): Promise<RemoteVault[]> {
     await this.#call('vaults', options);
     return this.vaultList;
@@ -177,6 +411,7 @@ export class MemoryDrive implements RemoteDrive {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content;
     const versionId = this.#id() as VersionId;
     this.#contents.set(versionId, bytes);
+    this.#fileOfVersion.set(versionId, id);
     const time = { seconds: 1_473_662_671, nanoseconds: 900_000_000 };
     return {
       kind: 'file',
@@ -193,4 +428,13 @@ export class MemoryDrive implements RemoteDrive {
     this.#nextId += 1;
     return String(this.#nextId);
   }
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** The service keeps 100 ns. */
+function kept(time: Timestamp): Timestamp {
+  return { seconds: time.seconds, nanoseconds: Math.floor(time.nanoseconds / 100) * 100 };
 }

@@ -4,12 +4,13 @@ import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference, ContentStream, RangeSupport, VaultId } from '../../remote-drive.ts';
 import { ReplyError } from '../errors.ts';
 import type { Retries } from '../retries.ts';
+import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
 import type { Vault, VaultDirectory } from '../vaults.ts';
 import { countedBody } from './content-stream.ts';
 import { covered, rangeForms, rangeHeader } from './range-forms.ts';
 import type { RangeForm, Wanted } from './range-forms.ts';
-import { VaultAddress, requestContent, thingOf } from './vault-requests.ts';
-import type { DownloadUrl, VaultReply, VaultRequestParts } from './vault-requests.ts';
+import { DownloadAddress, requestContent, thingOf } from './vault-requests.ts';
+import type { DownloadUrl } from './vault-requests.ts';
 
 /** That a vault understands no range at all is believed for an hour: it means reading whole files for a few bytes. */
 const noneForgottenMs = 3_600_000;
@@ -19,7 +20,7 @@ const provenFailuresMax = 3;
 const vaultsMax = 256;
 
 interface VaultKnowledge {
-  readonly address: VaultAddress;
+  readonly address: DownloadAddress;
   form: RangeForm | undefined;
   support: RangeSupport;
   untilMs: number;
@@ -145,7 +146,7 @@ export class Downloads {
     let known = this.#knowledge.get(id);
     if (known === undefined) {
       if (this.#knowledge.size >= vaultsMax) this.#knowledge.clear();
-      known = { address: new VaultAddress(), form: undefined, support: 'unknown', untilMs: Infinity, failures: 0 };
+      known = { address: new DownloadAddress(), form: undefined, support: 'unknown', untilMs: Infinity, failures: 0 };
       this.#knowledge.set(id, known);
     }
     if (performance.now() >= known.untilMs) forgetForm(known);

@@ -2,14 +2,12 @@
 // worked. Follows no redirect. Knows nothing of ranges but the header it is given.
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference } from '../../remote-drive.ts';
-import type { Counters } from '../counters.ts';
 import { replyError } from '../errors.ts';
 import type { ErrorReply, ReplyError } from '../errors.ts';
 import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
-import { below } from '../http/service-url.ts';
-import type { HttpReply, HttpTransport } from '../http/transport.ts';
-import type { Session } from '../session.ts';
+import { VaultAddress, mayRefuseForm, sendToAnyAddress, storageHeader } from '../vault-address.ts';
+import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
 import type { Vault } from '../vaults.ts';
 
 /** The guide's call, and the newer one of the vendor's samples. A vault may have only one of them. */
@@ -17,21 +15,8 @@ export type DownloadUrl = 'retrieveFile.php GET' | 'v2/files GET';
 
 const downloadUrls: readonly DownloadUrl[] = ['retrieveFile.php GET', 'v2/files GET'];
 
-export interface VaultReply {
-  readonly reply: HttpReply;
-  readonly url: URL;
-}
-
-export interface VaultRequestParts {
-  readonly transport: HttpTransport;
-  readonly session: Session;
-  readonly counters: Counters;
-}
-
 /** What is known of a vault's addresses. */
-export class VaultAddress {
-  /** Index of the address that answered last. */
-  urlIndex = 0;
+export class DownloadAddress extends VaultAddress {
   /** The form of URL that worked. */
   downloadUrl: DownloadUrl | undefined;
 }
@@ -44,7 +29,7 @@ export class VaultAddress {
 export async function requestContent(
   parts: VaultRequestParts,
   vault: Vault,
-  address: VaultAddress,
+  address: DownloadAddress,
   content: ContentReference,
   range: string | undefined,
   options: CallOptions,
@@ -81,18 +66,11 @@ function mayRefuseRange(answer: ReplyError, range: string | undefined): boolean 
   return range !== undefined && (answer.status === 400 || answer.status === 416);
 }
 
-/** Some servers answer an unknown path with 400 or 403 instead of 404; words about the user or the version mean what they say. */
-function mayRefuseForm(answer: ReplyError): boolean {
-  if (answer.status !== 400 && answer.status !== 403) return false;
-  if (answer.kind !== 'forbidden' && answer.kind !== 'protocol') return false;
-  return !/authori[sz]ed|permission|ip address|purging/i.test(answer.text);
-}
-
 /** One form of URL, at whichever of the vault's addresses answers; a stale token is renewed once. */
 async function requestOnce(
   parts: VaultRequestParts,
   vault: Vault,
-  address: VaultAddress,
+  address: DownloadAddress,
   content: ContentReference,
   form: DownloadUrl,
   range: string | undefined,
@@ -107,7 +85,8 @@ async function requestOnce(
       ...storageHeader(vault, session),
       ...(range === undefined ? {} : { range }),
     };
-    const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), form, headers, options);
+    const request = { name: form, method: 'GET', headers, signal: options.signal } as const;
+    const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
     const { reply } = sent;
     if (reply.status === 200 || reply.status === 206) return sent;
     const error: ErrorReply = {
@@ -125,46 +104,11 @@ async function requestOnce(
   }
 }
 
-async function sendToAnyAddress(
-  parts: VaultRequestParts,
-  vault: Vault,
-  address: VaultAddress,
-  path: string,
-  form: DownloadUrl,
-  headers: Readonly<Record<string, string>>,
-  options: CallOptions,
-): Promise<VaultReply> {
-  for (let tried = 1; ; tried += 1) {
-    const base = vault.urls[address.urlIndex % vault.urls.length] as URL;
-    const url = below(base, path);
-    try {
-      parts.counters.transfer(form);
-      const reply = await parts.transport.send({ pool: 'vault', method: 'GET', url, headers, signal: options.signal });
-      return { reply, url };
-    } catch (error) {
-      if (!(error instanceof RemoteError)) throw error;
-      address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
-      if (tried >= vault.urls.length) throw error;
-    }
-  }
-}
-
 function pathOf(form: DownloadUrl, content: ContentReference): string {
   const { syncpointId, versionId } = content;
   return form === 'retrieveFile.php GET'
     ? `/retrieveFile.php?vToken=${syncpointId}-${versionId}`
     : `/v2/files?syncpoint_id=${syncpointId}&file_version_id=${versionId}`;
-}
-
-function storageHeader(vault: Vault, session: Session): Record<string, string> {
-  if (!vault.requiresStorageToken) return {};
-  if (session.storageToken === undefined) {
-    throw new RemoteError(
-      'unauthenticated',
-      `StorageVault ${vault.name} asks for its own authentication: give the connection a storage_token`,
-    );
-  }
-  return { 'syncplicity-storage-authorization': session.storageToken };
 }
 
 /** For messages. */

@@ -7,19 +7,33 @@ import { rootCertificates } from 'node:tls';
 import { abortReason, isAbort } from '../../base/abort.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { Timeouts } from '../options.ts';
+import { BodyProgress } from './body-progress.ts';
+import type { SentPart, StreamedBody } from './body-progress.ts';
 import { acceptedEncodings, decodedBody } from './decoded-body.ts';
+import { RequestWatch, StalledError } from './request-watch.ts';
 import { isLoopback } from './service-url.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
 export type PoolName = 'gateway' | 'vault';
 
+export type HttpMethod = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
 export interface HttpRequest {
   readonly pool: PoolName;
-  readonly method: 'GET' | 'POST';
+  readonly method: HttpMethod;
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | undefined;
+  readonly body?: string | StreamedBody | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** No reply came, or it broke off. */
+export class NoReplyError extends RemoteError {
+  readonly sent: SentPart;
+  constructor(message: string, sent: SentPart, options?: { cause?: unknown }) {
+    super('unavailable', message, options);
+    this.sent = sent;
+  }
 }
 
 export type ReplyHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -71,8 +85,15 @@ export class HttpTransport {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
     const loopback = isLoopback(request.url.hostname) && !this.#options.proxyLoopback;
     const dispatcher = (loopback ? this.#direct : this.#proxied)[request.pool];
-    const { connectMs, headersMs } = this.#options.timeouts;
-    const { signal, reached, release } = watch(request.signal, connectMs + headersMs);
+    const { connectMs, headersMs, stallMs, uploadReplyMs, bodyIdleMs } = this.#options.timeouts;
+    const isStreamed = typeof request.body === 'object';
+    const watch = new RequestWatch(request.signal);
+    watch.awaitReply(connectMs + (isStreamed ? stallMs : headersMs));
+    const body = typeof request.body === 'object' ? new BodyProgress(request.body) : undefined;
+    // Each piece that the connection takes is progress; after the last one the server may think for a while.
+    const taken = (isLast: boolean): void => (isLast ? watch.awaitReply(uploadReplyMs) : watch.awaitProgress(stallMs));
+    // The library takes any async iterable, its types only streams.
+    const pieces = body?.pieces(taken) as AsyncIterable<Uint8Array> as Readable | undefined;
     try {
       const reply = await dispatcher.request({
         origin: request.url.origin,
@@ -82,16 +103,18 @@ export class HttpTransport {
           'user-agent': this.#options.userAgent,
           // Lengths of content are checked, and files mostly are compressed already.
           'accept-encoding': request.pool === 'gateway' ? acceptedEncodings : 'identity',
+          ...(body === undefined ? {} : { 'content-length': String(body.lengthBytes) }),
           ...request.headers,
         },
-        body: request.body ?? null,
-        signal,
-        headersTimeout: this.#options.timeouts.headersMs,
-        bodyTimeout: this.#options.timeouts.bodyIdleMs,
+        body: pieces ?? (request.body as string | undefined) ?? null,
+        signal: watch.signal,
+        // A streamed body is watched from here: the library's limit would end an upload whose line stands still for a moment.
+        headersTimeout: isStreamed ? 0 : headersMs,
+        bodyTimeout: bodyIdleMs,
         highWaterMark: 256 * 1024,
       });
-      reached();
-      reply.body.once('close', release);
+      watch.reached();
+      reply.body.once('close', () => watch.release());
       this.#options.watcher.answered();
       // A body destroyed before its end reports that as an error; whoever reads it sees it through the iteration.
       reply.body.on('error', ignoreBodyError);
@@ -102,18 +125,23 @@ export class HttpTransport {
         body: request.pool === 'vault' ? reply.body : decoded(reply, request.url),
       };
     } catch (error) {
-      release();
-      throw this.failure(error, request.url, request.signal);
+      watch.release();
+      // What the source of the body threw: no news of the server.
+      if (body?.failure !== undefined && !isAbort(body.failure, request.signal)) throw body.failure;
+      throw this.failure(error, request.url, request.signal, body?.sent ?? sentBefore(error));
     }
   }
 
-  /** What a failed request or a broken body becomes: the signal's reason after an abort, else RemoteError `unavailable`. */
-  failure(error: unknown, url: URL, signal: AbortSignal | undefined): Error {
+  /**
+   * What a failed request or a broken body becomes: the signal's reason after an abort, else {@link NoReplyError}. `sent` is
+   * how much of the request had left; all of it, where a reply broke off.
+   */
+  failure(error: unknown, url: URL, signal: AbortSignal | undefined, sent: SentPart = 'all'): Error {
     if (error instanceof RemoteError) return error;
     if (signal?.aborted === true) return abortReason(signal);
-    if (this.#stopping.signal.aborted) return new RemoteError('unavailable', 'the drive is being stopped');
+    if (this.#stopping.signal.aborted) return new NoReplyError('the drive is being stopped', sent);
     if (isAbort(error) && error instanceof Error && !(error instanceof errors.UndiciError)) return error;
-    const failure = new RemoteError('unavailable', `no answer from ${url.host}: ${describe(error)}`, { cause: error });
+    const failure = new NoReplyError(`no answer from ${url.host}: ${describe(error)}`, sent, { cause: error });
     this.#options.watcher.unreachable(failure);
     return failure;
   }
@@ -136,32 +164,6 @@ function decoded(reply: Dispatcher.ResponseData, url: URL): Readable {
   }
   if (body !== reply.body) body.on('error', ignoreBodyError);
   return body;
-}
-
-/** The watch over one request: who may end it. */
-interface Watch {
-  readonly signal: AbortSignal;
-  /** The headers are there: from now on only the caller ends it. */
-  readonly reached: () => void;
-  readonly release: () => void;
-}
-
-/**
- * Ends a request with its caller's signal, or when no headers came within `limitMs`. The limits of the HTTP library start with
- * a connection; it tries for ever to get one through a proxy that hangs up.
- */
-function watch(caller: AbortSignal | undefined, limitMs: number): Watch {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new errors.HeadersTimeoutError()), limitMs);
-  timer.unref();
-  const onAbort = (): void => controller.abort(caller?.reason);
-  caller?.addEventListener('abort', onAbort, { once: true });
-  const reached = (): void => clearTimeout(timer);
-  const release = (): void => {
-    clearTimeout(timer);
-    caller?.removeEventListener('abort', onAbort);
-  };
-  return { signal: controller.signal, reached, release };
 }
 
 function agentOptions(pool: PoolName, options: TransportOptions): Agent.Options {
@@ -201,11 +203,33 @@ function proxyAgent(pool: PoolName, options: TransportOptions): Dispatcher | und
   });
 }
 
+/** For a request in one piece: nothing had left where no connection came about, else perhaps all of it. */
+function sentBefore(error: unknown): SentPart {
+  if (error instanceof errors.ConnectTimeoutError) return 'nothing';
+  const found = error as { readonly syscall?: unknown; readonly code?: unknown } | undefined;
+  if (found?.syscall === 'connect' || found?.syscall === 'getaddrinfo') return 'nothing';
+  return typeof found?.code === 'string' && unconnected.has(found.code) ? 'nothing' : 'all';
+}
+
+/** Codes of errors that come before a request is written. */
+const unconnected: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]);
+
 /** What went wrong on the wire, in words a user can act on. */
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof errors.ConnectTimeoutError) return 'connecting took too long';
   if (error instanceof errors.HeadersTimeoutError) return 'the reply took too long';
+  if (error instanceof StalledError) return 'what was to be sent was not taken for too long';
   if (error instanceof errors.BodyTimeoutError) return 'the reply stood still for too long';
   const code: unknown = 'code' in error ? error.code : undefined;
   switch (code) {

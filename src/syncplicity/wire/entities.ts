@@ -68,6 +68,14 @@ export function readFile(value: unknown, where: string): FileFields | undefined 
   };
 }
 
+/** SHA-256 of a file entry's content in lower-case hex; undefined where it has none, or one of another kind. */
+export function readHash(value: unknown, where: string): string | undefined {
+  const text = Fields.of(value, where).text('Hash')?.trim() ?? '';
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  // Base64 of 32 bytes, as a client of old expected it.
+  return /^[\w+/-]{43}=?$/.test(text) ? Buffer.from(text, 'base64').toString('hex') : undefined;
+}
+
 function isActive(fields: Fields, active: ReadonlySet<number>): boolean {
   const status = fields.text('Status')?.trim() ?? '';
   return /^[a-z]/i.test(status) ? !namesOfGone.test(status) : active.has(fields.number('Status') ?? 0);

@@ -20,6 +20,19 @@ export function parseTimestamp(text: string): Timestamp | undefined {
   return { seconds, nanoseconds: (value - seconds * 1000) * 1_000_000 };
 }
 
+/** What .NET's DateTime, and so the service, can hold: the years 1 to 9999. */
+const earliest = -62_135_596_800;
+const latest = 253_402_300_799;
+
+/** The service's spelling of a time: UTC with seven fractional digits. What is finer is cut off; what it cannot hold is its nearest. */
+export function formatTimestamp(time: Timestamp): string {
+  if (time.seconds < earliest) return '0001-01-01T00:00:00.0000000Z';
+  if (time.seconds > latest) return '9999-12-31T23:59:59.9999999Z';
+  const whole = new Date(time.seconds * 1000).toISOString().slice(0, 19);
+  const ticks = String(Math.floor(time.nanoseconds / 100)).padStart(7, '0');
+  return `${whole}.${ticks}Z`;
+}
+
 function fromIso(match: RegExpExecArray): Timestamp | undefined {
   const part = (index: number): number => Number(match[index] ?? 0);
   const [month, day, hour, minute, second] = [part(2), part(3), part(4), part(5), part(6)];

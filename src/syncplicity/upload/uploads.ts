@@ -1,0 +1,98 @@
+// RemoteDrive.upload: small content in one request, larger in chunks, and from one to the other where a vault wants it so.
+import { RemoteError } from '../../remote-drive.ts';
+import type { CallOptions, UploadOutcome, UploadRequest } from '../../remote-drive.ts';
+import { ReplyError, UnclearError } from '../errors.ts';
+import { NoReplyError } from '../http/transport.ts';
+import { ChunkedUpload } from './chunked-upload.ts';
+import { UploadKnowledgeByVault, smallerThan } from './knowledge.ts';
+import type { UploadUrl } from './knowledge.ts';
+import { UploadTarget } from './upload-target.ts';
+import type { TargetParts } from './upload-target.ts';
+import { verdict } from './upload-reply.ts';
+
+export interface UploadCapability {
+  readonly upload: UploadUrl | 'unknown';
+  /** Bytes of one request, and of one chunk once the vault has told. */
+  readonly oneRequestBytesMax: number;
+  readonly chunkBytes: number | undefined;
+}
+
+export class Uploads {
+  readonly #parts: TargetParts;
+  readonly #knowledge = new UploadKnowledgeByVault();
+
+  constructor(parts: TargetParts) {
+    this.#parts = parts;
+  }
+
+  /** See RemoteDrive.upload. */
+  async upload(request: UploadRequest, options: CallOptions): Promise<UploadOutcome> {
+    const known = this.#knowledge.of(request.folder.vaultId);
+    const target = await UploadTarget.find(this.#parts, known, request, options);
+    if (request.lengthBytes <= known.oneRequestBytesMax || known.misreadsChunks) {
+      const outcome = await this.#whole(target);
+      if (outcome !== 'in-chunks') return outcome;
+    }
+    const chunked = new ChunkedUpload(target);
+    try {
+      const outcome = await chunked.run();
+      if (outcome !== 'in-one-request') return outcome;
+      const whole = await this.#whole(target, chunked.why);
+      if (whole !== 'in-chunks') return whole;
+      throw chunked.why;
+    } catch (error) {
+      // The vault shows a part of the content as the file: that is not nothing.
+      if (!chunked.hasStoredPart || !(error instanceof RemoteError)) throw error;
+      return { state: 'unclear', reason: `${error.message}; the vault took a part for the whole file` };
+    }
+  }
+
+  /** What is known of each vault, by its id. */
+  capabilities(): Readonly<Record<string, UploadCapability>> {
+    return Object.fromEntries(
+      [...this.#knowledge.entries()].map(([id, { url, oneRequestBytesMax, chunkBytes }]) => [
+        id,
+        { upload: url ?? 'unknown', oneRequestBytesMax, chunkBytes },
+      ]),
+    );
+  }
+
+  /** The whole content in one request, again only where nothing can have been stored. After `failed`, chunks are no way out. */
+  async #whole(target: UploadTarget, failed?: Error): Promise<UploadOutcome | 'in-chunks'> {
+    const { request, known } = target;
+    for (let tried = 0; ; tried += 1) {
+      await request.beforeLast?.();
+      try {
+        const reply = await target.sendPart({
+          offsetBytes: 0,
+          lengthBytes: request.lengthBytes,
+          etag: undefined,
+          isLast: true,
+        });
+        const said = verdict(reply);
+        if (said.state === 'incomplete') return 'in-chunks';
+        if (said.state === 'stored') request.onSent?.(request.lengthBytes);
+        return said;
+      } catch (error) {
+        if (error instanceof UnclearError) return { state: 'unclear', reason: error.message };
+        const smaller = failed === undefined ? smallerRequest(error, request.lengthBytes) : undefined;
+        if (smaller !== undefined) {
+          known.oneRequestBytesMax = Math.min(known.oneRequestBytesMax, smaller);
+          return 'in-chunks';
+        }
+        if (error instanceof NoReplyError && error.sent === 'nothing') await target.findAgain(tried);
+        await this.#parts.retries.pause(error, tried, target.options.signal);
+      }
+    }
+  }
+}
+
+/** The limit to believe in after a refusal that may be about the length. */
+function smallerRequest(error: unknown, lengthBytes: number): number | undefined {
+  if (!(error instanceof ReplyError)) return undefined;
+  if (error.status === 413 || error.kind === 'too-large') return smallerThan(lengthBytes);
+  // Only the two readings of 5 MB are worth doubting an unexplained refusal.
+  if (error.status !== 400 || error.kind !== 'protocol') return undefined;
+  const smaller = smallerThan(lengthBytes);
+  return smaller === 5_000_000 ? smaller : undefined;
+}

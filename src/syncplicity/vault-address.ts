@@ -1,0 +1,69 @@
+// What all requests to a vault share: its several addresses, its own authentication, its doubtful refusals. Knows neither
+// downloads nor uploads.
+import { RemoteError } from '../remote-drive.ts';
+import type { Counters } from './counters.ts';
+import type { ReplyError } from './errors.ts';
+import { below } from './http/service-url.ts';
+import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
+import type { Session } from './session.ts';
+import type { Vault } from './vaults.ts';
+
+export interface VaultReply {
+  readonly reply: HttpReply;
+  readonly url: URL;
+}
+
+export interface VaultRequestParts {
+  readonly transport: HttpTransport;
+  readonly session: Session;
+  readonly counters: Counters;
+}
+
+/** Which of a vault's addresses answered last. */
+export class VaultAddress {
+  urlIndex = 0;
+}
+
+/** Sends a request to the address that answered last, then to the others while `mayTryNext` says so of the failure. */
+export async function sendToAnyAddress(
+  parts: VaultRequestParts,
+  vault: Vault,
+  address: VaultAddress,
+  path: string,
+  request: Omit<HttpRequest, 'pool' | 'url'> & { readonly name: string },
+  mayTryNext: (error: RemoteError) => boolean = () => true,
+): Promise<VaultReply> {
+  const { name, ...http } = request;
+  for (let tried = 1; ; tried += 1) {
+    const base = vault.urls[address.urlIndex % vault.urls.length] as URL;
+    const url = below(base, path);
+    try {
+      parts.counters.transfer(name);
+      const reply = await parts.transport.send({ ...http, pool: 'vault', url });
+      return { reply, url };
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
+      if (tried >= vault.urls.length || !mayTryNext(error)) throw error;
+    }
+  }
+}
+
+/** The header of vaults with authentication of their own. */
+export function storageHeader(vault: Vault, session: Session): Record<string, string> {
+  if (!vault.requiresStorageToken) return {};
+  if (session.storageToken === undefined) {
+    throw new RemoteError(
+      'unauthenticated',
+      `StorageVault ${vault.name} asks for its own authentication: give the connection a storage_token`,
+    );
+  }
+  return { 'syncplicity-storage-authorization': session.storageToken };
+}
+
+/** Some servers answer an unknown path with 400 or 403 instead of 404; words about the user or the object mean what they say. */
+export function mayRefuseForm(answer: ReplyError): boolean {
+  if (answer.status !== 400 && answer.status !== 403) return false;
+  if (answer.kind !== 'forbidden' && answer.kind !== 'protocol') return false;
+  return !/authori[sz]ed|permission|ip address|purging/i.test(answer.text);
+}
