@@ -145,7 +145,8 @@ export interface Operations {
   ): Answer<readonly Uint8Array[]>;
   /**
    * CREATE: makes a regular file, or opens the one that is there (EEXIST with O_EXCL), with open(2)'s flags. Grants one lookup
-   * and one handle. `killPrivileges` as in open().
+   * and one handle. `killPrivileges` as in open(), if the file was there. The kernel checks neither that file's permissions
+   * nor its type, since it takes the name for a new one.
    */
   create(
     parent: NodeId,

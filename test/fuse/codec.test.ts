@@ -97,6 +97,23 @@ describe('messages', () => {
     );
   });
 
+  it('refuses positions and times past 2^53 in words a program understands', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }), (value) => {
+        const message = received(request(opcode.WRITE, 1, 1, u64(value)));
+        if (value < 2n ** 53n) expect(message.fileBytes(40)).toBe(Number(value));
+        else expect(() => message.fileBytes(40)).toThrow(expect.objectContaining({ errno: errno.EFBIG }));
+      }),
+    );
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (value) => {
+        const message = received(request(opcode.SETATTR, 1, 1, u64(value)));
+        if (value > -(2n ** 53n) && value < 2n ** 53n) expect(message.seconds(40)).toBe(Number(value));
+        else expect(() => message.seconds(40)).toThrow(expect.objectContaining({ errno: errno.EINVAL }));
+      }),
+    );
+  });
+
   it('reads names of any length and script, and tells bytes that are no UTF-8', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {

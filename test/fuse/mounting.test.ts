@@ -164,6 +164,12 @@ describe.skipIf(!fuseExists || !isRoot)('mounting as an ordinary user', () => {
     expect(await findMount(mountpoint)).toBeUndefined();
   });
 
+  it('writes', async () => {
+    await mount(mountpoint, { mount: { readOnly: false } }, NOBODY);
+    const script = `cd ${mountpoint} && mkdir d && echo text >f && mv f d/g && chmod 600 d/g && stat -c '%u %a %s' d/g`;
+    expect(await asUser('sh', '-c', script)).toMatchObject({ stderr: '', stdout: `${NOBODY} 600 5\n` });
+  });
+
   it('mounts again in the place of a killed daemon', async () => {
     const first = await mount(mountpoint, { files: { a: 'first' } }, NOBODY);
     first.child.kill('SIGKILL');

@@ -30,6 +30,8 @@ import {
   duplicate,
   map,
   setFlags,
+  truncateTo,
+  writeAt,
 } from './support/libc.ts';
 import { NOBODY, run } from './support/mounted.ts';
 
@@ -198,6 +200,16 @@ describe.skipIf(!asRoot)('writing', () => {
       const bytes = Buffer.alloc(8, 1);
       readSync(fd, bytes, 0, 8, 5 * 2 ** 30 - 5);
       expect(bytes.toString('latin1')).toBe('\0\0\0\0\0end');
+    });
+  });
+
+  it('says EFBIG for sizes no file has', async () => {
+    await mount({ files: { a: 'x' } });
+    withFile(path('a'), 'r+', (fd) => {
+      expect(failure(() => truncateTo(fd, 2n ** 53n))).toBe('EFBIG');
+      expect(failure(() => allocate(fd, 0, 2 ** 54, 10))).toBe('EFBIG');
+      expect(failure(() => writeAt(fd, 'x', 2n ** 62n))).toBe('EFBIG');
+      expect(fstatSync(fd).size).toBe(1);
     });
   });
 

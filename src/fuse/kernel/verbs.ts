@@ -75,7 +75,7 @@ export const getAttributes: Verb<KnownAttributes> = {
 function timeOf(message: Message, secondsAt: number, nanosecondsAt: number): { seconds: number; nanoseconds: number } {
   const nanoseconds = message.u32(nanosecondsAt);
   if (nanoseconds >= 1e9) throw malformed(`${nanoseconds} nanoseconds`);
-  return { seconds: message.i64(secondsAt), nanoseconds };
+  return { seconds: message.seconds(secondsAt), nanoseconds };
 }
 
 /** Reads fuse_setattr_in. */
@@ -88,7 +88,7 @@ export function attributeChange(message: Message): AttributeChange {
     permissions: has(setattrValid.MODE) ? message.u32(BODY + 68) & 0o7777 : undefined,
     uid: has(setattrValid.UID) ? message.u32(BODY + 76) : undefined,
     gid: has(setattrValid.GID) ? message.u32(BODY + 80) : undefined,
-    sizeBytes: has(setattrValid.SIZE) ? message.u64(BODY + 16) : undefined,
+    sizeBytes: has(setattrValid.SIZE) ? message.fileBytes(BODY + 16) : undefined,
     accessed: has(setattrValid.ATIME_NOW)
       ? 'now'
       : has(setattrValid.ATIME)
@@ -141,7 +141,7 @@ export const open: Verb<OpenFile> = {
 export const read: Verb<readonly Uint8Array[]> = {
   ask(context, request, message) {
     const handle = message.u64(BODY);
-    const offsetBytes = message.u64(BODY + 8);
+    const offsetBytes = message.fileBytes(BODY + 8);
     request.sizeBytes = message.u32(BODY + 16);
     return context.operations.read(request.node, handle, offsetBytes, request.sizeBytes, request);
   },

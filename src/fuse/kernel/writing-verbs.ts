@@ -122,7 +122,7 @@ export const rename: Verb<void> = {
 
 export const write: Verb<number> = {
   ask(context, request, message) {
-    const offsetBytes = message.u64(BODY + 8);
+    const offsetBytes = message.fileBytes(BODY + 8);
     const lengthBytes = message.u32(BODY + 16);
     const killPrivileges = (message.u32(BODY + 20) & WRITE_KILL_SUIDGID) !== 0;
     request.sizeBytes = lengthBytes;
@@ -141,8 +141,8 @@ export const write: Verb<number> = {
 export const allocate: Verb<void> = {
   ask(context, request, message) {
     const handle = message.u64(BODY);
-    const offsetBytes = message.u64(BODY + 8);
-    const lengthBytes = message.u64(BODY + 16);
+    const offsetBytes = message.fileBytes(BODY + 8);
+    const lengthBytes = message.fileBytes(BODY + 16);
     return context.operations.allocate(request.node, handle, message.u32(BODY + 24), offsetBytes, lengthBytes, request);
   },
   encode: nothing,

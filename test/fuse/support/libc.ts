@@ -23,6 +23,8 @@ const munmap = declare('int munmap(void *at, size_t length)');
 const msync = declare('int msync(void *at, size_t length, int flags)');
 const fcntl = declare('int fcntl(int fd, int command, int value)');
 const mknod = declare('int mknod(const char *path, unsigned int mode, uint64_t device)');
+const pwrite = declare('int64_t pwrite(int fd, const char *bytes, size_t length, int64_t offset)');
+const ftruncate = declare('int ftruncate(int fd, int64_t length)');
 const dup = declare('int dup(int fd)');
 
 function failed(call: string): NodeJS.ErrnoException {
@@ -58,6 +60,16 @@ export function allocate(fd: number, mode: number, offset: number, length: numbe
 /** mknod(2), of no device. */
 export function makeNode(path: string, mode: number): void {
   checked('mknod', mknod(path, mode, 0));
+}
+
+/** pwrite(2) of text, at offsets Node refuses too. */
+export function writeAt(fd: number, text: string, offset: bigint): void {
+  checked('pwrite', pwrite(fd, text, Buffer.byteLength(text), offset));
+}
+
+/** ftruncate(2), to lengths Node refuses too. */
+export function truncateTo(fd: number, length: bigint): void {
+  checked('ftruncate', ftruncate(fd, length));
 }
 
 /** dup(2). */

@@ -55,11 +55,18 @@ export class Message {
     return high * TWO_32 + this.#view.getUint32(offset, true);
   }
 
-  /** The 64-bit signed field at a byte offset; EPROTO past the end or outside of ±2^53. */
-  i64(offset: number): number {
+  /** Where in a file, or how long one shall be: any program may ask for up to 2^63, so EFBIG past 2^53. EPROTO past the end. */
+  fileBytes(offset: number): number {
+    const value = this.u32(offset + 4) * TWO_32 + this.#view.getUint32(offset, true);
+    if (!Number.isSafeInteger(value)) throw new FsError(errno.EFBIG, 'no file is longer than 2^53 bytes');
+    return value;
+  }
+
+  /** Seconds of a time, which any program may set: EINVAL outside of ±2^53. EPROTO past the end. */
+  seconds(offset: number): number {
     const high = this.u32(offset + 4) | 0;
     const value = high * TWO_32 + this.#view.getUint32(offset, true);
-    if (!Number.isSafeInteger(value)) throw malformed(`opcode ${this.opcode} has a number past 2^53 at ${offset}`);
+    if (!Number.isSafeInteger(value)) throw new FsError(errno.EINVAL, 'a time more than 2^53 s from 1970');
     return value;
   }
 
