@@ -124,6 +124,7 @@ describe('failures', () => {
 
   it.each([false, true])('maps what a verb throws (later: %s)', async (later) => {
     expect(await errorOf(new FsError(errno.EACCES, 'no'), later)).toBe(errno.EACCES);
+    expect(await errorOf(new FsError(errno.ENOSYS, 'not this one'), later), 'remembered for ever').toBe(errno.ENOTSUP);
     expect(await errorOf(new TypeError('bug'), later)).toBe(errno.EIO);
     expect(await errorOf('a string', later)).toBe(errno.EIO);
     // The kernel takes only 1..511; anything else would leave the caller waiting for ever.

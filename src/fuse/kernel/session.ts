@@ -256,7 +256,8 @@ export class Session implements VerbContext {
     if (error instanceof FsError) {
       if (Number.isInteger(error.errno) && error.errno > 0 && error.errno <= ERRNO_MAX) {
         log('%s node %d: errno %d: %s', opcodeName(request.opcode), request.node, error.errno, error.message);
-        return error.errno;
+        // From a verb ENOSYS is about this one call; the kernel would never ask for any such call again.
+        return error.errno === errno.ENOSYS ? errno.ENOTSUP : error.errno;
       }
     } else if (request.aborted && isAbort(error, request.signal)) return errno.EINTR;
     log('%s node %d failed: %s', opcodeName(request.opcode), request.node, stackOf(error));
