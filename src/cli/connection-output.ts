@@ -1,6 +1,7 @@
 // Connections and platforms as SkySync's command line shows them: scripts made for it read the same text and JSON.
 import type { Connection } from '../connections/store.ts';
 import { type Platform, platformName } from '../connections/platforms.ts';
+import { printable } from './printable.ts';
 import { formatLabels, formatTable } from './table.ts';
 
 /** The header of IsPool is one wider than its letters in SkySync's output. */
@@ -13,11 +14,11 @@ export function connectionTable(connections: readonly Connection[]): string[] {
     CONNECTION_COLUMNS,
     connections.map((connection) => [
       connection.id,
-      visible(connection.name),
+      printable(connection.name),
       platformName(connection.platform),
       String(!connection.disabled),
       connection.group ? 'true' : '',
-      visible(connection.pool?.name ?? ''),
+      printable(connection.pool?.name ?? ''),
     ]),
   );
 }
@@ -27,7 +28,7 @@ export function connectionLabels(connection: Connection | undefined): string[] {
   if (connection === undefined) return ['Enabled true'];
   return formatLabels([
     ['ID', connection.id],
-    ['Name', visible(connection.name)],
+    ['Name', printable(connection.name)],
     ['Platform', platformName(connection.platform)],
     ['Enabled', String(!connection.disabled)],
   ]);
@@ -60,9 +61,4 @@ export function platformLabels(platform: Platform): string[] {
     ['Name', platform.name],
     ['Enabled', 'Y'],
   ]);
-}
-
-/** A name without what would move the cursor or break the line. */
-function visible(name: string): string {
-  return name.replace(/\p{Cc}/gu, '?');
 }

@@ -1,6 +1,12 @@
 // What every command gets from outside: where to write, where this user's files are, and how to say that it failed.
 import type { UserDirectories } from '../base/paths.ts';
 
+/** A terminal to draw progress on. */
+export interface Terminal {
+  readonly columns: number;
+  write(text: string): unknown;
+}
+
 export interface CliContext {
   readonly directories: UserDirectories;
   readonly environment: NodeJS.ProcessEnv;
@@ -10,6 +16,8 @@ export interface CliContext {
   warn(message: string): void;
   /** Writes a line to stderr as it is, where others' scripts expect just that line. */
   warnPlain(line: string): void;
+  /** Where progress may be drawn: stderr, if it is a terminal that can. */
+  readonly terminal: Terminal | undefined;
   /** Makes the program end with this code although nothing was thrown. */
   setExitCode(code: 0 | 1 | 2): void;
 }

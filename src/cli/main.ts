@@ -18,6 +18,7 @@ export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
     print: (line) => void process.stdout.write(`${line}\n`),
     warn: (message) => void process.stderr.write(`syncplicityfs: ${message}\n`),
     warnPlain: (line) => void process.stderr.write(`${line}\n`),
+    terminal: process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? process.stderr : undefined,
     setExitCode: (value) => {
       code = value;
     },

@@ -5,9 +5,11 @@ import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
 import { doctorCommand } from './doctor.ts';
 import { emulatorCommand } from './emulator.ts';
+import { flushCommand } from './flush.ts';
 import { manPage } from './man-page.ts';
 import { mountCommand } from './mount.ts';
 import { statusCommand } from './status.ts';
+import { pauseCommand, resumeCommand } from './transfers.ts';
 import { unmountCommand } from './unmount.ts';
 
 /** A fresh program: commander keeps the values of options it has parsed. */
@@ -19,6 +21,9 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(mountCommand(context));
   program.addCommand(unmountCommand(context));
   program.addCommand(statusCommand(context));
+  program.addCommand(flushCommand(context));
+  program.addCommand(pauseCommand(context));
+  program.addCommand(resumeCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

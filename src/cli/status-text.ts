@@ -1,26 +1,39 @@
 // A mount's status for people: narrow, aligned, what matters first.
 import { formatDuration, formatSize } from '../base/quantities.ts';
-import type { MountStatus } from '../control/status.ts';
+import type { MountStatus, PendingChange } from '../control/status.ts';
+import { countOf, printable } from './printable.ts';
 
-/** Entries of each list that are shown; --json has all. */
-const SHOWN_ITEMS = 10;
+/** Entries of each list that are shown; --all and --json have all. */
+export const SHOWN_ITEMS = 10;
 const LABEL_WIDTH = 11;
+const DECISIONS = 'status --retry PATH, --discard PATH or --save PATH DEST decides about them';
 
-/** The lines of one mount. `nowMs` is the wall clock, for "since"; `detached`: only programs that used it before see it. */
-export function statusLines(status: MountStatus, nowMs: number, mount: { readonly detached?: boolean } = {}): string[] {
+/** How a status is shown. */
+export interface StatusView {
+  /** Only programs that used the mount before see it. */
+  readonly detached?: boolean;
+  /** Entries of each list; SHOWN_ITEMS by default. */
+  readonly itemsMax?: number;
+}
+
+/** The lines of one mount. `nowMs` is the wall clock, for "since". */
+export function statusLines(status: MountStatus, nowMs: number, view: StatusView = {}): string[] {
   const { pending, calls, cache, transfers } = status;
-  const rows: [string, string][] = [
+  const listed = <T>(items: readonly T[], text: (item: T) => string, count = items.length): Row[] =>
+    shownRows(items.map(text), count, view.itemsMax ?? SHOWN_ITEMS);
+  const titled = <T>(title: string, items: readonly T[], text: (item: T) => string): Row[] =>
+    items.length === 0 ? [] : [[title, String(items.length)], ...listed(items, text)];
+  const undecided = status.failed.length + status.unfinished.length;
+  const rows: Row[] = [
     ['connection', `${status.connection}${status.readOnly ? ', read-only' : ''}`],
     ['process', `${status.pid}, mounted for ${formatDuration(nowMs - Date.parse(status.since))}, ${status.transport}`],
-    ['service', status.online ? 'online' : 'OFFLINE'],
-    ['pending', pending.files === 0 ? 'nothing' : `${countOf(pending.files, 'change')}, ${formatSize(pending.bytes)}`],
-    ...listed(pending.items, (item) => {
-      const sent = item.state === 'sending' ? ` ${formatSize(item.sent)} of ${formatSize(item.bytes)}` : '';
-      return `${item.change} ${item.path}: ${item.state}${sent}${item.error === '' ? '' : ` (${item.error})`}`;
-    }),
+    ['service', `${status.online ? 'online' : 'OFFLINE'}${status.paused ? ', sending is PAUSED' : ''}`],
+    ['pending', pendingText(pending)],
+    ...listed(pending.items, pendingItemText, pending.files),
     ...titled('failed', status.failed, (item) => `${item.change} ${item.path}: ${item.error}`),
     ...titled('conflicts', status.conflicts, (item) => `${item.path} kept as ${item.keptAs}`),
     ...titled('unfinished', status.unfinished, (item) => `${item.path}, ${formatSize(item.bytes)}`),
+    ...(undecided === 0 ? [] : ([['', DECISIONS]] satisfies Row[])),
     ...titled('waiting', status.waiting, waitText),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],
@@ -28,8 +41,27 @@ export function statusLines(status: MountStatus, nowMs: number, mount: { readonl
     ['transfers', `${formatSize(transfers.bytesIn)} in, ${formatSize(transfers.bytesOut)} out`],
     ['memory', formatSize(status.memory.ownBytes)],
   ];
-  const title = mount.detached === true ? `${status.mountpoint} (detached, still in use)` : status.mountpoint;
-  return [title, ...rows.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)}${oneLine(value)}`)];
+  const title = view.detached === true ? `${status.mountpoint} (detached, still in use)` : status.mountpoint;
+  return [title, ...rows.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)}${printable(value)}`)];
+}
+
+type Row = [label: string, value: string];
+
+function pendingText({ files, bytes, sent, bytesPerSecond, secondsLeft }: MountStatus['pending']): string {
+  if (files === 0) return 'nothing';
+  const parts = [
+    countOf(files, 'change'),
+    sent === 0 ? formatSize(bytes) : `${formatSize(sent)} of ${formatSize(bytes)} sent`,
+    ...(bytesPerSecond === 0 ? [] : [`${formatSize(bytesPerSecond)}/s`]),
+    ...(secondsLeft === null ? [] : [`${formatDuration(secondsLeft * 1_000)} left`]),
+  ];
+  return parts.join(', ');
+}
+
+function pendingItemText(item: PendingChange): string {
+  const sent = item.state === 'sending' ? ` ${formatSize(item.sent)} of ${formatSize(item.bytes)}` : '';
+  const tries = item.attempts > 1 ? ` after ${item.attempts} attempts` : '';
+  return `${item.change} ${item.path}: ${item.state}${sent}${tries}${item.error === '' ? '' : ` (${item.error})`}`;
 }
 
 /** The reason of a request that failed begins with what failed already. */
@@ -49,24 +81,12 @@ function hitsText({ hits, misses }: MountStatus['cache']): string {
   return hits + misses === 0 ? '' : `, ${Math.floor((100 * hits) / (hits + misses))} % hits`;
 }
 
-function localOnlyRow({ files, bytes }: MountStatus['localOnly']): [string, string] {
+function localOnlyRow({ files, bytes }: MountStatus['localOnly']): Row {
   return ['local only', `${countOf(files, 'file')}, ${formatSize(bytes)}`];
 }
 
-function titled<T>(title: string, items: readonly T[], text: (item: T) => string): [string, string][] {
-  return items.length === 0 ? [] : [[title, String(items.length)], ...listed(items, text)];
-}
-
-function listed<T>(items: readonly T[], text: (item: T) => string): [string, string][] {
-  const shown = items.slice(0, SHOWN_ITEMS).map((item): [string, string] => ['', text(item)]);
-  return items.length > SHOWN_ITEMS ? [...shown, ['', `and ${items.length - SHOWN_ITEMS} more`]] : shown;
-}
-
-function countOf(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-/** A path may hold a newline or an escape sequence; a terminal must not obey it. */
-function oneLine(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?');
+/** As many texts as are wanted, and how many more of `count` there are. */
+function shownRows(texts: readonly string[], count: number, itemsMax: number): Row[] {
+  const shown = texts.slice(0, itemsMax).map((text): Row => ['', text]);
+  return count > shown.length ? [...shown, ['', `and ${count - shown.length} more`]] : shown;
 }

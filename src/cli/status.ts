@@ -1,17 +1,20 @@
-// `syncplicityfs status`: what the mounts of this user are doing, once or again every second.
+// `syncplicityfs status`: what the mounts of this user are doing, once or again every second. With --retry, --discard or --save
+// it decides what becomes of changes that failed.
 import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { isAbort } from '../base/abort.ts';
-import { canonicalMountpoint } from '../base/mount-table.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { connectControl } from '../control/client.ts';
+import { askMount } from '../control/methods.ts';
 import { type ListedMount, listMounts } from '../control/mounts.ts';
 import type { MountStatus } from '../control/status.ts';
 import { type CliContext, printJson } from './context.ts';
 import { logFileOf } from './daemon-log.ts';
+import { decide, type Decision } from './kept-changes.ts';
 import { deadMounts, isMounted } from './left-mounts.ts';
-import { statusLines } from './status-text.ts';
+import { deadText, namedMountpoint, notServedText } from './serving-mount.ts';
+import { SHOWN_ITEMS, statusLines } from './status-text.ts';
 
 /** As often as people look. */
 const WATCH_INTERVAL_MS = 1_000;
@@ -22,6 +25,10 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
 interface StatusOptions {
   readonly json?: true;
   readonly watch?: true;
+  readonly all?: true;
+  readonly retry?: string;
+  readonly discard?: string;
+  readonly save?: readonly string[];
 }
 
 /** What asking one mount gave. */
@@ -33,9 +40,36 @@ export function statusCommand(context: CliContext): Command {
     .argument('[MOUNTPOINT]', 'only this mount')
     .option('--json', 'print JSON: an array with one object a mount')
     .option('--watch', 'show it again every second until Ctrl-C')
-    .action((path: string | undefined, options: StatusOptions) =>
-      options.watch === true ? watch(context, path, options) : show(context, path, options, ''),
+    .option('--all', `show all entries of the lists, not only the first ${SHOWN_ITEMS}`)
+    .addOption(deciding('--retry <PATH>', 'try a failed change again, or send an unfinished file as it is'))
+    .addOption(deciding('--discard <PATH>', 'give a failed change or an unfinished file up, with its content'))
+    .addOption(deciding('--save <PATH DEST...>', 'copy the content of a failed or unfinished file to DEST'))
+    .addHelpText('after', '\nPATH is as status shows it, or below the mountpoint; a directory means all below it.')
+    .action((path: string | undefined, options: StatusOptions) => {
+      const decision = decisionOf(options);
+      if (decision !== undefined) return decide(context, path, decision);
+      return options.watch === true ? watch(context, path, options) : show(context, path, options, '');
+    });
+}
+
+function deciding(flags: string, description: string): Option {
+  const others = ['retry', 'discard', 'save', 'json', 'watch', 'all'];
+  const option = new Option(flags, description);
+  return option.conflicts(others.filter((name) => name !== option.attributeName()));
+}
+
+function decisionOf({ retry, discard, save }: StatusOptions): Decision | undefined {
+  if (retry !== undefined) return { kind: 'retry', path: retry };
+  if (discard !== undefined) return { kind: 'discard', path: discard };
+  if (save === undefined) return undefined;
+  const [path, to, ...more] = save;
+  if (path === undefined || to === undefined || more.length > 0) {
+    throw new UsageError(
+      '--save takes PATH and DEST',
+      'a mountpoint stands before it: status MOUNTPOINT --save PATH DEST',
     );
+  }
+  return { kind: 'save', path, to };
 }
 
 async function watch(context: CliContext, path: string | undefined, options: StatusOptions): Promise<void> {
@@ -59,7 +93,8 @@ async function show(
   before: string,
 ): Promise<void> {
   const mounts = await wanted(context, path);
-  const answers = await Promise.all(mounts.map((mount) => ask(context, mount)));
+  const itemsMax = options.json === true || options.all === true ? Infinity : SHOWN_ITEMS;
+  const answers = await Promise.all(mounts.map((mount) => ask(context, mount, itemsMax)));
   const statuses = answers.flatMap((answer) => ('status' in answer ? [answer.status] : []));
   const problems = answers.flatMap((answer) => ('problem' in answer ? [answer.problem] : []));
   if (path === undefined) {
@@ -74,7 +109,7 @@ async function show(
   else {
     const texts = statuses.map(async (status) => {
       const detached = !(await isMounted(status.mountpoint));
-      return statusLines(status, Date.now(), { detached }).join('\n');
+      return statusLines(status, Date.now(), { detached, itemsMax }).join('\n');
     });
     const blocks = await Promise.all(texts);
     if (blocks.length > 0) context.print(before + blocks.join('\n\n'));
@@ -87,26 +122,20 @@ async function show(
 async function wanted(context: CliContext, path: string | undefined): Promise<ListedMount[]> {
   const mounts = await listMounts(context.directories.runtime);
   if (path === undefined) return mounts;
-  if (path === '') throw new UsageError('the mountpoint is empty');
-  const mountpoint = await canonicalMountpoint(path);
+  const mountpoint = await namedMountpoint(path);
   const mount = mounts.find((candidate) => candidate.mountpoint === mountpoint);
   if (mount !== undefined) return [mount];
-  const dead = await deadMounts((candidate) => candidate === mountpoint);
-  if (dead.length > 0) throw new Error(deadText(mountpoint));
-  throw new Error(`${mountpoint} is not a mount of syncplicityfs of yours`);
+  throw new Error(await notServedText(mountpoint));
 }
 
-function deadText(mountpoint: string): string {
-  return `${mountpoint} is a dead mount: its daemon is gone; unmount clears it away, mount replaces it`;
-}
-
-async function ask(context: CliContext, mount: ListedMount): Promise<Answer> {
+async function ask(context: CliContext, mount: ListedMount, itemsMax: number): Promise<Answer> {
   const hung = `the daemon of ${mount.mountpoint} (process ${mount.pid}) does not answer`;
   if (!mount.responding) return { problem: hung };
   const client = await connectControl({ runtimeDirectory: context.directories.runtime, mountpoint: mount.mountpoint });
   if (client === undefined) return { problem: `${mount.mountpoint} was unmounted just now` };
   try {
-    return { status: (await client.call('status', {}, { timeoutMs: STATUS_TIMEOUT_MS })) as MountStatus };
+    const wanted = itemsMax === Infinity ? {} : { itemsMax };
+    return { status: await askMount(client, 'status', wanted, { timeoutMs: STATUS_TIMEOUT_MS }) };
   } catch (error) {
     if (isAbort(error)) return { problem: hung };
     return { problem: `${mount.mountpoint}: ${error instanceof Error ? error.message : String(error)}` };

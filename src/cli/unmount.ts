@@ -1,102 +1,150 @@
-// `syncplicityfs unmount`: asks the daemon, waits until mount and daemon are gone; without a daemon it clears the dead mount away.
+// `syncplicityfs unmount`: waits for what is pending, asks the daemon, waits until mount and daemon are gone; without a daemon it
+// clears the dead mount away. Where time runs out the mount stays: nothing is lost and nothing hangs.
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Command, Option } from 'commander';
-import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
+import { findMount } from '../base/mount-table.ts';
 import { isAlive } from '../base/process-alive.ts';
 import { parseDuration } from '../base/quantities.ts';
-import { UsageError } from '../base/usage-error.ts';
-import { type ControlClient, connectControl, probe } from '../control/client.ts';
-import { socketFiles } from '../control/socket-directory.ts';
+import { askMount } from '../control/methods.ts';
 import type { CliContext } from './context.ts';
+import { drain, leftHeadline, leftLines } from './drain.ts';
 import { isMounted } from './left-mounts.ts';
+import { countOf } from './printable.ts';
+import { findServing, namedMountpoint, type ServingMount } from './serving-mount.ts';
 
 /** What programs that use the mount may take to notice. */
-const DEFAULT_TIMEOUT_MS = 60_000;
+const BUSY_TIMEOUT_MS = 60_000;
 /** Between two looks at the mount table and the process: neither can be waited for. */
 const POLL_INTERVAL_MS = 50;
 /** From the end of the mount to the end of its daemon. */
 const DAEMON_END_TIMEOUT_MS = 10_000;
 /** The same where programs may go on using the mount: enough for a daemon that nobody uses. */
 const LAZY_END_TIMEOUT_MS = 2_000;
+/** Changes that are listed when time runs out; status has all. */
+const SHOWN_CHANGES = 10;
 
 export function unmountCommand(context: CliContext): Command {
   return new Command('unmount')
-    .description('unmount a directory and wait until its daemon has ended')
+    .description('send what is pending, unmount a directory and wait until its daemon has ended')
     .argument('<MOUNTPOINT>')
     .addOption(
-      new Option('--timeout <TIME>', 'how long to wait for programs that use the mount')
-        .argParser(parseDuration)
-        .default(DEFAULT_TIMEOUT_MS, '1m'),
+      new Option(
+        '--timeout <TIME>',
+        'how long to wait (default: for what is pending as long as something moves, then 1m for programs that use the mount)',
+      ).argParser(parseDuration),
     )
-    .option('--lazy', 'detach a busy mount at once; programs that use it lose it')
-    .action((mountpoint: string, options: { timeout: number; lazy?: true }) =>
-      unmount(context, mountpoint, { timeoutMs: options.timeout, lazy: options.lazy === true }),
+    .option('--no-wait', 'leave what is pending for the next mount')
+    .option('--lazy', 'detach a busy mount instead of waiting; programs that use it lose it')
+    .action((mountpoint: string, options: { timeout?: number; wait: boolean; lazy?: true }) =>
+      unmount(context, mountpoint, {
+        timeoutMs: options.timeout,
+        wait: options.wait,
+        lazy: options.lazy === true,
+      }),
     );
 }
 
 interface UnmountOptions {
-  readonly timeoutMs: number;
+  readonly timeoutMs: number | undefined;
+  readonly wait: boolean;
   readonly lazy: boolean;
 }
 
 async function unmount(context: CliContext, path: string, options: UnmountOptions): Promise<void> {
-  const mountpoint = await canonical(path);
-  const runtimeDirectory = context.directories.runtime;
-  const daemon = await probe(socketFiles(runtimeDirectory, mountpoint).socket);
-  if (daemon.state === 'hung') {
-    const pid = daemon.mount === undefined ? '' : ` (process ${daemon.mount.pid})`;
-    throw new Error(
-      `the daemon of ${mountpoint}${pid} does not answer\nif it stays so, end it with kill -9 and unmount again`,
-    );
-  }
-  const client = daemon.state === 'serving' ? await connectControl({ runtimeDirectory, mountpoint }) : undefined;
-  if (client !== undefined && daemon.state === 'serving') {
-    const detached = !(await isMounted(mountpoint));
-    if (!detached) await askDaemon(client, mountpoint, options);
-    else client.close();
-    if (
-      await isEnded(
-        mountpoint,
-        daemon.mount.pid,
-        detached || options.lazy ? LAZY_END_TIMEOUT_MS : DAEMON_END_TIMEOUT_MS,
-      )
-    )
-      return;
-    if (!detached && !options.lazy) {
-      throw new Error(`${mountpoint} is unmounted, but its daemon (process ${daemon.mount.pid}) has not ended`);
-    }
-    context.warn(
-      `${mountpoint} is detached; its daemon (process ${daemon.mount.pid}) ends with the last program that uses it`,
-    );
+  const mountpoint = await namedMountpoint(path);
+  const serving = await findServing(context, mountpoint);
+  if (serving === undefined) {
+    await unmountDead(mountpoint);
     return;
   }
+  const detached = !(await isMounted(mountpoint));
+  try {
+    if (detached) await drainDetached(context, serving, options);
+    else await askDaemon(context, serving, options);
+  } finally {
+    serving.client.close();
+  }
+  const endTimeoutMs = detached || options.lazy ? LAZY_END_TIMEOUT_MS : DAEMON_END_TIMEOUT_MS;
+  if (await isEnded(mountpoint, serving.pid, endTimeoutMs)) return;
+  if (!detached && !options.lazy) {
+    throw new Error(`${mountpoint} is unmounted, but its daemon (process ${serving.pid}) has not ended`);
+  }
+  context.warn(
+    `${mountpoint} is detached; its daemon (process ${serving.pid}) ends with the last program that uses it`,
+  );
+}
+
+/** Nobody serves it: what is in the mount table is cleared away, if it is ours. */
+async function unmountDead(mountpoint: string): Promise<void> {
   const mount = await findMount(mountpoint);
   if (mount === undefined) throw new Error(`${mountpoint} is not mounted`);
-  if (!(await isMounted(mountpoint)))
+  if (!(await isMounted(mountpoint))) {
     throw new Error(`${mountpoint} is a mount of type ${mount.type}, not of syncplicityfs`);
+  }
   await removeDeadMount(mountpoint);
 }
 
-/** Rejects when the daemon refuses. That the connection ends without an answer is what a successful unmount looks like. */
-async function askDaemon(client: ControlClient, mountpoint: string, options: UnmountOptions): Promise<void> {
-  // The daemon keeps the time; ours only catches one that hangs over it.
-  const timeoutMs = options.timeoutMs + DAEMON_END_TIMEOUT_MS;
+/** A daemon without a mountpoint goes by itself when its changes are stored and no program uses it. */
+async function drainDetached(context: CliContext, serving: ServingMount, options: UnmountOptions): Promise<void> {
+  if (options.wait) await sendPending(context, serving, options.timeoutMs, 'its daemon goes on sending them');
+}
+
+/**
+ * Sends what is pending, then lets the daemon unmount. Rejects when it refuses; that the connection ends without an answer is what
+ * an unmount may look like, too.
+ */
+export async function askDaemon(context: CliContext, serving: ServingMount, options: UnmountOptions): Promise<void> {
+  const { client, mountpoint } = serving;
+  const startMs = performance.now();
+  if (options.wait) {
+    await sendPending(
+      context,
+      serving,
+      options.timeoutMs,
+      'it stays mounted; --no-wait leaves them for the next mount',
+    );
+  }
+  const restMs =
+    options.timeoutMs === undefined
+      ? BUSY_TIMEOUT_MS
+      : Math.max(0, Math.round(options.timeoutMs - (performance.now() - startMs)));
+  const params = { timeoutMs: restMs, lazy: options.lazy, wait: options.wait };
   try {
-    await client.call('unmount', { timeoutMs: options.timeoutMs, lazy: options.lazy }, { timeoutMs });
+    // The daemon keeps the time; ours only catches one that hangs over it.
+    const { left } = await askMount(client, 'unmount', params, { timeoutMs: restMs + DAEMON_END_TIMEOUT_MS });
+    if (left > 0) context.warn(keptText(mountpoint, left, options.wait));
   } catch (error) {
     if ((await findMount(mountpoint)) === undefined) return;
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
       `${mountpoint} cannot be unmounted: ${reason}\nfuser -vm ${mountpoint} shows who uses it; --lazy detaches it nevertheless`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
-  } finally {
-    client.close();
   }
+}
+
+/** Rejects when time is over before everything is stored; what failed is nothing to wait for. */
+async function sendPending(
+  context: CliContext,
+  serving: ServingMount,
+  timeoutMs: number | undefined,
+  otherwise: string,
+): Promise<void> {
+  const { pending } = await askMount(serving.client, 'status', { itemsMax: 0 });
+  if (pending.files === 0) return;
+  const { left, reason } = await drain(context, serving, { timeoutMs });
+  const waiting = left.filter(({ failed }) => !failed);
+  if (waiting.length === 0) return;
+  const headline = `${leftHeadline(serving.mountpoint, waiting)} ${reason}: ${otherwise}`;
+  throw new Error([headline, ...leftLines(waiting, SHOWN_CHANGES)].join('\n'));
+}
+
+function keptText(mountpoint: string, left: number, waited: boolean): string {
+  return waited
+    ? `${countOf(left, 'change')} of ${mountpoint} failed and ${left === 1 ? 'is' : 'are'} kept; when it is mounted again, status shows why`
+    : `${countOf(left, 'change')} of ${mountpoint} ${left === 1 ? 'is' : 'are'} kept for the next mount`;
 }
 
 /** True when mount and daemon are gone, at the latest after `timeoutMs`. Rejects when the mount itself stays. */
@@ -134,15 +182,4 @@ async function removeDeadMount(mountpoint: string): Promise<void> {
   throw new Error(
     `the dead mount ${mountpoint} cannot be removed: ${reasons[0] ?? 'neither fusermount3 nor umount is there'}`,
   );
-}
-
-/** A mountpoint that is gone is not mounted: that answer serves better than ENOENT. */
-async function canonical(path: string): Promise<string> {
-  if (path === '') throw new UsageError('the mountpoint is empty');
-  try {
-    return await canonicalMountpoint(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${path} does not exist`, { cause: error });
-    throw error;
-  }
 }

@@ -121,6 +121,7 @@ describe('status', () => {
   const quiet = emptyStatus({
     mountpoint: '/mnt/drive',
     connection: 'work',
+    root: '/',
     pid: 4711,
     transport: 'kernel',
     since: '2026-01-01T00:00:00.000Z',
@@ -148,11 +149,14 @@ describe('status', () => {
         ...quiet,
         online: false,
         pending: {
-          files: 12,
+          files: 40,
           bytes: 24_576,
+          sent: 1024,
+          bytesPerSecond: 512,
+          secondsLeft: 47,
           items: [
             { ...item, state: 'sending' },
-            { ...item, path: 'x\ny', state: 'retrying', error: 'no answer' },
+            { ...item, path: 'x\ny', state: 'retrying', attempts: 3, error: 'no answer' },
             ...Array.from({ length: 10 }, () => ({ ...item, state: 'waiting' as const })),
           ],
         },
@@ -167,14 +171,26 @@ describe('status', () => {
       now,
     );
     expect(lines).toContain('  service    OFFLINE');
-    expect(lines).toContain('  pending    12 changes, 24.0 KiB');
+    expect(lines).toContain('  pending    40 changes, 1.0 KiB of 24.0 KiB sent, 512 B/s, 47 s left');
     expect(lines).toContain('             store a/b: sending 1.0 KiB of 2.0 KiB');
-    expect(lines).toContain('             store x?y: retrying (no answer)');
-    expect(lines).toContain('             and 2 more');
+    expect(lines).toContain('             store x?y: retrying after 3 attempts (no answer)');
+    expect(lines).toContain('             and 30 more');
     expect(lines).toContain('             rename gone: forbidden');
+    expect(lines).toContain('             status --retry PATH, --discard PATH or --save PATH DEST decides about them');
     expect(lines).toContain('             read /big: no answer');
     expect(lines).toContain('             read /old: no answer');
     expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
     expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
+  });
+
+  it('shows all where all are wanted, what a crash left, and that sending is paused', () => {
+    const unfinished = Array.from({ length: 12 }, (_, index) => ({ path: `/u${index}`, bytes: 1, since: quiet.since }));
+    const conflicts = [{ path: '/c', keptAs: '/c (ours)', since: quiet.since }];
+    const lines = statusLines({ ...quiet, paused: true, unfinished, conflicts }, now, { itemsMax: Infinity });
+    expect(lines).toContain('  service    online, sending is PAUSED');
+    expect(lines).toContain('  unfinished 12');
+    expect(lines).toContain('             /u11, 1 B');
+    expect(lines).toContain('             /c kept as /c (ours)');
+    expect(lines.join()).not.toContain('more');
   });
 });

@@ -17,6 +17,8 @@ export class FakeMount implements MountControl {
   unmounted = false;
   root = '/';
   onUnmount: () => void = () => undefined;
+  /** How many have begun. */
+  flushes = 0;
   readonly itemsAsked: number[] = [];
   readonly saved: [path: string, to: string][] = [];
   /** Resolves when a flush has begun. */
@@ -25,12 +27,12 @@ export class FakeMount implements MountControl {
   readonly flushEnded: Promise<'stored' | 'late' | 'aborted'>;
   readonly #mountpoint: string;
   readonly #changed = new Set<() => void>();
-  readonly #flushes: (() => void)[] = [];
+  readonly #flushBegins: (() => void)[] = [];
   readonly #flushEnds: ((how: 'stored' | 'late' | 'aborted') => void)[] = [];
 
   constructor(mountpoint: string) {
     this.#mountpoint = mountpoint;
-    this.flushing = new Promise((resolve) => this.#flushes.push(resolve));
+    this.flushing = new Promise((resolve) => this.#flushBegins.push(resolve));
     this.flushEnded = new Promise((resolve) => this.#flushEnds.push(resolve));
   }
 
@@ -73,7 +75,8 @@ export class FakeMount implements MountControl {
   }
 
   async flush(timeoutMs: number, signal: AbortSignal): Promise<readonly LeftChange[]> {
-    for (const begun of this.#flushes) begun();
+    this.flushes += 1;
+    for (const begun of this.#flushBegins) begun();
     const how = await new Promise<'stored' | 'late' | 'aborted'>((resolve) => {
       const timer = setTimeout(() => resolve('late'), timeoutMs);
       const look = (): void => {

@@ -1,0 +1,86 @@
+// From a path the user wrote to the daemon that serves it, or to a sentence that says why there is none.
+import { realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { canonicalMountpoint } from '../base/mount-table.ts';
+import { UsageError } from '../base/usage-error.ts';
+import { type ControlClient, connectControl, type Probe, probe } from '../control/client.ts';
+import { socketFiles } from '../control/socket-directory.ts';
+import type { CliContext } from './context.ts';
+import { deadMounts } from './left-mounts.ts';
+
+/** A daemon that answers; the client is the caller's to close. */
+export interface ServingMount {
+  readonly mountpoint: string;
+  readonly pid: number;
+  readonly client: ControlClient;
+}
+
+/** The mountpoint as the kernel lists it. A mountpoint that is gone is not mounted: that answer serves better than ENOENT. */
+export async function namedMountpoint(path: string): Promise<string> {
+  if (path === '') throw new UsageError('the mountpoint is empty');
+  try {
+    return await canonicalMountpoint(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${path} does not exist`, { cause: error });
+    throw error;
+  }
+}
+
+/** Who serves a mountpoint; undefined when nobody does. Rejects when its daemon is hung. */
+export async function findServing(context: CliContext, mountpoint: string): Promise<ServingMount | undefined> {
+  const runtimeDirectory = context.directories.runtime;
+  const found = await probe(socketFiles(runtimeDirectory, mountpoint).socket);
+  if (found.state === 'hung') throw new Error(hungText(mountpoint, found));
+  const client = found.state === 'serving' ? await connectControl({ runtimeDirectory, mountpoint }) : undefined;
+  if (client === undefined || found.state !== 'serving') return undefined;
+  return { mountpoint, pid: found.mount.pid, client };
+}
+
+/** As {@link findServing}, by the user's path; rejects when nobody serves it. */
+export async function requireServing(context: CliContext, path: string): Promise<ServingMount> {
+  const mountpoint = await namedMountpoint(path);
+  const serving = await findServing(context, mountpoint);
+  if (serving !== undefined) return serving;
+  throw new Error(await notServedText(mountpoint));
+}
+
+/** Why a mountpoint has no daemon. */
+export async function notServedText(mountpoint: string): Promise<string> {
+  const dead = await deadMounts((candidate) => candidate === mountpoint);
+  return dead.length > 0 ? deadText(mountpoint) : `${mountpoint} is not a mount of syncplicityfs of yours`;
+}
+
+/** What a dead mount is and what clears it. */
+export function deadText(mountpoint: string): string {
+  return `${mountpoint} is a dead mount: its daemon is gone; unmount clears it away, mount replaces it`;
+}
+
+function hungText(mountpoint: string, found: Probe): string {
+  const pid = found.mount === undefined ? '' : ` (process ${found.mount.pid})`;
+  return `the daemon of ${mountpoint}${pid} does not answer\nif it stays so, end it with kill -9 and unmount again`;
+}
+
+/**
+ * The mount of these that a path of this machine leads into, and the rest of the path below it. What lies in the mount is not
+ * touched: it may be slow, or gone there.
+ */
+export async function placeBelow(
+  path: string,
+  mountpoints: ReadonlySet<string>,
+): Promise<{ readonly mountpoint: string; readonly path: string } | undefined> {
+  const names = resolve(path).split('/').slice(1);
+  let reached = '/';
+  for (const [index, name] of names.entries()) {
+    const rest = `/${names.slice(index + 1).join('/')}`;
+    const next = join(reached, name);
+    if (mountpoints.has(next)) return { mountpoint: next, path: rest };
+    try {
+      reached = await realpath(next);
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+      throw error;
+    }
+    if (mountpoints.has(reached)) return { mountpoint: reached, path: rest };
+  }
+  return undefined;
+}

@@ -1,0 +1,28 @@
+// `syncplicityfs pause` and `resume`: stop sending to Syncplicity, and go on. Writing into the drive works all the time.
+import { Command } from 'commander';
+import { askMount } from '../control/methods.ts';
+import type { CliContext } from './context.ts';
+import { requireServing } from './serving-mount.ts';
+
+export function pauseCommand(context: CliContext): Command {
+  return new Command('pause')
+    .description('stop sending changes until resume; what is written meanwhile is kept on this machine')
+    .argument('<MOUNTPOINT>')
+    .action((path: string) => ask(context, path, 'pause'));
+}
+
+export function resumeCommand(context: CliContext): Command {
+  return new Command('resume')
+    .description('send changes again after pause')
+    .argument('<MOUNTPOINT>')
+    .action((path: string) => ask(context, path, 'resume'));
+}
+
+async function ask(context: CliContext, path: string, method: 'pause' | 'resume'): Promise<void> {
+  const { client } = await requireServing(context, path);
+  try {
+    await askMount(client, method, {});
+  } finally {
+    client.close();
+  }
+}
