@@ -112,7 +112,11 @@ export interface AttributeChange {
   readonly modified?: { readonly seconds: number; readonly nanoseconds: number } | 'now' | undefined;
 }
 
-/** The file system as a transport sees it. Names are UTF-8 decoded; a transport refuses bytes that are not UTF-8. */
+/**
+ * The file system as a transport sees it. Names are UTF-8 decoded; a transport refuses bytes that are not UTF-8. A verb that fails
+ * has changed nothing: the kernel goes on showing what it showed before. Attributes returned are those of the moment of the
+ * answer, since the kernel takes a file's size from them. Writes through shared memory come with uid, gid and pid 0.
+ */
 export interface Operations {
   /** LOOKUP. Unknown names are `NoEntry`, not an error. */
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry>;
@@ -167,7 +171,7 @@ export interface Operations {
   /** RENAME and RENAME2. */
   rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void>;
   /**
-   * WRITE: returns the bytes taken. `data` is the transport's and changes after the call returns: who answers later has copied it.
+   * WRITE: returns the bytes taken: all of them, or it fails; few programs go on after less. `data` is the transport's and changes after the call returns: who answers later has copied it.
    * `killPrivileges` asks to clear set-user-id and set-group-id bits.
    */
   write(
@@ -195,7 +199,10 @@ export interface Operations {
     flags: number,
     caller: Caller,
   ): Answer<void>;
-  /** FLUSH: once for each close(2) of a descriptor that can write; a transport may leave it out for the others. */
+  /**
+   * FLUSH: once for each close(2) of a descriptor that can write, in any process that shares it; a transport may leave it out
+   * for the others. Of a killed program it is aborted as soon as it comes, and must do its work all the same.
+   */
   flush(node: NodeId, handle: number, caller: Caller): Answer<void>;
   /** FSYNC: answers when what was written is safe against power loss. */
   sync(node: NodeId, handle: number, caller: Caller): Answer<void>;
