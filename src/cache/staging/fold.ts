@@ -1,0 +1,209 @@
+// Keeps the generations of a file few: what a committed one holds goes into the file of the one below (down), or what shows through it
+// from the one below goes into its own (up), whichever is less. Knows nothing of programs, journal or service.
+//
+// Invariants, asserted in tests. U lies over L; the journal names U over L, with L as it was.
+// F1 Down changes in L only what U hides: where U was written, and behind what U shows of L. So however far it gets before a crash,
+//    U over L as the journal names them is the same content, and folding again ends the same.
+// F2 Up changes in U only what it does not show.
+// F3 L's content as such is nobody's when it is folded into: the journal names U, and no sealed content relies on L. Where somebody was
+//    told that L is safe against power loss, U is named safely as well.
+// F4 U's file stays until the journal no longer names it: it learns of the fold with the next commit.
+import { createLog } from '../../base/log.ts';
+import { Slices } from '../../base/event-loop.ts';
+import type { DiskRoom } from './disk-room.ts';
+import { eachPart, totalBytes } from './extents.ts';
+import { type Generation, generationsBelow, type Lineage } from './generation.ts';
+import type { Generations } from './generations.ts';
+import type { StagedFiles } from './staged-files.ts';
+
+const log = createLog('staging');
+
+/** Folded at once, within the commit's own turn: what a few pages of a database or lines of a log take. */
+const quickBytesMax = 128 * 1024;
+const chunkBytes = 256 * 1024;
+
+interface Fold {
+  readonly upper: Generation;
+  readonly lower: Generation;
+  readonly direction: 'up' | 'down';
+  readonly bytes: number;
+}
+
+export class Folding {
+  readonly #files: StagedFiles;
+  readonly #room: DiskRoom;
+  readonly #generations: Generations;
+  #stopped = false;
+
+  constructor(files: StagedFiles, room: DiskRoom, generations: Generations) {
+    this.#files = files;
+    this.#room = room;
+    this.#generations = generations;
+  }
+
+  /** Folds what can be folded: at once where it is little, the rest in the background. To be called when that may have become more. */
+  settle(lineage: Lineage): void {
+    const quick = this.#next(lineage, quickBytesMax);
+    if (quick !== undefined) {
+      try {
+        const steps = this.#steps(quick);
+        while (steps.next().done !== true);
+      } catch (error) {
+        // It stays as it is, which is right as well; the next commit tries again.
+        log('%s', error instanceof Error ? error.message : String(error));
+        return;
+      }
+    }
+    if (lineage.folding || this.#next(lineage, Infinity) === undefined) return;
+    lineage.folding = true;
+    const hold = this.#generations.hold(lineage.top);
+    this.#generations.inBackground(
+      this.#foldAll(lineage).finally(() => {
+        lineage.folding = false;
+        hold.release();
+      }),
+    );
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #foldAll(lineage: Lineage): Promise<void> {
+    const slices = new Slices();
+    for (;;) {
+      await slices.pause();
+      const fold = this.#stopped ? undefined : this.#next(lineage, Infinity);
+      if (fold === undefined) return;
+      const hold = this.#generations.hold(fold.upper);
+      fold.upper.busy = fold.lower.busy = true;
+      try {
+        const steps = this.#steps(fold);
+        while (steps.next().done !== true) {
+          if (slices.due) await slices.pause();
+          if (this.#stopped) return;
+        }
+      } finally {
+        fold.upper.busy = fold.lower.busy = false;
+        hold.release();
+      }
+    }
+  }
+
+  /** The lowest two that can be folded for at most so many bytes. */
+  #next(lineage: Lineage, bytesMax: number): Fold | undefined {
+    const generations = generationsBelow(lineage.top);
+    for (let at = generations.length - 2; at >= 0; at--) {
+      const fold = this.#foldOf(generations[at] as Generation, generations[at + 1] as Generation);
+      if (fold !== undefined && fold.bytes <= bytesMax) return fold;
+    }
+    return undefined;
+  }
+
+  #foldOf(upper: Generation, lower: Generation): Fold | undefined {
+    if (!upper.committed || upper.busy || lower.busy) return undefined;
+    const upBytes = this.#bytesShown(upper, lower);
+    const downBytes =
+      totalBytes(upper.extents) + Math.min(upper.lengthBytes - upper.baseEndBytes, this.#files.measured(upper.id));
+    if (upBytes < downBytes) return { upper, lower, direction: 'up', bytes: upBytes };
+    if (lower.seals > 0 || (lower.promised && !upper.flushed)) return undefined;
+    return { upper, lower, direction: 'down', bytes: downBytes };
+  }
+
+  /** Of the lower one's own file, what the upper one shows. */
+  #bytesShown(upper: Generation, lower: Generation): number {
+    let bytes = 0;
+    eachHeld(upper, lower, (start, end) => {
+      bytes += end - start;
+    });
+    return Math.min(bytes, this.#files.measured(lower.id));
+  }
+
+  #steps({ upper, lower, direction }: Fold): Iterator<void> {
+    return direction === 'up' ? this.#up(upper, lower) : this.#down(upper, lower);
+  }
+
+  *#up(upper: Generation, lower: Generation): Iterator<void> {
+    const parts: [number, number][] = [];
+    eachHeld(upper, lower, (start, end) => parts.push([start, end]));
+    for (const [start, end] of parts) {
+      for (const { from, bytes } of this.#pieces(lower, start, end)) {
+        // Zeros, too: a failed write may have left something there.
+        this.#put(upper, from, bytes);
+        upper.filled(from, from + bytes.length);
+        yield;
+      }
+    }
+    // All that is hidden from here on by the upper one's own bytes, or shows from below the lower one.
+    upper.replaceBase(lower.base, lower.baseEndBytes);
+    this.#files.measure(upper.id);
+  }
+
+  *#down(upper: Generation, lower: Generation): Iterator<void> {
+    const { lengthBytes, baseEndBytes } = upper;
+    if (baseEndBytes < lower.lengthBytes || lower.overlong) {
+      this.#files.truncate(lower.id, baseEndBytes);
+      lower.overlong = false;
+      lower.resized(baseEndBytes);
+    }
+    this.#files.truncate(lower.id, lengthBytes);
+    lower.promised = false;
+    lower.resized(lengthBytes);
+    const parts: [number, number, boolean][] = [];
+    eachPart(upper.extents, 0, baseEndBytes, (start, end, inside) => {
+      if (inside) parts.push([start, end, false]);
+      return false;
+    });
+    if (baseEndBytes < lengthBytes) parts.push([baseEndBytes, lengthBytes, true]);
+    for (const [start, end, empty] of parts) {
+      for (const { from, bytes } of this.#pieces(upper, start, end)) {
+        // Behind the base there are zeros already.
+        if (!empty || !isZero(bytes)) this.#put(lower, from, bytes);
+        lower.filled(from, from + bytes.length);
+        yield;
+      }
+    }
+    lower.sha256 = upper.sha256;
+    lower.seals += upper.seals;
+    upper.foldedInto = lower;
+    if (upper.lineage.top === upper) upper.lineage.top = lower;
+    this.#files.measure(lower.id);
+  }
+
+  /** The bytes [start, end) of a generation's own file. */
+  *#pieces(generation: Generation, start: number, end: number): Iterable<{ from: number; bytes: Buffer }> {
+    const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - start));
+    for (let from = start; from < end; from += buffer.length) {
+      const bytes = buffer.subarray(0, Math.min(buffer.length, end - from));
+      this.#files.read(generation.id, bytes, from);
+      yield { from, bytes };
+    }
+  }
+
+  #put(generation: Generation, from: number, bytes: Buffer): void {
+    this.#room.take(bytes.length);
+    this.#files.write(generation.id, bytes, from);
+  }
+}
+
+/** Calls back for each range that the lower one's own file holds and the upper one shows. */
+function eachHeld(upper: Generation, lower: Generation, held: (start: number, end: number) => void): void {
+  eachPart(upper.extents, 0, upper.baseEndBytes, (start, end, inside) => {
+    if (inside) return false;
+    const below = Math.min(end, lower.baseEndBytes);
+    if (start < below) {
+      eachPart(lower.extents, start, below, (from, to, own) => {
+        if (own) held(from, to);
+        return false;
+      });
+    }
+    if (Math.max(start, below) < end) held(Math.max(start, below), end);
+    return false;
+  });
+}
+
+const zeros = Buffer.alloc(chunkBytes);
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.equals(zeros.subarray(0, bytes.length));
+}

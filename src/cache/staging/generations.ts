@@ -1,0 +1,147 @@
+// All generations this process has to do with: who needs which, and the end of those nobody needs. A file goes only when neither the
+// journal names its generation, safely against power loss, nor anybody in this process reads it. Knows no content.
+import { createLog } from '../../base/log.ts';
+import type { StagedContent } from '../tree/records.ts';
+import { Generation, generationsBelow, idsOf, type Source } from './generation.ts';
+import type { StagedFiles } from './staged-files.ts';
+
+const log = createLog('staging');
+
+/** Keeps files of generations. */
+export interface Hold {
+  /** May be called again without effect. */
+  release(): void;
+}
+
+export class Generations {
+  readonly #files: StagedFiles;
+  readonly #journalFlushed: () => Promise<unknown>;
+  readonly #byId = new Map<number, Generation>();
+  readonly #background = new Set<Promise<void>>();
+  #lastId = 0;
+
+  /** `journalFlushed` resolves when what the journal was told so far is safe against power loss. */
+  constructor(files: StagedFiles, journalFlushed: () => Promise<unknown>) {
+    this.#files = files;
+    this.#journalFlushed = journalFlushed;
+  }
+
+  /** Numbers up to this one were given before. */
+  seen(id: number): void {
+    this.#lastId = Math.max(this.#lastId, id);
+  }
+
+  /** A new generation with an empty file; the first `shownBytes` of `base` show through. */
+  begin(base: Source | undefined, shownBytes: number): Generation {
+    const id = this.#lastId + 1;
+    this.#files.create(id);
+    this.#lastId = id;
+    const content = { lengthBytes: shownBytes, baseEndBytes: shownBytes, extents: [], sha256: undefined };
+    return this.#add(new Generation(id, content, shownBytes === 0 ? undefined : base));
+  }
+
+  /** The generation of a record that the journal has. */
+  of(staged: StagedContent): Generation {
+    const known = this.#byId.get(staged.id);
+    if (known !== undefined) return known;
+    const { base } = staged;
+    const generation = new Generation(staged.id, staged, base?.kind === 'staged' ? this.of(base.staged) : base);
+    generation.lineage.top = generation;
+    generation.named = generation.committed = generation.flushed = true;
+    // Of an earlier process nobody knows what it promised, nor how far it got with what it wrote last.
+    generation.promised = generation.overlong = true;
+    return this.#add(generation);
+  }
+
+  /** Keeps what a reader of this one needs. */
+  hold(generation: Generation): Hold {
+    return this.#hold(generationsBelow(generation));
+  }
+
+  /** Keeps all files that a record of the journal names. */
+  holdRecord(staged: StagedContent): Hold & { readonly generations: readonly Generation[] } {
+    this.of(staged);
+    const generations = idsOf(staged).flatMap((id) => this.#byId.get(id) ?? []);
+    return { generations, ...this.#hold(generations) };
+  }
+
+  #hold(held: readonly Generation[]): Hold {
+    for (const each of held) each.users++;
+    return {
+      release: () => {
+        const released = held;
+        held = [];
+        for (const each of released) {
+          each.users--;
+          this.#settle(each);
+        }
+      },
+    };
+  }
+
+  /** Somebody in this process reads it. */
+  inUse(id: number): boolean {
+    return (this.#byId.get(id)?.users ?? 0) > 0;
+  }
+
+  /** The journal names these now. */
+  name(staged: StagedContent): void {
+    for (const id of idsOf(staged)) {
+      const generation = this.#byId.get(id);
+      if (generation !== undefined) generation.named = true;
+    }
+  }
+
+  /** The journal does not name it any more. */
+  drop(id: number): void {
+    const generation = this.#byId.get(id);
+    if (generation === undefined) {
+      this.afterFlush(() => this.#files.remove(id));
+      return;
+    }
+    generation.named = false;
+    this.#settle(generation);
+  }
+
+  /** Does something once what the journal was told so far is safe against power loss. Not awaited by anybody but {@link idle}. */
+  afterFlush(action: () => unknown): void {
+    this.inBackground(this.#journalFlushed().then(action));
+  }
+
+  /** Work whose failure nobody waits for: it is logged. */
+  inBackground(work: Promise<unknown>): void {
+    const logged = work.then(
+      () => undefined,
+      (error: unknown) => log('%s', error instanceof Error ? error.message : String(error)),
+    );
+    const tracked = logged.finally(() => this.#background.delete(tracked));
+    this.#background.add(tracked);
+  }
+
+  /** Resolves when nothing is left to be done in the background. */
+  async idle(): Promise<void> {
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  /** Deletes what nobody needs, and forgets what the journal alone knows as well. */
+  #settle(generation: Generation): void {
+    if (generation.users > 0 || this.#byId.get(generation.id) !== generation) return;
+    if (!generation.named) {
+      this.#remove(generation);
+      const remove = (): Promise<void> => this.#files.remove(generation.id);
+      if (generation.committed) this.afterFlush(remove);
+      else this.inBackground(remove());
+    } else if (generation.flushed && generation.lineage.members === 1) this.#remove(generation);
+  }
+
+  #add(generation: Generation): Generation {
+    this.#byId.set(generation.id, generation);
+    generation.lineage.members++;
+    return generation;
+  }
+
+  #remove(generation: Generation): void {
+    this.#byId.delete(generation.id);
+    generation.lineage.members--;
+  }
+}

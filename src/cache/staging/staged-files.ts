@@ -1,0 +1,272 @@
+// The files of the staging directory: named by their generation's number, few of them open at a time. Promises whole reads and whole
+// writes or an error, and keeps count of what the files take on disk. Knows offsets and bytes, not what they mean.
+import fs from 'node:fs';
+import { open, readdir, stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { fallocate } from '../../base/fallocate.ts';
+import { StagingError, stagingErrorOf } from './staging-error.ts';
+
+/** Open at a time: far more files than programs write at once, far fewer than a process may open (1024 by default). */
+const openMax = 128;
+/** Zeros written where the disk knows no holes. */
+const zeros = Buffer.alloc(1024 * 1024);
+
+/** The system calls that a full or failing disk answers differently. */
+export type StagingSystem = Pick<typeof fs, 'openSync' | 'closeSync' | 'readSync' | 'writeSync' | 'ftruncateSync'> & {
+  readonly fallocate: typeof fallocate;
+};
+
+const read = promisify(fs.read);
+const fdatasync = promisify(fs.fdatasync);
+
+interface OpenFile {
+  readonly descriptor: number;
+  /** Calls under way. */
+  users: number;
+}
+
+export class StagedFiles {
+  readonly directory: string;
+  readonly #system: StagingSystem;
+  /** Least recently used first. */
+  readonly #open = new Map<number, OpenFile>();
+  /** What each file takes on disk, as of when it was last measured. */
+  readonly #allocated = new Map<number, number>();
+  #allocatedBytes = 0;
+  /** Names made so far, and of those the ones that a power failure leaves. */
+  #namesMade = 0;
+  #namesDurable = 0;
+  #closed = false;
+
+  constructor(directory: string, system: Partial<StagingSystem> = {}) {
+    this.directory = directory;
+    this.#system = { ...fs, fallocate, ...system };
+  }
+
+  get count(): number {
+    return this.#allocated.size;
+  }
+
+  get allocatedBytes(): number {
+    return this.#allocatedBytes;
+  }
+
+  /** Descriptors held. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Numbers of the files in the directory. */
+  async list(): Promise<number[]> {
+    const names = await readdir(this.directory);
+    return names.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
+  }
+
+  /** Begins to count a file that was there before. */
+  async adopt(id: number): Promise<void> {
+    const { blocks } = await stat(this.#pathOf(id));
+    this.#count(id, blocks * 512);
+  }
+
+  create(id: number): void {
+    this.#guard(`can't make file ${id}`, () => {
+      this.#keep(id, this.#openSync(id, 'wx+'));
+      this.#count(id, 0);
+      this.#namesMade++;
+    });
+  }
+
+  /** Fills the buffer from the offset on. A file that ends before is damaged. */
+  read(id: number, buffer: Buffer, offsetBytes: number): void {
+    this.#guard(`can't read file ${id}`, () => {
+      const { descriptor } = this.#file(id);
+      for (let at = 0; at < buffer.length;) {
+        const count = this.#system.readSync(descriptor, buffer, at, buffer.length - at, offsetBytes + at);
+        if (count === 0) throw this.#ended(id, offsetBytes + at);
+        at += count;
+      }
+    });
+  }
+
+  /** As {@link read}, without holding up others while the disk is looking for it. */
+  async readLater(id: number, buffer: Buffer, offsetBytes: number): Promise<void> {
+    await this.#using(id, `can't read file ${id}`, async (descriptor) => {
+      for (let at = 0; at < buffer.length;) {
+        const { bytesRead } = await read(descriptor, buffer, at, buffer.length - at, offsetBytes + at);
+        if (bytesRead === 0) throw this.#ended(id, offsetBytes + at);
+        at += bytesRead;
+      }
+    });
+  }
+
+  /** Writes all of `data`. After an error any part of it may be there. */
+  write(id: number, data: Uint8Array, offsetBytes: number): void {
+    this.#guard(`can't write file ${id}`, () => {
+      const { descriptor } = this.#file(id);
+      for (let at = 0; at < data.length;) {
+        at += this.#system.writeSync(descriptor, data, at, data.length - at, offsetBytes + at);
+      }
+    });
+  }
+
+  truncate(id: number, lengthBytes: number): void {
+    this.#guard(`can't set the length of file ${id}`, () => {
+      this.#system.ftruncateSync(this.#file(id).descriptor, lengthBytes);
+    });
+  }
+
+  /** Makes a range zero, and gives its room back where the disk can. The range lies within the file. */
+  clear(id: number, startBytes: number, endBytes: number): void {
+    this.#guard(`can't clear a part of file ${id}`, () => {
+      const { descriptor } = this.#file(id);
+      if (this.#system.fallocate(descriptor, 'punch', startBytes, endBytes - startBytes)) return;
+      for (let at = startBytes; at < endBytes;) {
+        at += this.#system.writeSync(descriptor, zeros, 0, Math.min(zeros.length, endBytes - at), at);
+      }
+    });
+  }
+
+  /** Takes room on the disk for a range, and makes the file as long as that. */
+  allocate(id: number, startBytes: number, endBytes: number): void {
+    this.#guard(`can't take room for file ${id}`, () => {
+      const { descriptor } = this.#file(id);
+      if (this.#system.fallocate(descriptor, 'allocate', startBytes, endBytes - startBytes)) return;
+      if (fs.fstatSync(descriptor).size < endBytes) this.#system.ftruncateSync(descriptor, endBytes);
+    });
+  }
+
+  /** Counts anew what the file takes on disk. */
+  measure(id: number): number {
+    return this.#guard(`can't look at file ${id}`, () => {
+      const bytes = fs.fstatSync(this.#file(id).descriptor).blocks * 512;
+      this.#count(id, bytes);
+      return bytes;
+    });
+  }
+
+  /** What the file takes on disk, as last counted. */
+  measured(id: number): number {
+    return this.#allocated.get(id) ?? 0;
+  }
+
+  /** Makes the file's bytes safe against power loss. */
+  async sync(id: number): Promise<void> {
+    await this.#using(id, `can't sync file ${id}`, (descriptor) => fdatasync(descriptor));
+  }
+
+  /** Makes the names of all files made so far safe against power loss. */
+  async syncNames(): Promise<void> {
+    const made = this.#namesMade;
+    if (this.#namesDurable >= made) return;
+    try {
+      const directory = await open(this.directory, 'r');
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    } catch (error) {
+      throw stagingErrorOf(error, `can't sync ${this.directory}`);
+    }
+    this.#namesDurable = Math.max(this.#namesDurable, made);
+  }
+
+  /** Deletes the file, if it is there. */
+  async remove(id: number): Promise<void> {
+    this.#forget(id);
+    this.#allocatedBytes -= this.measured(id);
+    this.#allocated.delete(id);
+    try {
+      await unlink(this.#pathOf(id));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw stagingErrorOf(error, `can't delete file ${id}`);
+    }
+  }
+
+  /** Closes what is open; what is in use, when its call ends. */
+  close(): void {
+    this.#closed = true;
+    for (const id of [...this.#open.keys()]) this.#forget(id);
+  }
+
+  #pathOf(id: number): string {
+    return join(this.directory, String(id));
+  }
+
+  #count(id: number, bytes: number): void {
+    this.#allocatedBytes += bytes - this.measured(id);
+    this.#allocated.set(id, bytes);
+  }
+
+  #file(id: number): OpenFile {
+    const file = this.#open.get(id);
+    if (file === undefined) return this.#keep(id, this.#openSync(id, 'r+'));
+    this.#open.delete(id);
+    this.#open.set(id, file);
+    return file;
+  }
+
+  #openSync(id: number, flags: 'r+' | 'wx+'): number {
+    if (this.#closed) throw new Error('the staging directory is closed');
+    try {
+      return this.#system.openSync(this.#pathOf(id), flags, 0o600);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
+      this.#closeSurplus(0);
+      return this.#system.openSync(this.#pathOf(id), flags, 0o600);
+    }
+  }
+
+  #keep(id: number, descriptor: number): OpenFile {
+    const file: OpenFile = { descriptor, users: 0 };
+    this.#closeSurplus(openMax - 1);
+    this.#open.set(id, file);
+    return file;
+  }
+
+  #closeSurplus(max: number): void {
+    for (const [id, { descriptor, users }] of this.#open) {
+      if (this.#open.size <= max) return;
+      if (users > 0) continue;
+      this.#open.delete(id);
+      this.#system.closeSync(descriptor);
+    }
+  }
+
+  #forget(id: number): void {
+    const file = this.#open.get(id);
+    if (file === undefined) return;
+    this.#open.delete(id);
+    if (file.users === 0) this.#system.closeSync(file.descriptor);
+  }
+
+  async #using(id: number, what: string, use: (descriptor: number) => Promise<void>): Promise<void> {
+    const file = this.#guard(what, () => this.#file(id));
+    file.users++;
+    try {
+      await use(file.descriptor);
+    } catch (error) {
+      throw stagingErrorOf(error, what);
+    } finally {
+      file.users--;
+      if (file.users === 0 && this.#open.get(id) !== file) this.#system.closeSync(file.descriptor);
+    }
+  }
+
+  #guard<T>(what: string, call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw stagingErrorOf(error, `${what} in ${this.directory}`);
+    }
+  }
+
+  #ended(id: number, atBytes: number): StagingError {
+    return new StagingError(
+      'EIO',
+      `file ${id} in ${this.directory} ends at ${atBytes} bytes, before its content does: it is damaged`,
+    );
+  }
+}

@@ -1,0 +1,94 @@
+// Staging directories for tests, over versions whose bytes are known, and leaves nothing behind. A crash is simulated by opening a copy of
+// the directory as it was.
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ContentBlocks } from '../../../src/cache/blocks.ts';
+import { type HandleReader, Staging, type StagingOptions } from '../../../src/cache/staging.ts';
+import type { StagedContent } from '../../../src/cache/tree/records.ts';
+import type { ContentReference } from '../../../src/remote-drive.ts';
+import { bytesOf } from '../../fakes/content-drive.ts';
+
+const opened = new Set<Staging>();
+const directories = new Set<string>();
+
+export async function freshDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'staging-'));
+  directories.add(directory);
+  return directory;
+}
+
+/** The directory as it is now, as a crash at this moment leaves it. */
+export async function copied(directory: string): Promise<string> {
+  const copy = await freshDirectory();
+  await cp(directory, copy, { recursive: true });
+  return copy;
+}
+
+/** Versions read at once or later, as `when` decides; counts what it is asked for. */
+export class FakeBlocks implements Pick<ContentBlocks, 'reader'> {
+  readonly reads: { readonly content: ContentReference; readonly offsetBytes: number; readonly lengthBytes: number }[] =
+    [];
+  openReaders = 0;
+  /** Awaited before an answer; undefined: the answer comes at once. */
+  when: ((offsetBytes: number) => Promise<void> | undefined) | undefined;
+
+  get readBytes(): number {
+    return this.reads.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  }
+
+  reader(content: ContentReference): ReturnType<ContentBlocks['reader']> {
+    this.openReaders++;
+    return {
+      read: (offsetBytes, lengthBytes) => {
+        this.reads.push({ content, offsetBytes, lengthBytes });
+        const answer = (): Uint8Array[] =>
+          pieces(bytesOf(content, offsetBytes, Math.min(content.lengthBytes, offsetBytes + lengthBytes)));
+        return this.when?.(offsetBytes)?.then(answer) ?? answer();
+      },
+      close: () => {
+        this.openReaders--;
+      },
+    };
+  }
+}
+
+/** Two pieces, which are overwritten when the tick ends, as recycled memory is. */
+function pieces(bytes: Buffer): Uint8Array[] {
+  setImmediate(() => bytes.fill(0xee));
+  const middle = bytes.length >>> 1;
+  return [bytes.subarray(0, middle), bytes.subarray(middle)];
+}
+
+export async function open(options: Partial<StagingOptions> = {}): Promise<Staging> {
+  const staging = await Staging.open({
+    directory: options.directory ?? (await freshDirectory()),
+    blocks: new FakeBlocks(),
+    reserveBytes: 0,
+    ...options,
+  });
+  opened.add(staging);
+  return staging;
+}
+
+/** For afterEach. */
+export async function stopAll(): Promise<void> {
+  for (const staging of opened) await staging.stop();
+  opened.clear();
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+  directories.clear();
+}
+
+export async function readAll(reader: HandleReader, offsetBytes = 0, lengthBytes = 2 ** 40): Promise<Buffer> {
+  return Buffer.concat(await reader.read(offsetBytes, lengthBytes));
+}
+
+/** What a fresh look at the journal's record shows. */
+export async function contentOf(staging: Staging, staged: StagedContent): Promise<Buffer> {
+  const content = staging.openContent({ version: undefined, staged });
+  const reader = content.reader();
+  const bytes = await readAll(reader);
+  reader.close();
+  content.close();
+  return bytes;
+}
