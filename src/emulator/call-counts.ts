@@ -2,6 +2,8 @@
 
 export interface CallCounts {
   readonly total: number;
+  readonly gateway: number;
+  readonly vault: number;
   readonly byEndpoint: Readonly<Record<string, number>>;
   /** Gateway calls within the busiest second. */
   readonly peakPerSecond: number;
@@ -9,6 +11,8 @@ export interface CallCounts {
   readonly throttled: number;
   /** Body bytes the vault sent. */
   readonly vaultBytes: number;
+  /** Body bytes the vault was sent. */
+  readonly vaultBytesIn: number;
 }
 
 export class CallCounter {
@@ -17,10 +21,15 @@ export class CallCounter {
   #peakPerSecond = 0;
   #throttled = 0;
   #vaultBytes = 0;
+  #vaultBytesIn = 0;
+  #vault = 0;
 
   count(endpoint: string, isGatewayCall: boolean): void {
     this.#byEndpoint.set(endpoint, (this.#byEndpoint.get(endpoint) ?? 0) + 1);
-    if (!isGatewayCall) return;
+    if (!isGatewayCall) {
+      this.#vault++;
+      return;
+    }
     const now = performance.now();
     this.#recent = this.#recent.filter((time) => now - time < 1000);
     this.#recent.push(now);
@@ -35,11 +44,23 @@ export class CallCounter {
     this.#vaultBytes += bytes;
   }
 
+  countVaultBytesIn(bytes: number): void {
+    this.#vaultBytesIn += bytes;
+  }
+
   counts(): CallCounts {
     const byEndpoint = Object.fromEntries(this.#byEndpoint);
     const total = [...this.#byEndpoint.values()].reduce((sum, count) => sum + count, 0);
-    const [peakPerSecond, throttled, vaultBytes] = [this.#peakPerSecond, this.#throttled, this.#vaultBytes];
-    return { total, byEndpoint, peakPerSecond, throttled, vaultBytes };
+    return {
+      total,
+      gateway: total - this.#vault,
+      vault: this.#vault,
+      byEndpoint,
+      peakPerSecond: this.#peakPerSecond,
+      throttled: this.#throttled,
+      vaultBytes: this.#vaultBytes,
+      vaultBytesIn: this.#vaultBytesIn,
+    };
   }
 
   reset(): void {
@@ -48,5 +69,7 @@ export class CallCounter {
     this.#peakPerSecond = 0;
     this.#throttled = 0;
     this.#vaultBytes = 0;
+    this.#vaultBytesIn = 0;
+    this.#vault = 0;
   }
 }

@@ -1,5 +1,5 @@
 // One call as a handler sees it: its parts read, its socket left outside.
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { Refusal } from './reply.ts';
 import type { Reply } from './reply.ts';
 
@@ -11,6 +11,8 @@ export interface Call {
   readonly segments: readonly string[];
   /** The body as text; refuses what is larger than any call needs. */
   readonly body: () => Promise<string>;
+  /** The body as it comes; to be asked for once. What is not taken of it does not disturb the connection. */
+  readonly stream: () => AsyncIterable<Buffer>;
 }
 
 export interface Route {
@@ -22,13 +24,13 @@ export interface Route {
   readonly handle: (call: Call) => Promise<Reply>;
 }
 
-// Token forms and test changes; the largest is a test's file text.
+// Token forms, metadata and test changes; the largest is a test's file text.
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
 
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(stream: AsyncIterable<Buffer>): Promise<string> {
   const pieces: Buffer[] = [];
   let bytes = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
+  for await (const piece of stream) {
     bytes += piece.byteLength;
     if (bytes > BODY_BYTES_MAX) throw new Refusal(413, 'Request Entity Too Large');
     pieces.push(piece);

@@ -1,7 +1,9 @@
-// Every "either way" of the service's documents that concerns reading, as one value: where guide, vendor samples and
-// published specification disagree or are silent, a client must work with each. Must not know: stores, sockets.
+// Every "either way" of the service's documents as one value: where guide, vendor samples and published specification disagree
+// or are silent, a client must work with each. Here what concerns reading, and all names. Must not know: stores, sockets.
+import { observedWrites, writeVariants } from './dialect-writes.ts';
+import type { WriteDialect } from './dialect-writes.ts';
 
-export interface Dialect {
+export interface Dialect extends WriteDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -99,6 +101,7 @@ export const observedDialect: Dialect = {
   pastEnd: '416',
   badRange: '400',
   downloadLength: true,
+  ...observedWrites,
 };
 
 const variants = {
@@ -117,6 +120,7 @@ const variants = {
     effectivePermission: false,
     downloads: 'retrieveFile',
     ranges: 'raw',
+    ...writeVariants.guide,
   },
   /** Folders GET and Files GET only, in pages whose offsets include the last entry seen. */
   'paged-inclusive': { folderCall: '404', paging: 'inclusive', pageLimitDefault: 1000 },
@@ -140,6 +144,7 @@ const variants = {
   'ranges-ignored': { ranges: 'ignored', downloadLength: false },
   'ranges-silent': { contentRange: 'absent', pastEnd: 'empty', transfer: 'chunked' },
   'vaults-hidden': { endpointsCall: 'empty', endpointById: 'admin-only' },
+  ...writeVariants.named,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

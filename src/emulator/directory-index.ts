@@ -1,12 +1,15 @@
 // The ids of a directory store, in LMDB: which id stands for which name in which folder, and how often each file changed.
-// Promises: an id once told is told again after a restart; ids are never given twice. Must not know: the host's directories.
+// Promises: an id once told is told again after a restart, wherever its entry moved; ids are never given twice. Must not know: the
+// host's directories.
 // A damaged one is begun anew, with ids that the lost one cannot have given.
 // Only asynchronous writes, and each caller waits for its own: what a reply names is on disk.
 import { mkdir, rm } from 'node:fs/promises';
 import { open } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
 import { lmdbState, markLmdbClosed } from '../base/lmdb-state.ts';
+import { DirectoryHistory, historyDatabases } from './directory-history.ts';
 import { Slice } from './directory-scan.ts';
+import type { Ticks } from './store.ts';
 
 /** A child of a folder. `generation` counts the contents of a file; folders keep their ids' ranges instead. */
 export interface IndexEntry {
@@ -16,10 +19,20 @@ export interface IndexEntry {
   readonly isFolder: boolean;
   readonly fingerprint: string;
   readonly generation: number;
+  /** Of a file stored by a call: its times as they were told, which are good while its fingerprint is. */
+  readonly times?: FileTimes | undefined;
 }
 
-/** As stored, by id: [parent, name, fingerprint, generation] of a file, [parent, name, ranges] of a folder. */
-type StoredEntry = readonly [number, string, string, number] | readonly [number, string, readonly number[]];
+export interface FileTimes {
+  readonly created: Ticks;
+  readonly modified: Ticks;
+  readonly added: Ticks;
+}
+
+type StoredFile = readonly [parentId: number, name: string, fingerprint: string, generation: number, ...times: Ticks[]];
+/** `ranges`: the ids of its children, as [start, end) pairs; `unused`: where the free ones of the last pair begin. */
+type StoredFolder = readonly [parentId: number, name: string, ranges: readonly number[], unused?: number];
+type StoredEntry = StoredFile | StoredFolder;
 
 const SCHEMA = 1;
 const FIRST_ID = 264_000_001;
@@ -31,7 +44,7 @@ const IDS_MAX = 2 ** 32;
 const IDS_PER_BLOCK = 16;
 // One range scan: 1 ms or so.
 const IDS_PER_READ = 512;
-const DATABASES = ['meta', 'entries'];
+const DATABASES = ['meta', 'entries', ...historyDatabases];
 // A million entries take a second or two.
 const CHECK_LIMIT_MS = 15_000;
 // An index begun anew starts as far on as time has gone on: no directory gets new entries at this rate for years. Lasts to 2089.
@@ -51,6 +64,8 @@ export class DirectoryIndex {
   readonly #root: RootDatabase;
   readonly #meta: Database<number | readonly [number, number], string>;
   readonly #entries: Database<StoredEntry, number>;
+  /** What is known of contents beside the present ones. */
+  readonly history: DirectoryHistory;
   #nextId: number;
   #nextSyncpointId: number;
 
@@ -69,9 +84,10 @@ export class DirectoryIndex {
   /** `ageSeconds` moves the first ids of a new index on. */
   private constructor(path: string, ageSeconds: number) {
     this.#path = path;
-    this.#root = open({ path, noSubdir: false, maxDbs: 4 });
+    this.#root = open({ path, noSubdir: false, maxDbs: DATABASES.length + 2 });
     this.#meta = this.#root.openDB({ name: 'meta' });
     this.#entries = this.#root.openDB({ name: 'entries' });
+    this.history = new DirectoryHistory(this.#root);
     const schema = this.#number('schema') ?? SCHEMA;
     if (schema !== SCHEMA) throw new Error(`${path} was written by another version (schema ${schema})`);
     this.#nextId = this.#number('nextId') ?? FIRST_ID + ageSeconds * IDS_PER_SECOND;
@@ -117,15 +133,13 @@ export class DirectoryIndex {
     return children;
   }
 
-  /** Gives new children their ids, in order; they must be stored with `put`. */
+  /** Gives new children their ids, in order; they must be stored with `put`, and committed before the next are taken. */
   takeIds(folderId: number, count: number): number[] {
-    const free: number[] = [];
-    const ranges = [...this.#ranges(folderId)];
-    // The tail of the last block is free from the first unused id on.
+    const [parentId, name, known, storedUnused] = this.#folder(folderId);
+    const ranges = [...known];
     const lastEnd = ranges.at(-1) ?? 0;
-    const lastStart = ranges.at(-2) ?? 0;
-    let unused = lastEnd;
-    while (unused > Math.max(lastStart, lastEnd - IDS_PER_BLOCK) && !this.#entries.doesExist(unused - 1)) unused--;
+    const free: number[] = [];
+    let unused = storedUnused ?? lastEnd;
     for (; unused < lastEnd && free.length < count; unused++) free.push(unused);
     if (free.length < count) {
       const missing = count - free.length;
@@ -133,19 +147,33 @@ export class DirectoryIndex {
       if (start === lastEnd && ranges.length > 0) ranges[ranges.length - 1] = this.#nextId;
       else ranges.push(start, this.#nextId);
       for (let id = start; id < start + missing; id++) free.push(id);
-      const folder = this.#entries.get(folderId);
-      if (folder === undefined) throw new Error(`folder ${folderId} is not in the index`);
-      void this.#entries.put(folderId, [folder[0], folder[1], ranges]);
+      unused = start + missing;
     }
+    void this.#entries.put(folderId, [parentId, name, ranges, unused]);
     return free;
   }
 
+  /** Stores an entry that came from another folder or had another name; `formerParentId` is the folder it was in. */
+  move(entry: IndexEntry, formerParentId: number): void {
+    if (entry.isFolder) {
+      const [, , ranges, unused] = this.#folder(entry.id);
+      void this.#entries.put(entry.id, [entry.parentId, entry.name, ranges, unused ?? ranges.at(-1) ?? 0]);
+    } else void this.put(entry);
+    if (entry.parentId === formerParentId) return;
+    const [parentId, name, ranges, unused] = this.#folder(entry.parentId);
+    const inRange = ranges.some((start, at) => at % 2 === 0 && entry.id >= start && entry.id < (ranges[at + 1] ?? 0));
+    // Before the others: the last range is the one that new children take their ids from.
+    if (!inRange) {
+      const more = [entry.id, entry.id + 1, ...ranges];
+      void this.#entries.put(entry.parentId, [parentId, name, more, unused ?? ranges.at(-1) ?? entry.id + 1]);
+    }
+  }
+
   put(entry: IndexEntry): Promise<boolean> {
-    const { id, parentId, name } = entry;
-    return this.#entries.put(
-      id,
-      entry.isFolder ? [parentId, name, []] : [parentId, name, entry.fingerprint, entry.generation],
-    );
+    const { id, parentId, name, fingerprint, generation, times } = entry;
+    if (entry.isFolder) return this.#entries.put(id, [parentId, name, []]);
+    const told = times === undefined ? [] : [times.created, times.modified, times.added];
+    return this.#entries.put(id, [parentId, name, fingerprint, generation, ...told]);
   }
 
   /** Forgets an entry and, of a folder, all below it. */
@@ -166,9 +194,24 @@ export class DirectoryIndex {
     await markLmdbClosed(this.#path);
   }
 
+  /** The event a syncpoint saw last; 0 for none. */
+  lastEvent(syncpointId: number): number {
+    return this.#number(`event:${syncpointId}`) ?? 0;
+  }
+
+  countEvent(syncpointId: number): void {
+    void this.#meta.put(`event:${syncpointId}`, this.lastEvent(syncpointId) + 1);
+  }
+
   #ranges(folderId: number): readonly number[] {
-    const ranges = this.#entries.get(folderId)?.[2];
-    return Array.isArray(ranges) ? (ranges as number[]) : [];
+    const stored = this.#entries.get(folderId);
+    return stored !== undefined && isFolder(stored) ? stored[2] : [];
+  }
+
+  #folder(id: number): StoredFolder {
+    const stored = this.#entries.get(id);
+    if (stored === undefined || !isFolder(stored)) throw new Error(`folder ${id} is not in the index`);
+    return stored;
   }
 
   #take(count: number): number {
@@ -185,8 +228,15 @@ export class DirectoryIndex {
   }
 }
 
+function isFolder(stored: StoredEntry): stored is StoredFolder {
+  return typeof stored[2] !== 'string';
+}
+
 function toEntry(id: number, stored: StoredEntry): IndexEntry {
-  const [parentId, name, third, generation = 0] = stored;
-  const isFolder = typeof third !== 'string';
-  return { id, parentId, name, isFolder, fingerprint: isFolder ? '' : third, generation };
+  const [parentId, name] = stored;
+  if (isFolder(stored)) return { id, parentId, name, isFolder: true, fingerprint: '', generation: 0 };
+  const [, , fingerprint, generation, created, modified, added] = stored;
+  const entry = { id, parentId, name, isFolder: false, fingerprint, generation };
+  if (created === undefined || modified === undefined || added === undefined) return entry;
+  return { ...entry, times: { created, modified, added } };
 }

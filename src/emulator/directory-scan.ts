@@ -28,6 +28,9 @@ const NAMES_PER_READ = 1024;
 const CLOCK_EVERY = 64;
 const SLICE_MS = 8;
 
+/** Files on their way into a directory begin with it: they are nobody's yet. */
+export const ARRIVING_PREFIX = '.syncplicityfs-emulator-';
+
 /** Lists a directory; throws what opening it throws. Entries that vanish meanwhile are skipped. */
 export async function scanDirectory(path: string): Promise<ScannedDirectory> {
   const entries: ScannedEntry[] = [];
@@ -39,6 +42,7 @@ export async function scanDirectory(path: string): Promise<ScannedDirectory> {
     for (let found = directory.readSync(); found !== null; found = directory.readSync()) {
       const { name } = found;
       if (slice.isOver()) await slice.next();
+      if (name.startsWith(ARRIVING_PREFIX)) continue;
       if (found.isSymbolicLink()) {
         leftOut.push({ name, cause: 'symbolic link' });
         continue;

@@ -1,31 +1,34 @@
-// A store over a host directory: files stay plain files, ids live in an index under a state directory.
-// Promises: every listing is read from the host anew, so changes made beside the emulator show at once; a version id names
-// one content; nothing outside the directory is reached, symbolic links being left out. LastEvent is not offered: nobody
-// tells of changes made beside the emulator.
-import { lstatSync, realpathSync, statfsSync } from 'node:fs';
+// A store over a host directory: files stay plain files; ids, older versions, trash and what is on its way live under a state directory.
+// Promises: every listing is read from the host anew, so changes made beside the emulator show at once; a version id names one content.
+// LastEvent is offered only where nobody else changes the directory: of others' changes nobody tells.
+import { createHash } from 'node:crypto';
+import { lstatSync, readdirSync, realpathSync, statfsSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { lackOfRoom } from '../base/disk-room.ts';
 import { tryLock } from '../base/flock.ts';
-import { DirectoryIndex, fileOfVersion, versionIdOf } from './directory-index.ts';
-import type { IndexEntry } from './directory-index.ts';
+import { DirectoryChanges } from './directory-changes.ts';
+import { DirectoryIndex, fileOfVersion } from './directory-index.ts';
 import { mutateDirectory } from './directory-mutate.ts';
-import { scanDirectory, scannedEntry, Slice } from './directory-scan.ts';
-import type { ScannedDirectory, ScannedEntry } from './directory-scan.ts';
-import { openContent } from './file-content.ts';
-import { LeftOutReport } from './left-out.ts';
-import { Sequencer } from './sequencer.ts';
-import { SnapshotCache } from './snapshot-cache.ts';
+import { DirectoryStaging } from './directory-staging.ts';
+import { DirectoryTree, fileRecord } from './directory-tree.ts';
+import { openContent, openKeptContent } from './file-content.ts';
+import { KeptFiles } from './kept-files.ts';
 import { StoreRefusal } from './store.ts';
 import type {
+  Child,
   ContentStore,
   FileRecord,
+  FileToStore,
   FolderListing,
   FolderRecord,
   LeftOut,
+  ListOptions,
+  Staged,
   StoreChange,
   SyncpointRecord,
+  Ticks,
   VersionContent,
   VersionRecord,
 } from './store.ts';
@@ -36,45 +39,29 @@ export interface DirectoryStoreOptions {
   readonly stateDirectory: string;
   /** `single`: one syncpoint, the directory itself. `children`: one for each directory in it. */
   readonly layout?: 'single' | 'children';
-}
-
-interface Root {
-  readonly syncpoint: SyncpointRecord;
-  readonly path: string;
-}
-
-/** Where a folder lies. */
-interface Place {
-  readonly record: FolderRecord;
-  readonly path: string;
+  /** Nobody else changes the directory, so that LastEvent can be offered. */
+  readonly exclusive?: boolean;
 }
 
 export class DirectoryStore implements ContentStore {
   readonly #directory: string;
-  readonly #layout: 'single' | 'children';
-  readonly #index: DirectoryIndex;
   readonly #lock: FileHandle;
-  readonly #stateDirectory: string;
-  readonly #sequencer = new Sequencer();
-  readonly #snapshots = new SnapshotCache();
-  readonly #leftOut = new LeftOutReport();
-  readonly #queuedListings = new Map<number, Promise<FolderListing | undefined>>();
-  #roots: ReadonlyMap<number, Root> = new Map();
-  /** The listing given last, for the further pages of it. */
-  #latest: { readonly folderId: number; readonly at: number; readonly listing: FolderListing } | undefined;
+  readonly #index: DirectoryIndex;
+  readonly #tree: DirectoryTree;
+  readonly #staging: DirectoryStaging;
+  readonly #kept: KeptFiles;
+  readonly #changes: DirectoryChanges;
 
-  private constructor(
-    directory: string,
-    stateDirectory: string,
-    layout: 'single' | 'children',
-    index: DirectoryIndex,
-    lock: FileHandle,
-  ) {
-    this.#stateDirectory = stateDirectory;
-    this.#lock = lock;
+  private constructor(directory: string, options: DirectoryStoreOptions, index: DirectoryIndex, lock: FileHandle) {
+    const stateDirectory = realpathSync(options.stateDirectory);
+    const { layout = 'single', exclusive = false } = options;
     this.#directory = directory;
-    this.#layout = layout;
+    this.#lock = lock;
     this.#index = index;
+    this.#tree = new DirectoryTree({ directory, stateDirectory, layout, exclusive, index });
+    this.#staging = new DirectoryStaging(stateDirectory);
+    this.#kept = new KeptFiles(stateDirectory);
+    this.#changes = new DirectoryChanges(this.#tree, this.#kept);
   }
 
   /** Opens the store; throws StoreRefusal when the directory is missing or not a directory. */
@@ -98,14 +85,9 @@ export class DirectoryStore implements ContentStore {
       // Two that give ids from one index would give one id twice.
       if (!tryLock(lock.fd)) throw new StoreRefusal(`another emulator is using ${options.stateDirectory}`);
       const index = await DirectoryIndex.open(join(options.stateDirectory, 'index'));
-      const store = new DirectoryStore(
-        directory,
-        realpathSync(options.stateDirectory),
-        options.layout ?? 'single',
-        index,
-        lock,
-      );
+      const store = new DirectoryStore(directory, options, index, lock);
       await store.syncpoints();
+      await store.#changes.finishReplacements();
       return store;
     } catch (error) {
       await lock.close();
@@ -113,82 +95,131 @@ export class DirectoryStore implements ContentStore {
     }
   }
 
-  async syncpoints(): Promise<readonly SyncpointRecord[]> {
-    const paths = new Map<string, string>();
-    if (this.#layout === 'single') {
-      paths.set(basename(this.#directory) || 'root', this.#directory);
-    } else {
-      const { entries, leftOut } = await scanDirectory(this.#directory);
-      this.#leftOut.set(0, this.#directory, leftOut);
-      for (const { name, isFolder } of entries) if (isFolder) paths.set(name, join(this.#directory, name));
-    }
-    const roots = new Map<number, Root>();
-    for (const [name, path] of paths) {
-      // The single syncpoint keeps its ids when the directory is renamed together with its state.
-      const key = this.#layout === 'single' ? '' : name;
-      const { id, rootFolderId } = await this.#sequencer.run(0, () => this.#index.syncpoint(key));
-      roots.set(id, { path, syncpoint: { id, type: 6, name, rootFolderId, permission: 1 } });
-    }
-    this.#roots = roots;
-    return [...roots.values()].map(({ syncpoint }) => syncpoint);
+  syncpoints(): Promise<readonly SyncpointRecord[]> {
+    return this.#tree.syncpoints();
   }
 
-  async list(
-    syncpointId: number,
-    folderId: number,
-    options: { readonly maxAgeMs?: number } = {},
-  ): Promise<FolderListing | undefined> {
-    const { maxAgeMs = 0 } = options;
-    const latest = this.#latest;
-    if (latest?.folderId === folderId && performance.now() - latest.at < maxAgeMs) return latest.listing;
-    // Callers that come while a listing waits for its turn share it; one already being read may be too old for them.
-    let queued = this.#queuedListings.get(folderId);
-    if (queued === undefined) {
-      queued = this.#sequencer.run(folderId, () => {
-        this.#queuedListings.delete(folderId);
-        return this.#list(syncpointId, folderId);
-      });
-      this.#queuedListings.set(folderId, queued);
-    }
-    const listing = await queued;
-    return listing?.folder.syncpointId === syncpointId ? listing : undefined;
+  async list(syncpointId: number, folderId: number, options?: ListOptions): Promise<FolderListing | undefined> {
+    const listing = await this.#tree.list(syncpointId, folderId, { maxAgeMs: options?.maxAgeMs });
+    if (listing === undefined || options?.deleted !== true) return listing;
+    const removed = this.#index.history.removedIn(folderId);
+    return {
+      folder: listing.folder,
+      folders: [...listing.folders, ...removed.flatMap((one) => (one.kind === 'folder' ? [one.record] : []))],
+      files: [...listing.files, ...removed.flatMap((one) => (one.kind === 'file' ? [one.record] : []))],
+    };
   }
 
   folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    return Promise.resolve(this.#place(syncpointId, folderId)?.record);
+    return Promise.resolve(this.#tree.place(syncpointId, folderId)?.record);
   }
 
   async file(syncpointId: number, fileId: number): Promise<FileRecord | undefined> {
     const known = this.#index.entry(fileId);
     if (known === undefined || known.isFolder) return undefined;
-    return this.#sequencer.run(known.parentId, async () => {
-      const place = this.#place(syncpointId, known.parentId);
+    return this.#tree.withFolders([known.parentId], async () => {
+      const place = this.#tree.place(syncpointId, known.parentId);
       const entry = this.#index.entry(fileId);
       if (place === undefined || entry === undefined) return undefined;
-      const stats = lstatSync(`${place.path}/${entry.name}`, { bigint: true, throwIfNoEntry: false });
-      if (stats?.isFile() !== true) return undefined;
-      const scanned = scannedEntry(entry.name, stats);
-      const current = refreshed(entry, scanned);
-      if (current !== entry) {
-        this.#snapshots.forget(entry.parentId);
-        await this.#index.put(current);
-      }
-      return fileRecord(syncpointId, current, scanned);
+      const found = await this.#tree.find(place, entry.name);
+      return found?.entry.id === fileId ? fileRecord(syncpointId, found.entry, found.scanned) : undefined;
     });
   }
 
+  async child(
+    syncpointId: number,
+    folderId: number,
+    name: string,
+    { ignoreCase }: { readonly ignoreCase: boolean },
+  ): Promise<Child | undefined> {
+    return this.#tree.withFolders([folderId], async () => {
+      const place = this.#tree.place(syncpointId, folderId);
+      if (place === undefined) return undefined;
+      const found =
+        (await this.#tree.find(place, name)) ??
+        (ignoreCase ? await this.#tree.find(place, sameButCase(place.path, name) ?? name) : undefined);
+      if (found === undefined) return undefined;
+      const { entry, scanned } = found;
+      if (!entry.isFolder) return { kind: 'file', file: fileRecord(syncpointId, entry, scanned) };
+      const virtualPath = `${place.record.virtualPath}${entry.name}\\`;
+      const { id, name: ownName } = entry;
+      return {
+        kind: 'folder',
+        folder: { syncpointId, id, parentId: folderId, name: ownName, virtualPath, deleted: false },
+      };
+    });
+  }
+
+  async fileOfVersion(versionId: number): Promise<{ file: FileRecord; isLatest: boolean } | undefined> {
+    const { fileId, generation } = fileOfVersion(versionId);
+    const removed = this.#index.history.removed(fileId);
+    const entry = this.#index.entry(fileId);
+    const syncpointId = entry && this.#tree.syncpointOf(entry.parentId);
+    const file =
+      removed?.kind === 'file'
+        ? removed.record
+        : syncpointId === undefined
+          ? undefined
+          : await this.file(syncpointId, fileId);
+    // An id that was never given to a version is none of the file's.
+    if (file === undefined || generation === 0 || versionId > file.versionId) return undefined;
+    return { file, isLatest: file.versionId === versionId };
+  }
+
+  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+    const removed = this.#index.history.removed(folderId);
+    const isThere = removed?.kind === 'folder' && removed.record.syncpointId === syncpointId;
+    return Promise.resolve(isThere ? removed.record : undefined);
+  }
+
+  async sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
+    const known = this.#index.history.sha256(versionId);
+    if (known !== undefined) return known;
+    const content = await this.open(syncpointId, versionId);
+    if (content === undefined) return undefined;
+    try {
+      const hash = createHash('sha256');
+      for await (const bytes of content.stream(0, content.lengthBytes)) hash.update(bytes);
+      const sha256 = hash.digest('hex');
+      this.#index.history.keepHash(versionId, sha256);
+      return sha256;
+    } finally {
+      await content.close();
+    }
+  }
+
   async versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined> {
-    const file = await this.file(syncpointId, fileOfVersion(versionId).fileId);
-    if (file?.versionId !== versionId) return undefined;
-    return [{ id: versionId, action: 0, lengthBytes: file.lengthBytes, added: file.added }];
+    const { fileId, generation } = fileOfVersion(versionId);
+    const file = await this.file(syncpointId, fileId);
+    if (file === undefined) return undefined;
+    const older = this.#index.history.versions(fileId);
+    const isKnown = file.versionId === versionId || older.some((one) => one.generation === generation);
+    if (!isKnown) return undefined;
+    const present = { id: file.versionId, lengthBytes: file.lengthBytes, added: file.added };
+    const kept = older.map((one) => ({
+      id: file.versionId - fileOfVersion(file.versionId).generation + one.generation,
+      lengthBytes: one.lengthBytes,
+      added: one.added,
+    }));
+    return [...kept, present].map((one, index) => ({ ...one, action: index === 0 ? 0 : 1 })).reverse();
   }
 
   async open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
     const { fileId, generation } = fileOfVersion(versionId);
+    const removed = this.#index.history.removed(fileId);
+    if (removed?.kind === 'file') {
+      const { record } = removed;
+      if (record.syncpointId !== syncpointId || record.versionId !== versionId) return undefined;
+      return openKeptContent(this.#kept.removedPath(fileId), record.name);
+    }
     const entry = this.#index.entry(fileId);
-    if (entry === undefined || entry.isFolder || entry.generation !== generation) return undefined;
-    const place = this.#place(syncpointId, entry.parentId);
-    return place && openContent(`${place.path}/${entry.name}`, entry.name, entry.fingerprint);
+    const place = entry && !entry.isFolder ? this.#tree.place(syncpointId, entry.parentId) : undefined;
+    if (entry === undefined || place === undefined) return undefined;
+    if (entry.generation === generation) {
+      return openContent(`${place.path}/${entry.name}`, entry.name, entry.fingerprint);
+    }
+    const older = this.#index.history.version(fileId, generation);
+    return older && openKeptContent(this.#kept.versionPath(fileId, generation), entry.name);
   }
 
   space(): Promise<{ totalBytes: number; usedBytes: number }> {
@@ -196,146 +227,80 @@ export class DirectoryStore implements ContentStore {
     return Promise.resolve({ totalBytes: blocks * bsize, usedBytes: (blocks - bavail) * bsize });
   }
 
+  async contentBytes(): Promise<number> {
+    let bytes = 0;
+    for (const { id, rootFolderId } of await this.syncpoints()) {
+      const folders = [rootFolderId];
+      for (let folderId = folders.pop(); folderId !== undefined; folderId = folders.pop()) {
+        const listing = await this.list(id, folderId);
+        for (const file of listing?.files ?? []) bytes += file.lengthBytes;
+        for (const folder of listing?.folders ?? []) folders.push(folder.id);
+      }
+    }
+    return bytes;
+  }
+
+  createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
+    return this.#changes.createFolder(syncpointId, parentId, name);
+  }
+
+  stage(): Promise<Staged> {
+    return Promise.resolve(this.#staging.stage());
+  }
+
+  kept(): Promise<readonly Staged[]> {
+    return Promise.resolve(this.#staging.kept());
+  }
+
+  storeFile(file: FileToStore): Promise<FileRecord> {
+    return this.#changes.storeFile(file);
+  }
+
+  setTimes(syncpointId: number, fileId: number, times: { created: Ticks; modified: Ticks }): Promise<FileRecord> {
+    return this.#changes.setTimes(syncpointId, fileId, times);
+  }
+
+  moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord> {
+    return this.#changes.moveFile(syncpointId, fileId, toFolderId, name);
+  }
+
+  moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord> {
+    return this.#changes.moveFolder(syncpointId, folderId, toFolderId, name);
+  }
+
+  removeFile(syncpointId: number, fileId: number): Promise<void> {
+    return this.#changes.removeFile(syncpointId, fileId);
+  }
+
+  removeFolder(syncpointId: number, folderId: number): Promise<void> {
+    return this.#changes.removeFolder(syncpointId, folderId);
+  }
+
+  purge(syncpointId: number, id: number): Promise<void> {
+    return this.#changes.purge(syncpointId, id);
+  }
+
   leftOut(): LeftOut {
-    return this.#leftOut.report();
+    return this.#tree.leftOut();
   }
 
   async mutate(change: StoreChange): Promise<void> {
-    const root = this.#roots.get(change.syncpointId);
-    if (root === undefined) throw new StoreRefusal(`no syncpoint ${change.syncpointId}`);
-    await mutateDirectory(root.path, change);
+    const path = this.#tree.rootPath(change.syncpointId);
+    if (path === undefined) throw new StoreRefusal(`no syncpoint ${change.syncpointId}`, 'missing');
+    await mutateDirectory(path, change);
+    this.#tree.changed(change.syncpointId, 'entries');
   }
 
   async close(): Promise<void> {
-    await this.#sequencer.idle();
+    await this.#tree.idle();
+    await this.#staging.close();
     await this.#index.close();
     await this.#lock.close();
   }
-
-  /** Follows the folder's names down from its syncpoint's root; undefined when a directory on the way is gone. */
-  #place(syncpointId: number, folderId: number): Place | undefined {
-    const root = this.#roots.get(syncpointId);
-    if (root === undefined) return undefined;
-    const names: string[] = [];
-    let at = folderId;
-    let parentId = 0;
-    while (at !== root.syncpoint.rootFolderId) {
-      const entry = this.#index.entry(at);
-      if (entry === undefined || !entry.isFolder || entry.parentId === 0) return undefined;
-      if (names.length === 0) parentId = entry.parentId;
-      names.push(entry.name);
-      at = entry.parentId;
-    }
-    names.reverse();
-    let { path } = root;
-    for (const name of ['', ...names]) {
-      if (name !== '') path = `${path}/${name}`;
-      // Each step by itself: a symbolic link that took a directory's place must not lead elsewhere.
-      if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
-    }
-    const virtualPath = `\\${names.map((name) => `${name}\\`).join('')}`;
-    const record = { syncpointId, id: folderId, parentId, name: names.at(-1) ?? '', virtualPath, deleted: false };
-    return { record, path };
-  }
-
-  async #list(syncpointId: number, folderId: number): Promise<FolderListing | undefined> {
-    const place = this.#place(syncpointId, folderId);
-    if (place === undefined) return undefined;
-    let scanned: ScannedDirectory;
-    try {
-      scanned = await scanDirectory(place.path);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EACCES' || code === 'EPERM')
-        this.#leftOut.set(folderId, place.path, [{ name: '', cause: 'unreadable' }]);
-      if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EACCES' || code === 'EPERM') return undefined;
-      throw error;
-    }
-    this.#leftOut.set(folderId, place.path, scanned.leftOut);
-    const before = this.#snapshots.get(folderId) ?? (await this.#index.children(folderId));
-    // Our own state would change by being listed, and holds the credentials.
-    const isOurs = ({ name }: ScannedEntry): boolean => `${place.path}/${name}` === this.#stateDirectory;
-    const entries = this.#stateDirectory.startsWith(`${place.path}/`)
-      ? scanned.entries.filter((entry) => !isOurs(entry))
-      : scanned.entries;
-    const { known, listing } = await this.#merge(place.record, entries, before);
-    this.#snapshots.set(folderId, known);
-    this.#latest = { folderId, at: performance.now(), listing };
-    return listing;
-  }
-
-  /** Gives what was found its ids and version ids, and forgets what is gone. Resolves when all of it is committed. */
-  async #merge(
-    folder: FolderRecord,
-    scanned: readonly ScannedEntry[],
-    before: ReadonlyMap<string, IndexEntry>,
-  ): Promise<{ known: Map<string, IndexEntry>; listing: FolderListing }> {
-    const { syncpointId } = folder;
-    const known = new Map<string, IndexEntry>();
-    const files: FileRecord[] = [];
-    const folders: FolderRecord[] = [];
-    const newcomers = scanned.filter(({ name, isFolder }) => before.get(name)?.isFolder !== isFolder).length;
-    const ids = newcomers > 0 ? this.#index.takeIds(folder.id, newcomers) : [];
-    let taken = 0;
-    let changes = newcomers;
-    const slice = new Slice();
-    for (const found of scanned) {
-      const { name, isFolder } = found;
-      if (slice.isOver()) await slice.next();
-      const former = before.get(name);
-      let entry: IndexEntry;
-      if (former?.isFolder === isFolder) {
-        entry = refreshed(former, found);
-        if (entry !== former) {
-          changes++;
-          void this.#index.put(entry);
-        }
-      } else {
-        if (former !== undefined) await this.#forget(former);
-        const id = ids[taken++] ?? 0;
-        entry = { id, parentId: folder.id, name, isFolder, fingerprint: found.fingerprint, generation: 1 };
-        void this.#index.put(entry);
-      }
-      known.set(name, entry);
-      if (!entry.isFolder) files.push(fileRecord(syncpointId, entry, found));
-      else {
-        const virtualPath = `${folder.virtualPath}${name}\\`;
-        folders.push({ syncpointId, id: entry.id, parentId: folder.id, name, virtualPath, deleted: false });
-      }
-    }
-    for (const [name, entry] of before) {
-      if (known.has(name)) continue;
-      changes++;
-      await this.#forget(entry);
-    }
-    if (changes > 0) await this.#index.committed();
-    return { known, listing: { folder, folders, files } };
-  }
-
-  async #forget(entry: IndexEntry): Promise<void> {
-    this.#snapshots.forget(entry.id);
-    this.#leftOut.forget(entry.id);
-    await this.#index.remove(entry);
-  }
 }
 
-/** The entry as the file is now: itself when unchanged, else its next generation. */
-function refreshed(entry: IndexEntry, { fingerprint }: ScannedEntry): IndexEntry {
-  if (fingerprint === entry.fingerprint) return entry;
-  return { ...entry, fingerprint, generation: entry.generation + 1 };
-}
-
-function fileRecord(syncpointId: number, entry: IndexEntry, found: ScannedEntry): FileRecord {
-  return {
-    syncpointId,
-    id: entry.id,
-    folderId: entry.parentId,
-    name: entry.name,
-    lengthBytes: found.lengthBytes,
-    created: found.created,
-    modified: found.modified,
-    added: found.changed,
-    versionId: versionIdOf(entry),
-    deleted: false,
-  };
+/** The name of an entry that differs by case only. */
+function sameButCase(path: string, name: string): string | undefined {
+  const folded = name.toLowerCase();
+  return readdirSync(path).find((other) => other.toLowerCase() === folded);
 }

@@ -8,8 +8,11 @@ import { observedDialect } from './dialect.ts';
 import type { Dialect } from './dialect.ts';
 import { Faults } from './faults.ts';
 import type { Fault } from './faults.ts';
+import { Filing } from './filing.ts';
 import { accessRoutes } from './gateway-access.ts';
+import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
+import { GatewayLookup } from './gateway-lookup.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
 import { Line } from './line.ts';
@@ -21,6 +24,7 @@ import { Throttle } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
 import type { Credentials } from './tokens.ts';
+import { uploadRoutes } from './vault-upload.ts';
 import { vaultRoutes } from './vault.ts';
 
 export interface EmulatorOptions {
@@ -42,8 +46,10 @@ export interface EmulatorOptions {
   readonly throttle?: ThrottleOptions;
   /** Added to every reply. */
   readonly latencyMs?: number;
-  /** Shared by all downloads, 1 Mbit = 10^6 bit per second. */
+  /** Shared by all downloads, and as much by all uploads; 1 Mbit = 10^6 bit per second. */
   readonly bandwidthMbit?: number;
+  /** Of all present files together; uploads past it are refused. Unlimited by default. */
+  readonly quotaBytes?: number;
 }
 
 export interface Emulator {
@@ -87,6 +93,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
   const shapes = new Shapes(dialect, account, () => options.announcedVaultUrl ?? vaultUrl);
+  const lookup = new GatewayLookup({ store, tokens, dialect });
+  const filing = new Filing({ store, dialect, quotaBytes: options.quotaBytes });
   const routes = [
     ...accessRoutes({
       account,
@@ -96,13 +104,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
     }),
-    ...contentRoutes({ account, store, tokens, replies, shapes }),
+    ...contentRoutes({ account, store, lookup, replies, shapes }),
+    ...changeRoutes({ store, lookup, filing, replies, shapes }),
   ];
-  const line = options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
-  const shared = { replies, counter, faults, tokens, line, latencyMs: options.latencyMs ?? 0 };
+  const newLine = (): Line | undefined =>
+    options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
+  const shared = { replies, counter, faults, tokens, latencyMs: options.latencyMs ?? 0 };
   const gateway = new EmulatedServer({
     ...shared,
     side: 'gateway',
+    line: undefined,
+    uplink: undefined,
     routes,
     adminRoutes: adminRoutes({ adminKey, store, counter, faults, tokens }),
     throttle: options.throttle && new Throttle(options.throttle),
@@ -110,7 +122,12 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const vault = new EmulatedServer({
     ...shared,
     side: 'vault',
-    routes: vaultRoutes({ store, tokens, dialect }),
+    line: newLine(),
+    uplink: newLine(),
+    routes: [
+      ...vaultRoutes({ store, tokens, dialect }),
+      ...uploadRoutes({ store, tokens, lookup, filing, replies, shapes }),
+    ],
     throttle: undefined,
   });
   const host = options.host ?? '127.0.0.1';

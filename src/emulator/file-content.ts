@@ -14,8 +14,17 @@ const CHUNK_BYTES = 512 * 1024;
 // than this, any later write gets another one.
 const STAMP_GRAIN_MS = 20;
 
+/** Opens a file that is the store's own and never changes; undefined when it is gone. */
+export function openKeptContent(path: string, name: string): Promise<VersionContent | undefined> {
+  return opened(path, name, undefined);
+}
+
 /** Opens a file whose status has the given fingerprint; undefined when it has another, is gone or is not a plain file. */
-export async function openContent(path: string, name: string, wanted: string): Promise<VersionContent | undefined> {
+export function openContent(path: string, name: string, wanted: string): Promise<VersionContent | undefined> {
+  return opened(path, name, wanted);
+}
+
+async function opened(path: string, name: string, wanted: string | undefined): Promise<VersionContent | undefined> {
   let file: FileHandle;
   try {
     // O_NONBLOCK: a fifo that took the file's place must not hold us.
@@ -27,11 +36,12 @@ export async function openContent(path: string, name: string, wanted: string): P
   try {
     let stats = await file.stat({ bigint: true });
     const ageMs = Date.now() - Number(stats.ctimeNs / 1_000_000n);
-    if (ageMs >= 0 && ageMs < STAMP_GRAIN_MS) {
+    if (wanted !== undefined && ageMs >= 0 && ageMs < STAMP_GRAIN_MS) {
       await delay(STAMP_GRAIN_MS - ageMs);
       stats = await file.stat({ bigint: true });
     }
-    if (stats.isFile() && fingerprint(stats) === wanted) return new FileContent(file, name, stats);
+    if (stats.isFile() && (wanted === undefined || fingerprint(stats) === wanted))
+      return new FileContent(file, name, stats);
   } catch (error) {
     await file.close();
     throw error;

@@ -2,34 +2,27 @@
 // documented call with the refusals its table names. Must not know: sockets, faults, where content lies.
 import { listOf, numberOf } from './call.ts';
 import type { Call, Route } from './call.ts';
-import { requireAccess } from './gateway-access.ts';
+import { positive } from './gateway-lookup.ts';
+import type { GatewayLookup } from './gateway-lookup.ts';
 import { arrayPieces, objectPieces } from './listing-json.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account, Shapes, SyncpointIncludes } from './shapes.ts';
 import { page, sorted } from './paging.ts';
 import type { ContentStore, FileRecord, FolderListing, ListOptions, FolderRecord, SyncpointRecord } from './store.ts';
-import type { Tokens } from './tokens.ts';
 import type { WireObject } from './wire-json.ts';
 
 export interface ContentOptions {
   readonly account: Account;
   readonly store: ContentStore;
-  readonly tokens: Tokens;
+  readonly lookup: GatewayLookup;
   readonly replies: ReplyWriter;
   readonly shapes: Shapes;
 }
 
 export function contentRoutes(options: ContentOptions): readonly Route[] {
-  const { account, store, tokens, replies, shapes } = options;
+  const { account, store, lookup, replies, shapes } = options;
   const { dialect, writer } = replies;
-
-  const guarded =
-    (handle: (call: Call) => Promise<Reply>, contentType = true) =>
-    (call: Call): Promise<Reply> => {
-      requireAccess(call, tokens, dialect, { contentType });
-      return handle(call);
-    };
 
   // --- syncpoints
 
@@ -68,7 +61,7 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     const id = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
     const all = await store.syncpoints();
     const found = all.find((one) => BigInt(one.id) === id);
-    if (found === undefined) throw missingSyncpoint(404, 'SyncPoint Does Not Exist');
+    if (found === undefined) throw lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist');
     return replies.json(syncpointShape(found, all, call));
   }
 
@@ -97,28 +90,18 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
 
   // --- folders and files
 
-  async function ownSyncpoint(id: bigint, refusal: Refusal): Promise<number> {
-    const found = (await store.syncpoints()).find((one) => BigInt(one.id) === id);
-    if (found === undefined || found.permission === 0) throw refusal;
-    return found.id;
-  }
-
-  function missingSyncpoint(status: number, text: string): Refusal {
-    return dialect.missingSyncpoint === '403'
-      ? new Refusal(403, 'User Not Authorized For Action')
-      : new Refusal(status, text);
-  }
-
-  /** The store's id behind one of the wire; 0 (which no store gives) when it cannot be one. */
-  function storeId(id: bigint): number {
-    const plain = id - dialect.idBase;
-    return plain > 0n && plain <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(plain) : 0;
-  }
-
   function statuses(call: Call): { active: boolean; deleted: boolean } {
     const names = listOf(call, 'include');
     // `delete` is the guide's word, `deleted` the specification's.
     return { active: names.has('active'), deleted: names.has('deleted') || names.has('delete') };
+  }
+
+  /** `Hash` of a listing's files; undefined where it is not asked for or not told. */
+  async function hashesOf(files: readonly FileRecord[], call: Call): Promise<readonly (string | undefined)[]> {
+    if (!listOf(call, 'include').has('hash') || dialect.hash === 'absent') return [];
+    const hashes: (string | undefined)[] = [];
+    for (const file of files) hashes.push(await store.sha256(file.syncpointId, file.versionId));
+    return hashes;
   }
 
   const wanted =
@@ -133,8 +116,8 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
   ): Promise<FolderListing> {
     const syncpointId = positive(call.segments[0], refusals.syncpointId);
     const folderId = positive(call.segments[1], refusals.folderId);
-    const own = await ownSyncpoint(syncpointId, refusals.noSyncpoint);
-    const listing = await store.list(own, storeId(folderId), options);
+    const { id: own } = await lookup.syncpoint(syncpointId, refusals.noSyncpoint);
+    const listing = await store.list(own, lookup.storeId(folderId), options);
     if (listing === undefined) throw refusals.noFolder;
     return listing;
   }
@@ -146,12 +129,15 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     const refusals = {
       syncpointId: new Refusal(400, 'Invalid SyncPoint ID'),
       folderId: new Refusal(400, 'Invalid Folder ID'),
-      noSyncpoint: missingSyncpoint(404, 'SyncPoint Does Not Exist'),
+      noSyncpoint: lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist'),
       noFolder: dialect.unknownFolder === '400' ? new Refusal(400, 'Invalid Folder ID') : unknownFolder(),
     };
     if (!include.active && !include.deleted) {
-      const syncpointId = await ownSyncpoint(positive(call.segments[0], refusals.syncpointId), refusals.noSyncpoint);
-      const folderId = storeId(positive(call.segments[1], refusals.folderId));
+      const { id: syncpointId } = await lookup.syncpoint(
+        positive(call.segments[0], refusals.syncpointId),
+        refusals.noSyncpoint,
+      );
+      const folderId = lookup.storeId(positive(call.segments[1], refusals.folderId));
       const record = await store.folder(syncpointId, folderId);
       if (record === undefined) throw refusals.noFolder;
       return replies.json(shapes.folder(record));
@@ -190,12 +176,17 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     const refusals = {
       syncpointId: new Refusal(400, 'Invalid SyncPoint Id'),
       folderId: new Refusal(400, 'Invalid Folder ID'),
-      noSyncpoint: missingSyncpoint(404, 'Unknown Syncpoint Id'),
+      noSyncpoint: lookup.missingSyncpoint(404, 'Unknown Syncpoint Id'),
       noFolder: unknownFolder(),
     };
     const listing = await listed(call, refusals, pageOptions(include.deleted, after));
     const all: Iterable<FolderRecord> = filtered(listing.folders, wanted(include));
-    const paged = page(sorted(all, dialect.order), limit, after === undefined ? undefined : storeId(after), dialect);
+    const paged = page(
+      sorted(all, dialect.order),
+      limit,
+      after === undefined ? undefined : lookup.storeId(after),
+      dialect,
+    );
     if (dialect.foldersReply === 'object') {
       // The guide's object carries the folder's files too; only the subfolders are paged.
       return objectReply({ ...listing, folders: paged }, include, { folderId: false, length: true });
@@ -217,17 +208,23 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     const refusals = {
       syncpointId: new Refusal(400, 'Invalid SyncPoint ID'),
       folderId: new Refusal(400, 'Invalid Folder ID'),
-      noSyncpoint: missingSyncpoint(404, 'VirtualFolder Not Found'),
+      noSyncpoint: lookup.missingSyncpoint(404, 'VirtualFolder Not Found'),
       noFolder: new Refusal(404, 'Directory Not Found'),
     };
     const listing = await listed(call, refusals, pageOptions(include.deleted, after));
     const all: Iterable<FileRecord> = nothing ? [] : filtered(listing.files, wanted(include));
-    const paged = page(sorted(all, dialect.order), limit, after === undefined ? undefined : storeId(after), dialect);
+    const paged = page(
+      sorted(all, dialect.order),
+      limit,
+      after === undefined ? undefined : lookup.storeId(after),
+      dialect,
+    );
+    const hashes = await hashesOf(paged, call);
     const fileOptions = { folderId: true, length: dialect.filesHaveLength };
     return replies.jsonStream(
       arrayPieces(
         writer,
-        mapped(paged, (file) => shapes.file(file, fileOptions)),
+        mapped(paged, (file, index) => shapes.file(file, { ...fileOptions, sha256: hashes[index] })),
       ),
     );
   }
@@ -235,17 +232,18 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
   async function file(call: Call): Promise<Reply> {
     const syncpointId = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
     const fileId = positive(call.segments[1], new Refusal(400, 'Invalid File ID'));
-    const own = await ownSyncpoint(syncpointId, missingSyncpoint(404, 'SyncPoint Does Not Exist'));
-    const record = await store.file(own, storeId(fileId));
+    const { id: own } = await lookup.syncpoint(syncpointId, lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist'));
+    const record = await store.file(own, lookup.storeId(fileId));
     if (record === undefined) throw new Refusal(404, 'File Not Found');
-    return replies.json(shapes.file(record, { folderId: true, length: true }));
+    const [sha256] = await hashesOf([record], call);
+    return replies.json(shapes.file(record, { folderId: true, length: true, sha256 }));
   }
 
   async function versions(call: Call): Promise<Reply> {
     const syncpointId = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
     const versionId = positive(call.segments[1], new Refusal(400, 'Invalid Version ID'));
-    const own = await ownSyncpoint(syncpointId, new Refusal(400, 'Virtual Folder Does Not Exist'));
-    const records = await store.versions(own, storeId(versionId));
+    const { id: own } = await lookup.syncpoint(syncpointId, new Refusal(400, 'Virtual Folder Does Not Exist'));
+    const records = await store.versions(own, lookup.storeId(versionId));
     if (records === undefined) throw new Refusal(400, 'Invalid Version ID');
     return replies.json(records.map((record) => shapes.version(own, record)));
   }
@@ -254,7 +252,7 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     endpoint,
     method: 'GET',
     path,
-    handle: guarded(handle, contentType),
+    handle: lookup.guarded(handle, contentType),
   });
   return [
     get('syncpoints', /^\/syncpoint\/syncpoints\.svc\/?$/, syncpoints),
@@ -275,16 +273,11 @@ function pageOptions(deleted: boolean, after: bigint | undefined): ListOptions {
   return { deleted, maxAgeMs: after === undefined ? 0 : 5000 };
 }
 
-/** An id of the path, or the refusal the call's table names for it. */
-function positive(segment: string | undefined, refusal: Refusal): bigint {
-  if (segment === undefined || !/^[0-9]{1,19}$/.test(segment) || BigInt(segment) === 0n) throw refusal;
-  return BigInt(segment);
-}
-
 function* filtered<T>(items: Iterable<T>, keep: (item: T) => boolean): Iterable<T> {
   for (const item of items) if (keep(item)) yield item;
 }
 
-function* mapped<T, U>(items: Iterable<T>, change: (item: T) => U): Iterable<U> {
-  for (const item of items) yield change(item);
+function* mapped<T, U>(items: Iterable<T>, change: (item: T, index: number) => U): Iterable<U> {
+  let index = 0;
+  for (const item of items) yield change(item, index++);
 }

@@ -25,6 +25,8 @@ export interface StoredVersion {
   readonly node: FileNode;
   readonly syncpointId: number;
   readonly content: MemoryContent;
+  /** Known from the upload, or once somebody asked. */
+  sha256?: string;
 }
 
 const CHUNK_BYTES = 256 * 1024;

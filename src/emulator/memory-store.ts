@@ -1,15 +1,23 @@
 // A store in memory for tests and for scale: built and changed by calls, nothing on disk.
 // Promises: records are replaced, never changed, so a listing taken stays as it was; every change moves the syncpoint's
 // LastEvent; a version's bytes never change. Bulk trees cost nothing until one of their files is changed.
+import { createHash } from 'node:crypto';
+import { mutateMemory } from './memory-mutate.ts';
+import { MemoryStaged, MemoryStaging } from './memory-staging.ts';
+import { MemoryTrash } from './memory-trash.ts';
 import { nothingLeftOut, StoreRefusal } from './store.ts';
 import type {
+  Child,
   ContentStore,
   FileRecord,
+  FileToStore,
   FolderListing,
   FolderRecord,
   LeftOut,
+  ListOptions,
   Permission,
   Person,
+  Staged,
   StoreChange,
   SyncpointRecord,
   Ticks,
@@ -35,6 +43,8 @@ export type { MemoryContent } from './memory-nodes.ts';
 export class MemoryStore implements ContentStore {
   readonly #syncpoints = new Map<number, SyncpointRecord>();
   readonly #tree = new MemoryTree();
+  readonly #trash = new MemoryTrash();
+  readonly #staging = new MemoryStaging();
   readonly #now: () => Ticks;
   #nextId = 264_000_001;
   #nextSyncpointId = 5_698_001;
@@ -154,7 +164,7 @@ export class MemoryStore implements ContentStore {
     const folder = this.#tree.folderToChange(syncpointId, id);
     if (folder !== undefined) {
       for (let up: FolderNode | undefined = target; up; up = this.#tree.folders.get(up.record.parentId)) {
-        if (up === folder) throw new StoreRefusal('a folder cannot move into itself');
+        if (up === folder) throw new StoreRefusal('a folder cannot move into itself', 'invalid');
       }
       this.#refuseTaken(target, name);
       this.#tree.ownFolder(syncpointId, folder.record.parentId).folders.delete(folder.record.name);
@@ -178,19 +188,11 @@ export class MemoryStore implements ContentStore {
     this.move(syncpointId, id, parentId, name);
   }
 
-  /** Removes a file, or a folder with all it holds. */
+  /** Removes a file, or a folder with all it holds, and leaves nothing in the trash. */
   remove(syncpointId: number, id: number): void {
     const folder = this.#tree.folderToChange(syncpointId, id);
-    if (folder !== undefined) {
-      const parent = this.#tree.folders.get(folder.record.parentId);
-      if (parent === undefined) throw new StoreRefusal('the root folder stays');
-      parent.folders.delete(folder.record.name);
-      this.#tree.forgetFolder(folder);
-    } else {
-      const file = this.#tree.ownFile(syncpointId, id);
-      this.#tree.ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
-      this.#tree.forgetFile(file);
-    }
+    if (folder !== undefined) this.#takeOutFolder(folder);
+    else this.#tree.forgetVersions(this.#takeOutFile(this.#tree.ownFile(syncpointId, id)));
     this.#touched(syncpointId);
   }
 
@@ -198,14 +200,17 @@ export class MemoryStore implements ContentStore {
     return Promise.resolve([...this.#syncpoints.values()]);
   }
 
-  list(syncpointId: number, folderId: number): Promise<FolderListing | undefined> {
+  list(syncpointId: number, folderId: number, options?: ListOptions): Promise<FolderListing | undefined> {
     const node = this.#tree.folders.get(folderId);
     if (node !== undefined) {
       if (node.record.syncpointId !== syncpointId) return Promise.resolve(undefined);
+      const [folders, files] = [folderSnapshot(node), fileSnapshot(node)];
+      const listing = { folder: node.record, folders, files };
+      if (options?.deleted !== true) return Promise.resolve(listing);
       return Promise.resolve({
         folder: node.record,
-        folders: folderSnapshot(node),
-        files: fileSnapshot(node),
+        folders: [...folders, ...this.#trash.foldersOf(folderId)],
+        files: [...files, ...this.#trash.filesOf(folderId)],
       });
     }
     const found = this.#tree.syntheticFolder(folderId);
@@ -253,11 +258,126 @@ export class MemoryStore implements ContentStore {
     return Promise.resolve(memoryContent(name, { lengthBytes, at }));
   }
 
-  space(): Promise<{ totalBytes: number; usedBytes: number }> {
-    let usedBytes = 0;
-    for (const { record } of this.#tree.files.values()) usedBytes += record.lengthBytes;
-    for (const range of this.#tree.ranges) usedBytes += fileCount(range) * range.bytesPerFile;
-    return Promise.resolve({ totalBytes: Math.max(10_000e9, 2 * usedBytes), usedBytes });
+  child(
+    syncpointId: number,
+    folderId: number,
+    name: string,
+    { ignoreCase }: { readonly ignoreCase: boolean },
+  ): Promise<Child | undefined> {
+    const parent = this.#tree.ownFolder(syncpointId, folderId);
+    const found =
+      this.#childOf(parent, name) ?? (ignoreCase ? this.#childOf(parent, sameButCase(parent, name)) : undefined);
+    return Promise.resolve(found);
+  }
+
+  fileOfVersion(versionId: number): Promise<{ file: FileRecord; isLatest: boolean } | undefined> {
+    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
+    const file = this.#tree.versions.get(versionId)?.node.record ?? (found && syntheticFile(found.range, found.index));
+    return Promise.resolve(file && { file, isLatest: file.versionId === versionId });
+  }
+
+  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+    const record = this.#trash.folder(folderId)?.record;
+    return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
+  }
+
+  async sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
+    const stored = this.#tree.versions.get(versionId);
+    if (stored?.sha256 !== undefined && stored.syncpointId === syncpointId) return stored.sha256;
+    const content = await this.open(syncpointId, versionId);
+    if (content === undefined) return undefined;
+    const hash = createHash('sha256');
+    for await (const bytes of content.stream(0, content.lengthBytes)) hash.update(bytes);
+    const sha256 = hash.digest('hex');
+    if (stored !== undefined) stored.sha256 = sha256;
+    return sha256;
+  }
+
+  async space(): Promise<{ totalBytes: number; usedBytes: number }> {
+    const usedBytes = await this.contentBytes();
+    return { totalBytes: Math.max(10_000e9, 2 * usedBytes), usedBytes };
+  }
+
+  contentBytes(): Promise<number> {
+    let bytes = 0;
+    for (const { record } of this.#tree.files.values()) bytes += record.lengthBytes;
+    for (const range of this.#tree.ranges) bytes += fileCount(range) * range.bytesPerFile;
+    return Promise.resolve(bytes);
+  }
+
+  // --- changes by the account's own calls
+
+  async createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
+    return Promise.resolve(this.addFolder(syncpointId, parentId, name));
+  }
+
+  stage(): Promise<Staged> {
+    return Promise.resolve(this.#staging.stage());
+  }
+
+  kept(): Promise<readonly Staged[]> {
+    return Promise.resolve(this.#staging.kept());
+  }
+
+  async storeFile(file: FileToStore): Promise<FileRecord> {
+    const { syncpointId, folderId, name, staged, sha256, replace, ...times } = file;
+    if (!(staged instanceof MemoryStaged)) throw new TypeError('these bytes are staged in another store');
+    const content = staged.content();
+    await staged.drop();
+    const folder = this.#tree.ownFolder(syncpointId, folderId);
+    const present = this.#tree.childFile(folder, name);
+    if (present !== undefined && replace === 'new-file') {
+      this.#tree.forgetVersions(this.#takeOutFile(present));
+    }
+    let record: FileRecord;
+    if (present !== undefined && replace === 'next-version') {
+      present.record = { ...present.record, ...times };
+      this.#addVersion(present, content, 1);
+      ({ record } = present);
+    } else record = this.addFile(syncpointId, folderId, name, content, times);
+    const stored = this.#tree.versions.get(record.versionId);
+    if (stored !== undefined) stored.sha256 = sha256;
+    return record;
+  }
+
+  async setTimes(syncpointId: number, fileId: number, times: { created: Ticks; modified: Ticks }): Promise<FileRecord> {
+    const node = this.#tree.ownFile(syncpointId, fileId);
+    node.record = { ...node.record, ...times };
+    this.#touched(syncpointId);
+    return Promise.resolve(node.record);
+  }
+
+  async moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord> {
+    this.move(syncpointId, fileId, toFolderId, name);
+    return Promise.resolve(this.#tree.ownFile(syncpointId, fileId).record);
+  }
+
+  async moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord> {
+    this.move(syncpointId, folderId, toFolderId, name);
+    return Promise.resolve(this.#tree.ownFolder(syncpointId, folderId).record);
+  }
+
+  async removeFile(syncpointId: number, fileId: number): Promise<void> {
+    const node = this.#takeOutFile(this.#tree.ownFile(syncpointId, fileId));
+    this.#trash.putFile(node);
+    this.#touched(syncpointId);
+    return Promise.resolve();
+  }
+
+  async removeFolder(syncpointId: number, folderId: number): Promise<void> {
+    const node = this.#tree.ownFolder(syncpointId, folderId);
+    this.#takeOutFolder(node);
+    this.#trash.putFolder(node);
+    this.#touched(syncpointId);
+    return Promise.resolve();
+  }
+
+  async purge(syncpointId: number, id: number): Promise<void> {
+    const node = this.#trash.file(id);
+    if (node !== undefined) this.#tree.forgetVersions(node);
+    this.#trash.forget(id);
+    this.#touched(syncpointId);
+    return Promise.resolve();
   }
 
   leftOut(): LeftOut {
@@ -266,7 +386,7 @@ export class MemoryStore implements ContentStore {
 
   mutate(change: StoreChange): Promise<void> {
     return new Promise((resolve) => {
-      this.#mutate(change);
+      mutateMemory(this, this.#tree, this.#syncpoint(change.syncpointId).rootFolderId, change);
       resolve();
     });
   }
@@ -275,45 +395,25 @@ export class MemoryStore implements ContentStore {
     return Promise.resolve();
   }
 
-  #mutate(change: StoreChange): void {
-    const { syncpointId } = change;
-    const { parent, name } = this.#resolveParent(syncpointId, change.path);
-    const existing = this.#tree.childFile(parent, name) ?? this.#tree.childFolder(parent, name);
-    switch (change.change) {
-      case 'write': {
-        const bytes = Buffer.from(change.text, 'utf8');
-        const file = parent.files.get(name);
-        if (file === undefined) this.addFile(syncpointId, parent.record.id, name, bytes);
-        else this.writeFile(syncpointId, file.record.id, bytes);
-        return;
-      }
-      case 'make-folder':
-        this.addFolder(syncpointId, parent.record.id, name);
-        return;
-      case 'move': {
-        if (existing === undefined) throw new StoreRefusal(`no such path: ${change.path}`);
-        const to = this.#resolveParent(syncpointId, change.to);
-        this.move(syncpointId, existing.record.id, to.parent.record.id, to.name);
-        return;
-      }
-      case 'remove':
-        if (existing === undefined) throw new StoreRefusal(`no such path: ${change.path}`);
-        this.remove(syncpointId, existing.record.id);
-        return;
-    }
+  #childOf(parent: FolderNode, name: string | undefined): Child | undefined {
+    if (name === undefined) return undefined;
+    const file = this.#tree.childFile(parent, name);
+    if (file !== undefined) return { kind: 'file', file: file.record };
+    const folder = this.#tree.childFolder(parent, name);
+    return folder && { kind: 'folder', folder: folder.record };
   }
 
-  #resolveParent(syncpointId: number, path: string): { parent: FolderNode; name: string } {
-    const names = path.split('/').filter((name) => name !== '');
-    const name = names.pop();
-    if (name === undefined) throw new StoreRefusal('a path below the root is needed');
-    let parent = this.#tree.ownFolder(syncpointId, this.#syncpoint(syncpointId).rootFolderId);
-    for (const step of names) {
-      const next = this.#tree.childFolder(parent, step);
-      if (next === undefined) throw new StoreRefusal(`no such folder: ${step}`);
-      parent = next;
-    }
-    return { parent, name };
+  #takeOutFile(file: FileNode): FileNode {
+    this.#tree.ownFolder(file.record.syncpointId, file.record.folderId).files.delete(file.record.name);
+    this.#tree.files.delete(file.record.id);
+    return file;
+  }
+
+  #takeOutFolder(folder: FolderNode): void {
+    const parent = this.#tree.folders.get(folder.record.parentId);
+    if (parent === undefined) throw new StoreRefusal('the root folder stays', 'invalid');
+    parent.folders.delete(folder.record.name);
+    this.#tree.forgetFolder(folder);
   }
 
   #takeIds(count: number): number {
@@ -328,14 +428,14 @@ export class MemoryStore implements ContentStore {
 
   #syncpoint(syncpointId: number): SyncpointRecord {
     const syncpoint = this.#syncpoints.get(syncpointId);
-    if (syncpoint === undefined) throw new StoreRefusal(`no syncpoint ${syncpointId}`);
+    if (syncpoint === undefined) throw new StoreRefusal(`no syncpoint ${syncpointId}`, 'missing');
     return syncpoint;
   }
 
   #refuseTaken(parent: FolderNode, name: string): void {
     const taken = parent.files.has(name) || parent.folders.has(name);
     if (name === '' || taken || parent.ranges.some((range) => holdsName(range, name))) {
-      throw new StoreRefusal(`name empty or taken: ${name}`);
+      throw new StoreRefusal(`name empty or taken: ${name}`, 'taken');
     }
   }
 
@@ -348,4 +448,12 @@ export class MemoryStore implements ContentStore {
     this.#tree.versions.set(versionId, { node, syncpointId: node.record.syncpointId, content });
     this.#touched(node.record.syncpointId);
   }
+}
+
+/** The name of an entry that differs by case only. */
+function sameButCase(parent: FolderNode, name: string): string | undefined {
+  const folded = name.toLowerCase();
+  for (const file of fileSnapshot(parent)) if (file.name.toLowerCase() === folded) return file.name;
+  for (const folder of folderSnapshot(parent)) if (folder.name.toLowerCase() === folded) return folder.name;
+  return undefined;
 }

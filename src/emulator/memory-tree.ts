@@ -41,7 +41,7 @@ export class MemoryTree {
     const folder = found
       ? this.#isolate(this.ownFolder(found.range.syncpointId, found.range.parentId), found.range, found.index)
       : this.folders.get(folderId);
-    if (folder?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no folder ${folderId}`);
+    if (folder?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no folder ${folderId}`, 'missing');
     return folder;
   }
 
@@ -57,7 +57,7 @@ export class MemoryTree {
       this.#materializeFiles(this.ownFolder(found.range.syncpointId, syntheticFile(found.range, found.index).folderId));
     }
     const file = this.files.get(fileId);
-    if (file?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no file ${fileId}`);
+    if (file?.record.syncpointId !== syncpointId) throw new StoreRefusal(`no file ${fileId}`, 'missing');
     return file;
   }
 
@@ -79,12 +79,14 @@ export class MemoryTree {
   forgetFolder(folder: FolderNode): void {
     for (const range of [...folder.ranges]) this.#replaceRange(folder, range, []);
     this.folders.delete(folder.record.id);
-    for (const file of folder.files.values()) this.forgetFile(file);
+    for (const file of folder.files.values()) {
+      this.files.delete(file.record.id);
+      this.forgetVersions(file);
+    }
     for (const child of folder.folders.values()) this.forgetFolder(child);
   }
 
-  forgetFile(file: FileNode): void {
-    this.files.delete(file.record.id);
+  forgetVersions(file: FileNode): void {
     for (const version of file.versions) this.versions.delete(version.id);
   }
 

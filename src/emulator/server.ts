@@ -9,10 +9,11 @@ import { createLog } from '../base/log.ts';
 import { findRoute, readBody } from './call.ts';
 import type { Route } from './call.ts';
 import type { CallCounter } from './call-counts.ts';
-import type { FaultAction, Faults } from './faults.ts';
+import type { FaultAction, Faults, Strike } from './faults.ts';
 import type { Line } from './line.ts';
 import { faultBody, Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
+import { isWithinBody, requestBody, Struck } from './request-body.ts';
 import { send, untilGone } from './sender.ts';
 import type { Throttle } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
@@ -30,7 +31,16 @@ export interface ServerOptions {
   readonly tokens: Tokens;
   readonly throttle: Throttle | undefined;
   readonly latencyMs: number;
+  /** Carries the vault's replies. */
   readonly line: Line | undefined;
+  /** Carries what the vault is sent. */
+  readonly uplink: Line | undefined;
+}
+
+/** What becomes of a call: its reply, or none. */
+interface Outcome {
+  readonly reply: Reply | undefined;
+  readonly fault: FaultAction | undefined;
 }
 
 // Longer than clients keep idle connections, so that it is they who close and no request meets a closing socket.
@@ -41,12 +51,17 @@ export class EmulatedServer {
   readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #stopping = new AbortController();
+  readonly #serving = new Set<Promise<void>>();
 
   constructor(options: ServerOptions) {
     this.#options = options;
     this.#server = createServer(
-      { keepAliveTimeout: KEEP_ALIVE_MS, highWaterMark: SOCKET_BUFFER_BYTES },
-      (request, response) => void this.#serve(request, response),
+      // No limit on a request's time: an upload over a slow line takes as long as it takes.
+      { keepAliveTimeout: KEEP_ALIVE_MS, highWaterMark: SOCKET_BUFFER_BYTES, requestTimeout: 0 },
+      (request, response) => {
+        const served = this.#serve(request, response).finally(() => this.#serving.delete(served));
+        this.#serving.add(served);
+      },
     );
   }
 
@@ -62,12 +77,14 @@ export class EmulatedServer {
     });
   }
 
-  stop(): Promise<void> {
+  /** Closes every socket; resolves when no handler runs any more. */
+  async stop(): Promise<void> {
     this.#stopping.abort(new Error('the emulator stops'));
-    return new Promise((resolve) => {
+    await new Promise<void>((resolve) => {
       this.#server.close(() => resolve());
       this.#server.closeAllConnections();
     });
+    await Promise.all(this.#serving);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -104,34 +121,75 @@ export class EmulatedServer {
     }
   }
 
-  async #reply(
-    request: IncomingMessage,
-    gone: AbortSignal,
-  ): Promise<{ reply: Reply | undefined; fault: FaultAction | undefined }> {
-    const { adminRoutes = [], counter, faults, latencyMs, replies, routes, side, throttle, tokens } = this.#options;
+  async #reply(request: IncomingMessage, gone: AbortSignal): Promise<Outcome> {
+    const { adminRoutes = [], counter, faults, latencyMs, replies, routes, side, throttle } = this.#options;
     const method = request.method ?? 'GET';
     const url = new URL(request.url ?? '/', 'http://emulator.invalid');
-    const body = (): Promise<string> => readBody(request);
+    const { headers } = request;
     const admin = findRoute(adminRoutes, method, url.pathname);
     if ('route' in admin) {
-      const { headers } = request;
-      return {
-        reply: await this.#handled(() => admin.route.handle({ method, url, headers, segments: [], body })),
-        fault: undefined,
-      };
+      const stream = (): AsyncIterable<Buffer> => this.#body(request, undefined, gone);
+      const call = { method, url, headers, segments: [], body: () => readBody(stream()), stream };
+      return { reply: await this.#handled(() => admin.route.handle(call)), fault: undefined };
     }
     const found = findRoute(routes, method, url.pathname);
     const endpoint = 'route' in found ? found.route.endpoint : found.endpoint;
     counter.count(endpoint, side === 'gateway');
     const fault = faults.take(endpoint);
     if (latencyMs > 0) await delay(latencyMs, gone);
-    switch (fault?.kind) {
+    const within = isWithinBody(fault);
+    const ended = fault === undefined || within ? undefined : await this.#strike(fault, request, gone);
+    if (ended !== undefined) return ended;
+    const refused = throttle?.admit();
+    if (refused !== undefined) {
+      counter.countThrottled();
+      return { reply: throttled(refused.text, refused.retryAfterSeconds, refused.code), fault };
+    }
+    const stream = (): AsyncIterable<Buffer> => this.#body(request, within ? fault : undefined, gone);
+    const segments = 'route' in found ? found.segments : [];
+    const call = { method, url, headers, segments, body: () => readBody(stream()), stream };
+    try {
+      const reply = await this.#handled(() => {
+        if ('refusal' in found) throw found.refusal;
+        return found.route.handle(call);
+      });
+      if (fault?.kind !== 'lost-reply' && fault?.kind !== 'status-after') return { reply, fault };
+      await reply.done?.();
+      if (fault.kind === 'lost-reply') return { reply: undefined, fault };
+      return { reply: replies.refusal(new Refusal(fault.status, fault.text ?? 'Injected fault')), fault };
+    } catch (error) {
+      if (error instanceof Struck) return { reply: error.reply, fault: error.strike };
+      throw error;
+    }
+  }
+
+  #body(request: IncomingMessage, strike: Strike | undefined, gone: AbortSignal): AsyncIterable<Buffer> {
+    const { counter, side, uplink } = this.#options;
+    return requestBody(request, {
+      strike,
+      line: uplink,
+      gone,
+      onBytes: (bytes) => {
+        if (side === 'vault') counter.countVaultBytesIn(bytes);
+      },
+      onStrike: async (due) => {
+        const ended = await this.#strike(due, request, gone);
+        if (ended !== undefined) throw new Struck(due, ended.reply);
+      },
+    });
+  }
+
+  /** Carries out what a fault does before or within a call; undefined: the call goes on. */
+  async #strike(fault: Strike, request: IncomingMessage, gone: AbortSignal): Promise<Outcome | undefined> {
+    const { counter, replies, tokens } = this.#options;
+    switch (fault.kind) {
       case 'hang':
       case 'reset':
+      case 'cut-request':
         return { reply: undefined, fault };
       case 'slow':
         await delay(fault.delayMs, gone);
-        break;
+        return undefined;
       case 'throttle':
         counter.countThrottled();
         return { reply: throttled('Spike arrest violation. Allowed rate : 15ps', fault.retryAfterSeconds ?? 1), fault };
@@ -142,26 +200,23 @@ export class EmulatedServer {
       }
       case 'expired-token':
         tokens.end(request.headers.authorization);
-        break;
-      default:
-        break;
+        return undefined;
+      case 'truncate':
+      case 'short':
+      case 'stall':
+      case 'garbage-json':
+      case 'lost-reply':
+      case 'status-after':
+        // These strike when the call is done.
+        return undefined;
     }
-    const refused = throttle?.admit();
-    if (refused !== undefined) {
-      counter.countThrottled();
-      return { reply: throttled(refused.text, refused.retryAfterSeconds, refused.code), fault };
-    }
-    const reply = await this.#handled(() => {
-      if ('refusal' in found) throw found.refusal;
-      return found.route.handle({ method, url, headers: request.headers, segments: found.segments, body });
-    });
-    return { reply, fault };
   }
 
   async #handled(handle: () => Promise<Reply>): Promise<Reply> {
     try {
       return await handle();
     } catch (error) {
+      if (error instanceof Struck) throw error;
       if (error instanceof Refusal) return this.#options.replies.refusal(error);
       log('a handler failed: %O', error);
       return this.#options.replies.refusal(new Refusal(500, 'Internal Server Error'));

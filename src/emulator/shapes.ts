@@ -127,8 +127,8 @@ export class Shapes {
     };
   }
 
-  /** Files GET and file.svc GET, one entry; listings of folder.svc may lack `FolderId`. */
-  file(file: FileRecord, options: { folderId: boolean; length: boolean }): WireObject {
+  /** Files GET and file.svc GET, one entry; listings of folder.svc may lack `FolderId`. `sha256`: what `Hash` tells. */
+  file(file: FileRecord, options: { folderId: boolean; length: boolean; sha256?: string | undefined }): WireObject {
     const { fileTimes } = this.#dialect;
     return {
       SyncpointId: file.syncpointId,
@@ -142,7 +142,21 @@ export class Shapes {
       Stored: true,
       FolderId: options.folderId ? this.id(file.folderId) : undefined,
       DateAddedUtc: wireTime(file.added, fileTimes),
+      Hash: options.sha256 === undefined ? undefined : this.#hash(options.sha256),
     };
+  }
+
+  #hash(sha256: string): string | undefined {
+    switch (this.#dialect.hash) {
+      case 'hex':
+        return sha256;
+      case 'upper-hex':
+        return sha256.toUpperCase();
+      case 'base64':
+        return Buffer.from(sha256, 'hex').toString('base64');
+      case 'absent':
+        return undefined;
+    }
   }
 
   version(syncpointId: number, version: VersionRecord): WireObject {

@@ -1,6 +1,6 @@
 // What the emulated service keeps, as its HTTP side sees it: syncpoints, folders, files, versions and their bytes.
 // Promises: ids are positive safe integers, unique per kind and persistent as long as the store; a version id names one
-// content for ever. Must not know: HTTP, JSON, dialects. Calls that change content join this interface beside `list`.
+// content for ever; what a change resolved for is kept, also when the process is killed. Must not know: HTTP, JSON, dialects.
 
 /** 100 ns intervals since 1970-01-01T00:00:00Z: the precision of the service's file times. */
 export type Ticks = bigint;
@@ -58,7 +58,7 @@ export interface FileRecord {
 
 export interface VersionRecord {
   readonly id: number;
-  /** 0 added, 1 edited (Versions GET, `Action`). */
+  /** 0 added, 1 edited, 2 deleted (Versions GET, `Action`). */
   readonly action: number;
   readonly lengthBytes: number;
   readonly added: Ticks;
@@ -107,22 +107,99 @@ export interface LeftOut {
 
 export type LeftOutCause = 'symbolic link' | 'special file' | 'name is not UTF-8' | 'unreadable';
 
+/** An entry of a folder. */
+export type Child =
+  { readonly kind: 'file'; readonly file: FileRecord } | { readonly kind: 'folder'; readonly folder: FolderRecord };
+
+/** Bytes on their way into a file: nothing of them shows until `storeFile`. One user at a time. */
+export interface Staged {
+  readonly lengthBytes: number;
+  /** What `keep` was told last; undefined: it ends with the process. */
+  readonly note: string | undefined;
+  /** Adds bytes at the end; their memory is the stage's from then on. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Forgets what lies past `lengthBytes`. */
+  cut(lengthBytes: number): Promise<void>;
+  /** Keeps the bytes so far and a note until stored or dropped, whatever becomes of the process. */
+  keep(note: string): Promise<void>;
+  /** All bytes so far. A chunk's memory is the reader's until it asks for the next one. */
+  bytes(): AsyncIterable<Uint8Array>;
+  drop(): Promise<void>;
+}
+
+/** What a file is to be made of. */
+export interface FileToStore {
+  readonly syncpointId: number;
+  readonly folderId: number;
+  readonly name: string;
+  readonly staged: Staged;
+  /** Of all bytes, 64 lower-case hex digits. */
+  readonly sha256: string;
+  readonly created: Ticks;
+  readonly modified: Ticks;
+  /** What becomes of a file of that name: its next version, or a file of its own in its place. */
+  readonly replace: 'next-version' | 'new-file';
+}
+
 /** Reading calls answer `undefined` for ids that do not exist or do not belong together. */
-export interface ContentStore {
+export interface ContentStore extends ContentReader, ContentWriter {
+  leftOut(): LeftOut;
+  /** Changes content for tests; throws StoreRefusal with a cause when the change is not possible. */
+  mutate(change: StoreChange): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ContentReader {
   syncpoints(): Promise<readonly SyncpointRecord[]>;
   list(syncpointId: number, folderId: number, options: ListOptions): Promise<FolderListing | undefined>;
   /** As `list`, without looking at the folder's content. */
   folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined>;
   file(syncpointId: number, fileId: number): Promise<FileRecord | undefined>;
+  /** The entry of that name; with `ignoreCase` one that differs by case only, where none is called exactly so. */
+  child(
+    syncpointId: number,
+    folderId: number,
+    name: string,
+    options: { readonly ignoreCase: boolean },
+  ): Promise<Child | undefined>;
+  /** The file, removed ones included, that a version belongs to, in whatever syncpoint. */
+  fileOfVersion(versionId: number): Promise<{ readonly file: FileRecord; readonly isLatest: boolean } | undefined>;
+  /** A removed folder that is not purged. */
+  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined>;
+  /** SHA-256 of a version, 64 lower-case hex digits. */
+  sha256(syncpointId: number, versionId: number): Promise<string | undefined>;
   /** Newest first, of the file that has the given version. */
   versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined>;
   open(syncpointId: number, versionId: number): Promise<VersionContent | undefined>;
   /** Total and used space in bytes, for the storage endpoint's SizeGb and ConsumedGb. */
   space(): Promise<{ readonly totalBytes: number; readonly usedBytes: number }>;
-  leftOut(): LeftOut;
-  /** Changes content for tests; throws StoreRefusal with a cause when the change is not possible. */
-  mutate(change: StoreChange): Promise<void>;
-  close(): Promise<void>;
+  /** Bytes of all present files, without versions and trash. May take long. */
+  contentBytes(): Promise<number>;
+}
+
+/** All throw StoreRefusal where the change is not possible; then nothing was changed. */
+export interface ContentWriter {
+  createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord>;
+  stage(): Promise<Staged>;
+  /** What `keep` kept and nobody stored or dropped since, earlier processes' included. */
+  kept(): Promise<readonly Staged[]>;
+  /** Puts staged bytes under a name; the stage is used up, also when this throws. */
+  storeFile(file: FileToStore): Promise<FileRecord>;
+  /** Gives a file other times; its version stays. */
+  setTimes(
+    syncpointId: number,
+    fileId: number,
+    times: { readonly created: Ticks; readonly modified: Ticks },
+  ): Promise<FileRecord>;
+  /** Ids and versions stay. */
+  moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord>;
+  moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord>;
+  /** To the trash. */
+  removeFile(syncpointId: number, fileId: number): Promise<void>;
+  /** To the trash, with all it holds. */
+  removeFolder(syncpointId: number, folderId: number): Promise<void>;
+  /** Ends what lies in the trash. */
+  purge(syncpointId: number, id: number): Promise<void>;
 }
 
 /** A change made behind the client's back. Paths are `/` separated from the syncpoint's root. */
@@ -132,9 +209,18 @@ export type StoreChange =
   | { readonly change: 'move'; readonly syncpointId: number; readonly path: string; readonly to: string }
   | { readonly change: 'remove'; readonly syncpointId: number; readonly path: string };
 
+/** `taken`: the name. `missing`: an id or a folder. `invalid`: the name, or a folder into itself. `full`: the disk. */
+export type RefusalCause = 'taken' | 'missing' | 'invalid' | 'full' | 'other';
+
 /** The store cannot do what it was told to; the message says why. */
 export class StoreRefusal extends Error {
   override readonly name = 'StoreRefusal';
+  readonly reason: RefusalCause;
+
+  constructor(message: string, reason: RefusalCause = 'other') {
+    super(message);
+    this.reason = reason;
+  }
 }
 
 export const nothingLeftOut: LeftOut = {

@@ -1,0 +1,313 @@
+// The changes a directory store makes on behalf of calls: plain file operations first, then the index that names them.
+// Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named; what a
+// change resolved for is in the index. Must not know: HTTP, listings.
+import { lstatSync, mkdirSync, renameSync, utimesSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { versionIdOf } from './directory-index.ts';
+import type { DirectoryIndex, FileTimes, IndexEntry } from './directory-index.ts';
+import { scannedEntry } from './directory-scan.ts';
+import type { ScannedEntry } from './directory-scan.ts';
+import { FileStaged } from './directory-staging.ts';
+import { fileRecord } from './directory-tree.ts';
+import type { DirectoryTree, Found, Place } from './directory-tree.ts';
+import type { KeptFiles } from './kept-files.ts';
+import { StoreRefusal } from './store.ts';
+import type { FileRecord, FileToStore, FolderRecord, RefusalCause, Ticks } from './store.ts';
+
+export class DirectoryChanges {
+  readonly #tree: DirectoryTree;
+  readonly #index: DirectoryIndex;
+  readonly #kept: KeptFiles;
+
+  constructor(tree: DirectoryTree, kept: KeptFiles) {
+    this.#tree = tree;
+    this.#index = tree.index;
+    this.#kept = kept;
+  }
+
+  /** After a start: ends the replacements during which an earlier process was killed, one way or the other. */
+  async finishReplacements(): Promise<void> {
+    const { history } = this.#index;
+    for (const { fileId, path, inode, times, sha256, replaced } of history.replacements()) {
+      history.endReplacement(fileId);
+      const entry = this.#index.entry(fileId);
+      const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (entry === undefined || stats?.isFile() !== true) continue;
+      const { fingerprint } = scannedEntry(entry.name, stats);
+      if (String(stats.ino) === inode) {
+        const next = { ...entry, fingerprint, generation: entry.generation + 1, times };
+        void this.#index.put(next);
+        history.keepVersion(fileId, entry.generation, replaced);
+        history.keepHash(versionIdOf(next), sha256);
+      } else if (isSameContent(entry.fingerprint, fingerprint)) {
+        // Keeping the old content changed nothing of the file but its status time.
+        void this.#index.put({ ...entry, fingerprint });
+      }
+    }
+    await this.#index.committed();
+  }
+
+  createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
+    return this.#tree.withFolders([parentId], async () => {
+      const place = this.#place(syncpointId, parentId);
+      onDisk(() => mkdirSync(`${place.path}/${name}`));
+      this.#tree.changed(syncpointId, 'entries');
+      const { id } = await this.#tree.add(place, this.#scan(place, name));
+      return folderRecord(syncpointId, id, place, name);
+    });
+  }
+
+  storeFile(file: FileToStore): Promise<FileRecord> {
+    const { syncpointId, folderId, name, staged, sha256, created, modified, replace } = file;
+    if (!(staged instanceof FileStaged)) throw new TypeError('these bytes are staged in another store');
+    return this.#tree.withFolders([folderId], async () => {
+      const place = this.#place(syncpointId, folderId);
+      const found = await this.#present(place, name);
+      const arrived = await staged.finish(place.path, modified);
+      const times = { created, modified, added: BigInt(Date.now()) * 10_000n };
+      const path = `${place.path}/${name}`;
+      if (found !== undefined && replace === 'next-version') {
+        return this.#replace({ syncpointId, path, found, arrived, times, sha256 });
+      }
+      onDisk(() => renameSync(arrived, path));
+      this.#tree.changed(syncpointId, 'entries');
+      if (found !== undefined) await this.#tree.forget(found.entry);
+      const scanned = this.#scan(place, name);
+      const entry = await this.#tree.add(place, scanned, times);
+      this.#index.history.keepHash(versionIdOf(entry), sha256);
+      await this.#index.committed();
+      return fileRecord(syncpointId, entry, scanned);
+    });
+  }
+
+  async #replace(change: {
+    readonly syncpointId: number;
+    readonly path: string;
+    readonly found: Found;
+    readonly arrived: string;
+    readonly times: FileTimes;
+    readonly sha256: string;
+  }): Promise<FileRecord> {
+    const { syncpointId, path, found, arrived, times, sha256 } = change;
+    const { history } = this.#index;
+    const { entry, scanned } = found;
+    const before = fileRecord(syncpointId, entry, scanned);
+    const { created, modified, added, lengthBytes } = before;
+    const replaced = { created, modified, added, lengthBytes };
+    const inode = String(lstatSync(arrived, { bigint: true }).ino);
+    await history.beginReplacement(entry.id, { path, inode, times, sha256, replaced });
+    onDisk(() => {
+      this.#kept.keepVersion(path, entry.id, entry.generation);
+      renameSync(arrived, path);
+    });
+    const now = scannedEntry(entry.name, lstatSync(path, { bigint: true }));
+    const next = { ...entry, fingerprint: now.fingerprint, generation: entry.generation + 1, times };
+    this.#tree.changed(syncpointId, 'entries');
+    history.keepVersion(entry.id, entry.generation, replaced);
+    history.keepHash(versionIdOf(next), sha256);
+    history.endReplacement(entry.id);
+    await this.#put(next);
+    return fileRecord(syncpointId, next, now);
+  }
+
+  async setTimes(
+    syncpointId: number,
+    fileId: number,
+    { created, modified }: { readonly created: Ticks; readonly modified: Ticks },
+  ): Promise<FileRecord> {
+    const { parentId } = this.#entry(fileId);
+    return this.#tree.withFolders([parentId], async () => {
+      const place = this.#place(syncpointId, parentId);
+      const { entry, scanned } = await this.#own(place, fileId);
+      const path = `${place.path}/${entry.name}`;
+      const seconds = Number(modified) / 1e7;
+      onDisk(() => utimesSync(path, seconds, seconds));
+      const { added } = fileRecord(syncpointId, entry, scanned);
+      const now = this.#scan(place, entry.name);
+      const next = { ...entry, fingerprint: now.fingerprint, times: { created, modified, added } };
+      this.#tree.changed(syncpointId, 'entries');
+      await this.#put(next);
+      return fileRecord(syncpointId, next, now);
+    });
+  }
+
+  async moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord> {
+    const { parentId } = this.#entry(fileId);
+    return this.#tree.withFolders([parentId, toFolderId], async () => {
+      const [from, to] = [this.#place(syncpointId, parentId), this.#place(syncpointId, toFolderId)];
+      const { entry, scanned } = await this.#own(from, fileId);
+      const { created, modified, added } = fileRecord(syncpointId, entry, scanned);
+      this.#rename(`${from.path}/${entry.name}`, `${to.path}/${name}`);
+      this.#tree.changed(syncpointId, 'entries');
+      const now = this.#scan(to, name);
+      const times = { created, modified, added };
+      const moved = { ...entry, parentId: toFolderId, name, fingerprint: now.fingerprint, times };
+      await this.#relocate(entry, moved);
+      return fileRecord(syncpointId, moved, now);
+    });
+  }
+
+  async moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord> {
+    const { parentId } = this.#entry(folderId);
+    return this.#tree.withFolders([parentId, toFolderId, folderId], async () => {
+      const [from, to] = [this.#place(syncpointId, parentId), this.#place(syncpointId, toFolderId)];
+      const { entry } = await this.#own(from, folderId);
+      const path = `${from.path}/${entry.name}`;
+      if (`${to.path}/`.startsWith(`${path}/`)) {
+        throw new StoreRefusal('a folder cannot move into itself', 'invalid');
+      }
+      this.#rename(path, `${to.path}/${name}`);
+      this.#tree.changed(syncpointId, 'structure');
+      await this.#relocate(entry, { ...entry, parentId: toFolderId, name });
+      return folderRecord(syncpointId, folderId, to, name);
+    });
+  }
+
+  async removeFile(syncpointId: number, fileId: number): Promise<void> {
+    const { parentId } = this.#entry(fileId);
+    await this.#tree.withFolders([parentId], async () => {
+      const place = this.#place(syncpointId, parentId);
+      const { entry, scanned } = await this.#own(place, fileId);
+      const record = { ...fileRecord(syncpointId, entry, scanned), deleted: true };
+      onDisk(() => this.#kept.keepRemoved(`${place.path}/${entry.name}`, fileId));
+      this.#tree.changed(syncpointId, 'entries');
+      this.#index.history.keepRemoved({ kind: 'file', record });
+      await this.#takeOut(entry);
+    });
+  }
+
+  async removeFolder(syncpointId: number, folderId: number): Promise<void> {
+    const { parentId } = this.#entry(folderId);
+    await this.#tree.withFolders([parentId, folderId], async () => {
+      const place = this.#place(syncpointId, parentId);
+      const { entry } = await this.#own(place, folderId);
+      const record = { ...folderRecord(syncpointId, folderId, place, entry.name), deleted: true };
+      onDisk(() => this.#kept.keepRemoved(`${place.path}/${entry.name}`, folderId));
+      this.#tree.changed(syncpointId, 'structure');
+      this.#index.history.keepRemoved({ kind: 'folder', record });
+      await this.#takeOut(entry);
+    });
+  }
+
+  async purge(syncpointId: number, id: number): Promise<void> {
+    const { history } = this.#index;
+    history.forgetRemoved(id);
+    history.forgetVersions(id);
+    this.#tree.changed(syncpointId, 'entries');
+    await this.#index.committed();
+    onDisk(() => {
+      this.#kept.forgetRemoved(id);
+      this.#kept.forgetVersions(id);
+    });
+  }
+
+  #entry(id: number): IndexEntry {
+    const entry = this.#index.entry(id);
+    if (entry === undefined || entry.parentId === 0) throw new StoreRefusal(`no entry ${id}`, 'missing');
+    return entry;
+  }
+
+  #place(syncpointId: number, folderId: number): Place {
+    const place = this.#tree.place(syncpointId, folderId);
+    if (place === undefined) throw new StoreRefusal(`no folder ${folderId}`, 'missing');
+    return place;
+  }
+
+  /** An entry by id, as it is now. */
+  async #own(place: Place, id: number): Promise<Found> {
+    const found = await this.#tree.find(place, this.#entry(id).name);
+    if (found?.entry.id !== id) throw new StoreRefusal(`no entry ${id}`, 'missing');
+    return found;
+  }
+
+  /** The file under a name; refuses what is there and is none. */
+  async #present(place: Place, name: string): Promise<Found | undefined> {
+    const found = await this.#tree.find(place, name);
+    const path = `${place.path}/${name}`;
+    const isTaken = found === undefined ? exists(path) : found.entry.isFolder;
+    if (isTaken) throw new StoreRefusal(`the name is taken: ${name}`, 'taken');
+    return found;
+  }
+
+  #scan(place: Place, name: string): ScannedEntry {
+    return scannedEntry(name, lstatSync(`${place.path}/${name}`, { bigint: true }));
+  }
+
+  #rename(from: string, to: string): void {
+    if (from === to) return;
+    if (exists(to)) throw new StoreRefusal(`the name is taken: ${to.slice(dirname(to).length + 1)}`, 'taken');
+    onDisk(() => renameSync(from, to));
+  }
+
+  async #put(entry: IndexEntry): Promise<void> {
+    const known = await this.#tree.known(entry.parentId);
+    known.set(entry.name, entry);
+    this.#tree.remember(entry.parentId, known);
+    await this.#index.put(entry);
+  }
+
+  async #relocate(former: IndexEntry, now: IndexEntry): Promise<void> {
+    const [from, to] = [await this.#tree.known(former.parentId), await this.#tree.known(now.parentId)];
+    from.delete(former.name);
+    this.#tree.remember(former.parentId, from);
+    // One folder has one map; of two, each is remembered.
+    const target = former.parentId === now.parentId ? from : to;
+    target.set(now.name, now);
+    this.#tree.remember(now.parentId, target);
+    this.#index.move(now, former.parentId);
+    await this.#index.committed();
+  }
+
+  async #takeOut(entry: IndexEntry): Promise<void> {
+    const known = await this.#tree.known(entry.parentId);
+    known.delete(entry.name);
+    this.#tree.remember(entry.parentId, known);
+    await this.#tree.forget(entry);
+    await this.#index.committed();
+  }
+}
+
+function folderRecord(syncpointId: number, id: number, parent: Place, name: string): FolderRecord {
+  const virtualPath = `${parent.record.virtualPath}${name}\\`;
+  return { syncpointId, id, parentId: parent.record.id, name, virtualPath, deleted: false };
+}
+
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw diskRefusal(error);
+  }
+}
+
+/** The parts of a fingerprint but the status time. */
+function isSameContent(one: string, other: string): boolean {
+  const [size, modified, , inode] = one.split(' ');
+  const [otherSize, otherModified, , otherInode] = other.split(' ');
+  return size === otherSize && modified === otherModified && inode === otherInode;
+}
+
+const CAUSES: Readonly<Record<string, RefusalCause>> = {
+  EEXIST: 'taken',
+  ENOTEMPTY: 'taken',
+  ENOENT: 'missing',
+  ENOTDIR: 'missing',
+  ENAMETOOLONG: 'invalid',
+  EINVAL: 'invalid',
+  EILSEQ: 'invalid',
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+};
+
+function onDisk(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    throw diskRefusal(error);
+  }
+}
+
+function diskRefusal(error: unknown): unknown {
+  const cause = CAUSES[(error as NodeJS.ErrnoException).code ?? ''];
+  return cause === undefined ? error : new StoreRefusal((error as Error).message, cause);
+}

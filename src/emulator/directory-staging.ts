@@ -1,0 +1,178 @@
+// Bytes on their way into a directory store: a few in memory, more in files under the state directory.
+// Promises: never a whole file in memory; what `keep` kept is there when the process was killed. Must not know: where they go.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFile, open, utimes } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { ARRIVING_PREFIX } from './directory-scan.ts';
+import type { Staged, Ticks } from './store.ts';
+
+// Written at once; an upload below this touches the disk once.
+const HELD_BYTES_MAX = 512 * 1024;
+const READ_BYTES = 512 * 1024;
+
+export class DirectoryStaging {
+  readonly #directory: string;
+  readonly #kept = new Map<string, FileStaged>();
+
+  /** Opens the staging place below a state directory; what an ended process had not kept is removed. */
+  constructor(stateDirectory: string) {
+    this.#directory = join(stateDirectory, 'uploads');
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#directory)) {
+      const path = join(this.#directory, name);
+      const key = /^(.+)\.bytes$/.exec(name)?.[1];
+      const note = key === undefined ? undefined : readNote(join(this.#directory, `${key}.note`));
+      if (key !== undefined && note !== undefined) {
+        this.#kept.set(
+          key,
+          new FileStaged(this.#directory, key, this.#kept, { note, lengthBytes: statSync(path).size }),
+        );
+      } else if (!name.endsWith('.note') || !existsSync(path.replace(/note$/, 'bytes'))) rmSync(path);
+    }
+  }
+
+  stage(): FileStaged {
+    return new FileStaged(this.#directory, randomBytes(9).toString('base64url'), this.#kept);
+  }
+
+  kept(): readonly Staged[] {
+    return [...this.#kept.values()];
+  }
+
+  /** Closes the files of what is kept. */
+  async close(): Promise<void> {
+    for (const staged of this.#kept.values()) await staged.close();
+  }
+}
+
+function readNote(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}
+
+export class FileStaged implements Staged {
+  readonly #directory: string;
+  readonly #key: string;
+  readonly #kept: Map<string, FileStaged>;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
+  #writtenBytes: number;
+  #file: FileHandle | undefined;
+  #note: string | undefined;
+
+  constructor(
+    directory: string,
+    key: string,
+    kept: Map<string, FileStaged>,
+    former?: { readonly note: string; readonly lengthBytes: number },
+  ) {
+    this.#directory = directory;
+    this.#key = key;
+    this.#kept = kept;
+    this.#note = former?.note;
+    this.#writtenBytes = former?.lengthBytes ?? 0;
+  }
+
+  get lengthBytes(): number {
+    return this.#writtenBytes + this.#heldBytes;
+  }
+
+  get note(): string | undefined {
+    return this.#note;
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.byteLength;
+    if (this.#heldBytes >= HELD_BYTES_MAX) await this.#write();
+  }
+
+  async cut(lengthBytes: number): Promise<void> {
+    if (lengthBytes >= this.lengthBytes) return;
+    await this.#write();
+    await (await this.#open()).truncate(lengthBytes);
+    this.#writtenBytes = lengthBytes;
+  }
+
+  async keep(note: string): Promise<void> {
+    await this.#write();
+    await this.#open();
+    const path = this.#path('note');
+    writeFileSync(`${path}.new`, note, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    this.#note = note;
+    this.#kept.set(this.#key, this);
+  }
+
+  async *bytes(): AsyncGenerator<Uint8Array> {
+    await this.#write();
+    const file = await this.#open();
+    const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+    for (let position = 0; position < this.#writtenBytes;) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(READ_BYTES, this.#writtenBytes - position), position);
+      if (bytesRead === 0) throw new Error('staged bytes are gone');
+      position += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+
+  /** Makes a complete file of the bytes, on the file system of `directory` and with the given time; the caller renames it. */
+  async finish(directory: string, modified: Ticks): Promise<string> {
+    await this.#write();
+    await this.#open();
+    await this.close();
+    let path = this.#path('bytes');
+    if (statSync(directory).dev !== statSync(this.#directory).dev) {
+      const arriving = join(directory, `${ARRIVING_PREFIX}${this.#key}`);
+      await copyFile(path, arriving);
+      path = arriving;
+    }
+    const seconds = Number(modified / 10_000_000n) + Number(modified % 10_000_000n) / 1e7;
+    await utimes(path, seconds, seconds);
+    return path;
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  async drop(): Promise<void> {
+    await this.close();
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#writtenBytes = 0;
+    rmSync(this.#path('bytes'), { force: true });
+    if (this.#note !== undefined) rmSync(this.#path('note'), { force: true });
+    this.#note = undefined;
+    this.#kept.delete(this.#key);
+  }
+
+  #path(extension: 'bytes' | 'note'): string {
+    return join(this.#directory, `${this.#key}.${extension}`);
+  }
+
+  async #open(): Promise<FileHandle> {
+    // Made when missing, never emptied: it may be what an earlier process kept. The mode is that of files others may read.
+    const flags = this.#writtenBytes === 0 && this.#note === undefined ? 'w+' : 'r+';
+    this.#file ??= await open(this.#path('bytes'), flags, 0o644);
+    return this.#file;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#heldBytes === 0) return;
+    const file = await this.#open();
+    const pieces = this.#held;
+    const bytes = this.#heldBytes;
+    this.#held = [];
+    this.#heldBytes = 0;
+    const { bytesWritten } = await file.writev(pieces, this.#writtenBytes);
+    if (bytesWritten < bytes) {
+      const rest = Buffer.concat(pieces).subarray(bytesWritten);
+      await file.write(rest, 0, rest.byteLength, this.#writtenBytes + bytesWritten);
+    }
+    this.#writtenBytes += bytes;
+  }
+}
