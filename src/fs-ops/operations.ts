@@ -171,7 +171,8 @@ export interface Operations {
   /** RENAME and RENAME2. */
   rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void>;
   /**
-   * WRITE: returns the bytes taken: all of them, or it fails; few programs go on after less. `data` is the transport's and changes after the call returns: who answers later has copied it.
+   * WRITE: returns the bytes taken: all of them, or it fails; few programs go on after less. `data` is the transport's and
+   * changes after the call returns: who answers later has copied it.
    * `killPrivileges` asks to clear set-user-id and set-group-id bits.
    */
   write(
