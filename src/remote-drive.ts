@@ -146,7 +146,13 @@ export interface UploadRequest {
  * `unclear`: the last request may have stored it, or not: only a listing tells. Anything else rejects, and nothing was stored.
  */
 export type UploadOutcome =
-  | { readonly state: 'stored'; readonly fileId: FileId | undefined; readonly versionId: VersionId | undefined }
+  | {
+      readonly state: 'stored';
+      readonly fileId: FileId | undefined;
+      readonly versionId: VersionId | undefined;
+      /** The service had these bytes under that path already: the version may be an older one. */
+      readonly already: boolean;
+    }
   | { readonly state: 'unclear'; readonly reason: string };
 
 /**

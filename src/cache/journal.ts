@@ -132,12 +132,17 @@ export class Journal {
 
   /** Records of objects that the service has at that very place. */
   at(place: RemotePlace): PendingRecord[] {
-    const found: PendingRecord[] = [];
-    for (const inode of this.#byPlace.get(placeKey(place)) ?? []) {
-      const record = this.#records.get(inode);
-      if (record !== undefined) found.push(record);
-    }
-    return found;
+    return this.near(place).filter(({ at }) => at?.name === place.name);
+  }
+
+  /** Records of objects that the service has at that place, or at one that a service blind to case takes for the same. */
+  near(place: RemotePlace): PendingRecord[] {
+    return [...(this.#byPlace.get(placeKey(place)) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
+  }
+
+  /** Records of objects that are in that directory here, removed ones left out. */
+  inDirectory(directory: number): PendingRecord[] {
+    return [...(this.#byParent.get(directory) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
   }
 
   /** Records of the object with that file id or folder id. */
@@ -361,7 +366,12 @@ function foldersOf(record: PendingRecord): Set<number> {
 }
 
 function placeKey({ parent, name }: RemotePlace): string {
-  return `${parent}/${name}`;
+  return `${parent}/${foldName(name)}`;
+}
+
+/** The same for names that a service blind to case, or to the form of an accent, takes for one. */
+export function foldName(name: string): string {
+  return name.normalize('NFC').toLowerCase();
 }
 
 function addTo<K>(index: Map<K, Set<number>>, key: K, inode: number): void {

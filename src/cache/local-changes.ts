@@ -156,12 +156,17 @@ export class LocalChanges {
    * The file has this content now (undefined: what it had, nothing was written since it was made), which is pending from here on (J2).
    * The bytes are in the staged file already (J1).
    */
-  commitContent(file: TreeFile, staged: StagedContent | undefined, modified: Timestamp): TreeFile {
+  commitContent(
+    file: TreeFile,
+    staged: StagedContent | undefined,
+    modified: Timestamp,
+    changed: Timestamp = this.#now(),
+  ): TreeFile {
     return this.#journal.change('local', (transaction) => {
       const committed = transaction.put<TreeFile>({
         ...file,
         staged: staged ?? file.staged,
-        local: { ...file.local, modified, changed: this.#now() },
+        local: { ...file.local, modified, changed },
       });
       const record = transaction.record(file.inode);
       const fresh = this.#journal.freshRecord(file, this.#nowMs());
@@ -206,8 +211,11 @@ export class LocalChanges {
 
   #goneObject(node: TreeNode): GoneObject | undefined {
     const path = this.#journal.tree.path(node);
-    if (node.kind === 'directory')
-      return node.remote === undefined ? undefined : { kind: 'directory', ...node.remote, path };
+    if (node.kind === 'directory') {
+      if (node.remote === undefined) return undefined;
+      const listedAtMs = this.#journal.tree.listing(node.inode)?.listedAtMs ?? 0;
+      return { kind: 'directory', ...node.remote, listedAtMs, path };
+    }
     if (node.versionId === undefined) return undefined;
     const { fileId, versionId, lengthBytes, created, modified } = node;
     return { kind: 'file', fileId, versionId, lengthBytes, created, modified, path };
@@ -259,8 +267,11 @@ export class LocalChanges {
     const directory = this.#journal.tree.node(inode);
     if (directory?.kind !== 'directory' || (directory.syncpoint === undefined && directory.parent === directory.inode))
       return;
-    const { modified: _replaced, ...local } = directory.local ?? {};
-    transaction.put<TreeDirectory>({ ...directory, modified: now, local: { ...local, changed: now } });
+    transaction.put<TreeDirectory>({
+      ...directory,
+      modified: now,
+      local: { ...directory.local, modified: undefined, changed: now },
+    });
   }
 
   #now(): Timestamp {

@@ -297,13 +297,27 @@ export class Tree {
         return removed;
       },
       allocateInode: () => this.#allocateInode(),
-      putPending: (record) => void this.#pending.putSync(inodeKey(record.inode), record),
-      removePending: (inode) => void this.#pending.removeSync(inodeKey(inode)),
-      putUnfinished: (content) => void this.#unfinished.putSync(generationKey(content.generation), content),
-      removeUnfinished: (generation) => void this.#unfinished.removeSync(generationKey(generation)),
-      putConflict: (conflict) => void this.#conflicts.putSync(inodeKey(conflict.inode), conflict),
-      removeConflict: (inode) => void this.#conflicts.removeSync(inodeKey(inode)),
-      putListing: (directory, listedAtMs) => void this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: 1 }),
+      putPending: (record) => {
+        this.#pending.putSync(inodeKey(record.inode), record);
+      },
+      removePending: (inode) => {
+        this.#pending.removeSync(inodeKey(inode));
+      },
+      putUnfinished: (content) => {
+        this.#unfinished.putSync(generationKey(content.generation), content);
+      },
+      removeUnfinished: (generation) => {
+        this.#unfinished.removeSync(generationKey(generation));
+      },
+      putConflict: (conflict) => {
+        this.#conflicts.putSync(inodeKey(conflict.inode), conflict);
+      },
+      removeConflict: (inode) => {
+        this.#conflicts.removeSync(inodeKey(inode));
+      },
+      putListing: (directory, listedAtMs) => {
+        this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: 1 });
+      },
     };
     let result: T;
     try {
@@ -353,7 +367,8 @@ export class Tree {
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: (Date.now() % 1000) * 1e6 };
-        this.#entries.putSync(entryKey(node.parent, node.inode), encodeNode({ ...node, modified }));
+        const local = node.local === undefined ? undefined : { ...node.local, modified: undefined };
+        this.#entries.putSync(entryKey(node.parent, node.inode), encodeNode({ ...node, modified, local }));
       }
     });
   }

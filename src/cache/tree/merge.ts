@@ -132,6 +132,7 @@ export function mergeSyncpoints(
             vaultId: syncpoint.vaultId,
             owner: syncpoint.owner,
             lastEvent: syncpoint.lastEvent,
+            lastEventSinceMs: unchangedSinceMs(before, syncpoint),
           },
           modified: before?.modified ?? now,
           local: before?.local,
@@ -140,6 +141,13 @@ export function mergeSyncpoints(
     }
   };
   return merge(journal, naming, tree.root().inode, listedAtMs, candidates(), undefined);
+}
+
+/** An event seen anew happened before now: what is listed from now on is later. */
+function unchangedSinceMs(before: TreeNode | undefined, now: RemoteSyncpoint): number {
+  const facts = before?.kind === 'directory' ? before.syncpoint : undefined;
+  const same = facts !== undefined && now.lastEvent !== undefined && facts.lastEvent === now.lastEvent;
+  return same ? facts.lastEventSinceMs : Date.now();
 }
 
 async function merge(

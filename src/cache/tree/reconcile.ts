@@ -142,7 +142,6 @@ export class Reconciliation {
     }
     // It is to be moved, and has new content: that comes along.
     this.#journal.change('service', (transaction) => {
-      const { modified: _bound, ...local } = node.local ?? {};
       transaction.put<TreeFile>({
         ...node,
         versionId: entry.versionId,
@@ -150,7 +149,7 @@ export class Reconciliation {
         modified: entry.modified,
         sha256: undefined,
         staged: undefined,
-        local,
+        local: node.local === undefined ? undefined : { ...node.local, modified: undefined, changed: undefined },
       });
       this.#settle(transaction, { ...record, at: this.#placeSeen(record, here) }, node);
     });
@@ -366,11 +365,12 @@ function matches(sent: readonly SentContent[], entry: RemoteFile): SentContent |
   return sent.findLast(
     (one) =>
       one.lengthBytes === entry.lengthBytes &&
-      one.modified.seconds === entry.modified.seconds &&
-      // Services round: to 100 ns, to milliseconds, to seconds.
-      [1, 100, 1_000, 1_000_000, 1_000_000_000].some(
-        (unit) => Math.floor(one.modified.nanoseconds / unit) * unit === entry.modified.nanoseconds,
-      ),
+      (one.already === true ||
+        (one.modified.seconds === entry.modified.seconds &&
+          // Services round: to 100 ns, to milliseconds, to seconds.
+          [1, 100, 1_000, 1_000_000, 1_000_000_000].some(
+            (unit) => Math.floor(one.modified.nanoseconds / unit) * unit === entry.modified.nanoseconds,
+          ))),
   );
 }
 

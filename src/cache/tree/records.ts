@@ -35,6 +35,8 @@ export interface SyncpointFacts {
   readonly vaultId: VaultId | undefined;
   readonly owner: string | undefined;
   readonly lastEvent: string | undefined;
+  /** Since when, wall clock, ms, no other event was seen: what was listed later is still so while the event is the same. */
+  readonly lastEventSinceMs: number;
 }
 
 /** A file, as the tree knows it: what the service has, and over it what is of this machine. */
@@ -117,6 +119,8 @@ interface StoredDirectory {
   v?: string | null;
   o?: string | null;
   e?: string | null;
+  /** Since when. */
+  z?: number;
   x?: StoredLocal;
 }
 interface StoredFile {
@@ -185,6 +189,7 @@ export function encodeNode(node: TreeNode): StoredNode {
     directory.v = node.syncpoint.vaultId ?? null;
     directory.o = node.syncpoint.owner ?? null;
     directory.e = node.syncpoint.lastEvent ?? null;
+    directory.z = node.syncpoint.lastEventSinceMs;
   }
   if (node.local !== undefined) directory.x = encodeLocal(node.local);
   return directory;
@@ -250,6 +255,7 @@ export function decodeNode(inode: number, parent: number, stored: StoredNode): T
             vaultId: (stored.v ?? undefined) as VaultId | undefined,
             owner: stored.o ?? undefined,
             lastEvent: stored.e ?? undefined,
+            lastEventSinceMs: stored.z ?? 0,
           },
     modified,
     local: decodeLocal(stored.x),
@@ -385,6 +391,8 @@ export type GoneObject =
       readonly kind: 'directory';
       readonly syncpointId: SyncpointId;
       readonly folderId: FolderId;
+      /** When what it holds was listed last, wall clock, ms. */
+      readonly listedAtMs: number;
       readonly path: string;
     };
 
@@ -394,6 +402,8 @@ export interface SentContent {
   readonly lengthBytes: number;
   readonly modified: Timestamp;
   readonly sha256: string | undefined;
+  /** The service said that it had these bytes already: then the version may carry any time. */
+  readonly already?: boolean | undefined;
 }
 
 /** Content that was being written when the daemon ended, or is being written now. */

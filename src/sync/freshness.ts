@@ -1,0 +1,37 @@
+// Looks at a folder again where what is known of it is too old to act on. J7: nothing is overwritten or removed on the word of a
+// listing older than a moment; a folder's listing serves all that is about to happen in it.
+import type { TreeDirectory } from '../cache/tree.ts';
+import { RemoteError } from '../remote-drive.ts';
+import type { Parts } from './parts.ts';
+
+/** What replaces or removes something asks for a listing not older than this: many files of a folder share one. */
+export const CAREFUL_AGE_MS = 3_000;
+/** A new file meets another one of its name only where two people think of the same name in the same minute. */
+export const NEW_NAME_AGE_MS = 60_000;
+
+/**
+ * Brings a listing of a folder unless its last one was asked for less than `ageMs` ago. Returns true when it did. Rejects as the
+ * service fails.
+ */
+export async function lookAt(parts: Parts, inode: number, ageMs: number, signal: AbortSignal): Promise<boolean> {
+  const { tree } = parts.journal;
+  const listing = tree.listing(inode);
+  const age = parts.nowMs() - (listing?.listedAtMs ?? -Infinity);
+  if (age >= 0 && age < ageMs) return false;
+  const node = tree.node(inode);
+  if (node?.kind !== 'directory' || node.remote === undefined) return false;
+  await refresh(parts, node, signal);
+  return true;
+}
+
+/** Brings a listing of a folder. A folder that is gone makes the one above it due, which is then looked at. */
+export async function refresh(parts: Parts, directory: TreeDirectory, signal: AbortSignal): Promise<void> {
+  try {
+    await parts.listings.refresh(directory, signal, 'commit');
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+    const above = parts.journal.tree.node(directory.parent);
+    if (above?.kind !== 'directory' || above.inode === directory.inode) throw error;
+    await refresh(parts, above, signal);
+  }
+}

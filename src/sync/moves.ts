@@ -1,0 +1,83 @@
+// Renames and moves at the service, where it can. What it says of a move is believed when a listing shows it: some servers answer
+// 200 and do nothing, and a lost reply says nothing at all.
+import { delay } from '../base/abort.ts';
+import type { PendingRecord, RemotePlace } from '../cache/journal.ts';
+import type { TreeNode } from '../cache/tree.ts';
+import { RemoteError, type MoveOutcome } from '../remote-drive.ts';
+import { lookAt } from './freshness.ts';
+import { type Parts, Replan } from './parts.ts';
+import { samePlace, type FolderPlace } from './plan.ts';
+
+/** When listings are looked at after a move, ms after its reply. They may lag for some seconds. */
+const LOOKS_AFTER_MS = [0, 500, 1_000, 2_000, 4_000] as const;
+
+export interface Move {
+  readonly node: TreeNode;
+  readonly from: FolderPlace;
+  readonly to: FolderPlace;
+  readonly name: string;
+}
+
+/** `unsupported`: this service cannot; the object has to be stored anew. */
+export type MoveResult = 'moved' | 'unsupported';
+
+/** Moves an object. Rejects with RemoteError, or {@link Replan} where it did not come through. */
+export async function moveObject(
+  parts: Parts,
+  record: PendingRecord,
+  move: Move,
+  signal: AbortSignal,
+): Promise<MoveResult> {
+  const { at } = record;
+  if (at === undefined) throw new Replan('it is not at the service');
+  parts.outcomes.moveSent(record.inode, at);
+  let outcome: MoveOutcome;
+  try {
+    outcome = await request(parts, at, move, signal);
+  } catch (error) {
+    parts.outcomes.moveFailed(record.inode, at);
+    if (!(error instanceof RemoteError)) throw error;
+    if (error.kind === 'exists') await lookAt(parts, move.to.inode, 0, signal);
+    else if (error.kind === 'not-found') await lookAt(parts, move.from.inode, 0, signal);
+    else throw error;
+    throw new Replan(error.message);
+  }
+  if (outcome === 'unsupported') {
+    parts.outcomes.moveFailed(record.inode, at);
+    return 'unsupported';
+  }
+  const target = { parent: move.to.inode, name: move.name };
+  const kind = move.node.kind === 'directory' ? 'folder' : 'file';
+  for (const pauseMs of LOOKS_AFTER_MS) {
+    await delay(pauseMs, signal);
+    await lookAt(parts, move.to.inode, 0, signal);
+    if (isAt(parts, record.inode, target)) {
+      parts.drive.moveSeen(move.to.syncpointId, kind, true);
+      return 'moved';
+    }
+    if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed meanwhile');
+  }
+  parts.drive.moveSeen(move.to.syncpointId, kind, false);
+  parts.outcomes.moveFailed(record.inode, at);
+  throw new Replan('the service answered and did not move it');
+}
+
+function request(parts: Parts, at: RemotePlace, move: Move, signal: AbortSignal): Promise<MoveOutcome> {
+  const { node, from, to, name } = move;
+  const target = { folderId: to.folderId, name };
+  const options = { signal, callClass: 'commit' } as const;
+  if (node.kind === 'directory') {
+    if (node.remote === undefined) throw new Replan('it is not at the service');
+    const folder = { kind: 'folder', id: node.remote.folderId, name: at.name } as const;
+    return parts.drive.moveFolder(to.syncpointId, folder, from.folderId, target, options);
+  }
+  const { fileId, versionId, lengthBytes, modified, created } = node;
+  if (fileId === undefined || versionId === undefined) throw new Replan('its ids are not known');
+  const file = { kind: 'file', id: fileId, name: at.name, versionId, lengthBytes, modified, created } as const;
+  return parts.drive.moveFile(to.syncpointId, file, from.folderId, target, options);
+}
+
+function isAt(parts: Parts, inode: number, target: RemotePlace): boolean {
+  const place = parts.journal.place(inode);
+  return place !== undefined && samePlace(place, target);
+}

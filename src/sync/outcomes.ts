@@ -1,0 +1,413 @@
+// What the service did, written into tree and journal: each outcome one transaction. A result counts for the object as it was when
+// the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
+import type { Journal, JournalTransaction, PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
+import { shownModified, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
+import type { ContentReference, FileId, FolderId, SyncpointId, Timestamp, VersionId } from '../remote-drive.ts';
+import { samePlace } from './plan.ts';
+
+/** A file that the service says it stored. */
+export interface StoredFile {
+  readonly inode: number;
+  readonly place: RemotePlace;
+  readonly sent: SentContent;
+  readonly ids: { readonly fileId: FileId; readonly versionId: VersionId } | undefined;
+  /** The content complete in itself, to serve reads. */
+  readonly kept: StagedContent | undefined;
+}
+
+export class Outcomes {
+  readonly #journal: Journal;
+  readonly #nowMs: () => number;
+
+  constructor(journal: Journal, nowMs: () => number) {
+    this.#journal = journal;
+    this.#nowMs = nowMs;
+  }
+
+  /** An upload is about to begin: from here on a version like this is ours. Returns false where there is nothing to send any more. */
+  uploadBegins(inode: number, sent: SentContent): boolean {
+    return this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined || record.gone !== undefined || !record.content) return false;
+      const others = record.sent.filter((one) => !sameContent(one, sent));
+      transaction.updateRecord({ ...record, sent: [...others, sent], durable: sent.generation });
+      return true;
+    });
+  }
+
+  /** What to go on with where an upload is cut off. */
+  uploadReached(inode: number, generation: number, mark: string | undefined): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined) return;
+      transaction.updateRecord({ ...record, session: mark === undefined ? undefined : { generation, mark } });
+    });
+  }
+
+  /** An upload that stored nothing for certain: nothing like it will ever show up. */
+  uploadFailed(inode: number, sent: SentContent): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined) return;
+      const left = record.sent.filter((one) => !sameContent(one, sent));
+      const nothing = left.length === 0 && record.gone?.kind === 'file' && record.gone.versionId === undefined;
+      if (nothing) transaction.dropRecord(inode);
+      else transaction.updateRecord({ ...record, sent: left });
+    });
+  }
+
+  /** No listing showed what was sent and not heard of, for as long as listings lag. */
+  notFound(inode: number): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined) return;
+      if (record.gone !== undefined) transaction.dropRecord(inode);
+      else
+        transaction.updateRecord({
+          ...record,
+          sent: [],
+          content: true,
+          session: undefined,
+          at: this.#knownPlace(record),
+        });
+    });
+  }
+
+  /** A file is stored. Without ids the next listing of its folder tells them, and confirms it. */
+  stored({ inode, place, sent, ids, kept }: StoredFile): void {
+    const now = this.#nowMs();
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      const node = this.#journal.tree.node(inode);
+      if (record === undefined) return;
+      const others = record.sent.filter((one) => !sameContent(one, sent));
+      const left = ids === undefined ? [...others, sent] : others;
+      if (record.gone?.kind === 'file') {
+        // Removed while it was being sent.
+        transaction.updateRecord({ ...record, at: place, sent: left, gone: { ...record.gone, ...ids } });
+        return;
+      }
+      if (node?.kind !== 'file') return;
+      const whole = isStill(node, sent);
+      const before = node.versionId;
+      const staged = node.staged?.id === kept?.id ? kept : node.staged;
+      const stored =
+        ids === undefined
+          ? node
+          : transaction.put<TreeFile>({
+              ...node,
+              ...ids,
+              staged,
+              lengthBytes: sent.lengthBytes,
+              modified: keptTime(sent.modified),
+              created: node.fileId === ids.fileId ? node.created : sent.modified,
+              sha256: sent.sha256,
+            });
+      this.#settle(transaction, stored, {
+        ...record,
+        at: place,
+        content: record.content && !whole,
+        copyOf: whole ? undefined : record.copyOf,
+        session: undefined,
+        sent: left,
+        failed: undefined,
+        confirmedAtMs: now,
+        replaced: before === undefined || before === ids?.versionId ? record.replaced : [...record.replaced, before],
+      });
+    });
+  }
+
+  /** The service has these very bytes already. */
+  unchanged(inode: number, sent: SentContent): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      const node = this.#journal.tree.node(inode);
+      if (record === undefined || node?.kind !== 'file' || !isStill(node, sent)) return;
+      this.#settle(transaction, node, { ...record, content: false, session: undefined });
+    });
+  }
+
+  /** Folders were made. */
+  foldersMade(
+    made: readonly {
+      readonly inode: number;
+      readonly place: RemotePlace;
+      readonly folder: { readonly syncpointId: SyncpointId; readonly folderId: FolderId };
+    }[],
+  ): void {
+    const now = this.#nowMs();
+    this.#journal.change('push', (transaction) => {
+      for (const { inode, place, folder } of made) {
+        const record = transaction.record(inode);
+        const node = this.#journal.tree.node(inode);
+        if (node?.kind === 'directory') {
+          const stored = transaction.put<TreeDirectory>({ ...node, remote: folder });
+          const base = record ?? { ...this.#journal.freshRecord(node, now), revision: 0 };
+          this.#settle(transaction, stored, { ...base, at: place, confirmedAtMs: now, failed: undefined });
+        } else {
+          // Removed while it was being made.
+          const placeholder = { inode, kind: 'directory', parent: place.parent } as const;
+          this.#leave(transaction, placeholder, place, {
+            kind: 'directory',
+            ...folder,
+            listedAtMs: now,
+            path: this.#pathOf(place),
+          });
+        }
+      }
+    });
+  }
+
+  /** A removal is confirmed; of a folder, with all that was removed in it. */
+  removed(record: PendingRecord): void {
+    const now = this.#nowMs();
+    this.#journal.change('push', (transaction) => {
+      const present = transaction.record(record.inode);
+      if (present?.gone === undefined) return;
+      transaction.updateRecord({ ...present, doneAtMs: now, failed: undefined });
+      this.#dropInside(transaction, record.inode);
+    });
+  }
+
+  /** A move is on its way: listings may show the old place for a while, and that means nothing. */
+  moveSent(inode: number, from: RemotePlace): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined || record.was.some((place) => samePlace(place, from))) return;
+      transaction.updateRecord({ ...record, was: [...record.was, from], confirmedAtMs: this.#nowMs() });
+    });
+  }
+
+  /** A move did not happen: the old place means what it says again. */
+  moveFailed(inode: number, from: RemotePlace): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record === undefined) return;
+      transaction.updateRecord({ ...record, was: record.was.filter((place) => !samePlace(place, from)) });
+    });
+  }
+
+  /** Nothing is left to do, or only the way round is over. */
+  settle(inode: number): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      const node = this.#journal.tree.node(inode);
+      if (record === undefined) return;
+      if (node === undefined) transaction.dropRecord(inode);
+      else this.#settle(transaction, node, { ...record, via: undefined });
+    });
+  }
+
+  detour(inode: number, name: string): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record !== undefined) transaction.updateRecord({ ...record, via: name });
+    });
+  }
+
+  /** The removed file's former life becomes this one's: the next upload is its next version (J6). */
+  inherit(inode: number, from: PendingRecord): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      const node = this.#journal.tree.node(inode);
+      const left = transaction.record(from.inode);
+      if (record === undefined || node?.kind !== 'file' || left?.gone?.kind !== 'file' || left.at === undefined) return;
+      const { fileId, versionId, lengthBytes, modified, created } = left.gone;
+      transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256: undefined });
+      transaction.dropRecord(from.inode);
+      transaction.updateRecord({
+        ...record,
+        at: left.at,
+        sent: [...left.sent, ...record.sent],
+        replaced: [...left.replaced, ...record.replaced],
+        confirmedAtMs: left.confirmedAtMs,
+      });
+    });
+  }
+
+  /**
+   * What the service cannot move leaves its old self behind, as an object that was removed: a file's once the new one is stored, a
+   * folder's once all that lives in it has left.
+   */
+  detach(inode: number): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      const node = this.#journal.tree.node(inode);
+      if (record?.at === undefined || node === undefined) return;
+      const path = this.#pathOf(record.at);
+      const left = transaction.allocateInode();
+      const cleared = { ...record, at: undefined, copyOf: undefined, session: undefined, failed: undefined };
+      if (node.kind === 'file') {
+        const version = record.content && node.staged !== undefined ? undefined : this.#journal.version(node);
+        const { fileId, versionId, lengthBytes, modified, created } = node;
+        transaction.put<TreeFile>({ ...node, fileId: undefined, versionId: undefined });
+        transaction.putRecord({ ...cleared, content: true, sent: [], replaced: [], copyOf: copyOf(node, version) });
+        const gone = { kind: 'file', fileId, versionId, lengthBytes, modified, created, path } as const;
+        this.#leave(transaction, { inode: left, kind: 'file' }, record.at, gone, {
+          after: inode,
+          sent: record.sent,
+          replaced: record.replaced,
+        });
+        return;
+      }
+      if (node.remote === undefined) return;
+      const listedAtMs = this.#journal.tree.listing(inode)?.listedAtMs ?? 0;
+      this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, {
+        kind: 'directory',
+        ...node.remote,
+        listedAtMs,
+        path,
+      });
+      transaction.put<TreeDirectory>({ ...node, remote: undefined });
+      transaction.putRecord(cleared);
+      this.#rehome(transaction, node.inode, left);
+    });
+  }
+
+  failed(inode: number, message: string): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record !== undefined) transaction.updateRecord({ ...record, failed: { message, sinceMs: this.#nowMs() } });
+    });
+  }
+
+  /** A folder removed here holds what nobody here has seen: it comes back with that, and the other removals go on one by one. */
+  resurrect(record: PendingRecord): void {
+    this.#journal.change('service', (transaction) => {
+      for (let at: PendingRecord | undefined = record; at?.gone?.kind === 'directory' && at.at !== undefined;) {
+        const { syncpointId, folderId } = at.gone;
+        const now = this.#nowMs();
+        const seconds = Math.floor(now / 1000);
+        const parent: PendingRecord | undefined = transaction.record(at.at.parent);
+        const name = this.#freeName(at.at, at.inode);
+        transaction.put<TreeDirectory>({
+          kind: 'directory',
+          inode: at.inode,
+          parent: at.at.parent,
+          name,
+          remoteName: at.at.name,
+          remote: { syncpointId, folderId },
+          syncpoint: undefined,
+          modified: { seconds, nanoseconds: 0 },
+          local: undefined,
+        });
+        transaction.dropRecord(at.inode);
+        at = parent;
+      }
+    });
+  }
+
+  /** Children keep their place at the service, which is the folder left behind. */
+  #rehome(transaction: JournalTransaction, directory: number, left: number): void {
+    for (const child of [...this.#journal.tree.children(directory)]) {
+      if (transaction.record(child.inode) !== undefined) continue;
+      const at = { parent: left, name: child.remoteName };
+      transaction.putRecord({ ...this.#journal.freshRecord(child, this.#nowMs()), at });
+    }
+    for (const { inode } of [...this.#journal.inFolder(directory)]) {
+      const record = transaction.record(inode);
+      if (record?.at?.parent !== directory) continue;
+      const moved = { ...record, at: { parent: left, name: record.at.name } };
+      if (record.doneAtMs === undefined || record.gone !== undefined) transaction.updateRecord(moved);
+      else transaction.putRecord({ ...moved, doneAtMs: undefined });
+    }
+  }
+
+  #dropInside(transaction: JournalTransaction, folder: number): void {
+    for (const inside of [...this.#journal.inFolder(folder)]) {
+      if (inside.at?.parent !== folder || inside.gone === undefined) continue;
+      transaction.dropRecord(inside.inode);
+      if (inside.kind === 'directory') this.#dropInside(transaction, inside.inode);
+    }
+  }
+
+  #leave(
+    transaction: JournalTransaction,
+    object: { readonly inode: number; readonly kind: PendingRecord['kind'] },
+    at: RemotePlace,
+    gone: NonNullable<PendingRecord['gone']>,
+    more: Partial<Pick<PendingRecord, 'after' | 'sent' | 'replaced'>> = {},
+  ): void {
+    const now = this.#nowMs();
+    transaction.putRecord({
+      inode: object.inode,
+      kind: object.kind,
+      sinceMs: now,
+      changedAtMs: now,
+      at,
+      gone,
+      content: false,
+      unclosed: false,
+      copyOf: undefined,
+      after: undefined,
+      sent: [],
+      session: undefined,
+      durable: undefined,
+      via: undefined,
+      localOnly: false,
+      failed: undefined,
+      doneAtMs: undefined,
+      confirmedAtMs: undefined,
+      was: [],
+      replaced: [],
+      ...more,
+    });
+  }
+
+  /** Keeps the record while anything is left to do, else as a guard against listings that lag behind. */
+  #settle(transaction: JournalTransaction, node: TreeNode, record: PendingRecord): void {
+    const home = record.at?.parent === node.parent && record.at.name === node.remoteName;
+    const told = node.kind === 'directory' || node.versionId !== undefined;
+    if (record.content || !home || !told || record.via !== undefined) transaction.updateRecord(record);
+    else transaction.updateRecord({ ...record, failed: undefined, doneAtMs: this.#nowMs() });
+  }
+
+  /** A place that only a reply without ids told of is no place known. */
+  #knownPlace(record: PendingRecord): RemotePlace | undefined {
+    const node = this.#journal.tree.node(record.inode);
+    return node?.kind === 'file' && node.versionId === undefined ? undefined : record.at;
+  }
+
+  #freeName(place: RemotePlace, inode: number): string {
+    const { tree } = this.#journal;
+    let name = place.name;
+    for (let holder = tree.child(place.parent, name); holder !== undefined && holder.inode !== inode;) {
+      name = `${name} #${inode}`;
+      holder = tree.child(place.parent, name);
+    }
+    return name;
+  }
+
+  #pathOf(place: RemotePlace): string {
+    const parent = this.#journal.tree.node(place.parent);
+    const gone = this.#journal.get(place.parent)?.gone;
+    const above = parent === undefined ? (gone?.path ?? '') : this.#journal.tree.path(parent);
+    return `${above === '/' ? '' : above}/${place.name}`;
+  }
+}
+
+/** True where the file is as it was when it was sent. */
+function isStill(node: TreeFile, sent: SentContent): boolean {
+  const { seconds, nanoseconds } = shownModified(node);
+  const { modified, generation } = sent;
+  return (node.staged?.id ?? 0) === generation && seconds === modified.seconds && nanoseconds === modified.nanoseconds;
+}
+
+/** A time as the service keeps it: in units of 100 ns. */
+function keptTime({ seconds, nanoseconds }: Timestamp): Timestamp {
+  return { seconds, nanoseconds: nanoseconds - (nanoseconds % 100) };
+}
+
+/** What the new object's content is read from, where it is not on this machine. */
+function copyOf(node: TreeFile, version: ContentReference | undefined): ContentReference | undefined {
+  return node.staged === undefined ? version : undefined;
+}
+
+function sameContent(a: SentContent, b: SentContent): boolean {
+  return (
+    a.generation === b.generation &&
+    a.lengthBytes === b.lengthBytes &&
+    a.modified.seconds === b.modified.seconds &&
+    a.modified.nanoseconds === b.modified.nanoseconds
+  );
+}

@@ -1,0 +1,43 @@
+// What the steps of the pusher share: the rooms they work with, and the little they need of each.
+import type { Journal } from '../cache/journal.ts';
+import type { Listings } from '../cache/listings.ts';
+import type { StagedContent } from '../cache/tree.ts';
+import type { ContentReference, RemoteDrive } from '../remote-drive.ts';
+import type { Outcomes } from './outcomes.ts';
+
+/** Content to be sent: complete, and unchanged until close(). */
+export interface SendableContent {
+  readonly lengthBytes: number;
+  /** A generation that is complete in itself, to be named instead of the one that was sealed. */
+  readonly staged: StagedContent | undefined;
+  sha256(signal: AbortSignal): Promise<string>;
+  read(offsetBytes: number, lengthBytes: number): AsyncIterable<Uint8Array>;
+  /** Resolves when the bytes are safe against power loss (J8). */
+  makeDurable(): Promise<void>;
+  close(): void;
+}
+
+/** Where content comes from. */
+export interface ContentToSend {
+  /** A generation of the staging directory, filled up from what it lies over. */
+  seal(staged: StagedContent, signal: AbortSignal): Promise<SendableContent>;
+  /** A version of the service, through what is cached of it. */
+  version(content: ContentReference): SendableContent;
+  /** The service has this generation now: it may serve reads until room is needed. */
+  keep(inode: number, staged: StagedContent): void;
+}
+
+export interface Parts {
+  readonly journal: Journal;
+  readonly listings: Listings;
+  readonly drive: RemoteDrive;
+  readonly content: ContentToSend;
+  readonly outcomes: Outcomes;
+  /** Wall clock, ms. */
+  readonly nowMs: () => number;
+}
+
+/** A step came to a point where its object, or the service, is not what it was planned for: it is planned anew. */
+export class Replan extends Error {
+  override readonly name = 'Replan';
+}

@@ -1,0 +1,259 @@
+// What is to be done next for one record of the journal: pure reading of journal, tree and what is under way. J5, J6 and J9 are
+// kept here: one upload a file, nothing removed before what replaces it is stored, nothing sent below a folder that moves.
+import { foldName, type Journal, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
+import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
+import type { FolderId, MoveSupport, RemoteEntry, SyncpointId } from '../remote-drive.ts';
+
+/** The next step for an object. */
+export type Step =
+  /** Nothing, until its record changes. */
+  | { readonly kind: 'rest' }
+  /** Nothing is left to do: the record becomes a guard. */
+  | { readonly kind: 'settle' }
+  /** Not before that time, wall clock, ms. */
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  /** Something else has to be done first, for that inode. */
+  | { readonly kind: 'blocked'; readonly by: number }
+  | { readonly kind: 'make-folder'; readonly node: TreeDirectory; readonly parent: FolderPlace; readonly name: string }
+  | { readonly kind: 'store'; readonly node: TreeFile; readonly place: RemotePlace }
+  /** Stored, as the service says, but under ids it did not tell; or a reply was lost: a listing of the folder may show it. */
+  | { readonly kind: 'confirm'; readonly folder: number }
+  /** It was looked for as long as listings lag. */
+  | { readonly kind: 'give-up-looking' }
+  | {
+      readonly kind: 'move';
+      readonly node: TreeNode;
+      readonly from: FolderPlace;
+      readonly to: FolderPlace;
+      readonly name: string;
+    }
+  /** The service cannot move it: it becomes new content and a removal. */
+  | { readonly kind: 'detach'; readonly node: TreeNode }
+  /** A way round something that is in the way of itself: a temporary name at the service. */
+  | { readonly kind: 'detour'; readonly name: string }
+  /** The file that was removed there lives on as this one's former version. */
+  | { readonly kind: 'inherit'; readonly from: PendingRecord }
+  | { readonly kind: 'remove-file'; readonly record: PendingRecord }
+  | { readonly kind: 'remove-folder'; readonly record: PendingRecord };
+
+/** A folder at the service, and the inode that stands for it. */
+export interface FolderPlace {
+  readonly inode: number;
+  readonly syncpointId: SyncpointId;
+  readonly folderId: FolderId;
+}
+
+/** What the plan has to know besides journal and tree. */
+export interface Surroundings {
+  readonly journal: Journal;
+  /** Inodes that a step is under way for, with the folders at the service that it names, by inode. */
+  readonly underWay: ReadonlyMap<number, UnderWay>;
+  readonly settleMs: number;
+  /** True while a flush hurries everything on. */
+  readonly hurried: boolean;
+  moveSupport(syncpointId: SyncpointId, kind: RemoteEntry['kind']): MoveSupport;
+  /** When a file that is open for writing may be sent at the earliest, wall clock, ms. */
+  openFileDueMs(record: PendingRecord): number;
+  /** When to look next for an upload whose outcome nobody told, wall clock, ms; undefined: it was looked for long enough. */
+  lookAtMs(record: PendingRecord): number | undefined;
+}
+
+export interface UnderWay {
+  /** Where an upload goes to. */
+  readonly place: RemotePlace | undefined;
+  /** Folders at the service on the way there. */
+  readonly folders: ReadonlySet<number>;
+}
+
+const rest: Step = { kind: 'rest' };
+
+/** The step for a record as of `nowMs`, wall clock. */
+export function nextStep(record: PendingRecord, nowMs: number, around: Surroundings): Step {
+  if (record.doneAtMs !== undefined || record.failed !== undefined || record.localOnly || record.unclosed) return rest;
+  const due = record.changedAtMs + around.settleMs;
+  // A clock set back must not hold anything for longer than the settling takes.
+  if (!around.hurried && nowMs < due && nowMs >= record.changedAtMs) return { kind: 'wait', untilMs: due };
+  if (record.gone !== undefined) return removal(record, nowMs, around);
+  const node = around.journal.tree.node(record.inode);
+  if (node === undefined) return { kind: 'settle' };
+  const step = node.kind === 'directory' ? folderStep(record, node, around) : fileStep(record, node, nowMs, around);
+  return step;
+}
+
+function removal(record: PendingRecord, nowMs: number, around: Surroundings): Step {
+  const { journal } = around;
+  const { gone, at } = record;
+  if (record.after !== undefined && !isStored(journal, record.after)) return { kind: 'blocked', by: record.after };
+  if (at === undefined || gone === undefined) return { kind: 'settle' };
+  const above = journal.get(at.parent);
+  if (above?.gone !== undefined && above.doneAtMs === undefined && above.failed === undefined)
+    return { kind: 'blocked', by: at.parent };
+  if (above?.gone !== undefined && above.doneAtMs !== undefined) return { kind: 'settle' };
+  if (gone.kind === 'file') {
+    return gone.versionId === undefined ? looking(record, at.parent, nowMs, around) : { kind: 'remove-file', record };
+  }
+  for (const [inode, { folders }] of around.underWay)
+    if (folders.has(record.inode)) return { kind: 'blocked', by: inode };
+  const holdsBack = livingInside(journal, record.inode);
+  return holdsBack === undefined ? { kind: 'remove-folder', record } : { kind: 'blocked', by: holdsBack };
+}
+
+/** Something that the service has below a folder removed here, and that is not removed here; or a removal that must wait. */
+function livingInside(journal: Journal, folder: number): number | undefined {
+  for (const record of journal.inFolder(folder)) {
+    if (record.at?.parent !== folder || record.doneAtMs !== undefined) continue;
+    if (record.gone === undefined) return record.inode;
+    if (record.after !== undefined && !isStored(journal, record.after)) return record.after;
+    const inside = record.kind === 'directory' ? livingInside(journal, record.inode) : undefined;
+    if (inside !== undefined) return inside;
+  }
+  return undefined;
+}
+
+/** True where the content of a file is at the service for certain. */
+function isStored(journal: Journal, inode: number): boolean {
+  const record = journal.get(inode);
+  if (record === undefined || record.doneAtMs !== undefined || record.gone !== undefined) return true;
+  const node = journal.tree.node(inode);
+  return node?.kind !== 'file' || (!record.content && node.versionId !== undefined);
+}
+
+/** J3: what may have come through is looked for before anything is sent again. */
+function looking(record: PendingRecord, folder: number, nowMs: number, around: Surroundings): Step {
+  const untilMs = around.lookAtMs(record);
+  if (untilMs === undefined) return { kind: 'give-up-looking' };
+  return nowMs < untilMs ? { kind: 'wait', untilMs } : { kind: 'confirm', folder };
+}
+
+function folderStep(record: PendingRecord, node: TreeDirectory, around: Surroundings): Step {
+  const { journal } = around;
+  const target = { parent: node.parent, name: record.via ?? node.remoteName };
+  const inTheWay = blockedAbove(node.parent, around);
+  if (inTheWay !== undefined) return inTheWay;
+  const parent = folderPlace(journal, node.parent);
+  if (parent === undefined) return { kind: 'blocked', by: node.parent };
+  if (record.at !== undefined && samePlace(record.at, target)) return { kind: 'settle' };
+  if (record.at !== undefined && !isMovable(record.at, node, parent, around)) {
+    return leaving(record, record.at, node, target, around);
+  }
+  const occupied = occupant(record, target, around);
+  if (occupied !== undefined) return { kind: 'blocked', by: occupied.inode };
+  if (record.at === undefined) return { kind: 'make-folder', node, parent, name: target.name };
+  return moving(record.at, node, parent, target.name, around);
+}
+
+function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: Surroundings): Step {
+  const { journal } = around;
+  if (journal.isOpenForWriting(node.inode) && !around.hurried) {
+    const untilMs = around.openFileDueMs(record);
+    if (nowMs < untilMs) return { kind: 'wait', untilMs };
+  }
+  const inTheWay = blockedAbove(node.parent, around);
+  if (inTheWay !== undefined) return inTheWay;
+  const parent = folderPlace(journal, node.parent);
+  if (parent === undefined) return { kind: 'blocked', by: node.parent };
+  const target = { parent: node.parent, name: record.via ?? node.remoteName };
+  const home = record.at !== undefined && samePlace(record.at, target);
+  if (record.sent.length > 0) return looking(record, (record.at ?? target).parent, nowMs, around);
+  if (!record.content && home) return node.versionId === undefined ? { kind: 'give-up-looking' } : { kind: 'settle' };
+  const occupied = home ? undefined : occupant(record, target, around);
+  if (record.at !== undefined && !home) {
+    // New content that takes a removed file's place becomes that file's next version, and only then goes what is left behind (J6).
+    const replaces = record.content && occupied?.gone?.kind === 'file';
+    if (replaces || !isMovable(record.at, node, parent, around))
+      return leaving(record, record.at, node, target, around);
+  }
+  if (occupied !== undefined) {
+    const { gone, after, failed } = occupied;
+    const heir = record.at === undefined && record.content && occupied.at?.name === target.name;
+    const free = !around.underWay.has(occupied.inode) && after === undefined && failed === undefined;
+    if (heir && free && gone?.kind === 'file' && gone.versionId !== undefined)
+      return { kind: 'inherit', from: occupied };
+    return { kind: 'blocked', by: occupied.inode };
+  }
+  if (record.at === undefined || home) return { kind: 'store', node, place: target };
+  return moving(record.at, node, parent, target.name, around);
+}
+
+function moving(at: RemotePlace, node: TreeNode, to: FolderPlace, name: string, around: Surroundings): Step {
+  for (const [inode, { folders }] of around.underWay)
+    if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
+  const from = folderPlace(around.journal, at.parent);
+  return from === undefined ? { kind: 'settle' } : { kind: 'move', node, from, to, name };
+}
+
+/** True unless the service is known not to move it. */
+function isMovable(at: RemotePlace, node: TreeNode, to: FolderPlace, around: Surroundings): boolean {
+  const from = folderPlace(around.journal, at.parent);
+  const kind = node.kind === 'directory' ? 'folder' : 'file';
+  return from?.syncpointId === to.syncpointId && around.moveSupport(to.syncpointId, kind) !== 'no';
+}
+
+/** What cannot be moved leaves its old self behind, to be removed when it is stored anew. */
+function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: RemotePlace, around: Surroundings): Step {
+  for (const [inode, { folders }] of around.underWay)
+    if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
+  // A service blind to case would take the new name for the old file.
+  const caseOnly = at.parent === to.parent && foldName(at.name) === foldName(to.name);
+  if (caseOnly && record.via === undefined) return { kind: 'detour', name: temporaryName(node) };
+  return { kind: 'detach', node };
+}
+
+/** A directory above that is to be made or moved first, here or where it is at the service. */
+function blockedAbove(directory: number, around: Surroundings): Step | undefined {
+  const { journal } = around;
+  let at = directory;
+  for (let depth = 0; depth < 4096; depth += 1) {
+    const node = journal.tree.node(at);
+    if (node?.kind !== 'directory' || node.syncpoint !== undefined) return undefined;
+    const record = journal.get(at);
+    if (record !== undefined && record.doneAtMs === undefined) {
+      const failed = record.failed !== undefined && record.at !== undefined;
+      const away = record.at === undefined || !samePlace(record.at, { parent: node.parent, name: node.remoteName });
+      if (away && !failed) return { kind: 'blocked', by: at };
+      if (around.underWay.has(at)) return { kind: 'blocked', by: at };
+    }
+    at = node.parent;
+  }
+  return undefined;
+}
+
+/** What the service has, or is being sent, at a place that is to be this object's. */
+function occupant(record: PendingRecord, target: RemotePlace, around: Surroundings): PendingRecord | undefined {
+  const { journal } = around;
+  for (const [inode, { place }] of around.underWay) {
+    if (inode === record.inode || place?.parent !== target.parent || foldName(place.name) !== foldName(target.name))
+      continue;
+    const sender = journal.get(inode);
+    if (sender !== undefined) return sender;
+  }
+  return journal
+    .near(target)
+    .find(
+      ({ inode, gone, doneAtMs }) =>
+        inode !== record.inode && !(doneAtMs !== undefined && gone !== undefined) && !isHome(journal, inode),
+    );
+}
+
+/** True for an object that is where it is wanted: it is in nobody's way but that of a name told apart by more than case. */
+function isHome(journal: Journal, inode: number): boolean {
+  const record = journal.get(inode);
+  const node = journal.tree.node(inode);
+  if (record?.at === undefined || node === undefined) return false;
+  return samePlace(record.at, { parent: node.parent, name: node.remoteName }) && record.via === undefined;
+}
+
+/** The folder at the service that an inode stands for. */
+export function folderPlace(journal: Journal, inode: number): FolderPlace | undefined {
+  const folder = journal.folder(inode);
+  return folder === undefined ? undefined : { inode, syncpointId: folder.syncpointId, folderId: folder.folderId };
+}
+
+/** A name at the service that nobody else gives: the object's inode is this machine's alone, so the clock goes with it. */
+export function temporaryName(node: TreeNode): string {
+  return `.syncplicityfs-${node.inode}-${Date.now().toString(36)}`;
+}
+
+export function samePlace(a: RemotePlace, b: RemotePlace): boolean {
+  return a.parent === b.parent && a.name === b.name;
+}

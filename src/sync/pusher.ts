@@ -1,0 +1,543 @@
+// Drains the journal: takes each object's next step when it is due, several at once, until the service has what is wanted here.
+// Goes on where an earlier process ended. Promises that nothing is dropped: what fails is tried again, later each time, or, where the
+// service refuses it, waits for the user. Knows no call's form and no file's bytes.
+import { isAbort } from '../base/abort.ts';
+import { deferred } from '../base/deferred.ts';
+import { createLog } from '../base/log.ts';
+import type { PendingRecord } from '../cache/journal.ts';
+import { FOLDERS_PER_CALL, RemoteError, type RemoteErrorKind } from '../remote-drive.ts';
+import { lookAt } from './freshness.ts';
+import { makeFolders, type FolderToMake } from './folders.ts';
+import { Lookouts } from './lookouts.ts';
+import { moveObject } from './moves.ts';
+import { Outcomes } from './outcomes.ts';
+import { Replan, type Parts } from './parts.ts';
+import { nextStep, temporaryName, type Step, type Surroundings, type UnderWay } from './plan.ts';
+import { Rate } from './rate.ts';
+import { removeFile, removeFolder } from './removals.ts';
+import { storeFile } from './store.ts';
+import { Troubles, type Trouble } from './troubles.ts';
+
+const log = createLog('pusher');
+
+/** Gateway calls of one drive at once: the pace of calls, not their number, limits them. */
+const GATEWAY_STEPS_MAX = 6;
+/** A file that is open for writing is sent this long after its first change that was not sent: logs, databases. */
+const OPEN_FILE_DUE_MS = 5 * 60_000;
+/** Uploads of a file that stays open back off to this. */
+const OPEN_FILE_DUE_MS_MAX = 60 * 60_000;
+/** After an outcome without ids, others of the folder may come: one listing tells all. */
+const UNTOLD_PAUSE_MS = 2_000;
+/** After a lost reply: the service may still be at it. */
+const UNCLEAR_PAUSE_MS = 500;
+/** Between two looks at guards whose time is over, and at files that have been open for long; nobody waits for either. */
+const CHORES_MS = 15_000;
+/** What waits for something that has no record is planned again after this, should nobody tell. */
+const BLOCKED_AGAIN_MS = 5_000;
+/** Records planned before other work of the process gets its turn. */
+const PLANS_PER_TURN = 200;
+
+/** What the service says no to for good: trying again changes nothing. */
+const refusals: ReadonlySet<RemoteErrorKind> = new Set(['forbidden', 'quota', 'invalid', 'too-large']);
+
+export interface PusherOptions extends Omit<Parts, 'outcomes' | 'nowMs'> {
+  /** How long after its last change an object waits, so that pairs of changes meet. */
+  readonly settleMs: number;
+  /** Files sent at once. */
+  readonly uploadsMax: number;
+  /** Commits what was written to open files, where its first change is at least so old: without, there is nothing of them to send. */
+  readonly commitOpenFiles: (ageMs: number) => void;
+  /** Wall clock, ms; for tests. */
+  readonly nowMs?: (() => number) | undefined;
+}
+
+/** A step that is being done. */
+interface Running extends UnderWay {
+  readonly step: Step['kind'];
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+  sentBytes: number;
+  lengthBytes: number;
+}
+
+/** How an object that is pending is doing. */
+export interface Progress {
+  readonly record: PendingRecord;
+  readonly state: 'waiting' | 'sending' | 'retrying';
+  readonly sentBytes: number;
+  readonly trouble: Trouble | undefined;
+}
+
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #parts: Parts;
+  readonly #nowMs: () => number;
+  readonly #troubles: Troubles;
+  readonly #lookouts: Lookouts;
+  readonly #rate = new Rate();
+  /** Inodes to be planned, in the order they came. */
+  readonly #queue = new Set<number>();
+  /** Planned, but no room to do it. */
+  readonly #held = { uploads: new Set<number>(), gateway: new Set<number>() };
+  readonly #blocked = new Map<number, Set<number>>();
+  readonly #blockers = new Map<number, number>();
+  readonly #timers = new Map<number, number>();
+  readonly #running = new Map<number, Running>();
+  readonly #openFileUploads = new Map<number, { count: number; atMs: number }>();
+  readonly #waiters = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #chores: NodeJS.Timeout | undefined;
+  #hurries = 0;
+  #paused = false;
+  #stopped = false;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
+    const outcomes = new Outcomes(options.journal, this.#nowMs);
+    this.#parts = { ...options, outcomes, nowMs: this.#nowMs };
+    this.#troubles = new Troubles(this.#nowMs);
+    this.#lookouts = new Lookouts(this.#nowMs);
+    this.#unsubscribe = options.journal.onChange((inodes) => this.#changed(inodes));
+  }
+
+  /** Begins with what earlier processes left. Does not wait for any of it. */
+  start(): void {
+    for (const { inode } of this.#options.journal.records()) this.#queue.add(inode);
+    this.#chores = setInterval(() => {
+      this.#options.journal.sweepGuards(this.#nowMs());
+      this.#options.commitOpenFiles(OPEN_FILE_DUE_MS);
+    }, CHORES_MS);
+    this.#chores.unref();
+    this.#wake();
+  }
+
+  /** Stops beginning anything; what is under way goes on to its end. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const inode of this.#troubles.hurry()) this.#queue.add(inode);
+    this.#wake();
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** Tries at once what waits for its next try: the service is back, or somebody asked. */
+  retryNow(): void {
+    for (const inode of this.#troubles.hurry()) this.#queue.add(inode);
+    this.#wake();
+  }
+
+  /**
+   * Resolves when every change made so far is at the service, or is refused by it, or with the signal. Hurries them on: nothing waits to
+   * settle meanwhile.
+   */
+  async flush(signal: AbortSignal, inodes?: readonly number[]): Promise<void> {
+    if (inodes === undefined) this.#options.commitOpenFiles(0);
+    const { journal } = this.#options;
+    const wanted = new Set(inodes ?? [...journal.records()].map(({ inode }) => inode));
+    const left = (): boolean => {
+      for (const inode of wanted) {
+        const record = journal.get(inode);
+        if (record === undefined || !isPending(record) || this.#isHopeless(inode)) wanted.delete(inode);
+      }
+      return wanted.size > 0;
+    };
+    this.#hurries += 1;
+    try {
+      for (const inode of [...wanted, ...this.#timers.keys()]) this.#queue.add(inode);
+      this.retryNow();
+      while (left() && !signal.aborted && !this.#stopped) {
+        const changed = deferred<undefined>();
+        const wake = (): void => changed.resolve(undefined);
+        this.#waiters.add(wake);
+        signal.addEventListener('abort', wake, { once: true });
+        await changed.promise;
+        this.#waiters.delete(wake);
+        signal.removeEventListener('abort', wake);
+      }
+    } finally {
+      this.#hurries -= 1;
+    }
+  }
+
+  /** How everything that is pending is doing, failed ones included, oldest first. */
+  progress(): Progress[] {
+    const found: Progress[] = [];
+    for (const record of this.#options.journal.records()) {
+      if (!isPending(record)) continue;
+      const running = this.#running.get(record.inode);
+      const trouble = this.#troubles.get(record.inode);
+      const state = running !== undefined ? 'sending' : trouble === undefined ? 'waiting' : 'retrying';
+      found.push({ record, state, sentBytes: running?.sentBytes ?? 0, trouble });
+    }
+    return found.toSorted((a, b) => a.record.sinceMs - b.record.sinceMs);
+  }
+
+  /** Bytes a second that the service took lately. */
+  get bytesPerSecond(): number {
+    return this.#rate.perSecond(this.#nowMs());
+  }
+
+  /** Ends what is under way; it goes on in the next process where the journal says. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unsubscribe();
+    clearTimeout(this.#timer);
+    clearImmediate(this.#turn);
+    clearInterval(this.#chores);
+    const reason = new RemoteError('unavailable', 'the drive is being unmounted');
+    for (const { controller } of this.#running.values()) controller.abort(reason);
+    await Promise.all([...this.#running.values()].map(({ done }) => done));
+    this.#tellWaiters();
+  }
+
+  #changed(inodes: readonly number[]): void {
+    for (const inode of inodes) this.#requeue(inode);
+    this.#wake();
+    this.#tellWaiters();
+  }
+
+  /** An object, and what waits for it, is worth a new look. */
+  #requeue(inode: number): void {
+    this.#queue.add(inode);
+    const waiting = this.#blocked.get(inode);
+    if (waiting === undefined) return;
+    this.#blocked.delete(inode);
+    for (const one of waiting) {
+      this.#blockers.delete(one);
+      this.#queue.add(one);
+    }
+  }
+
+  #tellWaiters(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  /** The next turn of the event loop plans: changes that come together are planned together. */
+  #wake(): void {
+    if (this.#stopped || this.#turn !== undefined) return;
+    this.#turn = setImmediate(() => {
+      this.#turn = undefined;
+      this.#plan();
+    });
+  }
+
+  #plan(): void {
+    if (this.#stopped || this.#paused) return;
+    let planned = 0;
+    for (const inode of this.#queue) {
+      if (planned === PLANS_PER_TURN) {
+        this.#wake();
+        break;
+      }
+      planned += 1;
+      this.#queue.delete(inode);
+      this.#planOne(inode);
+    }
+    this.#arm();
+  }
+
+  #planOne(inode: number): void {
+    this.#timers.delete(inode);
+    this.#unblock(inode);
+    this.#held.uploads.delete(inode);
+    this.#held.gateway.delete(inode);
+    if (this.#running.has(inode)) return; // planned again when it is done
+    const record = this.#options.journal.get(inode);
+    if (record === undefined) {
+      this.#troubles.forget(inode);
+      this.#lookouts.forget(inode);
+      return;
+    }
+    const now = this.#nowMs();
+    const trouble = this.#troubles.get(inode);
+    if (trouble !== undefined && trouble.retryAtMs > now && isPending(record)) {
+      this.#timers.set(inode, trouble.retryAtMs);
+      return;
+    }
+    this.#take(record, nextStep(record, now, this.#surroundings()));
+  }
+
+  #take(record: PendingRecord, step: Step): void {
+    const { outcomes } = this.#parts;
+    const { inode } = record;
+    switch (step.kind) {
+      case 'rest':
+        return;
+      case 'settle':
+        outcomes.settle(inode);
+        return;
+      case 'wait':
+        this.#timers.set(inode, step.untilMs);
+        return;
+      case 'blocked':
+        this.#block(record, step.by);
+        return;
+      case 'detour':
+        outcomes.detour(inode, step.name);
+        return;
+      case 'inherit':
+        outcomes.inherit(inode, step.from);
+        return;
+      case 'give-up-looking':
+        this.#lookouts.forget(inode);
+        outcomes.notFound(inode);
+        return;
+      case 'store':
+        if (this.#runningCount('store') >= this.#options.uploadsMax) this.#held.uploads.add(inode);
+        else this.#run(record, step);
+        return;
+      default:
+        if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
+        else this.#run(record, step);
+    }
+  }
+
+  #runningCount(kind: Step['kind']): number {
+    let count = 0;
+    for (const { step } of this.#running.values()) if (step === kind) count += 1;
+    return count;
+  }
+
+  /** Does a step, and looks afterwards at what it changed. */
+  #run(record: PendingRecord, step: Step): void {
+    const { inode } = record;
+    const controller = new AbortController();
+    const place = step.kind === 'store' ? step.place : undefined;
+    const path = place === undefined ? undefined : this.#options.journal.remotePath(place.parent);
+    const folders = new Set(path?.inodes);
+    // Folders made together run as one step, each of them under way.
+    const together = step.kind === 'make-folder' ? this.#siblings(record, step) : [];
+    const inodes = [inode, ...together.map(({ node }) => node.inode).filter((other) => other !== inode)];
+    const finished = deferred<undefined>();
+    const running: Running = {
+      step: step.kind,
+      place,
+      folders,
+      controller,
+      done: finished.promise.then(() => undefined),
+      sentBytes: 0,
+      lengthBytes: 0,
+    };
+    for (const one of inodes) this.#running.set(one, running);
+    this.#do(record, step, together, running)
+      .then(
+        () => inodes.forEach((one) => this.#troubles.forget(one)),
+        (error: unknown) => this.#failed(record, inodes, error),
+      )
+      .finally(() => {
+        for (const one of inodes) {
+          this.#running.delete(one);
+          this.#requeue(one);
+        }
+        for (const held of Object.values(this.#held)) for (const one of held) this.#queue.add(one);
+        this.#wake();
+        this.#tellWaiters();
+        finished.resolve(undefined);
+      })
+      .catch((error: unknown) => log('a step of inode %d could not be written down: %O', inode, error));
+  }
+
+  async #do(record: PendingRecord, step: Step, together: readonly FolderToMake[], running: Running): Promise<void> {
+    const { inode } = record;
+    const { signal } = running.controller;
+    switch (step.kind) {
+      case 'make-folder':
+        return makeFolders(this.#parts, step.parent, together, signal);
+      case 'store': {
+        const onSent = (sentBytes: number, lengthBytes: number): void => {
+          this.#rate.add(sentBytes - running.sentBytes, this.#nowMs());
+          running.sentBytes = sentBytes;
+          running.lengthBytes = lengthBytes;
+        };
+        this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
+        const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal);
+        if (result === 'untold') this.#lookouts.delayed(inode, UNTOLD_PAUSE_MS);
+        else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
+        this.#noteOpenFile(inode);
+        this.#keep(inode);
+        return;
+      }
+      case 'confirm':
+        await lookAt(this.#parts, step.folder, 0, signal);
+        this.#lookouts.looked(inode);
+        this.#keep(inode);
+        return;
+      case 'move':
+        if ((await moveObject(this.#parts, record, step, signal)) === 'unsupported')
+          log('inode %d cannot be moved', inode);
+        return;
+      case 'detach':
+        if (step.node.kind === 'directory' && this.#options.journal.tree.listing(inode) === undefined) {
+          await lookAt(this.#parts, inode, 0, signal);
+        }
+        this.#parts.outcomes.detach(inode);
+        return;
+      case 'remove-file':
+        return removeFile(this.#parts, record, signal);
+      case 'remove-folder':
+        return removeFolder(this.#parts, record, signal);
+      default:
+        throw new Error(`a step ${step.kind} is no work`);
+    }
+  }
+
+  /** Directories of the same parent that can be made in the same call, this one first. */
+  #siblings(record: PendingRecord, step: Extract<Step, { kind: 'make-folder' }>): FolderToMake[] {
+    const found: FolderToMake[] = [{ node: step.node, name: step.name }];
+    const around = this.#surroundings();
+    for (const other of this.#options.journal.inDirectory(step.node.parent)) {
+      if (found.length === FOLDERS_PER_CALL) break;
+      if (
+        other.inode === record.inode ||
+        this.#running.has(other.inode) ||
+        this.#troubles.get(other.inode) !== undefined
+      )
+        continue;
+      const theirs = nextStep(other, this.#nowMs(), around);
+      if (theirs.kind === 'make-folder') found.push({ node: theirs.node, name: theirs.name });
+    }
+    return found;
+  }
+
+  #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
+    const { inode } = record;
+    if (this.#stopped || error instanceof Replan || isAbort(error)) {
+      if (error instanceof Replan) log('inode %d is planned anew: %s', inode, error.message);
+      return;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof RemoteError && refusals.has(error.kind)) {
+      log('inode %d is refused: %s', inode, message);
+      // One of several may be what is refused: each is tried by itself.
+      if (inodes.length > 1) for (const one of inodes) this.#troubles.note(one, message);
+      else this.#parts.outcomes.failed(inode, message);
+      return;
+    }
+    if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
+    if (error instanceof RemoteError && error.kind === 'not-found') this.#parentDue(record);
+    for (const one of inodes) {
+      const { attempts, retryAtMs } = this.#troubles.note(one, message);
+      log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#nowMs(), message);
+    }
+  }
+
+  /** Something on the way to it is gone: its folders are looked at before the next try. */
+  #parentDue(record: PendingRecord): void {
+    const { tree } = this.#options.journal;
+    let at = tree.node(record.inode)?.parent ?? record.at?.parent;
+    for (let depth = 0; at !== undefined && depth < 4096; depth += 1) {
+      const node = tree.node(at);
+      if (node?.kind !== 'directory') return;
+      tree.expireListing(at);
+      if (node.syncpoint !== undefined) return;
+      at = node.parent;
+    }
+  }
+
+  /** What is stored serves reads from here on, until room is needed. */
+  #keep(inode: number): void {
+    const record = this.#options.journal.get(inode);
+    const node = this.#options.journal.tree.node(inode);
+    if (node?.kind !== 'file' || node.staged === undefined || node.versionId === undefined) return;
+    if (record?.content === true) return;
+    this.#parts.content.keep(inode, node.staged);
+  }
+
+  #noteOpenFile(inode: number): void {
+    if (!this.#options.journal.isOpenForWriting(inode)) {
+      this.#openFileUploads.delete(inode);
+      return;
+    }
+    const count = (this.#openFileUploads.get(inode)?.count ?? 0) + 1;
+    this.#openFileUploads.set(inode, { count, atMs: this.#nowMs() });
+  }
+
+  #openFileDueMs(record: PendingRecord): number {
+    const before = this.#openFileUploads.get(record.inode);
+    const pause = Math.min(OPEN_FILE_DUE_MS_MAX, OPEN_FILE_DUE_MS * 2 ** (before?.count ?? 0));
+    return Math.max(record.sinceMs + OPEN_FILE_DUE_MS, before === undefined ? 0 : before.atMs + pause);
+  }
+
+  #surroundings(): Surroundings {
+    return {
+      journal: this.#options.journal,
+      underWay: this.#running,
+      settleMs: this.#options.settleMs,
+      hurried: this.#hurries > 0,
+      moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
+      openFileDueMs: (record) => this.#openFileDueMs(record),
+      lookAtMs: (record) => this.#lookouts.nextAtMs(record.inode),
+    };
+  }
+
+  /** Waits for another object; where that waits for this one in turn, a temporary name leads out (J9). */
+  #block(record: PendingRecord, by: number): void {
+    const { inode } = record;
+    for (let at: number | undefined = by; at !== undefined; at = this.#blockers.get(at)) {
+      if (at !== inode) continue;
+      const node = this.#options.journal.tree.node(inode);
+      if (node === undefined || record.via !== undefined || record.at === undefined) break;
+      log('inode %d goes round a circle', inode);
+      this.#parts.outcomes.detour(inode, temporaryName(node));
+      return;
+    }
+    if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
+      this.#timers.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
+    }
+    this.#blockers.set(inode, by);
+    const waiting = this.#blocked.get(by);
+    if (waiting === undefined) this.#blocked.set(by, new Set([inode]));
+    else waiting.add(inode);
+  }
+
+  /** Refused by the service, or waiting for something that is. */
+  #isHopeless(inode: number): boolean {
+    const seen = new Set<number>();
+    for (let at: number | undefined = inode; at !== undefined && !seen.has(at); at = this.#blockers.get(at)) {
+      if (this.#options.journal.get(at)?.failed !== undefined) return true;
+      seen.add(at);
+    }
+    return false;
+  }
+
+  #unblock(inode: number): void {
+    const by = this.#blockers.get(inode);
+    if (by === undefined) return;
+    this.#blockers.delete(inode);
+    const waiting = this.#blocked.get(by);
+    waiting?.delete(inode);
+    if (waiting?.size === 0) this.#blocked.delete(by);
+  }
+
+  /** One timer, for what is due first. */
+  #arm(): void {
+    clearTimeout(this.#timer);
+    let first = Infinity;
+    for (const atMs of this.#timers.values()) first = Math.min(first, atMs);
+    if (first === Infinity) return;
+    this.#timer = setTimeout(
+      () => {
+        const now = this.#nowMs();
+        for (const [inode, atMs] of this.#timers) if (atMs <= now) this.#queue.add(inode);
+        this.#wake();
+      },
+      // A timer holds at most 2^31 ms.
+      Math.max(1, Math.min(first - this.#nowMs(), OPEN_FILE_DUE_MS)),
+    );
+    this.#timer.unref();
+  }
+}
+
+/** True for what is not at the service, and is to be. */
+export function isPending(record: PendingRecord): boolean {
+  return record.doneAtMs === undefined && !record.localOnly;
+}

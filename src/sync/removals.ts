@@ -1,0 +1,107 @@
+// Removes at the service what was removed here. J6: only what is known to be what was removed: a file in the version that was seen, a
+// folder whose whole content was. What another one added or changed stays, and comes back here.
+import { ROOT_INODE, type SyncpointFacts, type TreeNode } from '../cache/tree.ts';
+import type { GoneObject, PendingRecord } from '../cache/journal.ts';
+import { RemoteError, type RemoteEntry } from '../remote-drive.ts';
+import { lookAt, refresh } from './freshness.ts';
+import { type Parts, Replan } from './parts.ts';
+
+/** Many removals of a folder share one look at it. */
+const REMOVAL_AGE_MS = 10_000;
+
+/** Moves a file to the trash. Rejects with RemoteError, or {@link Replan} where it changed. */
+export async function removeFile(parts: Parts, record: PendingRecord, signal: AbortSignal): Promise<void> {
+  const { gone, at } = record;
+  if (gone?.kind !== 'file' || gone.versionId === undefined || at === undefined) throw new Replan('nothing to remove');
+  if (await lookAt(parts, at.parent, REMOVAL_AGE_MS, signal)) {
+    // What changed there was dropped from the journal.
+    if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed at the service');
+  }
+  const folder = parts.journal.folder(at.parent);
+  if (folder === undefined) throw new Replan('its folder is gone');
+  try {
+    await parts.drive.deleteFile(folder.syncpointId, gone.versionId, { signal, callClass: 'commit' });
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.kind !== 'conflict') throw error;
+    await lookAt(parts, at.parent, 0, signal);
+    throw new Replan(error.message);
+  }
+  parts.outcomes.removed(record);
+}
+
+/** Moves a folder and what was removed in it to the trash. Rejects with RemoteError, or {@link Replan} where it holds something unseen. */
+export async function removeFolder(parts: Parts, record: PendingRecord, signal: AbortSignal): Promise<void> {
+  const { gone } = record;
+  if (gone?.kind !== 'directory') throw new Replan('nothing to remove');
+  const inside = foldersInside(parts, record);
+  if (!(await isUnchangedByEvent(parts, gone.syncpointId, inside, signal))) {
+    for (const folder of inside) {
+      if (await holdsUnseen(parts, folder, signal)) {
+        parts.outcomes.resurrect(folder);
+        throw new Replan(`${folder.gone?.path ?? ''} holds what was not seen here`);
+      }
+    }
+  }
+  if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed here');
+  await parts.drive.deleteFolder(gone.syncpointId, gone.folderId, { signal, callClass: 'commit' });
+  parts.outcomes.removed(record);
+}
+
+/** The folder and those removed in it, the outermost first. */
+function foldersInside(parts: Parts, record: PendingRecord): PendingRecord[] {
+  const found = [record];
+  for (const inside of parts.journal.inFolder(record.inode)) {
+    const here = inside.at?.parent === record.inode && inside.doneAtMs === undefined;
+    if (here && inside.gone?.kind === 'directory') found.push(...foldersInside(parts, inside));
+  }
+  return found;
+}
+
+/** True where the syncpoint's last event is the one it was before these folders were listed: one call for all of them. */
+async function isUnchangedByEvent(
+  parts: Parts,
+  syncpointId: string,
+  folders: readonly PendingRecord[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { tree } = parts.journal;
+  const top = (): SyncpointFacts | undefined => facts([...tree.children(ROOT_INODE)], syncpointId);
+  const before = top();
+  if (before?.lastEvent === undefined) return false;
+  const listedAt = folders.map(({ gone }) => (gone?.kind === 'directory' ? gone.listedAtMs : 0));
+  // Asking is worth it only where the answer can prove something, and is cheaper than looking.
+  if (listedAt.some((at) => at < before.lastEventSinceMs)) return false;
+  await refresh(parts, tree.root(), signal);
+  return top()?.lastEvent === before.lastEvent;
+}
+
+function facts(tops: readonly TreeNode[], syncpointId: string): SyncpointFacts | undefined {
+  for (const top of tops) {
+    if (top.kind === 'directory' && top.remote?.syncpointId === syncpointId) return top.syncpoint;
+  }
+  return undefined;
+}
+
+async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSignal): Promise<boolean> {
+  const { gone } = folder;
+  if (gone?.kind !== 'directory') return false;
+  const known = new Map<string, GoneObject>();
+  for (const record of parts.journal.inFolder(folder.inode)) {
+    if (record.gone?.kind === 'directory') known.set(`folder ${record.gone.folderId}`, record.gone);
+    else if (record.gone?.fileId !== undefined) known.set(`file ${record.gone.fileId}`, record.gone);
+  }
+  try {
+    for await (const batch of parts.drive.list(gone.syncpointId, gone.folderId, { signal, callClass: 'commit' })) {
+      for (const entry of batch) if (!isKnown(entry, known.get(`${entry.kind} ${entry.id}`))) return true;
+    }
+  } catch (error) {
+    // Gone already: there is nothing in it.
+    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+  }
+  return false;
+}
+
+function isKnown(entry: RemoteEntry, gone: GoneObject | undefined): boolean {
+  if (gone === undefined) return false;
+  return entry.kind === 'folder' || (gone.kind === 'file' && gone.versionId === entry.versionId);
+}

@@ -1,0 +1,149 @@
+// Stores one file: content made complete and durable, the folder looked at, the bytes sent, the outcome written down. What was begun
+// is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
+import type { PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
+import { shownModified, type TreeFile } from '../cache/tree.ts';
+import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
+import { CAREFUL_AGE_MS, lookAt, NEW_NAME_AGE_MS } from './freshness.ts';
+import { type Parts, Replan, type SendableContent } from './parts.ts';
+import { samePlace } from './plan.ts';
+
+/** Below this, asking for a hash costs more than sending the bytes. */
+const HASH_WORTH_BYTES = 2 ** 20;
+
+/** What became of a store: `unclear`: its reply was lost, and only listings tell. */
+export type StoreResult = 'stored' | 'untold' | 'unclear' | 'unchanged';
+
+/** Stores the file that `record` is about at `place`. `onSent` hears how far it is. Rejects with RemoteError or {@link Replan}. */
+export async function storeFile(
+  parts: Parts,
+  record: PendingRecord,
+  node: TreeFile,
+  place: RemotePlace,
+  onSent: (sentBytes: number, lengthBytes: number) => void,
+  signal: AbortSignal,
+): Promise<StoreResult> {
+  const content = await contentOf(parts, record, node, signal);
+  try {
+    const sent = { generation: node.staged?.id ?? 0, lengthBytes: content.lengthBytes, modified: shownModified(node) };
+    return await send(parts, { record, node, place, content, onSent, signal }, sent);
+  } finally {
+    content.close();
+  }
+}
+
+interface Sending {
+  readonly record: PendingRecord;
+  readonly node: TreeFile;
+  readonly place: RemotePlace;
+  readonly content: SendableContent;
+  readonly onSent: (sentBytes: number, lengthBytes: number) => void;
+  readonly signal: AbortSignal;
+}
+
+async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sha256'>): Promise<StoreResult> {
+  const { record, node, place, content, onSent, signal } = sending;
+  const { inode } = record;
+  const sha256 = await content.sha256(signal);
+  const sent: SentContent = { ...facts, sha256 };
+  await content.makeDurable();
+  await look(parts, sending);
+  if (await isUnchanged(parts, sending, sent)) {
+    parts.outcomes.unchanged(inode, sent);
+    return 'unchanged';
+  }
+  const folder = parts.journal.remotePath(place.parent);
+  if (folder?.syncpoint.remote === undefined) throw new Replan('its folder is not at the service any more');
+  if (!parts.outcomes.uploadBegins(inode, sent)) throw new Replan('there is nothing to send any more');
+  let outcome: UploadOutcome;
+  try {
+    outcome = await parts.drive.upload(
+      {
+        folder: {
+          syncpointId: folder.syncpoint.remote.syncpointId,
+          vaultId: folder.syncpoint.syncpoint?.vaultId,
+          folderNames: folder.names,
+        },
+        name: place.name,
+        lengthBytes: content.lengthBytes,
+        modified: sent.modified,
+        created: node.versionId === undefined ? earlier(node.created, sent.modified) : node.created,
+        sha256,
+        read: (offsetBytes, lengthBytes) => content.read(offsetBytes, lengthBytes),
+        session: record.session?.generation === sent.generation ? record.session.mark : undefined,
+        onSession: (mark) => parts.outcomes.uploadReached(inode, sent.generation, mark),
+        onSent: (sentBytes) => onSent(sentBytes, content.lengthBytes),
+        beforeLast: () => look(parts, sending),
+      },
+      { signal, callClass: 'commit' },
+    );
+  } catch (error) {
+    // An abort may have cut off a request that was complete.
+    if (error instanceof RemoteError || error instanceof Replan) parts.outcomes.uploadFailed(inode, sent);
+    throw error;
+  }
+  if (outcome.state === 'unclear') return 'unclear';
+  const { fileId, versionId } = outcome;
+  const ids = fileId === undefined || versionId === undefined ? undefined : { fileId, versionId };
+  const kept = content.staged;
+  parts.outcomes.stored({ inode, place, sent: outcome.already ? { ...sent, already: true } : sent, ids, kept });
+  return ids === undefined ? 'untold' : 'stored';
+}
+
+/** Looks at the folder where what is known of it is too old, and whether the file is still to be stored there (J7). */
+async function look(parts: Parts, { record, node, place, signal }: Sending): Promise<void> {
+  const { journal } = parts;
+  const age = node.versionId === undefined ? NEW_NAME_AGE_MS : CAREFUL_AGE_MS;
+  await lookAt(parts, place.parent, age, signal);
+  const now = journal.get(record.inode);
+  const present = journal.tree.node(record.inode);
+  const moved =
+    record.at === undefined ? now?.at !== undefined : now?.at === undefined || !samePlace(now.at, record.at);
+  if (now?.content !== true || moved || present?.kind !== 'file' || present.versionId !== node.versionId) {
+    throw new Replan('it changed at the service or here while it was prepared');
+  }
+}
+
+/** True where the service has these bytes as this file's present version. */
+async function isUnchanged(
+  parts: Parts,
+  { record, node, place, signal }: Sending,
+  sent: SentContent,
+): Promise<boolean> {
+  const home = record.at !== undefined && samePlace(record.at, place);
+  if (!home || node.fileId === undefined || node.lengthBytes !== sent.lengthBytes) return false;
+  if (node.sha256 !== undefined) return node.sha256 === sent.sha256;
+  const folder = parts.journal.folder(place.parent);
+  if (folder === undefined || sent.lengthBytes < HASH_WORTH_BYTES) return false;
+  const stored = await parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
+  return stored !== undefined && stored === sent.sha256;
+}
+
+async function contentOf(
+  parts: Parts,
+  record: PendingRecord,
+  node: TreeFile,
+  signal: AbortSignal,
+): Promise<SendableContent> {
+  if (node.staged !== undefined) return parts.content.seal(node.staged, signal);
+  const copied = record.copyOf ?? (node.versionId === undefined ? undefined : parts.journal.version(node));
+  return copied === undefined ? nothing : parts.content.version(copied);
+}
+
+/** Of nothing. */
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
+
+const nothing: SendableContent = {
+  lengthBytes: 0,
+  staged: undefined,
+  sha256: () => Promise.resolve(EMPTY_SHA256),
+  // eslint-disable-next-line @typescript-eslint/require-await -- it has nothing to wait for
+  read: async function* () {
+    yield* [];
+  },
+  makeDurable: () => Promise.resolve(),
+  close: () => undefined,
+};
+
+function earlier(a: Timestamp, b: Timestamp): Timestamp {
+  return a.seconds < b.seconds || (a.seconds === b.seconds && a.nanoseconds <= b.nanoseconds) ? a : b;
+}

@@ -1,0 +1,46 @@
+// What went wrong with an object, and when it is worth another try. Kept in memory: a restart tries all of it again at once.
+
+/** Pauses between tries grow from this ... */
+const PAUSE_MS = 1_000;
+/** ... to this: a service that was away for a night is found again soon after it is back. */
+const PAUSE_MS_MAX = 5 * 60_000;
+
+export interface Trouble {
+  readonly attempts: number;
+  readonly message: string;
+  /** Wall clock, ms. */
+  readonly retryAtMs: number;
+}
+
+export class Troubles {
+  readonly #troubles = new Map<number, Trouble>();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  get(inode: number): Trouble | undefined {
+    return this.#troubles.get(inode);
+  }
+
+  /** Notes a failure and when to try again: later each time, with jitter, so that what failed together does not come back together. */
+  note(inode: number, message: string): Trouble {
+    const attempts = (this.#troubles.get(inode)?.attempts ?? 0) + 1;
+    const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(attempts - 1, 20)) * (0.75 + Math.random() / 4);
+    const trouble = { attempts, message, retryAtMs: this.#nowMs() + pause };
+    this.#troubles.set(inode, trouble);
+    return trouble;
+  }
+
+  forget(inode: number): void {
+    this.#troubles.delete(inode);
+  }
+
+  /** Makes every next try due: the service is back, or somebody asked. Returns whose. */
+  hurry(): number[] {
+    const nowMs = this.#nowMs();
+    for (const [inode, trouble] of this.#troubles) this.#troubles.set(inode, { ...trouble, retryAtMs: nowMs });
+    return [...this.#troubles.keys()];
+  }
+}
