@@ -6,10 +6,12 @@ import { delay } from '../base/abort.ts';
 import { UsageError } from '../base/usage-error.ts';
 import type { MountConfig } from '../config.ts';
 import { asRecord } from '../control/lines.ts';
+import type { MountStatus } from '../control/status.ts';
 import type { RunningMount } from '../mount.ts';
 import type { CliContext } from './context.ts';
 import { limitLog } from './daemon-log.ts';
 import { daemonCommandName, type DaemonMessage } from './daemon-process.ts';
+import { countOf } from './printable.ts';
 
 /** A clean unmount while programs finish what they read; the lazy one then cuts them off. Together below 30 s. */
 const UNMOUNT_TIMEOUT_MS = 20_000;
@@ -85,6 +87,8 @@ async function serve(): Promise<0 | 1> {
 /** Ends the mount, politely at first. If even the lazy way fails, this process must go, or it would stay for ever. */
 async function unmount(mount: RunningMount, reason: Error): Promise<void> {
   say(`unmounting: ${reason.message}`);
+  // What is pending is not waited for: whoever ends a process wants it to end, and the journal keeps it.
+  await mount.status().then(sayKept, say);
   try {
     await mount.unmount({ timeoutMs: UNMOUNT_TIMEOUT_MS });
   } catch (error) {
@@ -96,6 +100,11 @@ async function unmount(mount: RunningMount, reason: Error): Promise<void> {
   if (ended) return;
   say('the mount does not end; killing this process');
   process.kill(process.pid, 'SIGKILL');
+}
+
+function sayKept({ pending, failed }: MountStatus): void {
+  const kept = pending.files + failed.length;
+  if (kept > 0) say(`${countOf(kept, 'change')} kept for the next mount`);
 }
 
 async function delayed(ms: number): Promise<false> {

@@ -6,7 +6,7 @@ const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]
     'FILES',
     [
       '$XDG_CONFIG_HOME/syncplicityfs/ (~/.config/syncplicityfs)\tConnections with their credentials, mode 0600.',
-      '$XDG_STATE_HOME/syncplicityfs/ (~/.local/state/syncplicityfs)\tThe tree of each account, and logs of the mounts in logs/.',
+      '$XDG_STATE_HOME/syncplicityfs/ (~/.local/state/syncplicityfs)\tThe tree of each account with what waits to be sent, and logs of the mounts in logs/. Deleting it loses what is not sent.',
       '$XDG_CACHE_HOME/syncplicityfs/ (~/.cache/syncplicityfs)\tContent already read. May be deleted while nothing is mounted.',
       '$XDG_RUNTIME_DIR/syncplicityfs/\tControl sockets of the mounts; below the state directory where XDG_RUNTIME_DIR is not set.',
       '/etc/fuse.conf\tuser_allow_other, which --allow-other needs for ordinary users.',
@@ -20,14 +20,25 @@ const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]
       'NO_COLOR\tAny value: no colours.',
     ],
   ],
-  ['EXIT STATUS', ['0\tDone.', '1\tFailed; the reason is on standard error.', '2\tWrong usage.']],
+  [
+    'FSTAB',
+    [
+      'work  /home/alice/drive  fuse.syncplicityfs  rw,setuid=alice,_netdev,nofail,x-systemd.automount  0  0\tMounts the connection "work" of the user alice at boot; options are written with _ instead of -.',
+    ],
+  ],
+  [
+    'EXIT STATUS',
+    ['0\tDone.', '1\tFailed, or not everything is stored in time; the reason is on standard error.', '2\tWrong usage.'],
+  ],
   [
     'EXAMPLES',
     [
       'syncplicityfs mount --demo ~/drive\tA drive to try, without an account.',
       'syncplicityfs connections add -p syncplicity --auth-file auth.json\tAdd an account.',
       'syncplicityfs mount "Syncplicity (me@example.com)" ~/drive\tMount it.',
-      'syncplicityfs unmount ~/drive\tUnmount it.',
+      'syncplicityfs flush ~/drive\tWait until everything is stored.',
+      'syncplicityfs status --retry /Project/plan.txt\tTry what Syncplicity refused again.',
+      'syncplicityfs unmount ~/drive\tSend what is pending and unmount it.',
     ],
   ],
   ['SEE ALSO', ['mount(8), fusermount3(1), fuse(4)']],
