@@ -60,7 +60,7 @@ export async function drain(context: CliContext, mount: ServingMount, limits: Dr
   }
 }
 
-/** Shows how far it is; resolves when nothing moved for `stallMs`. Never resolves after the signal, but rejects. */
+/** Shows how far it is; resolves when nothing moved for `stallMs`, or will not. Never resolves after the signal, but rejects. */
 async function watch(
   context: CliContext,
   { client }: ServingMount,
@@ -81,7 +81,8 @@ async function watch(
       if (now !== last) movedMs = performance.now();
       last = now;
     }
-    if (performance.now() - movedMs >= stallMs) return 'stalled';
+    // What is paused does not move by itself.
+    if (state?.paused === true || performance.now() - movedMs >= stallMs) return 'stalled';
     await sleep(Math.min(POLL_INTERVAL_MS, stallMs), undefined, { signal });
   }
 

@@ -114,7 +114,8 @@ describe('flush', () => {
     mount.pending = [storing('/a')];
     const serving = await requireServing(context, mountpoint);
     stops.push(() => serving.client.close());
-    const drained = await drain(context, serving, { timeoutMs: undefined, stallMs: 20 });
+    const stallMs = mount.paused ? 60_000 : 20;
+    const drained = await drain(context, serving, { timeoutMs: undefined, stallMs });
     expect(drained).toEqual({ left: [{ path: '/a', change: 'store', error: '', failed: false }], reason });
   });
 
