@@ -1,5 +1,6 @@
 // The emulator's own calls, for tests in other processes: `/_emulator/...` on the gateway's port with the admin key.
-// faults: POST sets, DELETE clears; calls: GET reads, DELETE zeroes; mutate: POST; left-out: GET; expire-tokens: POST.
+// faults: POST sets, DELETE clears; calls: GET reads, DELETE zeroes; mutate: POST; left-out: GET; expire-tokens: POST;
+// snapshot: GET reads all that the store holds.
 import { timingSafeEqual } from 'node:crypto';
 import type { CallCounter } from './call-counts.ts';
 import type { Call, Route } from './call.ts';
@@ -7,6 +8,7 @@ import type { Fault, Faults } from './faults.ts';
 import { Refusal } from './reply.ts';
 import type { Reply } from './reply.ts';
 import { StoreRefusal } from './store.ts';
+import { takeSnapshot } from './store-snapshot.ts';
 import type { ContentStore, StoreChange } from './store.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -58,6 +60,7 @@ export function adminRoutes({ adminKey, store, counter, faults, tokens }: AdminO
       return {};
     }),
     route('GET', 'left-out', () => store.leftOut()),
+    route('GET', 'snapshot', () => takeSnapshot(store)),
     route('POST', 'expire-tokens', () => {
       tokens.endAll();
       return {};

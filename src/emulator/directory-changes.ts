@@ -4,7 +4,7 @@
 import { lstatSync, mkdirSync, renameSync, utimesSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
-import type { DirectoryIndex, FileTimes, IndexEntry } from './directory-index.ts';
+import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
 import { scannedEntry } from './directory-scan.ts';
 import type { ScannedEntry } from './directory-scan.ts';
 import { FileStaged } from './directory-staging.ts';
@@ -12,7 +12,7 @@ import { fileRecord } from './directory-tree.ts';
 import type { DirectoryTree, Found, Place } from './directory-tree.ts';
 import type { KeptFiles } from './kept-files.ts';
 import { StoreRefusal } from './store.ts';
-import type { FileRecord, FileToStore, FolderRecord, RefusalCause, Ticks } from './store.ts';
+import type { FileRecord, FileTimes, FileToStore, FolderRecord, RefusalCause } from './store.ts';
 
 export class DirectoryChanges {
   readonly #tree: DirectoryTree;
@@ -113,7 +113,7 @@ export class DirectoryChanges {
   async setTimes(
     syncpointId: number,
     fileId: number,
-    { created, modified }: { readonly created: Ticks; readonly modified: Ticks },
+    { created, modified }: Pick<FileTimes, 'created' | 'modified'>,
   ): Promise<FileRecord> {
     const { parentId } = this.#entry(fileId);
     return this.#tree.withFolders([parentId], async () => {

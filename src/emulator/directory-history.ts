@@ -1,8 +1,7 @@
 // What a directory store knows of contents beside the present ones, in LMDB: older versions, the trash, hashes, and changes begun.
 // Must not know: the host's directories.
 import type { Database, RootDatabase } from 'lmdb';
-import type { FileTimes } from './directory-index.ts';
-import type { FileRecord, FolderRecord } from './store.ts';
+import type { FileRecord, FileTimes, FolderRecord } from './store.ts';
 
 /** A version that a later upload replaced. */
 export interface OlderVersion extends FileTimes {

@@ -9,7 +9,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { lmdbState, markLmdbClosed } from '../base/lmdb-state.ts';
 import { DirectoryHistory, historyDatabases } from './directory-history.ts';
 import { Slice } from './directory-scan.ts';
-import type { Ticks } from './store.ts';
+import type { FileTimes, Ticks } from './store.ts';
 
 /** A child of a folder. `generation` counts the contents of a file; folders keep their ids' ranges instead. */
 export interface IndexEntry {
@@ -21,12 +21,6 @@ export interface IndexEntry {
   readonly generation: number;
   /** Of a file stored by a call: its times as they were told, which are good while its fingerprint is. */
   readonly times?: FileTimes | undefined;
-}
-
-export interface FileTimes {
-  readonly created: Ticks;
-  readonly modified: Ticks;
-  readonly added: Ticks;
 }
 
 type StoredFile = readonly [parentId: number, name: string, fingerprint: string, generation: number, ...times: Ticks[]];

@@ -20,6 +20,7 @@ import type {
   Child,
   ContentStore,
   FileRecord,
+  FileTimes,
   FileToStore,
   FolderListing,
   FolderRecord,
@@ -28,7 +29,6 @@ import type {
   Staged,
   StoreChange,
   SyncpointRecord,
-  Ticks,
   VersionContent,
   VersionRecord,
 } from './store.ts';
@@ -256,7 +256,7 @@ export class DirectoryStore implements ContentStore {
     return this.#changes.storeFile(file);
   }
 
-  setTimes(syncpointId: number, fileId: number, times: { created: Ticks; modified: Ticks }): Promise<FileRecord> {
+  setTimes(syncpointId: number, fileId: number, times: Pick<FileTimes, 'created' | 'modified'>): Promise<FileRecord> {
     return this.#changes.setTimes(syncpointId, fileId, times);
   }
 

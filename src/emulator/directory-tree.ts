@@ -5,13 +5,13 @@ import { lstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { basename, join } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
-import type { DirectoryIndex, FileTimes, IndexEntry } from './directory-index.ts';
+import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
 import { scanDirectory, scannedEntry, Slice } from './directory-scan.ts';
 import type { ScannedDirectory, ScannedEntry } from './directory-scan.ts';
 import { LeftOutReport } from './left-out.ts';
 import { Sequencer } from './sequencer.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
-import type { FileRecord, FolderListing, FolderRecord, LeftOut, SyncpointRecord } from './store.ts';
+import type { FileRecord, FileTimes, FolderListing, FolderRecord, LeftOut, SyncpointRecord } from './store.ts';
 
 export interface DirectoryTreeOptions {
   readonly directory: string;

@@ -15,11 +15,14 @@ import { contentRoutes } from './gateway-content.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Identity } from './identity.ts';
+import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
 import { ReplyWriter } from './reply.ts';
 import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
 import type { ContentStore } from './store.ts';
+import { takeSnapshot } from './store-snapshot.ts';
+import type { StoreSnapshot } from './store-snapshot.ts';
 import { Throttle } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
@@ -59,6 +62,8 @@ export interface Emulator {
   /** For the calls under `/_emulator/`, in the header X-Emulator-Key. */
   readonly adminKey: string;
   readonly store: ContentStore;
+  /** All that the store holds, as it is, not as the dialect tells it. */
+  snapshot(): Promise<StoreSnapshot>;
   calls(): CallCounts;
   resetCalls(): void;
   /** Replaces all faults; an empty array clears them. */
@@ -74,8 +79,9 @@ const TOKEN_LIFETIME_SECONDS = 85 * 60;
 
 /** Starts gateway and vault; rejects when a port is taken. */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
-  const { store } = options;
   const dialect: Dialect = { ...observedDialect, ...options.dialect };
+  const { store } = options;
+  const told = dialect.listingLagMs > 0 ? new LaggingStore(store, dialect.listingLagMs) : store;
   const credentials: Credentials = options.identity ?? randomIdentity();
   const account = {
     user: { id: credentials.userId, emailAddress: credentials.email, firstName: 'Emulated', lastName: 'User' },
@@ -93,8 +99,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
   const shapes = new Shapes(dialect, account, () => options.announcedVaultUrl ?? vaultUrl);
-  const lookup = new GatewayLookup({ store, tokens, dialect });
-  const filing = new Filing({ store, dialect, quotaBytes: options.quotaBytes });
+  const lookup = new GatewayLookup({ store: told, tokens, dialect });
+  const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
   const routes = [
     ...accessRoutes({
       account,
@@ -104,8 +110,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
     }),
-    ...contentRoutes({ account, store, lookup, replies, shapes }),
-    ...changeRoutes({ store, lookup, filing, replies, shapes }),
+    ...contentRoutes({ account, store: told, lookup, replies, shapes }),
+    ...changeRoutes({ store: told, lookup, filing, replies, shapes }),
   ];
   const newLine = (): Line | undefined =>
     options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
@@ -145,6 +151,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     credentials,
     adminKey,
     store,
+    snapshot: () => takeSnapshot(store),
     calls: () => counter.counts(),
     resetCalls: () => counter.reset(),
     setFaults: (list) => faults.set(list),

@@ -1,11 +1,17 @@
 // Changes a store in memory by path, as another user of the account would: for tests.
-import type { MemoryStore } from './memory-store.ts';
 import type { MemoryTree } from './memory-tree.ts';
 import type { FolderNode } from './memory-nodes.ts';
 import { StoreRefusal } from './store.ts';
 import type { StoreChange } from './store.ts';
 
-type Editor = Pick<MemoryStore, 'addFile' | 'addFolder' | 'writeFile' | 'move' | 'remove'>;
+/** What the changes come down to. */
+interface Editor {
+  addFile(syncpointId: number, folderId: number, name: string, bytes: Uint8Array): void;
+  addFolder(syncpointId: number, parentId: number, name: string): void;
+  writeFile(syncpointId: number, fileId: number, bytes: Uint8Array): void;
+  move(syncpointId: number, id: number, toFolderId: number, name: string): void;
+  remove(syncpointId: number, id: number): void;
+}
 
 /** Makes one change; `rootFolderId` is the syncpoint's. */
 export function mutateMemory(store: Editor, tree: MemoryTree, rootFolderId: number, change: StoreChange): void {

@@ -10,6 +10,7 @@ import type {
   Child,
   ContentStore,
   FileRecord,
+  FileTimes,
   FileToStore,
   FolderListing,
   FolderRecord,
@@ -340,7 +341,11 @@ export class MemoryStore implements ContentStore {
     return record;
   }
 
-  async setTimes(syncpointId: number, fileId: number, times: { created: Ticks; modified: Ticks }): Promise<FileRecord> {
+  async setTimes(
+    syncpointId: number,
+    fileId: number,
+    times: Pick<FileTimes, 'created' | 'modified'>,
+  ): Promise<FileRecord> {
     const node = this.#tree.ownFile(syncpointId, fileId);
     node.record = { ...node.record, ...times };
     this.#touched(syncpointId);

@@ -5,6 +5,14 @@
 /** 100 ns intervals since 1970-01-01T00:00:00Z: the precision of the service's file times. */
 export type Ticks = bigint;
 
+/** A file's times. */
+export interface FileTimes {
+  readonly created: Ticks;
+  readonly modified: Ticks;
+  /** When its version came to the service. */
+  readonly added: Ticks;
+}
+
 export interface Person {
   readonly id: string;
   readonly emailAddress: string;
@@ -43,15 +51,12 @@ export interface FolderRecord {
   readonly deleted: boolean;
 }
 
-export interface FileRecord {
+export interface FileRecord extends FileTimes {
   readonly syncpointId: number;
   readonly id: number;
   readonly folderId: number;
   readonly name: string;
   readonly lengthBytes: number;
-  readonly created: Ticks;
-  readonly modified: Ticks;
-  readonly added: Ticks;
   readonly versionId: number;
   readonly deleted: boolean;
 }
@@ -186,11 +191,7 @@ export interface ContentWriter {
   /** Puts staged bytes under a name; the stage is used up, also when this throws. */
   storeFile(file: FileToStore): Promise<FileRecord>;
   /** Gives a file other times; its version stays. */
-  setTimes(
-    syncpointId: number,
-    fileId: number,
-    times: { readonly created: Ticks; readonly modified: Ticks },
-  ): Promise<FileRecord>;
+  setTimes(syncpointId: number, fileId: number, times: Pick<FileTimes, 'created' | 'modified'>): Promise<FileRecord>;
   /** Ids and versions stay. */
   moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord>;
   moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord>;

@@ -1,0 +1,176 @@
+// A store whose listings lag: what a call changed shows in the listing of its folder some time later, everywhere else at once.
+// Promises: within the lag a listing is one that once was true. Must not know: why a client minds.
+import type {
+  Child,
+  ContentStore,
+  FileRecord,
+  FileTimes,
+  FileToStore,
+  FolderListing,
+  FolderRecord,
+  LeftOut,
+  ListOptions,
+  Staged,
+  StoreChange,
+  SyncpointRecord,
+  VersionContent,
+  VersionRecord,
+} from './store.ts';
+
+interface Earlier {
+  readonly changedAt: number;
+  readonly listing: FolderListing;
+}
+
+export class LaggingStore implements ContentStore {
+  readonly #store: ContentStore;
+  readonly #lagMs: number;
+  readonly #now: () => number;
+  /** What folders were before changes of late, oldest first. */
+  readonly #earlier = new Map<number, Earlier[]>();
+
+  /** `now` in milliseconds, monotonic. */
+  constructor(store: ContentStore, lagMs: number, now: () => number = () => performance.now()) {
+    this.#store = store;
+    this.#lagMs = lagMs;
+    this.#now = now;
+  }
+
+  async list(syncpointId: number, folderId: number, options: ListOptions): Promise<FolderListing | undefined> {
+    const earlier = this.#recent(folderId)[0]?.listing;
+    if (earlier?.folder.syncpointId === syncpointId) return earlier;
+    return this.#store.list(syncpointId, folderId, options);
+  }
+
+  async createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
+    return this.#change(syncpointId, [parentId], () => this.#store.createFolder(syncpointId, parentId, name));
+  }
+
+  storeFile(file: FileToStore): Promise<FileRecord> {
+    return this.#change(file.syncpointId, [file.folderId], () => this.#store.storeFile(file));
+  }
+
+  async setTimes(
+    syncpointId: number,
+    fileId: number,
+    times: Pick<FileTimes, 'created' | 'modified'>,
+  ): Promise<FileRecord> {
+    const folders = await this.#folderOfFile(syncpointId, fileId);
+    return this.#change(syncpointId, folders, () => this.#store.setTimes(syncpointId, fileId, times));
+  }
+
+  async moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord> {
+    const folders = [...(await this.#folderOfFile(syncpointId, fileId)), toFolderId];
+    return this.#change(syncpointId, folders, () => this.#store.moveFile(syncpointId, fileId, toFolderId, name));
+  }
+
+  async moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord> {
+    const folders = [...(await this.#parentOf(syncpointId, folderId)), toFolderId];
+    return this.#change(syncpointId, folders, () => this.#store.moveFolder(syncpointId, folderId, toFolderId, name));
+  }
+
+  async removeFile(syncpointId: number, fileId: number): Promise<void> {
+    const folders = await this.#folderOfFile(syncpointId, fileId);
+    return this.#change(syncpointId, folders, () => this.#store.removeFile(syncpointId, fileId));
+  }
+
+  async removeFolder(syncpointId: number, folderId: number): Promise<void> {
+    const folders = await this.#parentOf(syncpointId, folderId);
+    return this.#change(syncpointId, folders, () => this.#store.removeFolder(syncpointId, folderId));
+  }
+
+  async #folderOfFile(syncpointId: number, fileId: number): Promise<readonly number[]> {
+    const file = await this.#store.file(syncpointId, fileId);
+    return file === undefined ? [] : [file.folderId];
+  }
+
+  async #parentOf(syncpointId: number, folderId: number): Promise<readonly number[]> {
+    const folder = await this.#store.folder(syncpointId, folderId);
+    return folder === undefined ? [] : [folder.parentId];
+  }
+
+  async #change<T>(syncpointId: number, folderIds: readonly number[], work: () => Promise<T>): Promise<T> {
+    const before = new Map<number, FolderListing>();
+    for (const folderId of new Set(folderIds)) {
+      const listing = await this.#store.list(syncpointId, folderId, { deleted: true });
+      // Taken now: a store may read it as it is asked for.
+      if (listing !== undefined) {
+        const { folder, folders, files } = listing;
+        before.set(folderId, { folder, folders: [...folders], files: [...files] });
+      }
+    }
+    const result = await work();
+    for (const [folderId, listing] of before) {
+      this.#earlier.set(folderId, [...this.#recent(folderId), { changedAt: this.#now(), listing }]);
+    }
+    return result;
+  }
+
+  /** The listings that still stand for the present one. */
+  #recent(folderId: number): readonly Earlier[] {
+    const since = this.#now() - this.#lagMs;
+    const recent = (this.#earlier.get(folderId) ?? []).filter(({ changedAt }) => changedAt > since);
+    if (recent.length > 0) this.#earlier.set(folderId, recent);
+    else this.#earlier.delete(folderId);
+    return recent;
+  }
+
+  // --- as the store has it
+
+  syncpoints(): Promise<readonly SyncpointRecord[]> {
+    return this.#store.syncpoints();
+  }
+  folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+    return this.#store.folder(syncpointId, folderId);
+  }
+  file(syncpointId: number, fileId: number): Promise<FileRecord | undefined> {
+    return this.#store.file(syncpointId, fileId);
+  }
+  child(
+    syncpointId: number,
+    folderId: number,
+    name: string,
+    options: { readonly ignoreCase: boolean },
+  ): Promise<Child | undefined> {
+    return this.#store.child(syncpointId, folderId, name, options);
+  }
+  fileOfVersion(versionId: number): ReturnType<ContentStore['fileOfVersion']> {
+    return this.#store.fileOfVersion(versionId);
+  }
+  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+    return this.#store.removedFolder(syncpointId, folderId);
+  }
+  sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
+    return this.#store.sha256(syncpointId, versionId);
+  }
+  versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined> {
+    return this.#store.versions(syncpointId, versionId);
+  }
+  open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
+    return this.#store.open(syncpointId, versionId);
+  }
+  space(): ReturnType<ContentStore['space']> {
+    return this.#store.space();
+  }
+  contentBytes(): Promise<number> {
+    return this.#store.contentBytes();
+  }
+  stage(): Promise<Staged> {
+    return this.#store.stage();
+  }
+  kept(): Promise<readonly Staged[]> {
+    return this.#store.kept();
+  }
+  purge(syncpointId: number, id: number): Promise<void> {
+    return this.#store.purge(syncpointId, id);
+  }
+  leftOut(): LeftOut {
+    return this.#store.leftOut();
+  }
+  mutate(change: StoreChange): Promise<void> {
+    return this.#store.mutate(change);
+  }
+  close(): Promise<void> {
+    return this.#store.close();
+  }
+}
