@@ -1,6 +1,6 @@
-// TreeNode -> what stat(2) shows. Permission bits come from the syncpoint's permission and the mount's umask.
+// TreeNode -> what stat(2) shows. Permission bits are of this machine, and bounded by the syncpoint's permission.
 import type { SyncpointPermission, Timestamp } from '../remote-drive.ts';
-import type { TreeNode } from '../cache/tree.ts';
+import { shownLengthBytes, shownModified, type TreeNode } from '../cache/tree.ts';
 import type { Attributes } from './operations.ts';
 
 /** Whose the objects of a mount are, and which bits are taken from them. */
@@ -8,32 +8,48 @@ export interface Ownership {
   readonly uid: number;
   readonly gid: number;
   readonly umask: number;
+  /** Owners may differ and be changed, as far as this machine sees: a mount of root's that was not given an owner. */
+  readonly keepsOwners: boolean;
+}
+
+/** What an open file has that the tree does not know yet. */
+export interface UncommittedState {
+  readonly lengthBytes: number;
+  readonly modified: Timestamp | undefined;
+  readonly changed: Timestamp | undefined;
+}
+
+const WRITE_BITS = 0o222;
+
+/** The permission bits that a node shows. */
+export function permissionsOf(node: TreeNode, permission: SyncpointPermission, { umask }: Ownership): number {
+  const bits = node.local?.permissions ?? (node.kind === 'directory' ? 0o777 : 0o666) & ~umask;
+  return permission === 'read-write' ? bits : bits & ~WRITE_BITS;
 }
 
 /**
  * Attributes of a node in a syncpoint of that permission. A directory's link count is 1, which tells `find` and others that it
- * says nothing about subdirectories; a file that was removed while open has none.
+ * says nothing about subdirectories; what was removed while the kernel held it has none.
  */
 export function attributesOf(
   node: TreeNode,
   permission: SyncpointPermission,
   ownership: Ownership,
-  state: 'linked' | 'removed' = 'linked',
+  more: { readonly removed?: boolean; readonly uncommitted?: UncommittedState | undefined } = {},
 ): Attributes {
-  const writable = permission === 'read-write';
-  const directory = node.kind === 'directory';
-  const full = directory ? (writable ? 0o777 : 0o555) : writable ? 0o666 : 0o444;
-  const time: Timestamp = node.modified;
+  const { uncommitted } = more;
+  const { local } = node;
+  const modified = uncommitted?.modified ?? shownModified(node);
   return {
     inode: node.inode,
     type: node.kind,
-    permissions: full & ~ownership.umask,
-    linkCount: state === 'removed' ? 0 : 1,
-    uid: ownership.uid,
-    gid: ownership.gid,
-    sizeBytes: directory ? 0 : node.lengthBytes,
-    modified: time,
-    changed: time,
-    accessed: time,
+    permissions: permissionsOf(node, permission, ownership),
+    linkCount: more.removed === true ? 0 : 1,
+    uid: local?.uid ?? ownership.uid,
+    gid: local?.gid ?? ownership.gid,
+    sizeBytes: node.kind === 'directory' ? 0 : (uncommitted?.lengthBytes ?? shownLengthBytes(node)),
+    modified,
+    changed: uncommitted?.changed ?? local?.changed ?? modified,
+    accessed: local?.accessed ?? node.modified,
   };
 }

@@ -1,12 +1,31 @@
 // The extended attributes `user.syncplicity.*` that cost no call: ids, permission, owner and state of an object.
 import { errno } from '../base/errno.ts';
+import type { PendingRecord } from '../cache/journal.ts';
 import type { TreeDirectory, TreeNode } from '../cache/tree.ts';
 import { FsError } from './operations.ts';
 
+/** What an object's attributes are about. */
+export interface Attributed {
+  readonly object: TreeNode;
+  /** The one it lies in; undefined for the root. */
+  readonly syncpoint: TreeDirectory | undefined;
+  readonly state: ChangeState;
+}
+
+/** Whether the service has an object as it is here. */
+export type ChangeState = 'stored' | 'pending' | 'sending' | 'failed';
+
 const PREFIX = 'user.syncplicity.';
 
-/** The attributes an object has, by full name. `syncpoint` is the one it lies in; undefined for the root. */
-function valuesOf(node: TreeNode, syncpoint: TreeDirectory | undefined): Map<string, string> {
+/** `dirty`: a program has changed it and not closed it yet. `sending`: a change of it is on its way. */
+export function changeState(record: PendingRecord | undefined, dirty: boolean, sending: boolean): ChangeState {
+  if (record?.failed !== undefined) return 'failed';
+  if (sending) return 'sending';
+  return dirty || (record !== undefined && record.doneAtMs === undefined) ? 'pending' : 'stored';
+}
+
+/** The attributes an object has, by full name. */
+function valuesOf({ object, syncpoint, state }: Attributed): Map<string, string> {
   const values = new Map<string, string>();
   if (syncpoint?.remote !== undefined) {
     values.set('syncpoint_id', syncpoint.remote.syncpointId);
@@ -14,25 +33,25 @@ function valuesOf(node: TreeNode, syncpoint: TreeDirectory | undefined): Map<str
       values.set('permission', syncpoint.syncpoint.permission);
       if (syncpoint.syncpoint.owner !== undefined) values.set('owner', syncpoint.syncpoint.owner);
     }
-    values.set('state', 'stored');
+    values.set('state', state);
   }
-  if (node.kind === 'file') {
-    values.set('file_id', node.fileId);
-    values.set('version_id', node.versionId);
-  } else if (node.remote !== undefined) {
-    values.set('folder_id', node.remote.folderId);
+  if (object.kind === 'file') {
+    if (object.fileId !== undefined) values.set('file_id', object.fileId);
+    if (object.versionId !== undefined) values.set('version_id', object.versionId);
+  } else if (object.remote !== undefined) {
+    values.set('folder_id', object.remote.folderId);
   }
   return values;
 }
 
 /** GETXATTR. Throws FsError ENODATA for every name that is not ours. */
-export function extendedAttribute(node: TreeNode, syncpoint: TreeDirectory | undefined, name: string): Uint8Array {
-  const value = name.startsWith(PREFIX) ? valuesOf(node, syncpoint).get(name.slice(PREFIX.length)) : undefined;
+export function extendedAttribute(of: Attributed, name: string): Uint8Array {
+  const value = name.startsWith(PREFIX) ? valuesOf(of).get(name.slice(PREFIX.length)) : undefined;
   if (value === undefined) throw new FsError(errno.ENODATA, `no attribute ${name}`);
   return Buffer.from(value);
 }
 
 /** LISTXATTR. */
-export function extendedAttributeNames(node: TreeNode, syncpoint: TreeDirectory | undefined): string[] {
-  return [...valuesOf(node, syncpoint).keys()].map((name) => PREFIX + name);
+export function extendedAttributeNames(of: Attributed): string[] {
+  return [...valuesOf(of).keys()].map((name) => PREFIX + name);
 }

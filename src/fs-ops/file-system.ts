@@ -1,181 +1,176 @@
-// The file system: POSIX verbs over the tree, the listings and the content blocks. Answers from local state at once; waits for
-// the service only for what was never fetched, and at most the operation timeout. Knows no URL, no disk path, no kernel bytes.
-import { performance } from 'node:perf_hooks';
+// The file system: POSIX verbs over the tree, the journal and staged content. Answers from local state at once; waits for the service
+// only for what was never fetched, and at most the operation timeout. Each verb is handed to the one who knows; here they are put
+// together. Knows no URL, no disk path, no kernel bytes.
 import { errno } from '../base/errno.ts';
+import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
-import type { Tree, TreeChange, TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
-import { RemoteError, type ContentReference, type RemoteVault, type SyncpointPermission } from '../remote-drive.ts';
-import { attributesOf, type Ownership } from './attributes.ts';
+import type { LocalChanges } from '../cache/local-changes.ts';
+import type { Tree } from '../cache/tree.ts';
+import type { RemoteVault } from '../remote-drive.ts';
+import { AttributeChanges } from './attribute-changes.ts';
+import type { Ownership } from './attributes.ts';
 import { capacityOf } from './capacity.ts';
-import { extendedAttribute, extendedAttributeNames } from './extended-attributes.ts';
-import { NAME_BYTES_MAX } from './names.ts';
+import { Changeable } from './changeable.ts';
+import { changeState, extendedAttribute, extendedAttributeNames, type Attributed } from './extended-attributes.ts';
+import { FoldedNames } from './folded-names.ts';
+import { Moves, type MoveLimits } from './move-limits.ts';
+import { Namespace } from './namespace.ts';
+import { NewNames, requireShort } from './new-names.ts';
 import { Nodes } from './nodes.ts';
+import { OpenContents, type ContentStore } from './open-contents.ts';
+import { OpenDirectories } from './open-directories.ts';
+import { OpenFiles } from './open-files.ts';
 import {
   FsError,
   type Answer,
-  type Attributes,
+  type AttributeChange,
   type Caller,
   type Capacity,
   type Entry,
   type KernelCache,
   type NodeId,
+  type NodePlace,
   type NoEntry,
   type OpenDirectory,
   type OpenFile,
   type Operations,
+  type RenameFlags,
   type RowSink,
 } from './operations.ts';
+import { Stored, type Storing } from './stored.ts';
+import { TreeNews } from './tree-news.ts';
+import { View, type KnownAttributes } from './view.ts';
 import { Waits, type Failure, type Wait } from './waits.ts';
 
-/** What the file system needs of the content blocks: a reader for each open file. */
-export interface ContentSource {
-  reader(content: ContentReference): ContentReader;
-}
-
-/** Reads one version; sees one handle's access pattern. */
-export interface ContentReader {
-  read(offsetBytes: number, lengthBytes: number, signal: AbortSignal): Answer<readonly Uint8Array[]>;
-  close(): void;
-}
-
 export interface FileSystemOptions {
-  readonly tree: Tree;
+  /** With its tree. */
+  readonly journal: Journal;
+  readonly changes: LocalChanges;
   readonly listings: Listings;
-  readonly blocks: ContentSource;
+  readonly staging: ContentStore;
   readonly kernelCache: KernelCache;
   readonly ownership: Ownership;
   /** The folder shown as the mount's root; the tree's root shows all syncpoints. */
   readonly rootInode: number;
+  readonly readOnly: boolean;
   readonly opTimeoutMs: number;
-  /** Told of every request that ends in EIO or EACCES. */
+  /** Told of every request whose failure its errno does not explain. */
   readonly onFailure: (failure: Failure) => void;
+  /** Stores local changes; without it they stay pending. */
+  readonly storing?: Storing | undefined;
+  /** close(), mkdir, unlink and rename answer when the service has it. */
+  readonly writeThrough?: boolean | undefined;
+  readonly moves?: MoveLimits | undefined;
+  /** The wall clock. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
-interface OpenedFile {
-  readonly node: NodeId;
-  readonly file: TreeFile;
-  readonly reader: ContentReader;
-  /** When a read failed last, monotonic ms. */
-  failedAtMs: number;
-}
-
-interface OpenedDirectory {
-  readonly inode: number;
-}
-
-/** While an old listing is served, the kernel asks again after this: soon enough to see the service come back. */
-const STALE_LIFETIME_MS = 1_000;
-/** More than any program opens; a leak ends here, not in the machine's memory. */
-const HANDLES_MAX = 65_536;
-/**
- * After a failed read-ahead the kernel asks for the same bytes again, page by page, before the program gets its error: without
- * this it would wait several times the operation timeout.
- */
-const REPEATED_READ_WINDOW_MS = 2_000;
-const REPEATED_READ_TIMEOUT_MS = 250;
-/** "." and ".." as directory cookies; every other cookie is the entry's inode number. */
-const DOT_COOKIE = 1;
-const DOT_DOT_COOKIE = 2;
-/** open(2)'s access mode bits and the flags that ask for a change. */
-const O_ACCMODE = 3;
-const O_TRUNC = 0o1000;
 const W_OK = 2;
 
 export class FileSystem implements Operations {
   readonly #options: FileSystemOptions;
   readonly #tree: Tree;
-  readonly #listings: Listings;
   readonly #nodes: Nodes;
   readonly #waits: Waits;
-  readonly #files = new Map<number, OpenedFile>();
-  readonly #directories = new Map<number, OpenedDirectory>();
-  /** Which version the kernel's pages of a node are of. */
-  readonly #pages = new Map<NodeId, string>();
-  /** The generation and age of the listing that the kernel's cached entries of a directory are of. */
-  readonly #entriesSeen = new Map<NodeId, { generation: number; listedAtMs: number }>();
-  /** The syncpoint's top directory by directory inode; cleared when any directory changes. */
-  readonly #syncpoints = new Map<number, TreeDirectory | undefined>();
-  readonly #unsubscribe: () => void;
-  #nextHandle = 1;
+  readonly #stored: Stored;
+  readonly #contents: OpenContents;
+  readonly #view: View;
+  readonly #changeable: Changeable;
+  readonly #attributes: AttributeChanges;
+  readonly #files: OpenFiles;
+  readonly #directories: OpenDirectories;
+  readonly #namespace: Namespace;
+  readonly #news: TreeNews;
 
   constructor(options: FileSystemOptions) {
+    const { journal, changes, listings, staging, kernelCache, ownership, opTimeoutMs } = options;
+    const { tree } = journal;
+    const nowMs = options.nowMs ?? Date.now;
     this.#options = options;
-    this.#tree = options.tree;
-    this.#listings = options.listings;
-    this.#nodes = new Nodes(options.rootInode);
-    this.#waits = new Waits(options.opTimeoutMs, options.onFailure);
-    this.#unsubscribe = this.#tree.onChange((change) => this.#treeChanged(change));
+    this.#tree = tree;
+    const nodes = new Nodes(options.rootInode);
+    const waits = new Waits(opTimeoutMs, options.onFailure);
+    const stored = new Stored(options.storing, options.writeThrough ?? false, waits);
+    const contents = new OpenContents({
+      journal,
+      changes,
+      staging,
+      nodes,
+      nowMs,
+      onAppeared: (file) => this.#news.appeared(file),
+    });
+    const view = new View({ tree, listings, nodes, contents, waits, ownership, opTimeoutMs });
+    const changeable = new Changeable(tree, view, options.readOnly);
+    const attributes = new AttributeChanges({ changes, nodes, contents, view, changeable, nowMs });
+    const files = new OpenFiles({
+      journal,
+      nodes,
+      contents,
+      view,
+      changeable,
+      attributes,
+      waits,
+      kernelCache,
+      stored,
+    });
+    const folded = new FoldedNames(tree);
+    const names = new NewNames(folded);
+    const moves = new Moves(tree, options.moves ?? {});
+    this.#nodes = nodes;
+    this.#waits = waits;
+    this.#stored = stored;
+    this.#contents = contents;
+    this.#view = view;
+    this.#changeable = changeable;
+    this.#attributes = attributes;
+    this.#files = files;
+    this.#directories = new OpenDirectories({ tree, listings, nodes, view });
+    this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
+    this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache });
   }
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
-    if (Buffer.byteLength(name) > NAME_BYTES_MAX)
-      throw new FsError(errno.ENAMETOOLONG, `name of ${name.length} characters`);
-    const directory = this.#directory(parent);
-    const find = (): Entry | NoEntry => {
-      const node = this.#tree.child(directory.inode, name);
-      const lifetimeMs = this.#lifetimeMs(directory.inode);
-      if (node === undefined) return { node: 0, entryLifetimeMs: lifetimeMs };
-      const entry = this.#entry(node, this.#permission(directory), lifetimeMs);
-      this.#nodes.remember(entry.node);
-      return entry;
-    };
-    return this.#listed('lookup', directory, caller, find);
+    requireShort(name);
+    const directory = this.#view.directory(parent);
+    return this.#view.listed<Entry | NoEntry>('lookup', directory, caller, () => {
+      const found = this.#tree.child(directory.inode, name);
+      if (found !== undefined) return this.#view.grant(found);
+      return { node: 0, entryLifetimeMs: this.#view.lifetimeMs(directory.inode) };
+    });
   }
 
   forget(node: NodeId, count: number): void {
     if (!this.#nodes.forget(node, count)) return;
-    this.#pages.delete(node);
-    this.#entriesSeen.delete(node);
+    this.#files.pagesDropped(node);
+    this.#directories.forgotten(node);
   }
 
-  getAttributes(node: NodeId): { attributes: Attributes; lifetimeMs: number } {
-    const frozen = this.#nodes.frozen(node);
-    if (frozen !== undefined) {
-      const parent = this.#tree.node(frozen.file.parent);
-      const permission = parent?.kind === 'directory' ? this.#permission(parent) : 'read-only';
-      const state = frozen.removed ? 'removed' : 'linked';
-      return {
-        attributes: attributesOf(frozen.file, permission, this.#options.ownership, state),
-        // It never changes again.
-        lifetimeMs: this.#options.opTimeoutMs,
-      };
-    }
-    const found = this.#node(node);
-    return {
-      attributes: attributesOf(found, this.#permission(found), this.#options.ownership),
-      lifetimeMs: this.#lifetimeMs(found.parent),
-    };
+  getAttributes(node: NodeId): KnownAttributes {
+    return this.#view.attributes(node);
   }
 
-  setAttributes(): never {
-    throw readOnly();
+  setAttributes(
+    node: NodeId,
+    handle: number | undefined,
+    change: AttributeChange,
+    caller: Caller,
+  ): Answer<KnownAttributes> {
+    const committed = this.#attempt('setattr', node, () => {
+      const throughHandle = handle !== undefined && change.sizeBytes !== undefined;
+      if (throughHandle) this.#files.requireWriter(handle);
+      return this.#attributes.apply(node, change, throughHandle);
+    });
+    const stored = committed === undefined ? undefined : this.#stored.wait('truncate', [committed], caller);
+    return stored === undefined ? this.#view.attributes(node) : stored.then(() => this.#view.attributes(node));
   }
 
   access(node: NodeId, mask: number): void {
-    if ((mask & W_OK) !== 0) throw readOnly();
-    this.getAttributes(node);
+    const object = this.#view.object(node);
+    if ((mask & W_OK) !== 0) this.#changeable.require(object);
   }
 
-  open(node: NodeId, flags: number): OpenFile {
-    const found = this.#nodes.frozen(node)?.file ?? this.#node(node);
-    if (found.kind === 'directory') throw new FsError(errno.EISDIR, `${this.#tree.path(found)} is a directory`);
-    if ((flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0) throw readOnly();
-    const parent = this.#tree.node(found.parent);
-    if (parent?.kind !== 'directory' || parent.remote === undefined) throw gone(node);
-    if (this.#files.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} files are open`);
-    const reader = this.#options.blocks.reader({
-      syncpointId: parent.remote.syncpointId,
-      versionId: found.versionId,
-      vaultId: this.#syncpoint(parent)?.syncpoint?.vaultId,
-      lengthBytes: found.lengthBytes,
-    });
-    const handle = this.#nextHandle;
-    this.#nextHandle += 1;
-    this.#files.set(handle, { node, file: found, reader, failedAtMs: -Infinity });
-    this.#nodes.opened(node);
-    const keepCache = this.#pages.get(node) === found.versionId;
-    this.#pages.set(node, found.versionId);
-    return { handle, keepCache };
+  open(node: NodeId, flags: number, _caller: Caller, killPrivileges = false): OpenFile {
+    return this.#attempt('open', node, () => this.#files.open(node, flags, { killPrivileges }));
   }
 
   read(
@@ -185,60 +180,76 @@ export class FileSystem implements Operations {
     lengthBytes: number,
     caller: Caller,
   ): Answer<readonly Uint8Array[]> {
-    const opened = this.#files.get(handle);
-    if (opened === undefined) throw new FsError(errno.EBADF, `no open file ${handle}`);
-    const { file, reader } = opened;
-    const wanted = Math.min(lengthBytes, file.lengthBytes - offsetBytes);
-    if (wanted <= 0) return [];
-    const failedLately = performance.now() - opened.failedAtMs < REPEATED_READ_WINDOW_MS;
-    const answer = this.#waits.run(
-      'read',
-      () => this.#tree.path(file),
+    return this.#files.read(handle, offsetBytes, lengthBytes, caller);
+  }
+
+  create(
+    parent: NodeId,
+    name: string,
+    permissions: number,
+    flags: number,
+    caller: Caller,
+    killPrivileges = false,
+  ): Answer<{ readonly entry: Entry; readonly opened: OpenFile }> {
+    return this.#namespace.create(parent, name, permissions, flags, caller, killPrivileges);
+  }
+
+  makeFile(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    return this.#namespace.makeFile(parent, name, permissions, caller);
+  }
+
+  makeDirectory(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    return this.#namespace.makeDirectory(parent, name, permissions, caller);
+  }
+
+  unlink(parent: NodeId, name: string, caller: Caller): Answer<void> {
+    return this.#namespace.unlink(parent, name, caller);
+  }
+
+  removeDirectory(parent: NodeId, name: string, caller: Caller): Answer<void> {
+    return this.#namespace.removeDirectory(parent, name, caller);
+  }
+
+  rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void> {
+    return this.#namespace.rename(from, to, flags, caller);
+  }
+
+  write(node: NodeId, handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
+    return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges));
+  }
+
+  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
+    this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
+  }
+
+  /** Nothing is kept that the service has no place for: programs that copy attributes are content with ENOTSUP. */
+  setExtendedAttribute(_node: NodeId, name: string): void {
+    throw new FsError(errno.ENOTSUP, `the attribute ${name} cannot be kept`);
+  }
+
+  flush(node: NodeId, handle: number, caller: Caller): Answer<void> {
+    return this.#attempt('close', node, () => this.#files.flush(handle, caller));
+  }
+
+  sync(node: NodeId, handle: number, caller: Caller): Answer<void> {
+    return this.#attempt('fsync', node, () => this.#files.sync(handle, caller));
+  }
+
+  syncDirectory(node: NodeId, _handle: number, caller: Caller): Answer<void> {
+    return this.#waits.run(
+      'fsync',
+      () => this.#view.path(node),
       caller,
-      (signal) => {
-        const pieces = reader.read(offsetBytes, wanted, signal);
-        return pieces instanceof Promise ? pieces.catch((error: unknown) => this.#readFailed(file, error)) : pieces;
-      },
-      failedLately ? REPEATED_READ_TIMEOUT_MS : this.#options.opTimeoutMs,
+      () => this.#tree.flushed(),
     );
-    if (!(answer instanceof Promise)) return answer;
-    return answer.catch((error: unknown) => {
-      if (error instanceof FsError && error.errno === errno.EIO) opened.failedAtMs = performance.now();
-      throw error;
-    });
-  }
-
-  flush(): void {
-    // Nothing is ever dirty on a read-only drive.
-  }
-
-  sync(): void {
-    // Nothing is ever dirty on a read-only drive.
   }
 
   release(handle: number): void {
-    const opened = this.#files.get(handle);
-    if (opened === undefined) return;
-    this.#files.delete(handle);
-    opened.reader.close();
-    this.#nodes.released(opened.node);
+    this.#files.release(handle);
   }
 
   openDirectory(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    const directory = this.#directory(node);
-    if (this.#directories.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
-    return this.#listed('opendir', directory, caller, () => {
-      const handle = this.#nextHandle;
-      this.#nextHandle += 1;
-      this.#directories.set(handle, { inode: directory.inode });
-      const listing = this.#tree.listing(directory.inode);
-      const seen = this.#entriesSeen.get(node);
-      // The names the kernel cached live as long as the listing they came from: afterwards READDIRPLUS brings them anew.
-      const keepCache =
-        listing !== undefined && seen?.generation === listing.generation && seen.listedAtMs === listing.listedAtMs;
-      if (listing !== undefined) this.#entriesSeen.set(node, listing);
-      return { handle, cacheEntries: this.#listings.remainingMs(directory.inode) > 0, keepCache };
-    });
+    return this.#directories.open(node, caller);
   }
 
   readDirectory(
@@ -249,23 +260,17 @@ export class FileSystem implements Operations {
     sink: RowSink,
     caller: Caller,
   ): Answer<void> {
-    if (!this.#directories.has(handle)) throw new FsError(errno.EBADF, `no open directory ${handle}`);
-    const directory = this.#directory(node);
-    if (this.#tree.listing(directory.inode) === undefined || cookie === 0) {
-      return this.#listed('readdir', directory, caller, () => this.#emitRows(directory, cookie, plus, sink));
-    }
-    this.#emitRows(directory, cookie, plus, sink);
-    return undefined;
+    return this.#directories.read(node, handle, cookie, plus, sink, caller);
   }
 
   releaseDirectory(handle: number): void {
-    this.#directories.delete(handle);
+    this.#directories.release(handle);
   }
 
   capacity(node: NodeId): Capacity {
-    this.#listings.refreshVaults();
+    this.#options.listings.refreshVaults();
     const found = this.#tree.node(this.#nodes.inode(node));
-    const syncpoint = found === undefined ? undefined : this.#syncpoint(found);
+    const syncpoint = found === undefined ? undefined : this.#view.syncpoint(found);
     const tops = syncpoint === undefined ? [...this.#tree.children(this.#tree.root().inode)] : [syncpoint];
     const vaults = new Map<string, RemoteVault>();
     for (const top of tops) {
@@ -277,13 +282,16 @@ export class FileSystem implements Operations {
   }
 
   getExtendedAttribute(node: NodeId, name: string): Uint8Array {
-    const found = this.#nodes.frozen(node)?.file ?? this.#node(node);
-    return extendedAttribute(found, this.#syncpoint(found), name);
+    return extendedAttribute(this.#attributed(node), name);
   }
 
   listExtendedAttributes(node: NodeId): readonly string[] {
-    const found = this.#nodes.frozen(node)?.file ?? this.#node(node);
-    return extendedAttributeNames(found, this.#syncpoint(found));
+    return extendedAttributeNames(this.#attributed(node));
+  }
+
+  /** Commits what was first changed at least so long ago in files that stay open: logs and databases are stored too. */
+  commitOpenFiles(ageMs: number): void {
+    this.#contents.commitOlder(ageMs);
   }
 
   /** Requests that wait for the service now. */
@@ -291,138 +299,31 @@ export class FileSystem implements Operations {
     return this.#waits.list();
   }
 
-  /** The latest requests that failed for want of the service, oldest first. */
+  /** The latest requests whose failure their errno does not explain, oldest first. */
   failures(): readonly Failure[] {
     return this.#waits.failures();
   }
 
   /** Open files and directories, and nodes the kernel holds. */
   counts(): { readonly files: number; readonly directories: number; readonly nodes: number } {
-    return { files: this.#files.size, directories: this.#directories.size, nodes: this.#nodes.heldCount };
+    return { files: this.#files.count, directories: this.#directories.count, nodes: this.#nodes.heldCount };
   }
 
-  /** Closes every handle left open. The transport has stopped asking. */
+  /** Commits and closes every handle left open. The transport has stopped asking. */
   stop(): void {
-    this.#unsubscribe();
-    for (const handle of [...this.#files.keys()]) this.release(handle);
-    this.#directories.clear();
+    this.#files.stop();
+    this.#contents.stop();
+    this.#news.stop();
   }
 
-  /** Runs `then` once the folder may be read, at once where its listing is fresh. */
-  #listed<T>(verb: string, directory: TreeDirectory, caller: Caller, then: () => T): Answer<T> {
-    if (this.#listings.remainingMs(directory.inode) > 0) return then();
-    return this.#waits.run(
-      verb,
-      () => this.#tree.path(directory),
-      caller,
-      (signal) => {
-        const pending = this.#listings.ensure(directory, signal);
-        return pending === undefined ? then() : pending.then(then);
-      },
-    );
+  #attributed(node: NodeId): Attributed {
+    const object = this.#view.object(node);
+    const record = this.#options.journal.get(object.inode);
+    const state = changeState(record, this.#contents.dirty(node), this.#stored.sending(object.inode));
+    return { object, syncpoint: this.#view.syncpoint(object), state };
   }
 
-  #emitRows(directory: TreeDirectory, cookie: number, plus: boolean, sink: RowSink): void {
-    const { inode } = directory;
-    if (cookie < DOT_COOKIE && !sink({ name: '.', inode, type: 'directory', cookie: DOT_COOKIE })) return;
-    const above = directory.parent;
-    if (cookie < DOT_DOT_COOKIE && !sink({ name: '..', inode: above, type: 'directory', cookie: DOT_DOT_COOKIE }))
-      return;
-    const lifetimeMs = this.#lifetimeMs(inode);
-    const permission = this.#permission(directory);
-    for (const node of this.#tree.children(inode, cookie)) {
-      // Below the root each directory has its own permission.
-      const own = node.kind === 'directory' && node.syncpoint !== undefined ? node.syncpoint.permission : permission;
-      const entry = plus ? this.#entry(node, own, lifetimeMs) : undefined;
-      const row = { name: node.name, inode: node.inode, type: node.kind, cookie: node.inode, entry };
-      if (!sink(row)) return;
-      if (entry !== undefined) this.#nodes.remember(entry.node);
-    }
+  #attempt<T>(verb: string, node: NodeId, work: () => T): T {
+    return this.#waits.attempt(verb, () => this.#view.path(node), work);
   }
-
-  #entry(node: TreeNode, permission: SyncpointPermission, lifetimeMs: number): Entry {
-    const own = node.kind === 'directory' && node.syncpoint !== undefined ? node.syncpoint.permission : permission;
-    return {
-      node: this.#nodes.node(node.inode),
-      attributes: attributesOf(node, own, this.#options.ownership),
-      entryLifetimeMs: lifetimeMs,
-      attributesLifetimeMs: lifetimeMs,
-    };
-  }
-
-  #lifetimeMs(directory: number): number {
-    return Math.max(STALE_LIFETIME_MS, this.#listings.remainingMs(directory));
-  }
-
-  #node(node: NodeId): TreeNode {
-    const found = this.#tree.node(this.#nodes.inode(node));
-    if (found === undefined) throw gone(node);
-    return found;
-  }
-
-  #directory(node: NodeId): TreeDirectory {
-    const found = this.#nodes.frozen(node)?.file ?? this.#node(node);
-    if (found.kind === 'file') throw new FsError(errno.ENOTDIR, `${this.#tree.path(found)} is a file`);
-    return found;
-  }
-
-  #permission(node: TreeNode): SyncpointPermission {
-    return this.#syncpoint(node)?.syncpoint?.permission ?? 'read-write';
-  }
-
-  #syncpoint(node: TreeNode): TreeDirectory | undefined {
-    const directory = node.kind === 'directory' ? node.inode : node.parent;
-    if (this.#syncpoints.has(directory)) return this.#syncpoints.get(directory);
-    const found = this.#tree.syncpointOf(node);
-    if (this.#syncpoints.size >= 10_000) this.#syncpoints.clear();
-    this.#syncpoints.set(directory, found);
-    return found;
-  }
-
-  /** A version the service no longer has: what is open is stale, and so is the listing that showed it. */
-  #readFailed(file: TreeFile, error: unknown): never {
-    if (error instanceof RemoteError && error.kind === 'not-found') {
-      if (!this.#tree.closed) this.#tree.expireListing(file.parent);
-      this.#options.kernelCache.invalidateEntry(this.#nodes.node(file.parent), file.name);
-      throw new FsError(errno.ESTALE, `read ${this.#tree.path(file)}: ${error.message}; open it again`, {
-        cause: error,
-      });
-    }
-    throw error;
-  }
-
-  /** Keeps the kernel's caches true to the tree. */
-  #treeChanged(change: TreeChange): void {
-    const kernel = this.#options.kernelCache;
-    const before = change.kind === 'added' ? undefined : change.previous;
-    const after = change.kind === 'removed' ? undefined : change.current;
-    const parent = (after ?? before)?.parent ?? 0;
-    const parentNode = this.#nodes.node(parent);
-    if (before?.kind === 'directory' || after?.kind === 'directory') this.#syncpoints.clear();
-    let renewed = false;
-    if (before?.kind === 'file' && (after?.kind !== 'file' || after.versionId !== before.versionId)) {
-      const node = this.#nodes.node(before.inode);
-      renewed = this.#nodes.replaced(before, after === undefined);
-      if (!renewed) {
-        this.#pages.delete(node);
-        if (this.#nodes.known(node)) kernel.invalidateNode(node, { content: true });
-      }
-    } else if (before !== undefined && after !== undefined) {
-      const node = this.#nodes.node(before.inode);
-      if (this.#nodes.known(node)) kernel.invalidateNode(node, { content: false });
-    }
-    if (!this.#nodes.known(parentNode)) return;
-    if (before !== undefined && (renewed || before.name !== after?.name))
-      kernel.invalidateEntry(parentNode, before.name);
-    if (after !== undefined && before?.name !== after.name) kernel.invalidateEntry(parentNode, after.name);
-    if (before?.name !== after?.name) kernel.invalidateNode(parentNode, { content: true });
-  }
-}
-
-function readOnly(): FsError {
-  return new FsError(errno.EROFS, 'this drive is mounted read-only');
-}
-
-function gone(node: NodeId): FsError {
-  return new FsError(errno.ESTALE, `node ${node} is gone from the tree`);
 }

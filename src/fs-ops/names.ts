@@ -8,8 +8,10 @@ import type { Naming } from '../cache/tree/merge.ts';
 export const NAME_BYTES_MAX = 255;
 
 const NEEDS_ESCAPE =
-  /[/\0]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|%(?=2F|00|2E|25|u[dD][89a-fA-F][0-9a-fA-F]{2}|-)/g;
-const ESCAPED = /%(?:(2F|00|2E|25)|u([dD][89a-fA-F][0-9a-fA-F]{2})|(-))/g;
+  /[/\0]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|%(?=(?:25)*(?:2F|00|uD[89A-F][0-9A-F]{2}))/g;
+const ESCAPED = /%(?:(2F|00)|uD([89A-F][0-9A-F]{2})|25(?=(?:25)*(?:2F|00|uD[89A-F][0-9A-F]{2})))/g;
+/** What stands for a whole name, or would without another "25". */
+const WHOLE_NAME = /^%(?:25)*(?:-|2E|2E%2E)$/;
 
 /** Nearly every name needs nothing: one cheap look. */
 const MAY_NEED_ESCAPE = /[/\0%\ud800-\udfff]/;
@@ -20,6 +22,7 @@ export function escapeName(remote: string): string {
   if (remote === '.') return '%2E';
   if (remote === '..') return '%2E%2E';
   if (!MAY_NEED_ESCAPE.test(remote)) return remote;
+  if (WHOLE_NAME.test(remote)) return `%25${remote.slice(1)}`;
   return remote.replace(NEEDS_ESCAPE, (found) => {
     if (found === '/') return '%2F';
     if (found === '\0') return '%00';
@@ -30,10 +33,14 @@ export function escapeName(remote: string): string {
 
 /** The remote name of an escaped one. */
 export function unescapeName(local: string): string {
+  if (local === '%-') return '';
+  if (local === '%2E') return '.';
+  if (local === '%2E%2E') return '..';
+  if (WHOLE_NAME.test(local)) return `%${local.slice(3)}`;
   return local.replace(ESCAPED, (_found, byte: string | undefined, surrogate: string | undefined) => {
     if (byte !== undefined) return String.fromCharCode(parseInt(byte, 16));
-    if (surrogate !== undefined) return String.fromCharCode(parseInt(surrogate, 16));
-    return '';
+    if (surrogate !== undefined) return String.fromCharCode(parseInt(`D${surrogate}`, 16));
+    return '%';
   });
 }
 

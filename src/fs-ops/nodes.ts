@@ -1,13 +1,14 @@
 // Node ids, which the kernel holds, and inodes, which the tree keeps. They are the same number except while an older version
 // of a file is open: the kernel's page cache is per node, so the new version gets a new node and the old one keeps its size
-// and bytes until it is released and forgotten (both show the same st_ino).
-import { ROOT_INODE, type TreeFile } from '../cache/tree.ts';
+// and bytes until it is released and forgotten (both show the same st_ino). What was removed stays as it was, likewise.
+import { ROOT_INODE, type TreeFile, type TreeNode } from '../cache/tree.ts';
 import { ROOT_NODE, type NodeId } from './operations.ts';
 
-/** A file as it was when its version was replaced, or the file removed, while open. */
-export interface FrozenFile {
-  readonly file: TreeFile;
-  readonly removed: boolean;
+/** An object as it was when something happened to it while the kernel held it. */
+export interface FrozenNode {
+  readonly object: TreeNode;
+  /** `replaced`: the service has another version. `removed`: by a program here. `vanished`: from the service. */
+  readonly how: 'replaced' | 'removed' | 'vanished';
 }
 
 /** Node ids from here on are given to new versions; inode numbers stay below 2^48. */
@@ -19,7 +20,7 @@ export class Nodes {
   readonly #opens = new Map<NodeId, number>();
   readonly #extraOf = new Map<number, NodeId>();
   readonly #inodeOf = new Map<NodeId, number>();
-  readonly #frozen = new Map<NodeId, FrozenFile>();
+  readonly #frozen = new Map<NodeId, FrozenNode>();
   #nextExtra = FIRST_EXTRA_NODE;
 
   /** `rootInode` is the folder shown as the mount's root. */
@@ -30,7 +31,7 @@ export class Nodes {
   /** The inode behind a node, also of a frozen one. */
   inode(node: NodeId): number {
     if (node === ROOT_NODE) return this.#rootInode;
-    return this.#inodeOf.get(node) ?? this.#frozen.get(node)?.file.inode ?? node;
+    return this.#inodeOf.get(node) ?? this.#frozen.get(node)?.object.inode ?? node;
   }
 
   /** The node under which an inode's present state is known, or would be. */
@@ -38,11 +39,11 @@ export class Nodes {
     if (inode === this.#rootInode) return ROOT_NODE;
     const extra = this.#extraOf.get(inode);
     if (extra !== undefined) return extra;
-    return this.#frozen.has(inode) ? this.#addExtra(inode) : inode;
+    return this.#frozen.has(inode) || this.#inodeOf.has(inode) ? this.#addExtra(inode) : inode;
   }
 
   /** What a node is frozen to, if it is. */
-  frozen(node: NodeId): FrozenFile | undefined {
+  frozen(node: NodeId): FrozenNode | undefined {
     return this.#frozen.get(node);
   }
 
@@ -85,22 +86,50 @@ export class Nodes {
   }
 
   /**
-   * The content of an inode was replaced, or the file removed. Where its present node is open it is frozen to `file` and later
-   * lookups get another node: returns true. Else false, and the kernel's pages of the node are stale.
+   * The content of an inode was replaced. Where its present node is open it is frozen to `file` and later lookups get another node:
+   * returns true. Else false, and the kernel's pages of the node are stale.
    */
-  replaced(file: TreeFile, removed: boolean): boolean {
+  replaced(file: TreeFile): boolean {
     const node = this.node(file.inode);
     if (!this.#opens.has(node)) return false;
-    this.#frozen.set(node, { file, removed });
-    this.#inodeOf.delete(node);
-    this.#extraOf.delete(file.inode);
-    if (!removed) this.#addExtra(file.inode);
+    this.#freeze(node, { object: file, how: 'replaced' });
+    this.#addExtra(file.inode);
     return true;
+  }
+
+  /** An object is gone: every node of it that is held shows it as it was. True where its present node is open. */
+  removed(object: TreeNode, how: 'removed' | 'vanished'): boolean {
+    for (const [node, frozen] of this.#frozen) {
+      if (frozen.object.inode === object.inode) this.#frozen.set(node, { ...frozen, how });
+    }
+    const node = this.node(object.inode);
+    const open = this.#opens.has(node);
+    if (open || this.#lookups.has(node)) this.#freeze(node, { object, how });
+    return open;
+  }
+
+  /** What a frozen node shows was changed through a handle. */
+  refrozen(node: NodeId, object: TreeNode): void {
+    const frozen = this.#frozen.get(node);
+    if (frozen !== undefined) this.#frozen.set(node, { ...frozen, object });
+  }
+
+  /** A frozen node stands for an object of its own from now on, which the tree has. */
+  thawed(node: NodeId, inode: number): void {
+    this.#frozen.delete(node);
+    this.#inodeOf.set(node, inode);
+    this.#extraOf.set(inode, node);
   }
 
   /** Nodes the kernel holds, for tests and status. */
   get heldCount(): number {
     return this.#lookups.size;
+  }
+
+  #freeze(node: NodeId, frozen: FrozenNode): void {
+    this.#frozen.set(node, frozen);
+    this.#inodeOf.delete(node);
+    this.#extraOf.delete(frozen.object.inode);
   }
 
   #addExtra(inode: number): NodeId {

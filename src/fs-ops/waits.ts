@@ -13,7 +13,7 @@ export interface Wait {
   readonly waitedMs: number;
 }
 
-/** One request that failed for want of the service. */
+/** One request whose failure its errno does not explain. */
 export interface Failure {
   readonly verb: string;
   readonly path: string;
@@ -24,6 +24,16 @@ export interface Failure {
 
 /** Enough to see what goes wrong; a storm of failures says the same over and over. */
 const FAILURES_MAX = 20;
+/** Errors whose cause a program cannot show: the service, this machine's disk, a name that only the service minds. */
+const REPORTED: ReadonlySet<number> = new Set([
+  errno.EIO,
+  errno.EACCES,
+  errno.EINVAL,
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.EFBIG,
+  errno.ESTALE,
+]);
 
 export class Waits {
   readonly #timeoutMs: number;
@@ -31,7 +41,7 @@ export class Waits {
   #failures: Failure[] = [];
   readonly #underWay = new Set<{ verb: string; path: () => string; since: number }>();
 
-  /** `onFailure` is told of every request that ends in EIO or EACCES: causes a program never shows. */
+  /** `onFailure` is told of every request whose failure its errno does not explain. */
   constructor(timeoutMs: number, onFailure: (failure: Failure) => void) {
     this.#timeoutMs = timeoutMs;
     this.#onFailure = onFailure;
@@ -55,7 +65,7 @@ export class Waits {
       answer = work(deadline.signal);
     } catch (error) {
       deadline.release();
-      throw toFsError(error, `${verb} ${path()}`);
+      throw this.failed(verb, path(), error);
     }
     if (!(answer instanceof Promise)) {
       deadline.release();
@@ -65,14 +75,28 @@ export class Waits {
     this.#underWay.add(wait);
     return answer
       .catch((error: unknown) => {
-        const failure = toFsError(caller.signal.aborted ? interrupted(verb) : error, `${verb} ${path()}`);
-        if (failure.errno === errno.EIO || failure.errno === errno.EACCES) this.#failed(verb, path(), failure);
-        throw failure;
+        throw this.failed(verb, path(), caller.signal.aborted ? interrupted(verb) : error);
       })
       .finally(() => {
         deadline.release();
         this.#underWay.delete(wait);
       });
+  }
+
+  /** Runs what never waits. Failures come out as FsError, and count where a program would not tell their cause. */
+  attempt<T>(verb: string, path: () => string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw this.failed(verb, path(), error);
+    }
+  }
+
+  /** Any failure as FsError; listed where its cause is not in the errno. */
+  failed(verb: string, path: string, error: unknown): FsError {
+    const failure = toFsError(error, `${verb} ${path}`);
+    if (REPORTED.has(failure.errno)) this.#report(verb, path, failure);
+    return failure;
   }
 
   /** The latest failures, oldest first. */
@@ -90,7 +114,7 @@ export class Waits {
     }));
   }
 
-  #failed(verb: string, path: string, { message }: FsError): void {
+  #report(verb: string, path: string, { message }: FsError): void {
     const failure = { verb, path, reason: message, atMs: Date.now() };
     this.#failures = [...this.#failures.slice(1 - FAILURES_MAX), failure];
     this.#onFailure(failure);

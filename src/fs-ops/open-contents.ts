@@ -1,0 +1,329 @@
+// The content of every file that is open: one object a node, shared by its handles, with what programs did to it since the last
+// commit. Knows when content becomes the journal's; knows neither handles nor the kernel.
+//
+// J2: a commit is one transaction of constant time, made before FLUSH is answered; what arrives after the last FLUSH is committed with
+// RELEASE. What was unlinked is never journaled: its bytes go with its last handle.
+import { errno } from '../base/errno.ts';
+import { createLog } from '../base/log.ts';
+import type { Journal } from '../cache/journal.ts';
+import { timestampOf, type LocalChanges } from '../cache/local-changes.ts';
+import { shownLengthBytes, shownModified, type StagedContent, type TreeChange, type TreeFile } from '../cache/tree.ts';
+import type { ContentReference, Timestamp } from '../remote-drive.ts';
+import type { UncommittedState } from './attributes.ts';
+import { naming } from './names.ts';
+import type { Nodes } from './nodes.ts';
+import { FsError, type Answer, type NodeId } from './operations.ts';
+
+const log = createLog('fs-ops');
+
+/** Where a content begins: the version of the service, and what this machine has over it. */
+export interface ContentOrigin {
+  readonly version: ContentReference | undefined;
+  readonly staged: StagedContent | undefined;
+}
+
+/** Reads an open content for one handle, cut at the content's end; sees that handle's access pattern. */
+export interface HandleReader {
+  read(offsetBytes: number, lengthBytes: number, signal: AbortSignal): Answer<readonly Uint8Array[]>;
+  close(): void;
+}
+
+/** What the file system needs of an open content. Synchronous calls throw what {@link toFsError} knows. */
+export interface FileContent {
+  readonly lengthBytes: number;
+  /** Changed since the last commit(). */
+  readonly dirty: boolean;
+  /** The generation that takes writes now; undefined before the first write. */
+  readonly writingId: number | undefined;
+  reader(): HandleReader;
+  write(offsetBytes: number, data: Uint8Array): void;
+  truncate(lengthBytes: number): void;
+  allocate(offsetBytes: number, lengthBytes: number, keepSize: boolean): void;
+  punch(offsetBytes: number, lengthBytes: number): void;
+  zeroRange(offsetBytes: number, lengthBytes: number): void;
+  commit(): StagedContent;
+  committed(staged: StagedContent): void;
+  sync(): Promise<void>;
+  rebase(origin: ContentOrigin): void;
+  close(): void;
+}
+
+/** What the file system needs of the staging directory. */
+export interface ContentStore {
+  openContent(origin: ContentOrigin): FileContent;
+  /** Nobody names this generation any more; its file goes when nobody has it open. */
+  drop(generation: number): void;
+}
+
+export interface OpenContentsOptions {
+  readonly journal: Journal;
+  readonly changes: LocalChanges;
+  readonly staging: ContentStore;
+  readonly nodes: Nodes;
+  /** Wall clock. */
+  readonly nowMs: () => number;
+  /** Told of a file that nobody made by its name. */
+  readonly onAppeared: (file: TreeFile) => void;
+}
+
+/** A generation is journaled as unfinished this long after its first write: most files are closed before, and need it never. */
+const UNFINISHED_AFTER_MS = 500;
+
+interface Opened {
+  readonly node: NodeId;
+  readonly content: FileContent;
+  handles: number;
+  /** Made by a program that has not closed it yet. */
+  unclosed: boolean;
+  /** Since the last commit. */
+  modified: Timestamp | undefined;
+  changed: Timestamp | undefined;
+  /** Wall clock, ms, of the first change since the last commit. */
+  sinceMs: number | undefined;
+  /** Committed as content, and not in the journal because that failed. */
+  unjournaled: StagedContent | undefined;
+  /** The generation that the journal names as unfinished. */
+  unfinished: number | undefined;
+}
+
+export class OpenContents {
+  readonly #options: OpenContentsOptions;
+  readonly #opened = new Map<NodeId, Opened>();
+  /** Written to, and not named by the journal yet. */
+  readonly #unnamed = new Set<Opened>();
+  #naming: NodeJS.Timeout | undefined;
+
+  constructor(options: OpenContentsOptions) {
+    this.#options = options;
+  }
+
+  /** A handle of the node is opened; `file` is the object as the node shows it. `unclosed`: it was made by this very open. */
+  open(node: NodeId, file: TreeFile, unclosed: boolean): FileContent {
+    let opened = this.#opened.get(node);
+    if (opened === undefined) {
+      opened = {
+        node,
+        content: this.#options.staging.openContent(this.#origin(file)),
+        handles: 0,
+        unclosed,
+        modified: undefined,
+        changed: undefined,
+        sinceMs: undefined,
+        unjournaled: undefined,
+        unfinished: undefined,
+      };
+      this.#opened.set(node, opened);
+    }
+    opened.handles += 1;
+    return opened.content;
+  }
+
+  /** A handle of the node is gone; what it left uncommitted must have been committed before. */
+  release(node: NodeId): void {
+    const opened = this.#opened.get(node);
+    if (opened === undefined) return;
+    opened.handles -= 1;
+    if (opened.handles > 0) return;
+    this.#opened.delete(node);
+    this.#forgetUnfinished(opened);
+    opened.content.close();
+  }
+
+  /** What programs see of an open file that the tree does not have yet. */
+  uncommitted(node: NodeId): UncommittedState | undefined {
+    const opened = this.#opened.get(node);
+    if (opened === undefined) return undefined;
+    return { lengthBytes: opened.content.lengthBytes, modified: opened.modified, changed: opened.changed };
+  }
+
+  /** True where a node has changes that only a commit keeps. */
+  dirty(node: NodeId): boolean {
+    const opened = this.#opened.get(node);
+    return opened !== undefined && (opened.content.dirty || opened.unjournaled !== undefined);
+  }
+
+  /** Runs a change of an open content; its times become now. */
+  change<T>(node: NodeId, work: (content: FileContent) => T): T {
+    const opened = this.#opened.get(node);
+    if (opened === undefined) throw new FsError(errno.EBADF, `node ${node} is not open`);
+    const result = work(opened.content);
+    if (!opened.content.dirty) return result;
+    const now = this.#now();
+    opened.modified = now;
+    opened.changed = now;
+    opened.sinceMs ??= this.#options.nowMs();
+    if (opened.content.writingId !== opened.unfinished) this.#nameLater(opened);
+    return result;
+  }
+
+  /** Sets the modification time that the next commit of a dirty file gives it. */
+  setModified(node: NodeId, modified: Timestamp): void {
+    const opened = this.#opened.get(node);
+    if (opened !== undefined) opened.modified = modified;
+  }
+
+  /** The attributes of a dirty file were changed: its change time is not an older one. */
+  attributesChanged(node: NodeId): void {
+    const opened = this.#opened.get(node);
+    if (opened?.changed !== undefined) opened.changed = this.#now();
+  }
+
+  /** Changes the length of a file that need not be open. With `commit` the journal has it at once, and the inode is returned as in {@link commit}. */
+  truncate(node: NodeId, file: TreeFile, lengthBytes: number, commit: boolean): number | undefined {
+    this.open(node, file, false);
+    try {
+      this.change(node, (content) => content.truncate(lengthBytes));
+      return commit ? this.commit(node) : undefined;
+    } finally {
+      this.release(node);
+    }
+  }
+
+  /**
+   * Hands what is uncommitted to the journal. `closing`: by a close(2) of the descriptor that made the file, which is complete from
+   * then on even if nothing was written. Returns the inode that has something new to be stored.
+   */
+  commit(node: NodeId, closing = false): number | undefined {
+    const opened = this.#opened.get(node);
+    if (opened === undefined) return undefined;
+    if (!this.dirty(node) && !(closing && opened.unclosed)) return undefined;
+    const file = this.#committable(opened);
+    if (file === undefined) return undefined;
+    if (opened.content.dirty) opened.unjournaled = opened.content.commit();
+    const staged = opened.unjournaled;
+    // The times are those of the last change, not of this commit: who looked in between sees no other ones afterwards.
+    const changed = opened.changed ?? file.local?.changed;
+    this.#options.changes.commitContent(file, staged, opened.modified ?? shownModified(file), changed);
+    opened.unjournaled = undefined;
+    opened.unfinished = undefined;
+    opened.unclosed = false;
+    opened.modified = undefined;
+    opened.changed = undefined;
+    opened.sinceMs = undefined;
+    this.#unnamed.delete(opened);
+    if (staged !== undefined) opened.content.committed(staged);
+    return file.inode;
+  }
+
+  /** Commits what was first changed at least so long ago in files that stay open, so that it can be stored (J5). */
+  commitOlder(ageMs: number): void {
+    for (const { node, sinceMs } of [...this.#opened.values()]) {
+      if (sinceMs === undefined || this.#options.nowMs() - sinceMs < ageMs) continue;
+      try {
+        this.commit(node);
+      } catch (error) {
+        // The program hears of it when it closes the file.
+        log('node %d could not be committed: %O', node, error);
+      }
+    }
+  }
+
+  /** The content of an open node, to be made safe against power loss. */
+  content(node: NodeId): FileContent | undefined {
+    return this.#opened.get(node)?.content;
+  }
+
+  /** A file was removed here: what is uncommitted of it never comes to be, and what was committed is wanted no longer. */
+  removed(node: NodeId, file: TreeFile): void {
+    const opened = this.#opened.get(node);
+    if (opened !== undefined) this.#forgetUnfinished(opened);
+    for (let at = file.staged; at !== undefined; at = at.base?.kind === 'staged' ? at.base.staged : undefined)
+      this.#options.staging.drop(at.id);
+  }
+
+  /** The same bytes have other ids now: our upload was stored, or what was kept of it went. */
+  renamed(change: Extract<TreeChange, { kind: 'changed' }>, node: NodeId): void {
+    const opened = this.#opened.get(node);
+    if (opened === undefined || change.current.kind !== 'file' || this.dirty(node)) return;
+    opened.content.rebase(this.#origin(change.current));
+  }
+
+  /** Commits what is left and closes every content. Nobody asks any more. */
+  stop(): void {
+    clearTimeout(this.#naming);
+    this.#unnamed.clear();
+  }
+
+  #origin(file: TreeFile): ContentOrigin {
+    const version = this.#options.journal.version(file);
+    if (version === undefined && file.staged === undefined && shownLengthBytes(file) > 0) {
+      throw new FsError(errno.ESTALE, `the content of ${this.#options.journal.tree.path(file)} is gone`);
+    }
+    return { version, staged: file.staged };
+  }
+
+  /** The file that a commit of this content belongs to; undefined where it belongs to none, being unlinked. */
+  #committable(opened: Opened): TreeFile | undefined {
+    const { nodes, journal } = this.#options;
+    const frozen = nodes.frozen(opened.node);
+    if (frozen?.how === 'removed') return undefined;
+    if (frozen?.object.kind === 'file') return this.#keepBoth(opened.node, frozen.object, frozen.how);
+    const file = journal.tree.node(nodes.inode(opened.node));
+    // A folder that went with all it holds leaves its files behind for a while, cut off from the root.
+    if (file?.kind === 'file' && journal.tree.syncpointOf(file) !== undefined) return file;
+    throw new FsError(errno.ESTALE, `the folder of what is written to ${file?.name ?? 'a file'} is gone`);
+  }
+
+  /**
+   * The service replaced what was being written, or lost it. Ours becomes a file of its own, which the node stands for from then on: under
+   * its name where that is free, else beside theirs (J7).
+   */
+  #keepBoth(node: NodeId, file: TreeFile, how: 'replaced' | 'vanished'): TreeFile {
+    const { changes, journal, nodes } = this.#options;
+    const { tree } = journal;
+    const parent = tree.node(file.parent);
+    if (parent?.kind !== 'directory') throw new FsError(errno.ESTALE, `the folder of ${file.name} is gone`);
+    const sinceMs = this.#options.nowMs();
+    let { name, remoteName } = file;
+    if (how === 'replaced' || tree.child(parent.inode, name) !== undefined) {
+      name = naming.conflicting(file.name, new Date(sinceMs));
+      while (tree.child(parent.inode, name) !== undefined) name = naming.distinct(name, String(file.inode));
+      remoteName = name;
+    }
+    const ours = changes.createFile({ parent, name, remoteName }, file.local ?? {}, false);
+    nodes.thawed(node, ours.inode);
+    this.#options.onAppeared(ours);
+    if (name === file.name) return ours;
+    const path = tree.path(file);
+    const keptAs = tree.path(ours);
+    journal.change('local', (transaction) => transaction.putConflict({ inode: ours.inode, path, keptAs, sinceMs }));
+    log('%s was replaced at the service while it was written here: ours is kept as %s', path, keptAs);
+    return ours;
+  }
+
+  #forgetUnfinished(opened: Opened): void {
+    this.#unnamed.delete(opened);
+    if (opened.unfinished !== undefined) this.#options.changes.endContent(opened.unfinished);
+    opened.unfinished = undefined;
+  }
+
+  /** Has the journal name what is being written, unless it is committed before. */
+  #nameLater(opened: Opened): void {
+    this.#unnamed.add(opened);
+    this.#naming ??= setTimeout(() => {
+      this.#naming = undefined;
+      for (const late of this.#unnamed) this.#name(late);
+      this.#unnamed.clear();
+    }, UNFINISHED_AFTER_MS).unref();
+  }
+
+  #name(opened: Opened): void {
+    const { changes, journal, nodes } = this.#options;
+    const generation = opened.content.writingId;
+    const frozen = nodes.frozen(opened.node);
+    if (generation === undefined || frozen?.how === 'removed') return;
+    const file = frozen?.object ?? journal.tree.node(nodes.inode(opened.node));
+    if (file?.kind !== 'file') return;
+    try {
+      changes.beginContent(file, generation);
+      opened.unfinished = generation;
+    } catch (error) {
+      // A full disk, most likely: the writer hears of it at its next write, or when it closes.
+      log('%s is written to and could not be journaled: %O', journal.tree.path(file), error);
+    }
+  }
+
+  #now(): Timestamp {
+    return timestampOf(this.#options.nowMs());
+  }
+}

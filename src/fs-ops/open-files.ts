@@ -1,0 +1,257 @@
+// Handles of files: who may read and write through which, and what close(2) and fsync(2) mean. The content behind a handle is its
+// node's. Knows no names.
+import { performance } from 'node:perf_hooks';
+import { errno } from '../base/errno.ts';
+import type { Journal } from '../cache/journal.ts';
+import type { Tree, TreeFile } from '../cache/tree.ts';
+import { RemoteError } from '../remote-drive.ts';
+import type { AttributeChanges } from './attribute-changes.ts';
+import type { Changeable } from './changeable.ts';
+import type { Nodes } from './nodes.ts';
+import type { FileContent, HandleReader, OpenContents } from './open-contents.ts';
+import { FsError, type Answer, type Caller, type KernelCache, type NodeId, type OpenFile } from './operations.ts';
+import type { Stored } from './stored.ts';
+import type { View } from './view.ts';
+import type { Waits } from './waits.ts';
+
+export interface OpenFilesOptions {
+  readonly journal: Journal;
+  readonly nodes: Nodes;
+  readonly contents: OpenContents;
+  readonly view: View;
+  readonly changeable: Changeable;
+  readonly attributes: AttributeChanges;
+  readonly waits: Waits;
+  readonly kernelCache: KernelCache;
+  readonly stored: Stored;
+}
+
+interface Handle {
+  readonly node: NodeId;
+  /** As it was opened: what the node stands for may change. */
+  readonly inode: number;
+  readonly reader: HandleReader;
+  readonly writes: boolean;
+  /** The file was made by this open. */
+  readonly made: boolean;
+  /** When a read failed last, monotonic ms. */
+  failedAtMs: number;
+}
+
+/** More than any program opens; a leak ends here, not in the machine's memory. */
+export const HANDLES_MAX = 65_536;
+/**
+ * After a failed read-ahead the kernel asks for the same bytes again, page by page, before the program gets its error: without
+ * this it would wait several times the operation timeout.
+ */
+const REPEATED_READ_WINDOW_MS = 2_000;
+const REPEATED_READ_TIMEOUT_MS = 250;
+/** open(2)'s access mode bits, of which 3 is none, and the flag that empties the file. */
+const O_ACCMODE = 3;
+const O_TRUNC = 0o1000;
+
+/** fallocate(2)'s modes. */
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
+const FALLOC_FL_ZERO_RANGE = 16;
+
+export class OpenFiles {
+  readonly #options: OpenFilesOptions;
+  readonly #tree: Tree;
+  readonly #handles = new Map<number, Handle>();
+  /** Nodes of which the kernel's pages are right: it was told to drop those of all others. */
+  readonly #pages = new Set<NodeId>();
+  #nextHandle = 1;
+
+  constructor(options: OpenFilesOptions) {
+    this.#options = options;
+    this.#tree = options.journal.tree;
+  }
+
+  /** `made`: the file was made for this handle. */
+  open(
+    node: NodeId,
+    flags: number,
+    how: { readonly made?: boolean; readonly killPrivileges?: boolean } = {},
+  ): OpenFile {
+    const made = how.made === true;
+    const { nodes, contents, view, changeable, journal } = this.#options;
+    const object = view.object(node);
+    if (object.kind === 'directory') throw new FsError(errno.EISDIR, `${this.#tree.path(object)} is a directory`);
+    const access = flags & O_ACCMODE;
+    if (access === O_ACCMODE) throw new FsError(errno.EINVAL, 'a file is opened to read, to write or both');
+    const truncates = (flags & O_TRUNC) !== 0 && !made;
+    const writes = access !== 0;
+    if ((writes || truncates) && !made) changeable.require(object);
+    this.requireRoom();
+    const content = contents.open(node, object, made);
+    nodes.opened(node);
+    const handle = this.#nextHandle;
+    this.#nextHandle += 1;
+    const { inode } = object;
+    this.#handles.set(handle, { node, inode, reader: content.reader(), writes, made, failedAtMs: -Infinity });
+    if (writes) journal.openedForWriting(inode);
+    try {
+      if (truncates) this.#empty(node, content);
+      if (truncates && how.killPrivileges === true) this.#options.attributes.killPrivileges(node);
+    } catch (error) {
+      this.release(handle);
+      throw error;
+    }
+    const keepCache = this.#pages.has(node);
+    this.#pages.add(node);
+    return { handle, keepCache };
+  }
+
+  read(handle: number, offsetBytes: number, lengthBytes: number, caller: Caller): Answer<readonly Uint8Array[]> {
+    const opened = this.#handle(handle);
+    const failedLately = performance.now() - opened.failedAtMs < REPEATED_READ_WINDOW_MS;
+    const answer = this.#options.waits.run(
+      'read',
+      () => this.#options.view.path(opened.node),
+      caller,
+      (signal) => {
+        const pieces = opened.reader.read(offsetBytes, lengthBytes, signal);
+        return pieces instanceof Promise ? pieces.catch((error: unknown) => this.#readFailed(opened, error)) : pieces;
+      },
+      failedLately ? REPEATED_READ_TIMEOUT_MS : undefined,
+    );
+    if (!(answer instanceof Promise)) return answer;
+    return answer.catch((error: unknown) => {
+      if (error instanceof FsError && error.errno === errno.EIO) opened.failedAtMs = performance.now();
+      throw error;
+    });
+  }
+
+  /**
+   * Takes all of `data`. Where to is the kernel's to say, with O_APPEND too: it holds the file's lock and its length, and stores through
+   * a mapping come through the same handles.
+   */
+  write(handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
+    const { node } = this.#writer(handle);
+    if (killPrivileges) this.#options.attributes.killPrivileges(node);
+    this.#options.contents.change(node, (content) => content.write(offsetBytes, data));
+    return data.length;
+  }
+
+  /** FALLOCATE; EOPNOTSUPP for the modes no file system but a disk's has. */
+  allocate(handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
+    const { node } = this.#writer(handle);
+    if (lengthBytes <= 0) throw new FsError(errno.EINVAL, 'nothing to allocate');
+    const keepSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
+    this.#options.contents.change(node, (content) => {
+      switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+        case 0:
+          content.allocate(offsetBytes, lengthBytes, keepSize);
+          return;
+        case FALLOC_FL_PUNCH_HOLE:
+          if (!keepSize) throw new FsError(errno.ENOTSUP, 'a hole changes no size');
+          content.punch(offsetBytes, lengthBytes);
+          return;
+        case FALLOC_FL_ZERO_RANGE:
+          if (keepSize) content.punch(offsetBytes, lengthBytes);
+          else content.zeroRange(offsetBytes, lengthBytes);
+          return;
+        default:
+          throw new FsError(errno.ENOTSUP, `fallocate mode ${mode} is not supported`);
+      }
+    });
+  }
+
+  /** ENFILE where no further handle can be given. */
+  requireRoom(): void {
+    if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} files are open`);
+  }
+
+  /** A handle that a length is changed through. */
+  requireWriter(handle: number): void {
+    this.#writer(handle);
+  }
+
+  /** close(2) of one of perhaps many descriptors: what was written is the journal's before this answers. */
+  flush(handle: number, caller: Caller): Answer<void> {
+    const { node, made } = this.#handle(handle);
+    const changed = this.#options.contents.commit(node, made);
+    return changed === undefined ? undefined : this.#options.stored.wait('close', [changed], caller);
+  }
+
+  /** fsync(2): what was written is safe against power loss, with the entry that says so. */
+  sync(handle: number, caller: Caller): Answer<void> {
+    const { contents, stored, waits } = this.#options;
+    const { node, made } = this.#handle(handle);
+    const changed = contents.commit(node, made);
+    if (changed !== undefined) stored.nudge();
+    return waits.run(
+      'fsync',
+      () => this.#options.view.path(node),
+      caller,
+      async () => {
+        await contents.content(node)?.sync();
+        await this.#tree.flushed();
+      },
+    );
+  }
+
+  /** The handle is gone. What came after its last close(2), through a mapping, is committed now. */
+  release(handle: number): void {
+    const opened = this.#handles.get(handle);
+    if (opened === undefined) return;
+    const { contents, journal, nodes, waits } = this.#options;
+    this.#handles.delete(handle);
+    try {
+      if (opened.writes || opened.made) contents.commit(opened.node, opened.made);
+    } catch (error) {
+      // Nobody waits for this answer: `status` and the log are told instead.
+      waits.failed('release', this.#options.view.path(opened.node), error);
+    }
+    opened.reader.close();
+    contents.release(opened.node);
+    nodes.released(opened.node);
+    if (opened.writes) journal.closedForWriting(opened.inode);
+  }
+
+  /** The kernel's pages of a node are, or are about to be, dropped. */
+  pagesDropped(node: NodeId): void {
+    this.#pages.delete(node);
+  }
+
+  get count(): number {
+    return this.#handles.size;
+  }
+
+  /** Closes every handle left open. */
+  stop(): void {
+    for (const handle of [...this.#handles.keys()]) this.release(handle);
+  }
+
+  /** O_TRUNC. What is empty has nothing new to be stored, but its time changes. */
+  #empty(node: NodeId, content: FileContent): void {
+    if (content.lengthBytes > 0 || content.dirty) {
+      this.#options.contents.change(node, (open) => open.truncate(0));
+      return;
+    }
+    this.#options.attributes.touch(node);
+  }
+
+  #handle(handle: number): Handle {
+    const opened = this.#handles.get(handle);
+    if (opened === undefined) throw new FsError(errno.EBADF, `no open file ${handle}`);
+    return opened;
+  }
+
+  #writer(handle: number): Handle {
+    const opened = this.#handle(handle);
+    if (!opened.writes) throw new FsError(errno.EBADF, `handle ${handle} was not opened for writing`);
+    return opened;
+  }
+
+  /** A version the service no longer has: what is open is stale, and so is the listing that showed it. */
+  #readFailed({ node }: Handle, error: unknown): never {
+    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+    const { view, nodes, kernelCache } = this.#options;
+    const file = view.object(node) as TreeFile;
+    if (!this.#tree.closed) this.#tree.expireListing(file.parent);
+    kernelCache.invalidateEntry(nodes.node(file.parent), file.name);
+    throw new FsError(errno.ESTALE, `read ${this.#tree.path(file)}: ${error.message}; open it again`, { cause: error });
+  }
+}

@@ -1,0 +1,122 @@
+// Changes of the tree -> what the kernel must forget, and what open files must know. What a program did through the mount the kernel
+// knows already; our own uploads change ids, not bytes. Knows no verbs.
+import type { ChangeOrigin, Tree, TreeChange, TreeFile, TreeNode } from '../cache/tree.ts';
+import type { FoldedNames } from './folded-names.ts';
+import type { Nodes } from './nodes.ts';
+import type { OpenContents } from './open-contents.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { KernelCache } from './operations.ts';
+import type { View } from './view.ts';
+
+export interface TreeNewsOptions {
+  readonly tree: Tree;
+  readonly nodes: Nodes;
+  readonly contents: OpenContents;
+  readonly files: OpenFiles;
+  readonly view: View;
+  readonly folded: FoldedNames;
+  readonly kernelCache: KernelCache;
+}
+
+export class TreeNews {
+  readonly #options: TreeNewsOptions;
+  readonly #unsubscribe: () => void;
+
+  constructor(options: TreeNewsOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.tree.onChange((change, origin) => this.#heard(change, origin));
+  }
+
+  /** An entry that the kernel may know as missing, or not at all, is there. */
+  appeared(node: TreeNode): void {
+    const { nodes, kernelCache } = this.#options;
+    const parent = nodes.node(node.parent);
+    if (!nodes.known(parent)) return;
+    kernelCache.invalidateEntry(parent, node.name);
+    kernelCache.invalidateNode(parent, { content: true });
+  }
+
+  stop(): void {
+    this.#unsubscribe();
+  }
+
+  #heard(change: TreeChange, origin: ChangeOrigin): void {
+    const { folded, view } = this.#options;
+    folded.treeChanged(change);
+    const before = change.kind === 'added' ? undefined : change.previous;
+    const after = change.kind === 'removed' ? undefined : change.current;
+    if (before?.kind === 'directory' || after?.kind === 'directory') view.directoriesChanged();
+    switch (change.kind) {
+      case 'added':
+        if (origin !== 'local') this.appeared(change.current);
+        return;
+      case 'changed':
+        if (origin !== 'local') this.#changed(change, origin);
+        return;
+      case 'removed':
+        this.#removed(change.previous, origin);
+    }
+  }
+
+  #removed(object: TreeNode, origin: ChangeOrigin): void {
+    const { nodes, contents } = this.#options;
+    const node = nodes.node(object.inode);
+    nodes.removed(object, origin === 'local' ? 'removed' : 'vanished');
+    if (origin === 'local') {
+      if (object.kind === 'file') contents.removed(node, object);
+      return;
+    }
+    this.#attributesChanged(object);
+    this.#vanished(object);
+  }
+
+  #changed(change: Extract<TreeChange, { kind: 'changed' }>, origin: ChangeOrigin): void {
+    const { nodes, contents } = this.#options;
+    const { previous, current } = change;
+    let renewed = false;
+    if (
+      previous.kind === 'file' &&
+      current.kind === 'file' &&
+      origin === 'service' &&
+      otherContent(previous, current)
+    ) {
+      renewed = nodes.replaced(previous);
+      if (!renewed) this.#contentChanged(previous);
+    } else {
+      contents.renamed(change, nodes.node(current.inode));
+      if (origin === 'service') this.#attributesChanged(current);
+    }
+    const moved = previous.parent !== current.parent || previous.name !== current.name;
+    if (!moved && !renewed) return;
+    this.#vanished(previous, moved);
+    if (moved) this.appeared(current);
+  }
+
+  #contentChanged(file: TreeFile): void {
+    const { nodes, files, kernelCache } = this.#options;
+    const node = nodes.node(file.inode);
+    files.pagesDropped(node);
+    if (nodes.known(node)) kernelCache.invalidateNode(node, { content: true });
+  }
+
+  #attributesChanged(object: TreeNode): void {
+    const { nodes, kernelCache } = this.#options;
+    const node = nodes.node(object.inode);
+    if (nodes.known(node)) kernelCache.invalidateNode(node, { content: false });
+  }
+
+  /** An entry's name does not stand for the same object any more. */
+  #vanished({ parent: directory, name }: TreeNode, entries = true): void {
+    const { nodes, kernelCache } = this.#options;
+    const parent = nodes.node(directory);
+    if (!nodes.known(parent)) return;
+    kernelCache.invalidateEntry(parent, name);
+    if (entries) kernelCache.invalidateNode(parent, { content: true });
+  }
+}
+
+/** Whether programs would read other bytes. Content staged here is the same for as long as it is shown, whatever ids it gets. */
+function otherContent(before: TreeFile, after: TreeFile): boolean {
+  if (before.staged !== undefined || after.staged !== undefined) return before.staged?.id !== after.staged?.id;
+  return before.versionId !== after.versionId;
+}

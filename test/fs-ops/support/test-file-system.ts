@@ -1,0 +1,97 @@
+// A file system over real tree, journal and staging, and a drive in memory: everything but the kernel. Notes what the kernel is told.
+import { join } from 'node:path';
+import { Journal } from '../../../src/cache/journal.ts';
+import { Listings } from '../../../src/cache/listings.ts';
+import { LocalChanges } from '../../../src/cache/local-changes.ts';
+import { Staging } from '../../../src/cache/staging.ts';
+import { ROOT_INODE, Tree } from '../../../src/cache/tree.ts';
+import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-system.ts';
+import { naming } from '../../../src/fs-ops/names.ts';
+import type { Caller } from '../../../src/fs-ops/operations.ts';
+import type { MemoryDrive } from '../../fakes/memory-drive.ts';
+import { temporaryDirectory } from '../../fakes/temporary-directory.ts';
+
+export const nobody: Caller = { uid: 7, gid: 8, pid: 1, signal: new AbortController().signal };
+
+export interface TestFileSystemOptions extends Partial<
+  Omit<FileSystemOptions, 'journal' | 'changes' | 'listings' | 'staging' | 'kernelCache' | 'onFailure'>
+> {
+  readonly lifetimeMs?: number;
+  /** A directory with the state of a former one. */
+  readonly state?: ReturnType<typeof temporaryDirectory>;
+}
+
+export class TestFileSystem {
+  readonly fileSystem: FileSystem;
+  readonly tree: Tree;
+  readonly journal: Journal;
+  readonly listings: Listings;
+  readonly staging: Staging;
+  readonly kernel: string[] = [];
+  readonly failures: string[] = [];
+  readonly state: ReturnType<typeof temporaryDirectory>;
+
+  private constructor(parts: {
+    tree: Tree;
+    staging: Staging;
+    drive: MemoryDrive;
+    options: TestFileSystemOptions;
+    state: ReturnType<typeof temporaryDirectory>;
+  }) {
+    const { tree, staging, drive, options } = parts;
+    const nowMs = options.nowMs ?? Date.now;
+    this.tree = tree;
+    this.staging = staging;
+    this.state = parts.state;
+    this.journal = new Journal(tree);
+    this.listings = new Listings({ journal: this.journal, drive, naming, lifetimeMs: options.lifetimeMs ?? 60_000 });
+    this.fileSystem = new FileSystem({
+      ownership: { uid: 7, gid: 8, umask: 0o022, keepsOwners: false },
+      rootInode: ROOT_INODE,
+      readOnly: false,
+      opTimeoutMs: 5_000,
+      ...options,
+      nowMs,
+      journal: this.journal,
+      changes: new LocalChanges(this.journal, nowMs),
+      listings: this.listings,
+      staging,
+      kernelCache: {
+        invalidateEntry: (parent, name) => void this.kernel.push(`entry ${parent} ${name}`),
+        invalidateNode: (node, { content }) => void this.kernel.push(`node ${node}${content ? ' content' : ''}`),
+      },
+      onFailure: (failure) => void this.failures.push(failure.reason),
+    });
+  }
+
+  static async start(drive: MemoryDrive, options: TestFileSystemOptions = {}): Promise<TestFileSystem> {
+    const state = options.state ?? temporaryDirectory();
+    const tree = Tree.open(join(state.path, 'tree'));
+    const staging = await Staging.open({
+      directory: join(state.path, 'staging'),
+      blocks: {
+        // Straight from the drive, so that a read waits and fails as the drive does.
+        reader: (content) => ({
+          async read(offsetBytes, lengthBytes, signal) {
+            const pieces: Uint8Array[] = [];
+            const range = { offsetBytes, lengthBytes };
+            for await (const piece of await drive.read(content, range, { signal })) pieces.push(piece);
+            return pieces;
+          },
+          close: () => undefined,
+        }),
+      },
+      reserveBytes: 0,
+    });
+    return new TestFileSystem({ tree, staging, drive, options, state });
+  }
+
+  /** Ends it; with `keepState` another one can be started where it ended. */
+  async stop(keepState = false): Promise<void> {
+    this.fileSystem.stop();
+    await this.listings.stop();
+    await this.staging.stop();
+    await this.tree.close();
+    if (!keepState) this.state.remove();
+  }
+}
