@@ -236,7 +236,7 @@ export class MemoryDrive implements RemoteDrive {
       if (!(error instanceof RemoteError)) throw error;
       return { state: 'unclear', reason: error.message };
     }
-    return { state: 'stored', fileId: stored.id, versionId: stored.versionId };
+    return { state: 'stored', fileId: stored.id, versionId: stored.versionId, already: stored === old };
   }
 
   async deleteFile(syncpoint: SyncpointId, version: VersionId, options?: CallOptions): Promise<void> {

@@ -9,10 +9,13 @@ import type { SyncplicityOptions } from '../../src/syncplicity/options.ts';
 
 export interface Recorded {
   readonly method: string;
+  /** As it came. */
+  readonly url: string;
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
   readonly body: string;
+  readonly bytes: Buffer;
   readonly atMs: number;
 }
 
@@ -38,6 +41,8 @@ export class FixtureServer {
   readonly requests: Recorded[] = [];
   /** Tried in order before the standard ones. */
   readonly routes: Route[] = [];
+  /** Awaited with each request before its body is read. */
+  onHeaders: (request: IncomingMessage) => unknown = () => undefined;
   tokensIssued = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
@@ -103,14 +108,25 @@ export class FixtureServer {
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const atMs = performance.now();
     const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    await this.onHeaders(incoming);
+    try {
+      for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    } catch {
+      // Cut off within its body: no request.
+      return;
+    }
     const url = new URL(incoming.url ?? '/', this.url);
+    const bytes = Buffer.concat(chunks);
     const request: Recorded = {
       method: incoming.method ?? '',
+      url: incoming.url ?? '',
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
-      body: Buffer.concat(chunks).toString('utf8'),
+      get body() {
+        return bytes.toString('utf8');
+      },
+      bytes,
       atMs,
     };
     this.requests.push(request);

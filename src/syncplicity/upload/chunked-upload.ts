@@ -5,6 +5,7 @@ import { RemoteError } from '../../remote-drive.ts';
 import type { UploadOutcome } from '../../remote-drive.ts';
 import { ReplyError, UnclearError } from '../errors.ts';
 import { NoReplyError } from '../http/transport.ts';
+import { mayRefuseForm } from '../vault-address.ts';
 import { oneRequestBytesMax, smallerThan } from './knowledge.ts';
 import { readMark, writeMark } from './session-mark.ts';
 import { endByReading, readingOf, verdict } from './upload-reply.ts';
@@ -15,6 +16,8 @@ import type { UploadTarget } from './upload-target.ts';
 const restartsMax = 3;
 const finalsMax = 3;
 const strangeRangesMax = 2;
+/** The whole file's hash, and back where that was not the trouble. */
+const hashTurnsMax = 2;
 /** Refusals of the query that say: there is no such step here. */
 const noQueryStatuses: ReadonlySet<number> = new Set([400, 404, 405, 409, 411, 412, 500, 501]);
 /** Chunks end at such borders; half a chunk that a vault kept does not. */
@@ -33,6 +36,10 @@ export class ChunkedUpload {
   #isChunkSizeTold: boolean;
   #canQuery: boolean;
   #usesWholeHash: boolean;
+  /** Unexplained refusals, each followed by the other kind of hash. */
+  #hashTurns = 0;
+  /** The session held bytes before the first of ours. */
+  #isForeign = false;
   /** The next chunk is the first after going on with somebody's session. */
   #isResumed = false;
   #furthestBytes = 0;
@@ -88,7 +95,10 @@ export class ChunkedUpload {
   async #sendNext(): Promise<UploadOutcome | 'in-one-request' | undefined> {
     const { request, known } = this.#target;
     const startBytes = this.#offsetBytes;
-    const lengthBytes = Math.min(this.#chunkBytes, this.#totalBytes - startBytes);
+    // Without a session, nothing has told that more than one request's worth is welcome.
+    const mostBytes =
+      this.#etag === undefined ? Math.min(this.#chunkBytes, known.oneRequestBytesMax) : this.#chunkBytes;
+    const lengthBytes = Math.min(mostBytes, this.#totalBytes - startBytes);
     const endBytes = startBytes + lengthBytes;
     const isLast = endBytes === this.#totalBytes;
     // Without an ETag, a vault may take a first chunk for the whole file.
@@ -115,7 +125,7 @@ export class ChunkedUpload {
     }
     if (!isLast) return this.#misread(reply);
     if (said.state === 'stored') {
-      if (this.#usesWholeHash) known.wantsWholeHash = true;
+      known.wantsWholeHash = this.#usesWholeHash;
       request.onSent?.(this.#totalBytes);
     }
     return said;
@@ -138,6 +148,7 @@ export class ChunkedUpload {
       }
     }
     this.#isResumed = false;
+    this.#isForeign = false;
     this.#confirm(endBytes);
     return undefined;
   }
@@ -146,7 +157,8 @@ export class ChunkedUpload {
   async #finishAgain(reply: UploadReply): Promise<'in-one-request' | undefined> {
     this.#finals += 1;
     if (this.#finals >= finalsMax) return this.#giveUp('the vault does not end the session');
-    if (this.#canQuery) await this.#synchronise();
+    if (reply.rangeEnd === undefined) this.#offsetBytes = this.#totalBytes;
+    else if (this.#canQuery) await this.#synchronise();
     else if (this.#positionOf(reply) === this.#totalBytes) this.#offsetBytes = this.#totalBytes;
     return undefined;
   }
@@ -175,6 +187,7 @@ export class ChunkedUpload {
     }
     const { status, kind } = error;
     this.#why = error;
+    this.#sentBytes = this.#offsetBytes;
     if (status === 409 || status === 412 || status === 416) return this.#newSession();
     const isTooLarge = status === 413 || kind === 'too-large';
     if (!isTooLarge && !(status === 400 && kind === 'protocol')) throw error;
@@ -188,8 +201,9 @@ export class ChunkedUpload {
       await this.#synchronise();
       return undefined;
     }
-    if (!isTooLarge && !this.#usesWholeHash && (isLast || this.#etag !== undefined)) {
-      this.#usesWholeHash = true;
+    if (!isTooLarge && this.#hashTurns < hashTurnsMax && (isLast || this.#etag !== undefined)) {
+      this.#hashTurns += 1;
+      this.#usesWholeHash = !this.#usesWholeHash;
       await this.#synchronise();
       return undefined;
     }
@@ -215,7 +229,9 @@ export class ChunkedUpload {
       reply = await this.#target.parts.retries.run(this.#target.options.signal, () => this.#target.query());
     } catch (error) {
       const answer = error instanceof UnclearError ? error.cause : error;
-      if (!(answer instanceof ReplyError) || !isNoQuery(answer)) throw error;
+      const isNone =
+        answer instanceof ReplyError && (isNoQuery(answer) || (known.url === undefined && mayRefuseForm(answer)));
+      if (!isNone) throw error;
       this.#withoutQuery();
       return;
     }
@@ -224,6 +240,7 @@ export class ChunkedUpload {
       return;
     }
     known.query = 'yes';
+    if (this.#sentBytes === 0 && (reply.rangeEnd ?? 0) > 0) this.#isForeign = true;
     const isSameSession = this.#etag !== undefined && reply.etag === this.#etag;
     const positionBytes =
       reply.rangeEnd === undefined ? (isSameSession ? this.#offsetBytes : 0) : this.#positionOf(reply);
@@ -259,7 +276,7 @@ export class ChunkedUpload {
   #positionOf(reply: UploadReply): number {
     const end = reply.rangeEnd;
     // `0-0` is nothing, in either reading.
-    if (end === undefined || end === 0 || this.#sentBytes === 0) return 0;
+    if (end === undefined || end === 0 || this.#sentBytes === 0 || this.#isForeign) return 0;
     const reading =
       this.#target.known.rangeReading ??
       readingOf(end, this.#sentBytes) ??

@@ -42,7 +42,7 @@ export function verdict(reply: UploadReply): Verdict {
   const words = reply.text.trim().replace(/^"|"$/g, '').trim().toLowerCase();
   if (words === 'resume incomplete') return { state: 'incomplete' };
   if (words === 'stored' || words === 'already stored') {
-    return { state: 'stored', fileId: undefined, versionId: undefined };
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: words === 'already stored' };
   }
   const reason = `the vault answered HTTP ${reply.status} ${printable(reply.text).slice(0, 100)}`.trim();
   let value: unknown;
@@ -53,7 +53,13 @@ export function verdict(reply: UploadReply): Verdict {
   }
   const ids = { file: findId(value, fileIdNames), version: findId(value, versionIdNames) };
   if (disguisedStatus(value) === undefined && (ids.file ?? ids.version) !== undefined) {
-    return { state: 'stored', fileId: ids.file as FileId | undefined, versionId: ids.version as VersionId | undefined };
+    const already = /already ?stored/i.test(reply.text);
+    return {
+      state: 'stored',
+      fileId: ids.file as FileId | undefined,
+      versionId: ids.version as VersionId | undefined,
+      already,
+    };
   }
   return { state: 'unclear', reason };
 }

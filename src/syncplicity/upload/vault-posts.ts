@@ -71,11 +71,12 @@ export async function post(
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error;
       if (isMissing(error)) missing ??= error;
-      else if (first === undefined && mayRefuseForm(error)) doubted ??= error;
+      else if (url !== first && mayRefuseForm(error)) doubted ??= error;
       else throw error;
     }
   }
-  if (doubted !== undefined) throw doubted;
+  // The form that is known to work says best what is missing.
+  if (doubted !== undefined && first === undefined) throw doubted;
   // By its status alone it would say that the folder is missing.
   throw new ReplyError(
     'protocol',
