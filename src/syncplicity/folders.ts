@@ -67,7 +67,7 @@ function matched(names: readonly string[], all: readonly Made[]): RemoteFolder[]
       folders.set(wanted, { kind: 'folder', id: found.id, name: wanted });
     }
   }
-  return [...folders.values()];
+  return names.flatMap((wanted) => folders.get(wanted) ?? []);
 }
 
 function exact(text: string): string {
