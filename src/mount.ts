@@ -1,46 +1,44 @@
 // The composition root: config -> a mounted drive. The one place that knows all rooms; it builds them in order, hands each
 // what it needs, and stops them in the opposite order whoever ends the mount.
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { delay } from './base/abort.ts';
+import { abortReason, delay } from './base/abort.ts';
 import { Deadline } from './base/deadline.ts';
 import { lackOfRoom } from './base/disk-room.ts';
 import { errno } from './base/errno.ts';
 import { createLog } from './base/log.ts';
-import { processMemory } from './base/process-memory.ts';
 import { Stops } from './base/stops.ts';
-import { lockAccount } from './cache/account-lock.ts';
-import { accountDirectoryName, recallAccount, rememberAccount } from './cache/account-names.ts';
-import { openContentBlocks, type ContentBlocks } from './cache/blocks.ts';
+import { accountDirectoryName } from './cache/account-names.ts';
+import { openContentBlocks } from './cache/blocks.ts';
+import { Journal } from './cache/journal.ts';
 import { Listings } from './cache/listings.ts';
+import type { TreeDirectory, TreeNode } from './cache/tree.ts';
 import { openTree } from './cache/tree/open-tree.ts';
 import type { MountConfig } from './config.ts';
-import { openConnectionStore } from './connections/store.ts';
-import { emptyStatus, type MountIdentity, type MountStatus } from './control/status.ts';
+import { controlHandlers, type LeftChange } from './control/methods.ts';
 import { serveControl } from './control/server.ts';
-import { demoData } from './emulator/demo-content.ts';
-import { startEmulatorProcess } from './emulator/process.ts';
+import type { MountStatus } from './control/status.ts';
 import { FileSystem } from './fs-ops/file-system.ts';
 import { findDirectory } from './fs-ops/find-directory.ts';
 import { naming } from './fs-ops/names.ts';
-import type { Failure } from './fs-ops/waits.ts';
 import { FsError } from './fs-ops/operations.ts';
+import type { Failure } from './fs-ops/waits.ts';
 import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
-import { RemoteError, type RemoteAccount } from './remote-drive.ts';
-import { createSyncplicityDrive, type SyncplicityDrive } from './syncplicity/drive.ts';
-import type { BudgetLimits, SyncplicityCredentials } from './syncplicity/options.ts';
+import { openService, takeLock, whoseDrive } from './mount/service.ts';
+import { gatherStatus } from './mount/status.ts';
+import { openWriting } from './mount/writing.ts';
+import type { RemoteDrive } from './remote-drive.ts';
+import type { Pusher } from './sync/pusher.ts';
+import { changeReports } from './sync/reports.ts';
 
 const log = createLog('mount');
 
-/** How long a start waits to learn whose drive it is before it goes on with what the last start learnt. */
-const ACCOUNT_LIMIT_MS = 10_000;
-/** How long `status` shows a request that got an error. */
-const FAILURE_SHOWN_MS = 300_000;
 /** Programs repeat what fails: the log gets one line in this time. */
 const FAILURE_LOG_INTERVAL_MS = 5_000;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
+/** Copying a file out of the drive: gigabytes over a slow line. */
+const SAVE_LIMIT_MS = 6 * 3_600_000;
 
 /** A mounted drive. */
 export interface RunningMount {
@@ -92,7 +90,8 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
 
   const tree = await openTree(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
-  const listings = new Listings({ tree, drive, naming, lifetimeMs: config.listingLifetimeMs });
+  const journal = new Journal(tree);
+  const listings = new Listings({ journal, drive, naming, lifetimeMs: config.listingLifetimeMs });
   stops.add('listings', () => listings.stop());
   const blocks = await openContentBlocks({
     directory: join(config.cacheDirectory, 'accounts', accountName, 'blocks'),
@@ -101,24 +100,50 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     drive,
   });
   stops.add('content blocks', () => blocks.stop());
+  const { staging, changes, pusher, decisions } = await openWriting(
+    {
+      accountDirectory,
+      config,
+      journal,
+      listings,
+      blocks,
+      drive,
+      commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+    },
+    stops,
+  );
 
   const transport = createKernelTransport();
   const ownership = {
     uid: config.uid ?? process.getuid?.() ?? 0,
     gid: config.gid ?? process.getgid?.() ?? 0,
     umask: config.umask,
+    keepsOwners: process.getuid?.() === 0 && config.uid === undefined && config.gid === undefined,
   };
   const path = config.source.kind === 'connection' ? config.source.path : '/';
   const rootInode = await findDirectory({ tree, listings, path, timeoutMs: config.opTimeoutMs });
   const fileSystem = new FileSystem({
-    tree,
+    journal,
+    changes,
     listings,
-    blocks,
+    staging,
     kernelCache: transport.cache,
     ownership,
     rootInode,
+    readOnly: config.readOnly,
     opTimeoutMs: config.opTimeoutMs,
     onFailure: failureLog(),
+    storing: {
+      nudge: () => pusher.retryNow(),
+      settled: (inodes, signal) => settled(pusher, inodes, signal),
+      sending: (inode) => pusher.isSending(inode),
+    },
+    writeThrough: config.writeThrough,
+    moves: {
+      cost: (node, target) => moveCost(journal, drive, node, target),
+      filesMax: config.exdevFilesMax,
+      bytesMax: config.exdevBytesMax,
+    },
   });
   stops.add('file system', () => fileSystem.stop());
 
@@ -126,8 +151,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     operations: fileSystem,
     mountpoint: config.mountpoint,
     deviceName: config.deviceName,
-    // Nothing can be written yet, whatever the options say: the kernel refuses with EROFS before it asks.
-    readOnly: true,
+    readOnly: config.readOnly,
     allowOther: config.allowOther,
     kernelOptions: config.kernelOptions,
   });
@@ -135,6 +159,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     await kernelMount.unmount({ lazy: true });
     await kernelMount.finished;
   });
+  pusher.start();
   const identity = {
     mountpoint: config.mountpoint,
     connection: config.deviceName,
@@ -142,27 +167,42 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     pid: process.pid,
     transport: 'kernel',
     since: new Date().toISOString(),
-    readOnly: true,
+    readOnly: config.readOnly,
     online: true,
   } as const;
-  const status = (): Promise<MountStatus> =>
-    gatherStatus(identity, { drive, listings, blocks, fileSystem, kernelMount });
+  const stagedBytes = (generation: number): number => staging.abandoned(generation).lengthBytes;
+  const sources = { drive, listings, blocks, journal, pusher, fileSystem, kernelMount, stagedBytes };
+  const status = (itemsMax = Infinity): Promise<MountStatus> => gatherStatus(identity, sources, itemsMax);
   const unmount: RunningMount['unmount'] = (options) =>
     unmountWhenFree(kernelMount, options?.timeoutMs ?? 0, options?.lazy ?? false);
+  const left = (): LeftChange[] => leftChanges(journal, pusher);
+  let changesKept: number | undefined;
   const control = await serveControl({
     runtimeDirectory: config.runtimeDirectory,
     mountpoint: config.mountpoint,
-    handlers: {
+    handlers: controlHandlers({
       status,
-      unmount: async (params) => {
-        await unmount({ timeoutMs: Number(params['timeoutMs'] ?? 0), lazy: params['lazy'] === true });
-        return null;
+      flush: async (timeoutMs, signal) => {
+        await flushWithin(pusher, timeoutMs, signal);
+        return left();
       },
-    },
+      unmount: async (options) => {
+        await unmount(options);
+        changesKept ??= left().length;
+      },
+      changesLeft: () => changesKept ?? left().length,
+      retry: (at) => Promise.resolve(decisions.retry(at)),
+      discard: (at) => Promise.resolve(decisions.discard(at)),
+      save: (at, to) => decisions.save(at, to, AbortSignal.timeout(SAVE_LIMIT_MS)),
+      pause: () => pusher.pause(),
+      resume: () => pusher.resume(),
+    }),
   });
   stops.add('control socket', () => control.stop());
   await stat(config.mountpoint);
   const finished = kernelMount.finished.then(async (end) => {
+    // The last releases of the kernel are committed by now; what is pending is the journal's.
+    changesKept ??= left().length;
     const failures = await stops.run();
     const error = end.error ?? failures[0];
     return error === undefined ? { reason: end.reason } : { reason: end.reason, error };
@@ -170,108 +210,43 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   return { status, unmount, finished };
 }
 
-type CallLimits = Pick<BudgetLimits, 'perSecond' | 'perHour'>;
-
-interface Service {
-  readonly drive: SyncplicityDrive;
-  /** Host part of the account directory's name. */
-  readonly host: string;
-  /** What the account is remembered under between starts. */
-  readonly key: string;
-  readonly asUser: string | undefined;
+/** What is not at the service, for people. */
+function leftChanges(journal: Journal, pusher: Pusher): LeftChange[] {
+  return changeReports(journal, pusher)
+    .filter(({ localOnly }) => !localOnly)
+    .map(({ path, change, error, failed }) => ({ path, change, error, failed: failed !== undefined }));
 }
 
-/** The drive of the config's source; an emulator is started first where the source is one. */
-async function openService(config: MountConfig, stops: Stops): Promise<Service> {
-  const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
-  const open = (
-    credentials: SyncplicityCredentials,
-    key: string,
-    limits: CallLimits,
-    apiUrl?: string,
-    golUrl?: string,
-  ): Service => ({
-    drive: createSyncplicityDrive({
-      credentials,
-      apiUrl,
-      golUrl,
-      ca,
-      budget: limits,
-      // The allowance belongs to the app key: connections and processes that share it share the file.
-      stateFile: join(config.stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`),
-    }),
-    host: apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname,
-    key,
-    asUser: credentials.asUser,
-  });
-  const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Service> => {
-    const key = config.instance === undefined ? name : `${name}@${config.instance}`;
-    const directory = join(config.stateDirectory, 'emulators', key);
-    takeLock(directory, config, stops);
-    const emulator = await startEmulatorProcess({
-      programFile: process.argv[1] ?? '',
-      dataDirectory,
-      layout,
-      stateDirectory: join(directory, 'service'),
-    });
-    stops.add('emulator', () => emulator.stop());
-    const { appKey, appSecret, appToken } = emulator.credentials;
-    // Its calls cost nobody anything.
-    const limits = { perSecond: 0, perHour: 0 };
-    return open({ clientId: appKey, clientSecret: appSecret, appToken }, key, limits, emulator.gatewayUrl);
-  };
-  if (config.source.kind === 'demo') {
-    return openEmulated(await demoData(join(config.stateDirectory, 'demo')), 'children', 'demo');
-  }
-  const limits = { perSecond: config.callsPerSecond, perHour: config.callsPerHour };
-  const store = openConnectionStore(config.configDirectory, (message) => log('%s', message));
-  const auth = await store.auth(config.source.connectionId);
-  return auth.platform === 'fs'
-    ? openEmulated(auth.directory, 'single', config.source.connectionId)
-    : open(auth.credentials, config.source.connectionId, limits, auth.apiUrl, auth.golUrl);
-}
-
-/** A file name for an app key that does not tell it. */
-function appKeyName(appKey: string): string {
-  return createHash('sha256').update(appKey).digest('hex').slice(0, 32);
-}
-
-async function readCertificates(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8');
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${path} holds no PEM certificate`);
-  return text;
-}
-
-/** The account, from the service; when that is out of reach, as a former start learnt it. Wrong credentials fail the mount. */
-async function whoseDrive(drive: SyncplicityDrive, config: MountConfig, key: string): Promise<RemoteAccount> {
-  const remembered = await recallAccount(config.stateDirectory, key);
-  const slow = (): Error =>
-    new RemoteError('unavailable', `the service did not answer within ${ACCOUNT_LIMIT_MS / 1000} s`);
-  const deadline = new Deadline(ACCOUNT_LIMIT_MS, slow);
+/** Waits until all that was changed so far is stored, but not longer than that. Rejects when the one who asked leaves. */
+async function flushWithin(pusher: Pusher, timeoutMs: number, signal: AbortSignal): Promise<void> {
+  const slow = (): Error => new Error('the time is over');
+  const deadline = new Deadline(timeoutMs, slow, [signal]);
   try {
-    const account = await drive.account({ signal: deadline.signal });
-    await rememberAccount(config.stateDirectory, key, account);
-    return account;
-  } catch (error) {
-    const offline = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'throttled');
-    if (!offline || remembered === undefined) throw error;
-    console.error(`mounting offline: ${error.message}`);
-    return remembered;
+    await pusher.flush(deadline.signal);
   } finally {
     deadline.release();
   }
+  if (signal.aborted) throw abortReason(signal);
 }
 
-/** Claims a state directory for this mount, or rejects with who has it. */
-function takeLock(directory: string, config: MountConfig, stops: Stops): void {
-  const lock = lockAccount(directory, { pid: process.pid, mountpoint: config.mountpoint });
-  if ('heldBy' in lock) throw new Error(heldMessage(lock.heldBy));
-  stops.add('lock', () => lock.release());
+/** Resolves when what was changed of these inodes is stored; rejects as the service refuses it, or with the signal's reason. */
+async function settled(pusher: Pusher, inodes: readonly number[], signal: AbortSignal): Promise<void> {
+  await pusher.flush(signal, inodes);
+  if (signal.aborted) throw abortReason(signal);
+  const refused = pusher.refusalOf(inodes);
+  if (refused !== undefined) throw refused;
 }
 
-function heldMessage(holder: { readonly pid: number; readonly mountpoint: string } | undefined): string {
-  const where = holder === undefined ? 'by another process' : `on ${holder.mountpoint} by process ${holder.pid}`;
-  return `this account is mounted already ${where}; unmount it first, or give this mount a state of its own with --instance NAME`;
+/** Whether the service can move an object to another directory, as far as is known: what was not tried may well work. */
+function moveCost(journal: Journal, drive: RemoteDrive, node: TreeNode, target: TreeDirectory): 'free' | 'copy' {
+  const { tree } = journal;
+  const place = journal.place(node.inode);
+  // Never stored: there is nothing to be moved at the service.
+  if (place === undefined) return 'free';
+  const from = tree.syncpointOf(node)?.remote?.syncpointId;
+  const to = tree.syncpointOf(target)?.remote?.syncpointId;
+  if (from === undefined || from !== to) return 'copy';
+  return drive.moveSupport(from, node.kind === 'directory' ? 'folder' : 'file') === 'no' ? 'copy' : 'free';
 }
 
 /** Unmounts; while programs use the mount, again until the time is over. Rejects with who uses it. */
@@ -302,68 +277,4 @@ function failureLog(): (failure: Failure) => void {
     lastMs = performance.now();
     leftOut = 0;
   };
-}
-
-interface StatusSources {
-  readonly drive: SyncplicityDrive;
-  readonly listings: Listings;
-  readonly blocks: ContentBlocks;
-  readonly fileSystem: FileSystem;
-  readonly kernelMount: KernelMount;
-}
-
-async function gatherStatus(identity: MountIdentity, from: StatusSources): Promise<MountStatus> {
-  const drive = from.drive.statistics();
-  const blocks = from.blocks.statistics();
-  const now = Date.now();
-  const { perSecond, perHour, leftThisHour } = drive.budget;
-  return {
-    ...emptyStatus({ ...identity, online: drive.online }),
-    waiting: [
-      ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
-        path,
-        operation: verb,
-        reason: drive.lastError ?? 'waiting for the service',
-        since: new Date(now - waitedMs).toISOString(),
-      })),
-      ...from.fileSystem
-        .failures()
-        .filter(({ atMs }) => now - atMs < FAILURE_SHOWN_MS)
-        .map(({ verb, path, reason, atMs }) => ({
-          path,
-          operation: verb,
-          reason,
-          since: new Date(atMs).toISOString(),
-        })),
-    ],
-    calls: {
-      total: drive.total,
-      byEndpoint: drive.byEndpoint,
-      byClass: drive.byClass,
-      throttled: drive.throttled,
-      budget: { perSecond, perHour, leftThisHour },
-    },
-    cache: {
-      memoryBytes: blocks.memoryBytes,
-      diskBytes: blocks.diskBytes,
-      hits: blocks.hits,
-      misses: blocks.misses,
-      staleListings: from.listings.statistics().stale,
-    },
-    prefetch: { unusedBytes: blocks.prefetchUnusedBytes },
-    transfers: { bytesIn: drive.bytesIn, bytesOut: 0 },
-    capabilities: capabilities(drive, from.kernelMount),
-    memory: await processMemory(),
-  };
-}
-
-/** What server and kernel were found to support, as names and words. */
-function capabilities(drive: ReturnType<SyncplicityDrive['statistics']>, mount: KernelMount): Record<string, string> {
-  const found: Record<string, string> = {
-    folderListing: drive.capabilities.folderListing,
-    lastEvent: drive.capabilities.lastEvent === undefined ? 'unknown' : drive.capabilities.lastEvent ? 'yes' : 'no',
-  };
-  for (const [id, vault] of Object.entries(drive.capabilities.vaults)) found[`ranges ${id}`] = vault.ranges;
-  found['fuse'] = mount.statistics().protocol ?? 'unknown';
-  return found;
 }

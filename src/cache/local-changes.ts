@@ -180,6 +180,16 @@ export class LocalChanges {
     });
   }
 
+  /** Content kept as cache makes room: the file shows the service's version from here on, which has the same bytes. */
+  forgetKept(inode: number, generation: number): void {
+    this.#journal.change('push', (transaction) => {
+      const file = this.#journal.tree.node(inode);
+      if (file?.kind !== 'file' || file.staged?.id !== generation || file.versionId === undefined) return;
+      if (transaction.record(inode)?.content === true) return;
+      transaction.put<TreeFile>({ ...file, staged: undefined });
+    });
+  }
+
   #remove(transaction: JournalTransaction, node: TreeNode): void {
     const record = transaction.record(node.inode);
     const at = this.#journal.place(node.inode);

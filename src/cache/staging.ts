@@ -9,6 +9,7 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import type { ContentBlocks } from './blocks.ts';
 import type { HandleReader } from './staging/content-reader.ts';
+import { type AbandonedContent, abandonedContent } from './staging/abandoned.ts';
 import { DiskRoom } from './staging/disk-room.ts';
 import { fill } from './staging/fill.ts';
 import { Folding } from './staging/fold.ts';
@@ -165,6 +166,11 @@ export class Staging {
    */
   keep(staged: StagedContent, evict: Evict): void {
     this.#kept.keep(staged, evict);
+  }
+
+  /** What was written of a generation that nobody finished. */
+  abandoned(id: number): AbandonedContent {
+    return abandonedContent(this.#files.pathOf(id));
   }
 
   statistics(): StagingStatistics {

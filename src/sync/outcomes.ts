@@ -2,7 +2,15 @@
 // the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
 import type { Journal, JournalTransaction, PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
 import { shownModified, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
-import type { ContentReference, FileId, FolderId, SyncpointId, Timestamp, VersionId } from '../remote-drive.ts';
+import type {
+  ContentReference,
+  FileId,
+  FolderId,
+  RemoteErrorKind,
+  SyncpointId,
+  Timestamp,
+  VersionId,
+} from '../remote-drive.ts';
 import { samePlace } from './plan.ts';
 
 /** A file that the service says it stored. */
@@ -264,10 +272,11 @@ export class Outcomes {
     });
   }
 
-  failed(inode: number, message: string): void {
+  failed(inode: number, kind: RemoteErrorKind, message: string): void {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
-      if (record !== undefined) transaction.updateRecord({ ...record, failed: { message, sinceMs: this.#nowMs() } });
+      if (record !== undefined)
+        transaction.updateRecord({ ...record, failed: { kind, message, sinceMs: this.#nowMs() } });
     });
   }
 

@@ -10,7 +10,8 @@ export interface SendableContent {
   readonly lengthBytes: number;
   /** A generation that is complete in itself, to be named instead of the one that was sealed. */
   readonly staged: StagedContent | undefined;
-  sha256(signal: AbortSignal): Promise<string>;
+  /** Undefined where it would have to be fetched to tell. */
+  sha256(signal: AbortSignal): Promise<string | undefined>;
   read(offsetBytes: number, lengthBytes: number): AsyncIterable<Uint8Array>;
   /** Resolves when the bytes are safe against power loss (J8). */
   makeDurable(): Promise<void>;

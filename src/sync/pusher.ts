@@ -181,6 +181,20 @@ export class Pusher {
     return found.toSorted((a, b) => a.record.sinceMs - b.record.sinceMs);
   }
 
+  /** True while a step of this object is being done. */
+  isSending(inode: number): boolean {
+    return this.#running.has(inode);
+  }
+
+  /** Why one of these objects is not stored, where the service refused it. */
+  refusalOf(inodes: readonly number[]): RemoteError | undefined {
+    for (const inode of inodes) {
+      const failed = this.#options.journal.get(inode)?.failed;
+      if (failed !== undefined) return new RemoteError(failed.kind, failed.message);
+    }
+    return undefined;
+  }
+
   /** Bytes a second that the service took lately. */
   get bytesPerSecond(): number {
     return this.#rate.perSecond(this.#nowMs());
@@ -419,7 +433,7 @@ export class Pusher {
       log('inode %d is refused: %s', inode, message);
       // One of several may be what is refused: each is tried by itself.
       if (inodes.length > 1) for (const one of inodes) this.#troubles.note(one, message);
-      else this.#parts.outcomes.failed(inode, message);
+      else this.#parts.outcomes.failed(inode, error.kind, message);
       return;
     }
     if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);

@@ -65,7 +65,7 @@ export class StagedFiles {
 
   /** Begins to count a file that was there before. */
   async adopt(id: number): Promise<void> {
-    const { blocks } = await stat(this.#pathOf(id));
+    const { blocks } = await stat(this.pathOf(id));
     this.#count(id, blocks * 512);
   }
 
@@ -178,7 +178,7 @@ export class StagedFiles {
     this.#allocatedBytes -= this.measured(id);
     this.#allocated.delete(id);
     try {
-      await unlink(this.#pathOf(id));
+      await unlink(this.pathOf(id));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw stagingErrorOf(error, `can't delete file ${id}`);
     }
@@ -190,7 +190,7 @@ export class StagedFiles {
     for (const id of [...this.#open.keys()]) this.#forget(id);
   }
 
-  #pathOf(id: number): string {
+  pathOf(id: number): string {
     return join(this.directory, String(id));
   }
 
@@ -210,12 +210,12 @@ export class StagedFiles {
   #openSync(id: number, flags: 'r+' | 'wx+'): number {
     if (this.#closed) throw new Error('the staging directory is closed');
     try {
-      return this.#system.openSync(this.#pathOf(id), flags, 0o600);
+      return this.#system.openSync(this.pathOf(id), flags, 0o600);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'EMFILE' && code !== 'ENFILE') throw error;
       this.#closeSurplus(0);
-      return this.#system.openSync(this.#pathOf(id), flags, 0o600);
+      return this.#system.openSync(this.pathOf(id), flags, 0o600);
     }
   }
 

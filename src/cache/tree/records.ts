@@ -4,6 +4,7 @@ import type {
   ContentReference,
   FileId,
   FolderId,
+  RemoteErrorKind,
   SyncpointId,
   SyncpointPermission,
   Timestamp,
@@ -365,7 +366,7 @@ export interface PendingRecord {
   /** Stays on this machine: an editor's or a desktop's dropping. */
   readonly localOnly: boolean;
   /** The service refused it; it waits for the user. */
-  readonly failed: { readonly message: string; readonly sinceMs: number } | undefined;
+  readonly failed: { readonly kind: RemoteErrorKind; readonly message: string; readonly sinceMs: number } | undefined;
   /** When the service confirmed it, wall clock, ms: from then on the record only guards against listings that lag behind. */
   readonly doneAtMs: number | undefined;
   /** When the service last confirmed anything of it, wall clock, ms: listings requested before the lag window ends may not show it. */

@@ -1,0 +1,139 @@
+// Gathers what a mount tells of itself from all its rooms. Part of the composition root: the shape is control's, the numbers are theirs.
+import { processMemory } from '../base/process-memory.ts';
+import type { ContentBlocks } from '../cache/blocks.ts';
+import type { Journal } from '../cache/journal.ts';
+import type { Listings } from '../cache/listings.ts';
+import { emptyStatus, type MountIdentity, type MountStatus } from '../control/status.ts';
+import type { FileSystem } from '../fs-ops/file-system.ts';
+import type { KernelMount } from '../fuse/kernel/transport.ts';
+import type { Pusher } from '../sync/pusher.ts';
+import { changeReports, type ChangeReport } from '../sync/reports.ts';
+import type { SyncplicityDrive } from '../syncplicity/drive.ts';
+
+/** How long `status` shows a request that got an error. */
+const FAILURE_SHOWN_MS = 300_000;
+
+export interface StatusSources {
+  readonly drive: SyncplicityDrive;
+  readonly listings: Listings;
+  readonly blocks: ContentBlocks;
+  readonly journal: Journal;
+  readonly pusher: Pusher;
+  readonly fileSystem: FileSystem;
+  readonly kernelMount: KernelMount;
+  /** Bytes of an unfinished generation. */
+  readonly stagedBytes: (generation: number) => number;
+}
+
+/** The status of a mount now, with at most `itemsMax` pending items. */
+export async function gatherStatus(
+  identity: MountIdentity,
+  from: StatusSources,
+  itemsMax: number,
+): Promise<MountStatus> {
+  const drive = from.drive.statistics();
+  const blocks = from.blocks.statistics();
+  const now = Date.now();
+  const { perSecond, perHour, leftThisHour } = drive.budget;
+  return {
+    ...emptyStatus({ ...identity, online: drive.online }),
+    ...changes(from, itemsMax),
+    paused: from.pusher.paused,
+    conflicts: from.journal.tree
+      .conflicts()
+      .map(({ path, keptAs, sinceMs }) => ({ path, keptAs, since: new Date(sinceMs).toISOString() })),
+    unfinished: from.journal.unfinished().map(({ path, generation, sinceMs }) => ({
+      path,
+      bytes: from.stagedBytes(generation),
+      since: new Date(sinceMs).toISOString(),
+    })),
+    waiting: [
+      ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
+        path,
+        operation: verb,
+        reason: drive.lastError ?? 'waiting for the service',
+        since: new Date(now - waitedMs).toISOString(),
+      })),
+      ...from.fileSystem
+        .failures()
+        .filter(({ atMs }) => now - atMs < FAILURE_SHOWN_MS)
+        .map(({ verb, path, reason, atMs }) => ({
+          path,
+          operation: verb,
+          reason,
+          since: new Date(atMs).toISOString(),
+        })),
+    ],
+    calls: {
+      total: drive.total,
+      byEndpoint: drive.byEndpoint,
+      byClass: drive.byClass,
+      throttled: drive.throttled,
+      budget: { perSecond, perHour, leftThisHour },
+    },
+    cache: {
+      memoryBytes: blocks.memoryBytes,
+      diskBytes: blocks.diskBytes,
+      hits: blocks.hits,
+      misses: blocks.misses,
+      staleListings: from.listings.statistics().stale,
+    },
+    prefetch: { unusedBytes: blocks.prefetchUnusedBytes },
+    transfers: { bytesIn: drive.bytesIn, bytesOut: drive.bytesOut },
+    capabilities: capabilities(drive, from.kernelMount),
+    memory: await processMemory(),
+  };
+}
+
+function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pending' | 'failed' | 'localOnly'> {
+  const reports = changeReports(from.journal, from.pusher);
+  const waiting = reports.filter(({ failed, localOnly }) => failed === undefined && !localOnly);
+  const bytes = sum(waiting, ({ bytes: size }) => size);
+  const sent = sum(waiting, ({ sentBytes }) => sentBytes);
+  const { bytesPerSecond } = from.pusher;
+  return {
+    pending: {
+      files: waiting.length,
+      bytes,
+      sent,
+      bytesPerSecond,
+      secondsLeft: bytesPerSecond > 0 ? Math.ceil((bytes - sent) / bytesPerSecond) : null,
+      items: waiting.slice(0, itemsMax).map(({ path, change, bytes: size, sentBytes, state, attempts, error }) => ({
+        path,
+        change,
+        bytes: size,
+        sent: sentBytes,
+        state,
+        attempts,
+        error,
+      })),
+    },
+    failed: reports.flatMap(({ path, change, failed }) =>
+      failed === undefined
+        ? []
+        : [{ path, change, error: failed.message, since: new Date(failed.sinceMs).toISOString() }],
+    ),
+    localOnly: {
+      files: reports.filter(({ localOnly }) => localOnly).length,
+      bytes: sum(
+        reports.filter(({ localOnly }) => localOnly),
+        ({ bytes: size }) => size,
+      ),
+    },
+  };
+}
+
+function sum(reports: readonly ChangeReport[], bytes: (report: ChangeReport) => number): number {
+  return reports.reduce((total, report) => total + bytes(report), 0);
+}
+
+/** What server and kernel were found to support, as names and words. */
+function capabilities(drive: ReturnType<SyncplicityDrive['statistics']>, mount: KernelMount): Record<string, string> {
+  const found: Record<string, string> = {
+    folderListing: drive.capabilities.folderListing,
+    lastEvent: drive.capabilities.lastEvent === undefined ? 'unknown' : drive.capabilities.lastEvent ? 'yes' : 'no',
+  };
+  for (const [id, vault] of Object.entries(drive.capabilities.vaults)) found[`ranges ${id}`] = vault.ranges;
+  found['fuse'] = mount.statistics().protocol ?? 'unknown';
+  return found;
+}

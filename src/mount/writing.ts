@@ -1,0 +1,109 @@
+// The write path of a mount put together: staging directory, journal, local changes, pusher, and what the user decides about what is
+// stuck. Part of the composition root.
+import { join } from 'node:path';
+import type { Stops } from '../base/stops.ts';
+import type { ContentBlocks } from '../cache/blocks.ts';
+import type { Journal } from '../cache/journal.ts';
+import type { Listings } from '../cache/listings.ts';
+import { LocalChanges } from '../cache/local-changes.ts';
+import { Staging } from '../cache/staging.ts';
+import { generationsOf } from '../cache/tree/records.ts';
+import type { MountConfig } from '../config.ts';
+import type { ContentReference, RemoteDrive } from '../remote-drive.ts';
+import { Decisions } from '../sync/decisions.ts';
+import type { ContentToSend, SendableContent } from '../sync/parts.ts';
+import { Pusher } from '../sync/pusher.ts';
+
+/** Read at a time from what is cached of a version. */
+const COPY_STEP_BYTES = 1024 * 1024;
+
+export interface Writing {
+  readonly staging: Staging;
+  readonly changes: LocalChanges;
+  readonly pusher: Pusher;
+  readonly decisions: Decisions;
+}
+
+export interface WritingOptions {
+  readonly accountDirectory: string;
+  readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes'>;
+  readonly journal: Journal;
+  readonly listings: Listings;
+  readonly blocks: ContentBlocks;
+  readonly drive: RemoteDrive;
+  /** Known once the file system is. */
+  readonly commitOpenFiles: (ageMs: number) => void;
+}
+
+/** Opens what was written before, and is ready to write and to send; the pusher is started by whoever has the mount. */
+export async function openWriting(options: WritingOptions, stops: Stops): Promise<Writing> {
+  const { journal, blocks, config } = options;
+  const { tree } = journal;
+  const staging = await Staging.open({
+    directory: join(options.accountDirectory, 'staging'),
+    blocks,
+    reserveBytes: config.stageReserveBytes,
+    journalFlushed: () => tree.flushed(),
+  });
+  stops.add('staging', () => staging.stop());
+  const files = tree.stagedFiles();
+  const named = new Set(tree.unfinished().map(({ generation }) => generation));
+  for (const { staged } of files) for (const id of generationsOf(staged)) named.add(id);
+  await staging.sweep(named);
+  const changes = new LocalChanges(journal);
+  const keep: ContentToSend['keep'] = (inode, staged) =>
+    staging.keep(staged, (id) => {
+      changes.forgetKept(inode, id);
+    });
+  for (const { inode, staged } of files) {
+    if (staged !== undefined && journal.get(inode)?.content !== true) keep(inode, staged);
+  }
+  const unsubscribe = tree.onReleased((generations) => {
+    for (const generation of generations) staging.drop(generation);
+  });
+  stops.add('released content', unsubscribe);
+  const content: ContentToSend = {
+    seal: (staged, signal) => staging.seal(staged, signal),
+    version: (version) => cachedVersion(blocks, version),
+    keep,
+  };
+  const pusher = new Pusher({
+    journal,
+    listings: options.listings,
+    drive: options.drive,
+    content,
+    settleMs: config.settleMs,
+    uploadsMax: config.uploadsMax,
+    commitOpenFiles: options.commitOpenFiles,
+  });
+  stops.add('pusher', () => pusher.stop());
+  const decisions = new Decisions({
+    journal,
+    content,
+    pusher,
+    unfinishedContent: ({ generation }) => staging.abandoned(generation),
+    drop: (generation) => staging.drop(generation),
+  });
+  return { staging, changes, pusher, decisions };
+}
+
+/** A version of the service as content to be stored elsewhere: what is cached of it is not fetched. */
+function cachedVersion(blocks: ContentBlocks, version: ContentReference): SendableContent {
+  const reader = blocks.reader(version);
+  async function* read(offsetBytes: number, lengthBytes: number): AsyncGenerator<Uint8Array> {
+    const end = offsetBytes + lengthBytes;
+    for (let at = offsetBytes; at < end; at += COPY_STEP_BYTES) {
+      const pieces = await reader.read(at, Math.min(COPY_STEP_BYTES, end - at));
+      // They are the cache's from the next tick on.
+      yield Buffer.concat(pieces);
+    }
+  }
+  return {
+    lengthBytes: version.lengthBytes,
+    staged: undefined,
+    sha256: () => Promise.resolve(undefined),
+    read,
+    makeDurable: () => Promise.resolve(),
+    close: () => reader.close(),
+  };
+}
