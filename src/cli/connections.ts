@@ -4,8 +4,9 @@ import { Command, Option } from 'commander';
 import { UsageError } from '../base/usage-error.ts';
 import { AUTH_FILE_LIMIT_BYTES, authExamples, type ConnectionAuth, parseAuthText } from '../connections/auth-file.ts';
 import { findPlatform, platformName, platforms, type PlatformId } from '../connections/platforms.ts';
-import { type ConnectionStore, openConnectionStore } from '../connections/store.ts';
+import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import { verifyConnection } from '../connections/verify.ts';
+import { askMount } from '../control/methods.ts';
 import {
   connectionJson,
   connectionLabels,
@@ -14,6 +15,8 @@ import {
   platformTable,
 } from './connection-output.ts';
 import { type CliContext, printJson } from './context.ts';
+import { countOf } from './printable.ts';
+import { requireServing } from './serving-mount.ts';
 import { readStandardInput } from './standard-input.ts';
 
 /** Verification asks for a token and the account: a few round trips, with a retry. */
@@ -91,6 +94,7 @@ export function connectionsCommand(context: CliContext): Command {
     async (idOrName: string, options: JsonOptions) => {
       const connections = store();
       const connection = await connections.find(idOrName);
+      if (connection !== undefined && !connection.group) await requireNothingKept(context, connections, connection);
       const deleted = connection !== undefined && (await connections.remove(connection.id));
       if (!deleted) context.setExitCode(1);
       if (wantsJson(options)) return;
@@ -99,6 +103,34 @@ export function connectionsCommand(context: CliContext): Command {
     },
   );
   return command;
+}
+
+/** Rejects while the account of a connection has changes that are not at Syncplicity: without it nobody could send them. */
+async function requireNothingKept(
+  context: CliContext,
+  store: ConnectionStore,
+  { id, name }: Connection,
+): Promise<void> {
+  // Loaded here: no other subcommand needs the databases.
+  const { keptChanges } = await import('../mount/kept-changes.ts');
+  const kept = await keptChanges(context.directories.state, id, await store.auth(id));
+  let { changes } = kept;
+  for (const mountpoint of kept.mountpoints) changes += await changesOf(context, mountpoint);
+  if (changes === 0) return;
+  throw new Error(
+    `${countOf(changes, 'change')} made through "${name}" ${changes === 1 ? 'is' : 'are'} not at Syncplicity yet\nmount it and flush it first; status shows what failed, and --discard gives it up`,
+  );
+}
+
+/** What a mounted drive has not sent. */
+async function changesOf(context: CliContext, mountpoint: string): Promise<number> {
+  const { client } = await requireServing(context, mountpoint);
+  try {
+    const { pending, failed, unfinished } = await askMount(client, 'status', { itemsMax: 0 });
+    return pending.files + failed.length + unfinished.length;
+  } finally {
+    client.close();
+  }
 }
 
 async function list(context: CliContext, store: ConnectionStore, options: ListOptions): Promise<void> {

@@ -41,7 +41,7 @@ export function statusCommand(context: CliContext): Command {
     .option('--json', 'print JSON: an array with one object a mount')
     .option('--watch', 'show it again every second until Ctrl-C')
     .option('--all', `show all entries of the lists, not only the first ${SHOWN_ITEMS}`)
-    .addOption(deciding('--retry <PATH>', 'try a failed change again, or send an unfinished file as it is'))
+    .addOption(deciding('--retry <PATH>', 'try a failed change again'))
     .addOption(deciding('--discard <PATH>', 'give a failed change or an unfinished file up, with its content'))
     .addOption(deciding('--save <PATH DEST...>', 'copy the content of a failed or unfinished file to DEST'))
     .addHelpText('after', '\nPATH is as status shows it, or below the mountpoint; a directory means all below it.')

@@ -36,9 +36,9 @@ export interface ControlMethods {
     readonly params: { readonly timeoutMs: number; readonly lazy: boolean; readonly wait: boolean };
     readonly answer: { readonly left: number };
   };
-  /** Tries a failed change again; makes an unfinished file a change. A directory stands for all below it. */
+  /** Tries failed changes again. A directory stands for all below it. */
   readonly retry: { readonly params: { readonly path: string }; readonly answer: ChangeCount };
-  /** Gives a failed change or an unfinished file up, with its content. */
+  /** Gives failed changes and unfinished files up, with their content. */
   readonly discard: { readonly params: { readonly path: string }; readonly answer: ChangeCount };
   /** Copies the content of a failed or unfinished file to a new file of this machine. */
   readonly save: {
@@ -60,9 +60,9 @@ export interface MountControl {
   unmount(options: { readonly timeoutMs: number; readonly lazy: boolean }): Promise<void>;
   /** Pending and failed changes in the journal now; can be asked after the mount is gone. */
   changesLeft(): number;
-  retry(path: string): Promise<number>;
-  discard(path: string): Promise<number>;
-  save(path: string, to: string): Promise<number>;
+  retry(path: string): number | Promise<number>;
+  discard(path: string): number | Promise<number>;
+  save(path: string, to: string, signal: AbortSignal): Promise<number>;
   pause(): void;
   resume(): void;
 }
@@ -88,7 +88,7 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
     },
     retry: async (params) => ({ changes: await mount.retry(textIn(params, 'path')) }),
     discard: async (params) => ({ changes: await mount.discard(textIn(params, 'path')) }),
-    save: async (params) => ({ bytes: await mount.save(textIn(params, 'path'), textIn(params, 'to')) }),
+    save: async (params, signal) => ({ bytes: await mount.save(textIn(params, 'path'), textIn(params, 'to'), signal) }),
     pause: () => {
       mount.pause();
       return Promise.resolve(null);
