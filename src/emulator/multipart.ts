@@ -23,7 +23,7 @@ const HEAD_BYTES_MAX = 16 * 1024;
 
 /** The boundary a Content-Type names; undefined when it is not multipart/form-data. */
 export function boundaryOf(contentType: string | undefined): string | undefined {
-  const match = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70}))/i.exec(
+  const match = /^multipart\/form-data\s*;(?:.*;)?\s*boundary=(?:"([^"]{1,70})"|([^\s";,]{1,70})(?=[\s;,]|$))/i.exec(
     contentType ?? '',
   );
   return match?.[1] ?? match?.[2];
