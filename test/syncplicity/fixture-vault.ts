@@ -39,6 +39,8 @@ export interface VaultDialect {
   /** What an unknown form of URL is answered with. */
   readonly unknownUrl: number;
   readonly query: 'works' | 200 | 400 | 404 | 405 | 500;
+  /** Whether a query finds the session of its path, or the one whose ETag it sends. */
+  readonly queryFinds: 'path' | 'etag';
   /** Undefined: not told. */
   readonly chunkBytes: readonly number[] | undefined;
   readonly etag: 'reply' | 'session';
@@ -62,6 +64,7 @@ export const documented: VaultDialect = {
   urls: ['/saveFile.php', '/v2/mime/files'],
   unknownUrl: 404,
   query: 'works',
+  queryFinds: 'path',
   chunkBytes: [5_242_880],
   etag: 'reply',
   range: 'exclusive',
@@ -79,6 +82,8 @@ export const documented: VaultDialect = {
 
 interface Session {
   etag: number;
+  /** Every one it had. */
+  readonly etags: Set<number>;
   bytes: Buffer;
 }
 
@@ -134,7 +139,7 @@ export class FixtureVault {
     const key = dialect.key === 'with' ? token : token.slice(7);
     if (parts.get('sessionKey')?.toString() !== key) return reply(response, 401, 'Not Authorized');
     const path = request.query.get('filepath') ?? '';
-    if (range === '*/*') return this.#query(path, response);
+    if (range === '*/*') return this.#query(path, request.headers['if-match'], response);
     const start = /^(\d+)-\*\/\*$/.exec(range)?.[1];
     const data = parts.get('fileData');
     if (start === undefined || data === undefined) return reply(response, 400, 'Bad request');
@@ -149,11 +154,17 @@ export class FixtureVault {
     return this.#chunk(path, Number(start), data, isLast, ifMatch, parts, response);
   }
 
-  #query(path: string, response: ServerResponse): true {
-    const { query } = this.dialect;
+  #query(path: string, ifMatch: string | undefined, response: ServerResponse): true {
+    const { query, queryFinds } = this.dialect;
     if (query !== 'works') return reply(response, query, query === 200 ? 'Stored' : '');
-    const session = this.sessions.get(path) ?? this.#begin(path);
-    if (this.dialect.etag === 'reply') session.etag = this.#newEtag();
+    let session = this.sessions.get(path);
+    if (queryFinds === 'etag') {
+      const isNamed = session !== undefined && session.etags.has(Number(ifMatch?.replace(/\D/g, '')));
+      if (ifMatch !== undefined && !isNamed) return reply(response, 412, '');
+      if (!isNamed) session = undefined;
+    }
+    session ??= this.#begin(path);
+    if (this.dialect.etag === 'reply') this.#renewEtag(session);
     return this.#incomplete(session, response);
   }
 
@@ -187,7 +198,7 @@ export class FixtureVault {
       return reply(response, 400, 'Bad request');
     }
     session.bytes = whole;
-    if (this.dialect.etag === 'reply') session.etag = this.#newEtag();
+    if (this.dialect.etag === 'reply') this.#renewEtag(session);
     if (isLast && this.#finals >= this.dialect.blindFinals) return this.#store(path, whole, parts, response);
     if (isLast) this.#finals += 1;
     return this.#incomplete(session, response);
@@ -218,7 +229,8 @@ export class FixtureVault {
   }
 
   #begin(path: string): Session {
-    const session = { etag: this.#newEtag(), bytes: Buffer.alloc(0) };
+    const session = { etag: 0, etags: new Set<number>(), bytes: Buffer.alloc(0) };
+    this.#renewEtag(session);
     this.sessions.set(path, session);
     return session;
   }
@@ -229,9 +241,10 @@ export class FixtureVault {
     return sizes?.[Math.floor(session.bytes.length / 1_000_000) % sizes.length];
   }
 
-  #newEtag(): number {
+  #renewEtag(session: Session): void {
     this.#etags += 1;
-    return this.#etags;
+    session.etag = this.#etags;
+    session.etags.add(this.#etags);
   }
 }
 

@@ -23,6 +23,13 @@ const noQueryStatuses: ReadonlySet<number> = new Set([400, 404, 405, 409, 411, 4
 /** Chunks end at such borders; half a chunk that a vault kept does not. */
 const borderBytes = 1024;
 
+/** The answer to a query. */
+interface Asked {
+  readonly reply: UploadReply;
+  /** It is about the session whose ETag was sent. */
+  readonly isNamed: boolean;
+}
+
 export class ChunkedUpload {
   readonly #target: UploadTarget;
   readonly #totalBytes: number;
@@ -224,9 +231,9 @@ export class ChunkedUpload {
   async #synchronise(): Promise<void> {
     if (!this.#canQuery) return;
     const { known } = this.#target;
-    let reply: UploadReply;
+    let asked: Asked;
     try {
-      reply = await this.#target.parts.retries.run(this.#target.options.signal, () => this.#target.query());
+      asked = await this.#ask();
     } catch (error) {
       const answer = error instanceof UnclearError ? error.cause : error;
       const isNone =
@@ -235,13 +242,14 @@ export class ChunkedUpload {
       this.#withoutQuery();
       return;
     }
+    const { reply } = asked;
     if (verdict(reply).state !== 'incomplete') {
       this.#withoutQuery();
       return;
     }
     known.query = 'yes';
     if (this.#sentBytes === 0 && (reply.rangeEnd ?? 0) > 0) this.#isForeign = true;
-    const isSameSession = this.#etag !== undefined && reply.etag === this.#etag;
+    const isSameSession = asked.isNamed || (this.#etag !== undefined && reply.etag === this.#etag);
     const positionBytes =
       reply.rangeEnd === undefined ? (isSameSession ? this.#offsetBytes : 0) : this.#positionOf(reply);
     // A session without an ETag is none: its chunks would be taken for whole files.
@@ -250,6 +258,22 @@ export class ChunkedUpload {
     if (positionBytes < this.#offsetBytes) this.#target.request.onSent?.(positionBytes);
     this.#offsetBytes = positionBytes;
     if (positionBytes > 0) this.#confirm(positionBytes);
+  }
+
+  /** The query, for the session at hand where there is one: some vaults find it by its ETag only, others by the path only. */
+  async #ask(): Promise<Asked> {
+    const { parts, options } = this.#target;
+    const etag = this.#etag;
+    if (etag !== undefined) {
+      try {
+        const reply = await parts.retries.run(options.signal, () => this.#target.query(etag));
+        if (verdict(reply).state === 'incomplete') return { reply, isNamed: true };
+      } catch (error) {
+        if (!(error instanceof ReplyError) || (error.kind !== 'protocol' && error.kind !== 'conflict')) throw error;
+      }
+    }
+    const reply = await parts.retries.run(options.signal, () => this.#target.query(undefined));
+    return { reply, isNamed: false };
   }
 
   #withoutQuery(): void {

@@ -8,8 +8,8 @@ export type UploadUrl = 'saveFile.php POST' | 'v2/mime/files POST';
 
 /** Up to 5 MB go in one request: of the two readings the one that all samples use. */
 export const oneRequestBytesMax = 5_242_880;
-/** What is tried where that is refused: the other reading of 5 MB, an old sample's limit, and a last resort. */
-const smallerBytes: readonly number[] = [5_000_000, 4_194_304, 1_048_576];
+/** What is tried where that is refused: the other reading of 5 MB, an old sample's limit, and last resorts. */
+const smallerBytes: readonly number[] = [5_000_000, 4_194_304, 1_048_576, 262_144];
 
 const believedMs = 86_400_000;
 /** Vaults of one user; far more are ids that came and went. */

@@ -75,13 +75,13 @@ export class UploadTarget {
     this.#vault = await this.parts.vaults.find(this.request.folder.vaultId, this.options);
   }
 
-  /** Asks how far the session of this path is. */
-  query(): Promise<UploadReply> {
+  /** Asks how far a session is: the one with this ETag, or whatever the vault has for this path. */
+  query(etag: string | undefined): Promise<UploadReply> {
     return post(
       this.parts,
       this.#vault,
       this.known,
-      { filepath: this.#filepath, thing: this.thing, contentRange: '*/*', etag: undefined, form: queryForm },
+      { filepath: this.#filepath, thing: this.thing, contentRange: '*/*', etag, form: queryForm },
       this.options,
     );
   }

@@ -71,7 +71,7 @@ export async function post(
     } catch (error) {
       if (!(error instanceof ReplyError)) throw error;
       if (isMissing(error)) missing ??= error;
-      else if (url !== first && mayRefuseForm(error)) doubted ??= error;
+      else if (url !== first && mayRefuseForm(error)) doubted = likelier(doubted, error);
       else throw error;
     }
   }
@@ -88,6 +88,11 @@ export async function post(
 /** The path of the URL is not known: what misses an object says so in words. */
 function isMissing(error: ReplyError): boolean {
   return error.status === 405 || (error.status === 404 && !namesMissingObject(error.text));
+}
+
+/** Of two refusals, the one that is less likely to be about the form: a 400 has read the request. */
+function likelier(before: ReplyError | undefined, error: ReplyError): ReplyError {
+  return before === undefined || (before.status === 403 && error.status === 400) ? error : before;
 }
 
 /** One form of URL. A stale token is renewed once, then the other spelling of the session key is tried once. */
