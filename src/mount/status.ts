@@ -4,6 +4,7 @@ import type { ContentBlocks } from '../cache/blocks.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import { emptyStatus, type MountIdentity, type MountStatus } from '../control/status.ts';
+import { secondsLeft } from '../control/time-left.ts';
 import type { FileSystem } from '../fs-ops/file-system.ts';
 import type { KernelMount } from '../fuse/kernel/transport.ts';
 import type { Pusher } from '../sync/pusher.ts';
@@ -90,14 +91,16 @@ function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pend
   const waiting = reports.filter(({ failed, localOnly }) => failed === undefined && !localOnly);
   const bytes = sum(waiting, ({ bytes: size }) => size);
   const sent = sum(waiting, ({ sentBytes }) => sentBytes);
-  const { bytesPerSecond } = from.pusher;
+  const bytesPerSecond = Math.round(from.pusher.bytesPerSecond);
+  // Uploads go to vaults; all else is a gateway call, or part of one.
+  const calls = waiting.filter(({ change }) => change !== 'store').length;
   return {
     pending: {
       files: waiting.length,
       bytes,
       sent,
       bytesPerSecond,
-      secondsLeft: bytesPerSecond > 0 ? Math.ceil((bytes - sent) / bytesPerSecond) : null,
+      secondsLeft: secondsLeft({ bytes: bytes - sent, calls }, bytesPerSecond, from.drive.statistics().budget),
       items: waiting.slice(0, itemsMax).map(({ path, change, bytes: size, sentBytes, state, attempts, error }) => ({
         path,
         change,

@@ -9,11 +9,12 @@ describe('the time left', () => {
   it.each([
     [{ bytes: 0, calls: 0 }, 0, free, 0],
     [{ bytes: 0, calls: 50 }, 0, free, 0],
-    [{ bytes: 10_000, calls: 5 }, 1_000, free, 10],
+    [{ bytes: 100_000, calls: 5 }, 10_000, free, 10],
+    [{ bytes: 100_000, calls: 5 }, 3, free, null],
     [{ bytes: 10_000, calls: 5 }, 0, free, null],
     // Fifteen calls a second; the slower of the two counts.
-    [{ bytes: 1_000, calls: 90 }, 1_000, paced, 6],
-    [{ bytes: 60_000, calls: 90 }, 1_000, paced, 60],
+    [{ bytes: 10_000, calls: 90 }, 10_000, paced, 6],
+    [{ bytes: 600_000, calls: 90 }, 10_000, paced, 60],
     // Six calls more than this hour allows: an hour allows three a second.
     [{ bytes: 0, calls: 160 }, 0, paced, 20],
   ])('%j at %d B/s with %j is %s', (left, bytesPerSecond, allowance, seconds) => {
