@@ -101,7 +101,7 @@ export class Folding {
   }
 
   #foldOf(upper: Generation, lower: Generation): Fold | undefined {
-    if (!upper.committed || upper.busy || lower.busy) return undefined;
+    if (upper.busy || lower.busy) return undefined;
     const upBytes = this.#bytesShown(upper, lower);
     const downBytes =
       totalBytes(upper.extents) + Math.min(upper.lengthBytes - upper.baseEndBytes, this.#files.measured(upper.id));

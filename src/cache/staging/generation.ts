@@ -41,11 +41,10 @@ export class Generation {
   /** That one's file holds by now all that this one shows. */
   foldedInto: Generation | undefined;
 
-  /** The journal has named it, and that is safe against power loss. */
-  committed = false;
-  flushed = false;
-  /** The journal names it, or what is over it. */
+  /** The journal names it; has named it; and had done so when its database was last safe against power loss. */
   named = false;
+  everNamed = false;
+  flushed = false;
   /** Those in this process who read what it shows: its file stays. */
   users = 0;
   /** Those who rely on that not changing. */

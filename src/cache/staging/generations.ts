@@ -47,7 +47,7 @@ export class Generations {
     const { base } = staged;
     const generation = new Generation(staged.id, staged, base?.kind === 'staged' ? this.of(base.staged) : base);
     generation.lineage.top = generation;
-    generation.named = generation.committed = generation.flushed = true;
+    generation.named = generation.everNamed = generation.flushed = true;
     // Of an earlier process nobody knows what it promised, nor how far it got with what it wrote last.
     generation.promised = generation.overlong = true;
     return this.#add(generation);
@@ -61,8 +61,12 @@ export class Generations {
   /** Keeps all files that a record of the journal names. */
   holdRecord(staged: StagedContent): Hold & { readonly generations: readonly Generation[] } {
     this.of(staged);
-    const generations = idsOf(staged).flatMap((id) => this.#byId.get(id) ?? []);
+    const generations = this.#behind(staged);
     return { generations, ...this.#hold(generations) };
+  }
+
+  #behind(staged: StagedContent): Generation[] {
+    return idsOf(staged).flatMap((id) => this.#byId.get(id) ?? []);
   }
 
   #hold(held: readonly Generation[]): Hold {
@@ -84,12 +88,14 @@ export class Generations {
     return (this.#byId.get(id)?.users ?? 0) > 0;
   }
 
-  /** The journal names these now. */
-  name(staged: StagedContent): void {
-    for (const id of idsOf(staged)) {
-      const generation = this.#byId.get(id);
-      if (generation !== undefined) generation.named = true;
-    }
+  /** The journal names these now. `flushed` is called when that is safe against power loss. */
+  name(staged: StagedContent, flushed: () => void): void {
+    const generations = this.#behind(staged);
+    for (const generation of generations) generation.named = generation.everNamed = true;
+    this.afterFlush(() => {
+      for (const generation of generations) generation.flushed = true;
+      flushed();
+    });
   }
 
   /** The journal does not name it any more. */
@@ -129,7 +135,7 @@ export class Generations {
     if (!generation.named) {
       this.#remove(generation);
       const remove = (): Promise<void> => this.#files.remove(generation.id);
-      if (generation.committed) this.afterFlush(remove);
+      if (generation.everNamed) this.afterFlush(remove);
       else this.inBackground(remove());
     } else if (generation.flushed && generation.lineage.members === 1) this.#remove(generation);
   }

@@ -175,21 +175,17 @@ export class OpenContent {
     if (at < 0) return;
     const told = this.#inFlight.splice(0, at + 1);
     const { generation } = told.at(-1) as InFlight;
-    const { generations, folding } = this.#around;
-    generations.name(staged);
-    generation.committed = true;
-    generation.lineage.top = generation;
+    const { lineage } = generation;
+    const { generations, folding, onNamed } = this.#around;
     const before = this.#named;
-    this.#named = staged;
     const ids = idsOf(staged);
-    this.#around.onNamed(ids);
+    this.#named = staged;
+    lineage.top = generation;
+    generations.name(staged, () => folding.settle(lineage));
+    onNamed(ids);
     if (before !== undefined) for (const id of idsOf(before)) if (!ids.includes(id)) generations.drop(id);
     for (const { hold } of told) hold.release();
-    folding.settle(generation.lineage);
-    generations.afterFlush(() => {
-      generation.flushed = true;
-      folding.settle(generation.lineage);
-    });
+    folding.settle(lineage);
   }
 
   /** Makes safe against power loss what has been committed, the journal apart. Rejects with StagingError. */

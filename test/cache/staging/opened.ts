@@ -30,11 +30,25 @@ export class FakeBlocks implements Pick<ContentBlocks, 'reader'> {
   readonly reads: { readonly content: ContentReference; readonly offsetBytes: number; readonly lengthBytes: number }[] =
     [];
   openReaders = 0;
+  readonly #stored = new Map<ContentReference, Buffer>();
   /** Awaited before an answer; undefined: the answer comes at once. */
   when: ((offsetBytes: number) => Promise<void> | undefined) | undefined;
 
   get readBytes(): number {
     return this.reads.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  }
+
+  /** The content of this version is these bytes from now on. */
+  store(content: ContentReference, bytes: Buffer): ContentReference {
+    this.#stored.set(content, Buffer.from(bytes));
+    return content;
+  }
+
+  bytesOf(content: ContentReference, offsetBytes: number, endBytes: number): Buffer {
+    const stored = this.#stored.get(content);
+    return stored === undefined
+      ? bytesOf(content, offsetBytes, endBytes)
+      : Buffer.from(stored.subarray(offsetBytes, endBytes));
   }
 
   reader(content: ContentReference): ReturnType<ContentBlocks['reader']> {
@@ -43,7 +57,7 @@ export class FakeBlocks implements Pick<ContentBlocks, 'reader'> {
       read: (offsetBytes, lengthBytes) => {
         this.reads.push({ content, offsetBytes, lengthBytes });
         const answer = (): Uint8Array[] =>
-          pieces(bytesOf(content, offsetBytes, Math.min(content.lengthBytes, offsetBytes + lengthBytes)));
+          pieces(this.bytesOf(content, offsetBytes, Math.min(content.lengthBytes, offsetBytes + lengthBytes)));
         return this.when?.(offsetBytes)?.then(answer) ?? answer();
       },
       close: () => {
