@@ -1,0 +1,459 @@
+// Whatever is written, committed, sealed, stored, evicted and cut off by a crash, in whatever order and with whatever failing: what is read
+// is what a plain buffer would hold, and what a crash leaves is what the journal named.
+import { cpSync } from 'node:fs';
+import fs from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import fc from 'fast-check';
+import { afterEach, expect, test } from 'vitest';
+import {
+  type HandleReader,
+  type OpenContent,
+  type SealedContent,
+  type Staging,
+  StagingError,
+} from '../../../src/cache/staging.ts';
+import { idsOf } from '../../../src/cache/staging/generation.ts';
+import type { StagingSystem } from '../../../src/cache/staging/staged-files.ts';
+import type { StagedContent } from '../../../src/cache/tree/records.ts';
+import type { ContentReference } from '../../../src/remote-drive.ts';
+import { contentReference } from '../../fakes/content-drive.ts';
+import { FakeBlocks, freshDirectory, open, readAll, stopAll } from './opened.ts';
+
+afterEach(stopAll);
+
+const at = fc.nat(1000);
+const steps = fc.array(
+  fc.oneof(
+    {
+      weight: 8,
+      arbitrary: fc.record({
+        step: fc.constant('write' as const),
+        at,
+        length: fc.nat(300),
+        byte: fc.integer({ min: 1, max: 255 }),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        step: fc.constant('append' as const),
+        length: fc.nat(50),
+        byte: fc.integer({ min: 1, max: 255 }),
+      }),
+    },
+    { weight: 2, arbitrary: fc.record({ step: fc.constant('truncate' as const), at: fc.oneof(at, fc.constant(0)) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ step: fc.constantFrom('punch' as const, 'zero' as const), at, length: fc.nat(300) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ step: fc.constant('allocate' as const), at, length: fc.nat(300), keepSize: fc.boolean() }),
+    },
+    { weight: 6, arbitrary: fc.record({ step: fc.constant('commit' as const), told: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ step: fc.constant('read' as const), at, length: fc.nat(1000) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        step: fc.constantFrom('seal' as const, 'unseal' as const, 'flush' as const, 'sync' as const),
+      }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        step: fc.constantFrom('reopen' as const, 'crash' as const, 'idle' as const, 'look' as const),
+      }),
+    },
+    { weight: 1, arbitrary: fc.record({ step: fc.constant('stored' as const), kept: fc.boolean() }) },
+  ),
+  { minLength: 1, maxLength: 50 },
+);
+type Step = typeof steps extends fc.Arbitrary<(infer S)[]> ? S : never;
+
+/** What the journal says, and what that is. */
+interface Journal {
+  readonly version: ContentReference | undefined;
+  readonly staged: StagedContent | undefined;
+  readonly bytes: Buffer;
+}
+
+/** A system that fails, or shows what a crash would leave, at chosen calls that change files. */
+class System {
+  #calls = 0;
+  readonly fails = new Set<number>();
+  readonly looks = new Set<number>();
+  look: () => void = () => undefined;
+
+  readonly calls: Partial<StagingSystem> = {
+    writeSync: ((fd: number, data: Uint8Array, from: number, length: number, position: number) => {
+      const half = length >>> 1;
+      const { fail, look } = this.#next();
+      if ((fail || look) && half > 0) fs.writeSync(fd, data, from, half, position);
+      if (look) this.look();
+      if (fail) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+      return fs.writeSync(fd, data, from, length, position);
+    }) as typeof fs.writeSync,
+    ftruncateSync: (fd, length) => {
+      const { fail, look } = this.#next();
+      if (look) this.look();
+      if (fail) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
+      fs.ftruncateSync(fd, length);
+    },
+    fallocate: () => false,
+  };
+
+  #next(): { fail: boolean; look: boolean } {
+    const call = ++this.#calls;
+    return { fail: this.fails.has(call), look: this.looks.has(call) };
+  }
+}
+
+class Run {
+  readonly #scale: number;
+  readonly #system = new System();
+  readonly #blocks = new FakeBlocks();
+  #directory = '';
+  #staging!: Staging;
+  #content!: OpenContent;
+  #reader!: HandleReader;
+  /** What programs see. */
+  #bytes: Buffer;
+  #journal: Journal;
+  /** As of the last time its database was safe on the disk, and whether the bytes it names were promised to be. */
+  #flushed: Journal & { readonly promised: boolean };
+  #promised = false;
+  #untold: { staged: StagedContent; bytes: Buffer }[] = [];
+  #onFlushed: (() => void)[] = [];
+  #sealed: { sealed: SealedContent; bytes: Buffer } | undefined;
+  #versions = 0;
+  readonly #leftByCrashes: { directory: string; journal: Journal; exact: boolean }[] = [];
+  #snapshots: string[];
+
+  constructor(setup: { scale: number; versionUnits: number; fails: number[]; looks: number[] }, snapshots: string[]) {
+    this.#scale = setup.scale;
+    this.#snapshots = snapshots;
+    for (const call of setup.fails) this.#system.fails.add(call);
+    for (const call of setup.looks) this.#system.looks.add(call);
+    this.#system.look = () => this.#look();
+    const version = contentReference('first', setup.versionUnits * setup.scale);
+    this.#bytes = Buffer.from(this.#blocks.bytesOf(version, 0, version.lengthBytes));
+    this.#journal = { version, staged: undefined, bytes: this.#bytes };
+    this.#flushed = { ...this.#journal, promised: true };
+    // Every second answer takes a while.
+    this.#blocks.when = (offset) => (offset % 2 === 0 ? undefined : new Promise((resolve) => setImmediate(resolve)));
+  }
+
+  async start(directory: string): Promise<void> {
+    this.#directory = directory;
+    this.#staging = await open({
+      directory,
+      blocks: this.#blocks,
+      keptBytesMax: 400 * this.#scale,
+      system: this.#system.calls,
+      journalFlushed: () => new Promise((resolve) => this.#onFlushed.push(() => resolve(undefined))),
+    });
+    await this.#staging.sweep(new Set(this.#journal.staged === undefined ? [] : idsOf(this.#journal.staged)));
+    this.#openContent();
+  }
+
+  async step(step: Step): Promise<void> {
+    switch (step.step) {
+      case 'write':
+        return this.#write(step.at * this.#scale, Buffer.alloc(step.length * this.#scale, step.byte));
+      case 'append':
+        return this.#write(this.#bytes.length, Buffer.alloc(step.length * this.#scale, step.byte));
+      case 'truncate': {
+        const length = step.at * this.#scale;
+        return this.#change(() => this.#content.truncate(length), resized(this.#bytes, length), [0, 0]);
+      }
+      case 'punch':
+      case 'zero': {
+        const start = step.at * this.#scale;
+        const end = start + step.length * this.#scale;
+        const grown = step.step === 'zero' ? Math.max(this.#bytes.length, end) : this.#bytes.length;
+        const after = resized(this.#bytes, grown);
+        after.fill(0, Math.min(start, grown), Math.min(end, grown));
+        const { step: which } = step;
+        return this.#change(
+          () =>
+            which === 'punch' ? this.#content.punch(start, end - start) : this.#content.zeroRange(start, end - start),
+          after,
+          [start, end],
+        );
+      }
+      case 'allocate': {
+        const start = step.at * this.#scale;
+        const length = step.length * this.#scale;
+        const grown = step.keepSize ? this.#bytes.length : Math.max(this.#bytes.length, start + length);
+        return this.#change(
+          () => this.#content.allocate(start, length, step.keepSize),
+          resized(this.#bytes, grown),
+          [0, 0],
+        );
+      }
+      case 'commit':
+        return this.#commit(step.told);
+      case 'read':
+        expectSame(
+          await readAll(this.#reader, step.at * this.#scale, step.length * this.#scale),
+          this.#bytes.subarray(step.at * this.#scale, (step.at + step.length) * this.#scale),
+        );
+        return;
+      case 'seal':
+        return this.#seal();
+      case 'unseal':
+        return this.#unseal();
+      case 'flush':
+        this.#flush();
+        await turn();
+        return;
+      case 'sync': {
+        const named = this.#journal;
+        await this.#content.sync();
+        if (this.#journal === named) this.#promised = true;
+        return;
+      }
+      case 'reopen':
+        this.#tell();
+        this.#closeContent();
+        this.#bytes = this.#journal.bytes;
+        this.#openContent();
+        return;
+      case 'crash':
+        return this.#crash();
+      case 'idle':
+        this.#flush();
+        await turn();
+        return;
+      case 'look':
+        this.#look();
+        return;
+      case 'stored':
+        return this.#stored(step.kept);
+    }
+  }
+
+  async end(): Promise<void> {
+    expectSame(await readAll(this.#reader), this.#bytes);
+    await this.#unseal();
+    await this.#commit(true);
+    this.#closeContent();
+    for (let more = true; more;) {
+      more = this.#onFlushed.length > 0;
+      this.#flush();
+      await turn();
+    }
+    await this.#staging.idle();
+    const named = this.#journal.staged === undefined ? [] : idsOf(this.#journal.staged).map(String);
+    expect((await readdir(this.#directory)).sort()).toEqual(named.sort());
+    expect(this.#staging.statistics().files).toBe(named.length);
+    await this.#staging.stop();
+    expect(this.#blocks.openReaders).toBe(0);
+    for (const { directory, journal, exact } of this.#leftByCrashes) {
+      const staging = await open({ directory, blocks: this.#blocks });
+      await staging.sweep(new Set(journal.staged === undefined ? [] : idsOf(journal.staged)));
+      const content = staging.openContent(journal);
+      const reader = content.reader();
+      const bytes = await readAll(reader);
+      if (exact) expectSame(bytes, journal.bytes);
+      else expect(bytes.length).toBe(journal.bytes.length);
+      reader.close();
+      content.close();
+      await staging.stop();
+    }
+  }
+
+  async #write(offset: number, data: Buffer): Promise<void> {
+    if (data.length === 0) return;
+    const after = resized(this.#bytes, Math.max(this.#bytes.length, offset + data.length));
+    data.copy(after, offset);
+    await this.#change(() => this.#content.write(offset, data), after, [offset, offset + data.length]);
+  }
+
+  /** Changes the content; where that fails, it is as before, but for bytes of the range, which may be what they were to be. */
+  async #change(change: () => void, after: Buffer, range: readonly [number, number]): Promise<void> {
+    const before = this.#bytes;
+    try {
+      change();
+      this.#bytes = after;
+    } catch (error) {
+      if (!(error instanceof StagingError)) throw error;
+      const found = await readAll(this.#reader);
+      expect(found.length).toBe(before.length);
+      for (let index = range[0]; index < Math.min(range[1], found.length); index++) {
+        if (found[index] === after[index]) continue;
+        expect(found[index]).toBe(before[index]);
+      }
+      const outside = Buffer.from(found);
+      const start = Math.min(range[0], before.length);
+      before.copy(outside, start, start, Math.min(range[1], before.length));
+      expectSame(outside, before);
+      this.#bytes = found;
+    }
+    expect(this.#content.lengthBytes).toBe(this.#bytes.length);
+  }
+
+  async #commit(told: boolean): Promise<void> {
+    if (this.#content.dirty) {
+      try {
+        this.#untold.push({ staged: this.#content.commit(), bytes: this.#bytes });
+      } catch (error) {
+        if (!(error instanceof StagingError)) throw error;
+      }
+    }
+    if (told) this.#tell();
+    expectSame(await readAll(this.#reader), this.#bytes);
+  }
+
+  /** The journal names all commits. */
+  #tell(): void {
+    for (const { staged, bytes } of this.#untold.splice(0)) {
+      const before = this.#journal.staged;
+      this.#journal = { ...this.#journal, staged, bytes };
+      this.#promised = false;
+      this.#content.committed(staged);
+      // The tree tells as well what it does not name any more.
+      const named = idsOf(staged);
+      if (before !== undefined) for (const id of idsOf(before)) if (!named.includes(id)) this.#staging.drop(id);
+      expect(named.length).toBeLessThanOrEqual(12);
+    }
+  }
+
+  #flush(): void {
+    this.#flushed = { ...this.#journal, promised: this.#promised };
+    for (const resolve of this.#onFlushed.splice(0)) resolve();
+  }
+
+  async #seal(): Promise<void> {
+    const { staged, bytes } = this.#journal;
+    if (this.#sealed !== undefined || staged === undefined) return;
+    try {
+      this.#sealed = { sealed: await this.#staging.seal(staged, new AbortController().signal), bytes };
+    } catch (error) {
+      if (!(error instanceof StagingError)) throw error;
+    }
+  }
+
+  async #unseal(): Promise<void> {
+    if (this.#sealed === undefined) return;
+    const { sealed, bytes } = this.#sealed;
+    this.#sealed = undefined;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of sealed.read(0, sealed.lengthBytes)) pieces.push(piece);
+    expectSame(Buffer.concat(pieces), bytes);
+    await sealed.makeDurable();
+    sealed.close();
+  }
+
+  /** What the journal names is at the service now. */
+  async #stored(kept: boolean): Promise<void> {
+    if (this.#untold.length > 0 || this.#sealed !== undefined) return;
+    await this.#seal();
+    const { staged, bytes } = this.#journal;
+    const sealing = this.#sealed as { sealed: SealedContent; bytes: Buffer } | undefined;
+    if (staged === undefined || sealing === undefined) return;
+    const complete = sealing.sealed.staged;
+    await this.#unseal();
+    const version = this.#blocks.store(contentReference(`stored ${++this.#versions}`, bytes.length), bytes);
+    this.#name({ version, staged: kept ? complete : undefined, bytes });
+    if (!kept) return;
+    const evict = (id: number): void => {
+      if (this.#journal.staged?.id === id && this.#journal.version === version)
+        this.#name({ version, staged: undefined, bytes });
+    };
+    this.#staging.keep(complete, evict);
+  }
+
+  #name(journal: Journal): void {
+    const before = this.#journal.staged;
+    this.#journal = journal;
+    this.#content.rebase(journal);
+    const named = journal.staged === undefined ? [] : idsOf(journal.staged);
+    if (before !== undefined) for (const id of idsOf(before)) if (!named.includes(id)) this.#staging.drop(id);
+  }
+
+  /** Keeps the directory as a crash leaves it now: the journal is as it is, or, without power, as it was flushed. */
+  #look(): void {
+    for (const journal of [{ ...this.#journal, promised: true }, this.#flushed]) {
+      const directory = this.#snapshots.pop();
+      if (directory === undefined) return;
+      cpSync(this.#directory, directory, { recursive: true });
+      this.#leftByCrashes.push({ directory, journal, exact: journal.promised });
+    }
+  }
+
+  async #crash(): Promise<void> {
+    const directory = this.#snapshots.pop();
+    if (directory === undefined) return;
+    cpSync(this.#directory, directory, { recursive: true });
+    this.#closeContent();
+    this.#sealed?.sealed.close();
+    this.#sealed = undefined;
+    this.#untold = [];
+    this.#flush();
+    const stopping = this.#staging.stop();
+    for (let more = true; more;) {
+      more = this.#onFlushed.length > 0;
+      this.#flush();
+      await turn();
+    }
+    await stopping;
+    this.#bytes = this.#journal.bytes;
+    await this.start(directory);
+    expectSame(await readAll(this.#reader), this.#bytes);
+  }
+
+  #openContent(): void {
+    this.#content = this.#staging.openContent(this.#journal);
+    this.#reader = this.#content.reader();
+  }
+
+  #closeContent(): void {
+    this.#reader.close();
+    this.#content.close();
+  }
+}
+
+function resized(bytes: Buffer, length: number): Buffer {
+  const after = Buffer.alloc(length);
+  bytes.copy(after);
+  return after;
+}
+
+function expectSame(actual: Buffer, expected: Buffer): void {
+  if (actual.equals(expected)) return;
+  expect(actual.length).toBe(expected.length);
+  const first = actual.findIndex((byte, index) => byte !== expected[index]);
+  throw new Error(`byte ${first} of ${expected.length} is ${actual[first]} instead of ${expected[first]}`);
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+}
+
+test('every read and every crash equals the model', { timeout: 300_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({
+        /** Bytes a unit: content of kilobytes is folded at once, of megabytes in the background. */
+        scale: fc.constantFrom(1, 1, 1, 17, 1500),
+        versionUnits: fc.oneof(fc.constant(0), fc.nat(1000)),
+        fails: fc.oneof(
+          { weight: 3, arbitrary: fc.constant<number[]>([]) },
+          { weight: 1, arbitrary: fc.array(fc.integer({ min: 1, max: 100 }), { maxLength: 4 }) },
+        ),
+        looks: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 4 }),
+      }),
+      steps,
+      async (setup, sequence) => {
+        const snapshots = await Promise.all(Array.from({ length: 12 }, () => freshDirectory()));
+        const run = new Run(setup, snapshots);
+        await run.start(await freshDirectory());
+        for (const step of sequence) await run.step(step);
+        await run.end();
+        await stopAll();
+      },
+    ),
+    { numRuns: Number(process.env['STAGING_RUNS'] ?? 400) },
+  );
+});
