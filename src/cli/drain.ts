@@ -20,6 +20,8 @@ const ANSWER_GRACE_MS = 10_000;
 const UNLIMITED_MS = 2 ** 31 - 1;
 /** A vault may think over a minute about a large file; after two minutes without any news nothing will come by waiting. */
 const STALL_MS = 120_000;
+/** Of a terminal that tells no size, or none above 0. */
+const USUAL_COLUMNS = 80;
 const ERASE_LINE = '\r\u001b[K';
 
 /** How long to wait. */
@@ -75,7 +77,7 @@ async function watch(
     if (state !== undefined) {
       const { terminal } = context;
       // The last column stays free: some terminals break the line there.
-      terminal?.write(ERASE_LINE + progress.line(state, terminal.columns - 1));
+      terminal?.write(ERASE_LINE + progress.line(state, (terminal.columns || USUAL_COLUMNS) - 1));
       const { files, bytes, sent } = state.pending;
       const now = `${files} ${bytes} ${sent}`;
       if (now !== last) movedMs = performance.now();

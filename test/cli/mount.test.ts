@@ -76,6 +76,59 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     expect(readdirSync(logs).map((name) => statSync(join(logs, name)).mode & 0o777)).toEqual([0o600]);
   });
 
+  it('sends what was written when asked to, at the latest before it goes', async () => {
+    await mounted('--settle', '1h');
+    writeFileSync(join(point, 'data', 'one'), '1');
+    expect((await status()).pending).toMatchObject({ files: 1, items: [{ path: '/data/one', change: 'store' }] });
+    expect(await user.run(['flush', point])).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(readFileSync(join(user.home, 'data', 'one'), 'utf8')).toBe('1');
+    writeFileSync(join(point, 'data', 'two'), '2');
+    expect(await user.run(['unmount', point])).toEqual({ code: 0, stdout: '', stderr: '' });
+    expect(readFileSync(join(user.home, 'data', 'two'), 'utf8')).toBe('2');
+  });
+
+  it('keeps for the next mount what it was not to wait for, and its connection until then', async () => {
+    const { pid } = await mounted('-o', 'rw,settle=1h');
+    writeFileSync(join(point, 'data', 'one'), '1');
+    expect((await user.run(['connections', 'delete', 'local'])).stderr).toContain('1 change made through "local" is');
+    expect(await user.run(['unmount', point, '--no-wait'])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: `syncplicityfs: 1 change of ${point} is kept for the next mount\n`,
+    });
+    expect([existsSync(join(user.home, 'data', 'one')), isAlive(pid)]).toEqual([false, false]);
+    expect(await user.run(['connections', 'delete', 'local'])).toMatchObject({ code: 1, stdout: '' });
+
+    await mounted();
+    expect((await user.run(['unmount', point])).code).toBe(0);
+    expect(readFileSync(join(user.home, 'data', 'one'), 'utf8')).toBe('1');
+    expect((await user.run(['connections', 'delete', 'local'])).code).toBe(0);
+  });
+
+  it('stays where it cannot send: paused, with the reason', async () => {
+    await mounted();
+    expect((await user.run(['pause', point])).code).toBe(0);
+    writeFileSync(join(point, 'data', 'one'), '1');
+    const refused = await user.run(['unmount', point]);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain('because transfers are paused: it stays mounted; --no-wait leaves them');
+    expect((await user.run(['flush', point])).stderr).toContain('\n  store /data/one: waiting\n');
+    expect(readFileSync(join(point, 'data', 'one'), 'utf8')).toBe('1');
+    expect((await user.run(['resume', point])).code).toBe(0);
+    expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('tells in its log what SIGTERM left', async () => {
+    const { pid } = await mounted('--settle', '1h');
+    writeFileSync(join(point, 'data', 'one'), '1');
+    process.kill(pid, 'SIGTERM');
+    await until(() => Promise.resolve(!isAlive(pid)));
+    const [log = ''] = readdirSync(join(user.home, '.local/state/syncplicityfs/logs'));
+    const text = readFileSync(join(user.home, '.local/state/syncplicityfs/logs', log), 'utf8');
+    expect(text).toContain('unmounting: SIGTERM');
+    expect(text).toContain('1 change kept for the next mount');
+  });
+
   it('is refused where one is already', async () => {
     const { pid } = await mounted();
     const { code, stderr } = await user.run(['mount', 'local', point]);

@@ -105,6 +105,15 @@ describe('flush', () => {
     expect(drawn.endsWith('\r\u001b[K')).toBe(true);
   });
 
+  it('draws on a terminal that does not tell its size', async () => {
+    onTerminal(0);
+    mount.pending = [storing('/a', 2 ** 20)];
+    const flushed = run('flush', mountpoint);
+    await expect.poll(() => drawn).toContain(']   0 %  0 B of 1.0 MiB, 0 of 1 change');
+    mount.store('/a');
+    await flushed;
+  });
+
   it.each([
     [{ paused: true }, 'because transfers are paused'],
     [{ online: false }, 'because the service is out of reach'],
