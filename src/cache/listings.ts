@@ -8,7 +8,8 @@ import { createLog } from '../base/log.ts';
 import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
 import type { Journal } from './journal.ts';
 import { ROOT_INODE, type TreeDirectory } from './tree.ts';
-import { mergeFolder, mergeSyncpoints, type Naming } from './tree/merge.ts';
+import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
+import type { Naming } from './tree/naming.ts';
 
 const log = createLog('listings');
 

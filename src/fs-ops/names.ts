@@ -2,7 +2,7 @@
 // "/" %2F, NUL %00, "." and ".." with %2E, a lone surrogate %uD800, the empty name "%-"; a "%" that would read as one of these
 // becomes %25. Every other name is shown as it is, "100%" and "a%20b" included.
 import { hostname } from 'node:os';
-import type { Naming } from '../cache/tree/merge.ts';
+import type { Naming } from '../cache/tree/naming.ts';
 
 /** NAME_MAX: what a directory entry holds, in UTF-8 bytes. */
 export const NAME_BYTES_MAX = 255;

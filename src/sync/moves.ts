@@ -68,7 +68,9 @@ function request(parts: Parts, at: RemotePlace, move: Move, signal: AbortSignal)
   const options = { signal, callClass: 'commit' } as const;
   if (node.kind === 'directory') {
     if (node.remote === undefined) throw new Replan('it is not at the service');
-    const folder = { kind: 'folder', id: node.remote.folderId, name: at.name } as const;
+    const above = parts.journal.remotePath(from.inode);
+    const folderNames = above === undefined ? undefined : [...above.names, at.name];
+    const folder = { kind: 'folder', id: node.remote.folderId, name: at.name, folderNames } as const;
     return parts.drive.moveFolder(to.syncpointId, folder, from.folderId, target, options);
   }
   const { fileId, versionId, lengthBytes, modified, created } = node;

@@ -52,6 +52,8 @@ export interface Surroundings {
   /** True while a flush hurries everything on. */
   readonly hurried: boolean;
   moveSupport(syncpointId: SyncpointId, kind: RemoteEntry['kind']): MoveSupport;
+  /** True for an object that the service would not move lately, whatever it says of others. */
+  isImmovable(inode: number): boolean;
   /** When a file that is open for writing may be sent at the earliest, wall clock, ms. */
   openFileDueMs(record: PendingRecord): number;
   /** When to look next for an upload whose outcome nobody told, wall clock, ms; undefined: it was looked for long enough. */
@@ -186,7 +188,8 @@ function moving(at: RemotePlace, node: TreeNode, to: FolderPlace, name: string, 
 function isMovable(at: RemotePlace, node: TreeNode, to: FolderPlace, around: Surroundings): boolean {
   const from = folderPlace(around.journal, at.parent);
   const kind = node.kind === 'directory' ? 'folder' : 'file';
-  return from?.syncpointId === to.syncpointId && around.moveSupport(to.syncpointId, kind) !== 'no';
+  if (from?.syncpointId !== to.syncpointId || around.isImmovable(node.inode)) return false;
+  return around.moveSupport(to.syncpointId, kind) !== 'no';
 }
 
 /** What cannot be moved leaves its old self behind, to be removed when it is stored anew. */

@@ -34,6 +34,8 @@ const UNCLEAR_PAUSE_MS = 500;
 const CHORES_MS = 15_000;
 /** What waits for something that has no record is planned again after this, should nobody tell. */
 const BLOCKED_AGAIN_MS = 5_000;
+/** Plans that came to nothing in a row before the next one waits. */
+const REPLANS_AT_ONCE = 5;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
 
@@ -84,6 +86,9 @@ export class Pusher {
   readonly #timers = new Map<number, number>();
   readonly #running = new Map<number, Running>();
   readonly #openFileUploads = new Map<number, { count: number; atMs: number }>();
+  /** Objects that the service would not move; until they are stored anew. */
+  readonly #immovable = new Set<number>();
+  readonly #replans = new Map<number, number>();
   readonly #waiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -269,6 +274,8 @@ export class Pusher {
     if (record === undefined) {
       this.#troubles.forget(inode);
       this.#lookouts.forget(inode);
+      this.#immovable.delete(inode);
+      this.#replans.delete(inode);
       return;
     }
     const now = this.#nowMs();
@@ -342,9 +349,10 @@ export class Pusher {
       lengthBytes: 0,
     };
     for (const one of inodes) this.#running.set(one, running);
+    const before = this.#immovable.size;
     this.#do(record, step, together, running)
       .then(
-        () => inodes.forEach((one) => this.#troubles.forget(one)),
+        () => this.#succeeded(record, inodes, before),
         (error: unknown) => this.#failed(record, inodes, error),
       )
       .finally(() => {
@@ -386,14 +394,14 @@ export class Pusher {
         this.#keep(inode);
         return;
       case 'move':
-        if ((await moveObject(this.#parts, record, step, signal)) === 'unsupported')
-          log('inode %d cannot be moved', inode);
+        if ((await moveObject(this.#parts, record, step, signal)) === 'unsupported') this.#immovable.add(inode);
         return;
       case 'detach':
         if (step.node.kind === 'directory' && this.#options.journal.tree.listing(inode) === undefined) {
           await lookAt(this.#parts, inode, 0, signal);
         }
         this.#parts.outcomes.detach(inode);
+        this.#immovable.delete(inode);
         return;
       case 'remove-file':
         return removeFile(this.#parts, record, signal);
@@ -422,10 +430,24 @@ export class Pusher {
     return found;
   }
 
+  /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
+  #succeeded(record: PendingRecord, inodes: readonly number[], immovableBefore: number): void {
+    const idle = this.#options.journal.get(record.inode) === record && this.#immovable.size === immovableBefore;
+    for (const one of inodes) {
+      if (idle && record.sent.length === 0) this.#troubles.note(one, 'the service answered, and nothing changed');
+      else this.#troubles.forget(one);
+    }
+  }
+
   #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
     const { inode } = record;
-    if (this.#stopped || error instanceof Replan || isAbort(error)) {
-      if (error instanceof Replan) log('inode %d is planned anew: %s', inode, error.message);
+    if (this.#stopped || isAbort(error)) return;
+    if (error instanceof Replan) {
+      log('inode %d is planned anew: %s', inode, error.message);
+      const count = (this.#replans.get(inode) ?? 0) + 1;
+      this.#replans.set(inode, count);
+      // What changes under every try is let settle.
+      if (count % REPLANS_AT_ONCE === 0) this.#troubles.note(inode, error.message);
       return;
     }
     const message = error instanceof Error ? error.message : String(error);
@@ -488,6 +510,7 @@ export class Pusher {
       settleMs: this.#options.settleMs,
       hurried: this.#hurries > 0,
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
+      isImmovable: (inode) => this.#immovable.has(inode),
       openFileDueMs: (record) => this.#openFileDueMs(record),
       lookAtMs: (record) => this.#lookouts.nextAtMs(record.inode),
     };

@@ -4,18 +4,9 @@ import { Slices } from '../../base/event-loop.ts';
 import type { RemoteEntry, RemoteFile, RemoteSyncpoint, Timestamp } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
 import { SLICE_NODES, type Tree, type TreeDirectory, type TreeFile, type TreeNode } from '../tree.ts';
+import type { Naming } from './naming.ts';
 import { Reconciliation } from './reconcile.ts';
 import { sameNode } from './records.ts';
-
-/** How remote names become names of a POSIX directory; given by the file system, which owns that meaning. */
-export interface Naming {
-  /** A name POSIX can hold, the same for the same remote name and id. */
-  fit(remoteName: string, id: string): string;
-  /** A name for an entry whose own is taken by another one of the same folder. */
-  distinct(name: string, id: string): string;
-  /** The name that our file goes on under when another one took its own at the service. */
-  conflicting(name: string, at: Date): string;
-}
 
 /** An entry to be merged: everything but its inode and its final name. */
 type Candidate = {
@@ -183,7 +174,6 @@ async function merge(
     if (listed !== undefined) seen.add(listed.inode);
     const pending = reconciliation?.needed === true;
     if (pending && entry !== undefined && reconciliation.entry(entry) === 'skip') {
-      changed = true;
       if (work.due) await store();
       continue;
     }

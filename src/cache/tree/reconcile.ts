@@ -5,7 +5,7 @@ import type { RemoteEntry, RemoteFile } from '../../remote-drive.ts';
 import { createLog } from '../../base/log.ts';
 import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
-import type { Naming } from './merge.ts';
+import type { Naming } from './naming.ts';
 import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
 
 const log = createLog('reconcile');
@@ -26,6 +26,8 @@ export class Reconciliation {
   readonly #naming: Naming;
   readonly #directory: TreeDirectory;
   readonly #listedAtMs: number;
+  /** Objects with a record that the listing shows, wherever they are here. */
+  readonly #seen = new Set<number>();
 
   constructor(options: ReconcileOptions) {
     this.#journal = options.journal;
@@ -42,6 +44,7 @@ export class Reconciliation {
   /** Decides on one entry, and does what follows for the objects here. */
   entry(entry: RemoteEntry): Verdict {
     const byId = this.#recordOf(entry);
+    if (byId !== undefined) this.#seen.add(byId.inode);
     if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
@@ -66,7 +69,8 @@ export class Reconciliation {
   /** What lies here at the service and elsewhere, or nowhere, on this machine, and was not in the listing. */
   missingElsewhere(seen: ReadonlySet<number>): void {
     for (const record of [...this.#journal.inFolder(this.#directory.inode)]) {
-      if (seen.has(record.inode) || record.at?.parent !== this.#directory.inode) continue;
+      if (seen.has(record.inode) || this.#seen.has(record.inode) || record.at?.parent !== this.#directory.inode)
+        continue;
       if (record.doneAtMs !== undefined || this.#withinLag(record) || record.sent.length > 0) continue;
       if (record.gone !== undefined) {
         this.#journal.change('push', (transaction) => transaction.dropRecord(record.inode));
