@@ -99,11 +99,10 @@ export class AttributeChanges {
   }
 
   #store(node: NodeId, local: LocalAttributes): void {
-    const { changes, contents, nodes, nowMs, view } = this.#options;
+    const { changes, nodes, nowMs, view } = this.#options;
     const object = view.object(node);
     if (nodes.frozen(node) === undefined) changes.setAttributes(object, local);
     else nodes.refrozen(node, { ...object, local: { ...object.local, changed: timestampOf(nowMs()), ...local } });
-    contents.attributesChanged(node);
   }
 
   #time(time: Timestamp | 'now' | undefined): Timestamp | undefined {

@@ -49,7 +49,13 @@ export function attributesOf(
     gid: local?.gid ?? ownership.gid,
     sizeBytes: node.kind === 'directory' ? 0 : (uncommitted?.lengthBytes ?? shownLengthBytes(node)),
     modified,
-    changed: uncommitted?.changed ?? local?.changed ?? modified,
+    changed: later(uncommitted?.changed, local?.changed) ?? modified,
     accessed: local?.accessed ?? node.modified,
   };
+}
+
+/** The later of two times, of which either may be unknown. */
+export function later(a: Timestamp | undefined, b: Timestamp | undefined): Timestamp | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return (a.seconds - b.seconds || a.nanoseconds - b.nanoseconds) > 0 ? a : b;
 }

@@ -86,7 +86,9 @@ export class Namespace {
       return this.#options.changes.makeDirectory(this.#newPlace(directory, name), attributes);
     });
     return then(made, (directory) =>
-      then(this.#options.stored.wait('mkdir', [directory.inode], caller), () => this.#view.grant(directory)),
+      then(this.#options.stored.wait('mkdir', [directory.inode], caller), () =>
+        this.#view.grant(this.#stillThere(directory)),
+      ),
     );
   }
 
@@ -115,6 +117,8 @@ export class Namespace {
   }
 
   rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void> {
+    this.#view.directory(to.parent);
+    requireShort(to.name);
     const renamed = this.#in('rename', from.parent, from.name, caller, (source) =>
       this.#in('rename', to.parent, to.name, caller, (target) => {
         const node = this.#present(source, from.name);

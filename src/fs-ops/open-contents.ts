@@ -9,7 +9,7 @@ import type { Journal } from '../cache/journal.ts';
 import { timestampOf, type LocalChanges } from '../cache/local-changes.ts';
 import { shownLengthBytes, shownModified, type StagedContent, type TreeChange, type TreeFile } from '../cache/tree.ts';
 import type { ContentReference, Timestamp } from '../remote-drive.ts';
-import type { UncommittedState } from './attributes.ts';
+import { later, type UncommittedState } from './attributes.ts';
 import { naming } from './names.ts';
 import type { Nodes } from './nodes.ts';
 import { FsError, type Answer, type NodeId } from './operations.ts';
@@ -51,8 +51,6 @@ export interface FileContent {
 /** What the file system needs of the staging directory. */
 export interface ContentStore {
   openContent(origin: ContentOrigin): FileContent;
-  /** Nobody names this generation any more; its file goes when nobody has it open. */
-  drop(generation: number): void;
 }
 
 export interface OpenContentsOptions {
@@ -142,18 +140,16 @@ export class OpenContents {
     return opened !== undefined && (opened.content.dirty || opened.unjournaled !== undefined);
   }
 
-  /** Runs a change of an open content; its times become now. */
-  change<T>(node: NodeId, work: (content: FileContent) => T): T {
+  /** Runs a change of an open content, whose times become now where there is one: `work` tells. */
+  change(node: NodeId, work: (content: FileContent) => boolean): void {
     const opened = this.#opened.get(node);
     if (opened === undefined) throw new FsError(errno.EBADF, `node ${node} is not open`);
-    const result = work(opened.content);
-    if (!opened.content.dirty) return result;
+    if (!work(opened.content)) return;
     const now = this.#now();
     opened.modified = now;
     opened.changed = now;
     opened.sinceMs ??= this.#options.nowMs();
     if (opened.content.writingId !== opened.unfinished) this.#nameLater(opened);
-    return result;
   }
 
   /** Sets the modification time that the next commit of a dirty file gives it. */
@@ -162,17 +158,11 @@ export class OpenContents {
     if (opened !== undefined) opened.modified = modified;
   }
 
-  /** The attributes of a dirty file were changed: its change time is not an older one. */
-  attributesChanged(node: NodeId): void {
-    const opened = this.#opened.get(node);
-    if (opened?.changed !== undefined) opened.changed = this.#now();
-  }
-
   /** Changes the length of a file that need not be open. With `commit` the journal has it at once, and the inode is returned as in {@link commit}. */
   truncate(node: NodeId, file: TreeFile, lengthBytes: number, commit: boolean): number | undefined {
     this.open(node, file, false);
     try {
-      this.change(node, (content) => content.truncate(lengthBytes));
+      this.change(node, (content) => resize(content, lengthBytes));
       return commit ? this.commit(node) : undefined;
     } finally {
       this.release(node);
@@ -192,7 +182,7 @@ export class OpenContents {
     if (opened.content.dirty) opened.unjournaled = opened.content.commit();
     const staged = opened.unjournaled;
     // The times are those of the last change, not of this commit: who looked in between sees no other ones afterwards.
-    const changed = opened.changed ?? file.local?.changed;
+    const changed = later(opened.changed, file.local?.changed);
     this.#options.changes.commitContent(file, staged, opened.modified ?? shownModified(file), changed);
     opened.unjournaled = undefined;
     opened.unfinished = undefined;
@@ -223,12 +213,10 @@ export class OpenContents {
     return this.#opened.get(node)?.content;
   }
 
-  /** A file was removed here: what is uncommitted of it never comes to be, and what was committed is wanted no longer. */
-  removed(node: NodeId, file: TreeFile): void {
+  /** A file was removed here: what is uncommitted of it never comes to be. */
+  removed(node: NodeId): void {
     const opened = this.#opened.get(node);
     if (opened !== undefined) this.#forgetUnfinished(opened);
-    for (let at = file.staged; at !== undefined; at = at.base?.kind === 'staged' ? at.base.staged : undefined)
-      this.#options.staging.drop(at.id);
   }
 
   /** The same bytes have other ids now: our upload was stored, or what was kept of it went. */
@@ -326,4 +314,11 @@ export class OpenContents {
   #now(): Timestamp {
     return timestampOf(this.#options.nowMs());
   }
+}
+
+/** A length that is there already is no change: it must not have the content stored again. */
+export function resize(content: FileContent, lengthBytes: number): boolean {
+  if (content.lengthBytes === lengthBytes) return false;
+  content.truncate(lengthBytes);
+  return true;
 }

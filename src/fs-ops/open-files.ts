@@ -130,7 +130,10 @@ export class OpenFiles {
   write(handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
     const { node } = this.#writer(handle);
     if (killPrivileges) this.#options.attributes.killPrivileges(node);
-    this.#options.contents.change(node, (content) => content.write(offsetBytes, data));
+    this.#options.contents.change(node, (content) => {
+      content.write(offsetBytes, data);
+      return data.length > 0;
+    });
     return data.length;
   }
 
@@ -138,20 +141,20 @@ export class OpenFiles {
   allocate(handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
     const { node } = this.#writer(handle);
     if (lengthBytes <= 0) throw new FsError(errno.EINVAL, 'nothing to allocate');
-    const keepSize = (mode & FALLOC_FL_KEEP_SIZE) !== 0;
     this.#options.contents.change(node, (content) => {
-      switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+      const lengthBefore = content.lengthBytes;
+      switch (mode) {
         case 0:
-          content.allocate(offsetBytes, lengthBytes, keepSize);
-          return;
-        case FALLOC_FL_PUNCH_HOLE:
-          if (!keepSize) throw new FsError(errno.ENOTSUP, 'a hole changes no size');
+        case FALLOC_FL_KEEP_SIZE:
+          content.allocate(offsetBytes, lengthBytes, mode === FALLOC_FL_KEEP_SIZE);
+          return content.lengthBytes !== lengthBefore;
+        case FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE:
+        case FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE:
           content.punch(offsetBytes, lengthBytes);
-          return;
+          return offsetBytes < lengthBefore;
         case FALLOC_FL_ZERO_RANGE:
-          if (keepSize) content.punch(offsetBytes, lengthBytes);
-          else content.zeroRange(offsetBytes, lengthBytes);
-          return;
+          content.zeroRange(offsetBytes, lengthBytes);
+          return true;
         default:
           throw new FsError(errno.ENOTSUP, `fallocate mode ${mode} is not supported`);
       }
@@ -227,7 +230,10 @@ export class OpenFiles {
   /** O_TRUNC. What is empty has nothing new to be stored, but its time changes. */
   #empty(node: NodeId, content: FileContent): void {
     if (content.lengthBytes > 0 || content.dirty) {
-      this.#options.contents.change(node, (open) => open.truncate(0));
+      this.#options.contents.change(node, (open) => {
+        open.truncate(0);
+        return true;
+      });
       return;
     }
     this.#options.attributes.touch(node);

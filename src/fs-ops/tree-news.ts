@@ -63,7 +63,7 @@ export class TreeNews {
     const node = nodes.node(object.inode);
     nodes.removed(object, origin === 'local' ? 'removed' : 'vanished');
     if (origin === 'local') {
-      if (object.kind === 'file') contents.removed(node, object);
+      if (object.kind === 'file') contents.removed(node);
       return;
     }
     this.#attributesChanged(object);

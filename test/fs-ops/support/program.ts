@@ -254,6 +254,10 @@ export class Program {
 
   #inDirectory<T>(path: string, work: (parent: NodeId, name: string) => T | Promise<T>): Promise<T> {
     const cut = path.lastIndexOf('/');
-    return this.#atPath(path.slice(0, Math.max(0, cut)), async (parent) => work(parent, path.slice(cut + 1)));
+    return this.#atPath(path.slice(0, Math.max(0, cut)), async (parent) => {
+      const { attributes } = await this.#operations.getAttributes(parent, undefined, this.#caller);
+      if (attributes.type !== 'directory') throw new FsError(errno.ENOTDIR, `a file lies above ${path}`);
+      return work(parent, path.slice(cut + 1));
+    });
   }
 }

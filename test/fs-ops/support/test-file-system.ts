@@ -1,10 +1,12 @@
 // A file system over real tree, journal and staging, and a drive in memory: everything but the kernel. Notes what the kernel is told.
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { Journal } from '../../../src/cache/journal.ts';
 import { Listings } from '../../../src/cache/listings.ts';
 import { LocalChanges } from '../../../src/cache/local-changes.ts';
 import { Staging } from '../../../src/cache/staging.ts';
 import { ROOT_INODE, Tree } from '../../../src/cache/tree.ts';
+import { generationsOf } from '../../../src/cache/tree/records.ts';
 import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-system.ts';
 import { naming } from '../../../src/fs-ops/names.ts';
 import type { Caller } from '../../../src/fs-ops/operations.ts';
@@ -44,6 +46,9 @@ export class TestFileSystem {
     this.staging = staging;
     this.state = parts.state;
     this.journal = new Journal(tree);
+    tree.onReleased((generations) => {
+      for (const generation of generations) staging.drop(generation);
+    });
     this.listings = new Listings({ journal: this.journal, drive, naming, lifetimeMs: options.lifetimeMs ?? 60_000 });
     this.fileSystem = new FileSystem({
       ownership: { uid: 7, gid: 8, umask: 0o022, keepsOwners: false },
@@ -83,7 +88,17 @@ export class TestFileSystem {
       },
       reserveBytes: 0,
     });
-    return new TestFileSystem({ tree, staging, drive, options, state });
+    const started = new TestFileSystem({ tree, staging, drive, options, state });
+    const named = [...tree.stagedFiles().flatMap((file) => generationsOf(file.staged))];
+    await staging.sweep(new Set([...named, ...tree.unfinished().map(({ generation }) => generation)]));
+    return started;
+  }
+
+  /** The state as a kill at this moment leaves it, for another one to start from. */
+  afterKill(): ReturnType<typeof temporaryDirectory> {
+    const copy = temporaryDirectory();
+    cpSync(this.state.path, copy.path, { recursive: true });
+    return copy;
   }
 
   /** Ends it; with `keepState` another one can be started where it ended. */
