@@ -263,12 +263,17 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
 
 /** mount(8)'s options for every file system, and FUSE's `nonempty`; handed on as they are. */
 const KERNEL_OPTIONS = (
-  'suid nosuid dev nodev exec noexec sync async dirsync atime noatime diratime nodiratime ' +
+  'nosuid nodev exec noexec sync async dirsync atime noatime diratime nodiratime ' +
   'relatime norelatime strictatime nostrictatime lazytime nolazytime nonempty'
 ).split(' ');
-/** mount(8)'s options that speak to mount(8), fstab's readers or FUSE itself, which we satisfy anyway. */
+/**
+ * mount(8)'s options that speak to mount(8), fstab's readers or FUSE itself, which we satisfy anyway; and `dev` and `suid`, which
+ * mount.fuse adds for root: what a server decides is no place for either, so our mounts have nodev and nosuid whatever is said.
+ */
 const IGNORED_OPTIONS =
-  'rw defaults auto noauto user nouser users owner group nofail _netdev default_permissions silent loud'.split(' ');
+  'dev suid rw defaults auto noauto user nouser users owner group nofail _netdev default_permissions silent loud'.split(
+    ' ',
+  );
 
 /**
  * Reads the values of -o ("ro,cache_size=10G,noexec"; a comma in a value is written "\,"). Later ones win. Throws

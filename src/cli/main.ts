@@ -5,6 +5,7 @@ import { type Command, CommanderError } from 'commander';
 import { userDirectories } from '../base/paths.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { type CliContext, mayColour } from './context.ts';
+import { withOwnHome } from './own-home.ts';
 import { createProgram } from './program.ts';
 
 export { daemonCommandName } from './daemon-process.ts';
@@ -13,7 +14,7 @@ export { daemonCommandName } from './daemon-process.ts';
 export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
   let code: 0 | 1 | 2 = 0;
   const context: CliContext = {
-    directories: userDirectories(),
+    directories: userDirectories(withOwnHome(process.env)),
     environment: process.env,
     print: (line) => void process.stdout.write(`${line}\n`),
     warn: (message) => void process.stderr.write(`syncplicityfs: ${message}\n`),

@@ -100,6 +100,14 @@ describe('-o', () => {
     });
   });
 
+  it('reads what mount.fuse makes of a line of fstab', () => {
+    expect(parseMountOptions(['rw,uid=1000,dev,suid'])).toEqual({ readOnly: false, uid: 1000 });
+    expect(parseMountOptions(['rw,noexec,nosuid,nodev'])).toEqual({
+      readOnly: false,
+      kernelOptions: ['noexec', 'nosuid', 'nodev'],
+    });
+  });
+
   it('takes commas and backslashes in values that are escaped', () => {
     expect(parseMountOptions(['cache_dir=/a\\,b\\\\c,ro'])).toEqual({ cacheDirectory: '/a,b\\c', readOnly: true });
   });
