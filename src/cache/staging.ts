@@ -13,6 +13,7 @@ import { type AbandonedContent, abandonedContent } from './staging/abandoned.ts'
 import { DiskRoom } from './staging/disk-room.ts';
 import { fill } from './staging/fill.ts';
 import { Folding } from './staging/fold.ts';
+import { GapFilling } from './staging/gap-filling.ts';
 import { type Generation, resolved } from './staging/generation.ts';
 import { Generations } from './staging/generations.ts';
 import { type Evict, KeptGenerations } from './staging/kept.ts';
@@ -78,6 +79,8 @@ export class Staging {
     );
     const generations = new Generations(files, options.journalFlushed ?? (() => Promise.resolve()));
     const folding = new Folding(files, room, generations);
+    const buffers = new ReadBuffers();
+    const gapFilling = new GapFilling({ files, room, blocks, buffers }, generations);
     this.#files = files;
     this.#generations = generations;
     this.#folding = folding;
@@ -93,7 +96,8 @@ export class Staging {
       room,
       generations,
       folding,
-      buffers: new ReadBuffers(),
+      gapFilling,
+      buffers,
       sync: (records) => this.#sync(records),
       onNamed: (ids) => ids.forEach((id) => this.#kept.remove(id)),
     };
@@ -185,6 +189,7 @@ export class Staging {
   /** Ends what is under way and closes the files; contents still open can't be used any more. */
   async stop(): Promise<void> {
     this.#folding.stop();
+    this.#around.gapFilling.stop();
     await this.#generations.idle();
     this.#files.close();
   }

@@ -58,8 +58,8 @@ function firstMissing(top: Generation, from: number): Missing | undefined {
   return missing;
 }
 
-/** Writes pieces of a version where it still shows through `over`. */
-function put(over: Generation, start: number, pieces: readonly Uint8Array[], around: FillSurroundings): void {
+/** Writes pieces of what lies below a generation where it still shows through. */
+export function put(over: Generation, start: number, pieces: readonly Uint8Array[], around: FillSurroundings): void {
   let at = start;
   for (const piece of pieces) {
     const shown: [number, number][] = [];

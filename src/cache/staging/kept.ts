@@ -61,8 +61,9 @@ export class KeptGenerations {
 
   /** So many bytes would be welcome on the disk. */
   makeRoom(bytes: number): void {
+    if (this.#kept.size === 0) return;
     this.#wantedBytes = bytes;
-    if (this.#kept.size > 0) this.#evictSoon();
+    this.#evictSoon();
   }
 
   #evictSoon(): void {

@@ -6,7 +6,8 @@ import type { StagedContent } from '../tree/records.ts';
 import { type HandleReader, type ReaderSurroundings, StagedReader } from './content-reader.ts';
 import type { DiskRoom } from './disk-room.ts';
 import type { Folding } from './fold.ts';
-import { type Generation, idsOf, lengthOf, resolved, type Source } from './generation.ts';
+import type { GapFilling } from './gap-filling.ts';
+import { type Generation, idsOf, generationsBelow, lengthOf, resolved, type Source } from './generation.ts';
 import type { Generations, Hold } from './generations.ts';
 import { RunningHash } from './running-hash.ts';
 import { StagingError } from './staging-error.ts';
@@ -24,6 +25,7 @@ export interface ContentSurroundings extends ReaderSurroundings {
   readonly room: DiskRoom;
   readonly generations: Generations;
   readonly folding: Folding;
+  readonly gapFilling: GapFilling;
   /** Makes all files that these name, and the names, safe against power loss. */
   readonly sync: (records: readonly StagedContent[]) => Promise<void>;
   /** The journal names these as pending now. */
@@ -99,6 +101,7 @@ export class OpenContent {
     generation.filled(offsetBytes, endBytes);
     this.#hash.wrote(offsetBytes, data);
     this.#dirty = true;
+    this.#around.gapFilling.check(generation);
   }
 
   /** As ftruncate(2): what is added is zeros. Throws StagingError. */
@@ -186,6 +189,7 @@ export class OpenContent {
     if (before !== undefined) for (const id of idsOf(before)) if (!ids.includes(id)) generations.drop(id);
     for (const { hold } of told) hold.release();
     folding.settle(lineage);
+    for (const each of generationsBelow(lineage.top)) this.#around.gapFilling.check(each);
   }
 
   /** Makes safe against power loss what has been committed, the journal apart. Rejects with StagingError. */

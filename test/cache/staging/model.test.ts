@@ -1,7 +1,6 @@
 // Whatever is written, committed, sealed, stored, evicted and cut off by a crash, in whatever order and with whatever failing: what is read
 // is what a plain buffer would hold, and what a crash leaves is what the journal named.
 import { cpSync } from 'node:fs';
-import fs from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
@@ -13,11 +12,10 @@ import {
   StagingError,
 } from '../../../src/cache/staging.ts';
 import { idsOf } from '../../../src/cache/staging/generation.ts';
-import type { StagingSystem } from '../../../src/cache/staging/staged-files.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import type { ContentReference } from '../../../src/remote-drive.ts';
 import { contentReference } from '../../fakes/content-drive.ts';
-import { FakeBlocks, freshDirectory, open, readAll, stopAll } from './opened.ts';
+import { FakeBlocks, FaultySystem, freshDirectory, open, readAll, stopAll } from './opened.ts';
 
 afterEach(stopAll);
 
@@ -77,40 +75,9 @@ interface Journal {
   readonly bytes: Buffer;
 }
 
-/** A system that fails, or shows what a crash would leave, at chosen calls that change files. */
-class System {
-  #calls = 0;
-  readonly fails = new Set<number>();
-  readonly looks = new Set<number>();
-  look: () => void = () => undefined;
-
-  readonly calls: Partial<StagingSystem> = {
-    writeSync: ((fd: number, data: Uint8Array, from: number, length: number, position: number) => {
-      const half = length >>> 1;
-      const { fail, look } = this.#next();
-      if ((fail || look) && half > 0) fs.writeSync(fd, data, from, half, position);
-      if (look) this.look();
-      if (fail) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-      return fs.writeSync(fd, data, from, length, position);
-    }) as typeof fs.writeSync,
-    ftruncateSync: (fd, length) => {
-      const { fail, look } = this.#next();
-      if (look) this.look();
-      if (fail) throw Object.assign(new Error('input/output error'), { code: 'EIO' });
-      fs.ftruncateSync(fd, length);
-    },
-    fallocate: () => false,
-  };
-
-  #next(): { fail: boolean; look: boolean } {
-    const call = ++this.#calls;
-    return { fail: this.fails.has(call), look: this.looks.has(call) };
-  }
-}
-
 class Run {
   readonly #scale: number;
-  readonly #system = new System();
+  readonly #system = new FaultySystem();
   readonly #blocks = new FakeBlocks();
   #directory = '';
   #staging!: Staging;

@@ -1,9 +1,11 @@
-// Staging directories for tests, over versions whose bytes are known, and leaves nothing behind. A crash is simulated by opening a copy of
-// the directory as it was.
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+// Staging directories for tests, over versions whose bytes are known and on systems that fail when they are told to. Leaves nothing behind.
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ContentBlocks } from '../../../src/cache/blocks.ts';
+import type { StagingSystem } from '../../../src/cache/staging/staged-files.ts';
 import { type HandleReader, Staging, type StagingOptions } from '../../../src/cache/staging.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import type { ContentReference } from '../../../src/remote-drive.ts';
@@ -11,18 +13,24 @@ import { bytesOf } from '../../fakes/content-drive.ts';
 
 const opened = new Set<Staging>();
 const directories = new Set<string>();
+const mounts = new Set<string>();
 
-export async function freshDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'staging-'));
+export function freshDirectorySync(): string {
+  const directory = fs.mkdtempSync(join(tmpdir(), 'staged-content-'));
   directories.add(directory);
   return directory;
 }
 
-/** The directory as it is now, as a crash at this moment leaves it. */
-export async function copied(directory: string): Promise<string> {
-  const copy = await freshDirectory();
-  await cp(directory, copy, { recursive: true });
-  return copy;
+export function freshDirectory(): Promise<string> {
+  return Promise.resolve(freshDirectorySync());
+}
+
+/** A directory on a disk of its own, of so many bytes. For root. */
+export function smallDisk(bytes: number): string {
+  const directory = freshDirectorySync();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'staging-test', directory]);
+  mounts.add(directory);
+  return directory;
 }
 
 /** Versions read at once or later, as `when` decides; counts what it is asked for. */
@@ -67,6 +75,45 @@ export class FakeBlocks implements Pick<ContentBlocks, 'reader'> {
   }
 }
 
+/** A system that fails, or shows what a crash would leave, at chosen calls that change files. */
+export class FaultySystem {
+  #calls = 0;
+  readonly fails = new Set<number>();
+  failsAlways = false;
+  code = 'ENOSPC';
+  readonly looks = new Set<number>();
+  /** Called in the middle of chosen calls, or of all of them. */
+  look: () => void = () => undefined;
+  looksAlways = false;
+
+  readonly calls: Partial<StagingSystem> = {
+    writeSync: ((fd: number, data: Uint8Array, from: number, length: number, position: number) => {
+      const half = length >>> 1;
+      const { fail, look } = this.#next();
+      if ((fail || look) && half > 0) fs.writeSync(fd, data, from, half, position);
+      if (look) this.look();
+      if (fail) throw this.#error();
+      return fs.writeSync(fd, data, from, length, position);
+    }) as typeof fs.writeSync,
+    ftruncateSync: (fd, length) => {
+      const { fail, look } = this.#next();
+      if (look) this.look();
+      if (fail) throw this.#error();
+      fs.ftruncateSync(fd, length);
+    },
+    fallocate: () => false,
+  };
+
+  #error(): Error {
+    return Object.assign(new Error(`the disk refuses: ${this.code}`), { code: this.code });
+  }
+
+  #next(): { fail: boolean; look: boolean } {
+    const call = ++this.#calls;
+    return { fail: this.failsAlways || this.fails.has(call), look: this.looksAlways || this.looks.has(call) };
+  }
+}
+
 /** Two pieces, which are overwritten when the tick ends, as recycled memory is. */
 function pieces(bytes: Buffer): Uint8Array[] {
   setImmediate(() => bytes.fill(0xee));
@@ -89,6 +136,8 @@ export async function open(options: Partial<StagingOptions> = {}): Promise<Stagi
 export async function stopAll(): Promise<void> {
   for (const staging of opened) await staging.stop();
   opened.clear();
+  for (const mount of mounts) execFileSync('umount', [mount]);
+  mounts.clear();
   for (const directory of directories) await rm(directory, { recursive: true, force: true });
   directories.clear();
 }
