@@ -16,12 +16,12 @@ export function foldName(name: string): string {
 }
 
 export class FoldedNames {
-  readonly #tree: Tree;
+  readonly #tree: Pick<Tree, 'children'>;
   /** By directory, least recently used first: folded name to the names that have it. */
   readonly #directories = new Map<number, Map<string, string>>();
   #count = 0;
 
-  constructor(tree: Tree) {
+  constructor(tree: Pick<Tree, 'children'>) {
     this.#tree = tree;
   }
 

@@ -39,6 +39,8 @@ export class Waits {
   readonly #timeoutMs: number;
   readonly #onFailure: (failure: Failure) => void;
   #failures: Failure[] = [];
+  /** A failure that comes through several waits counts once. */
+  readonly #reported = new WeakSet<FsError>();
   readonly #underWay = new Set<{ verb: string; path: () => string; since: number }>();
 
   /** `onFailure` is told of every request whose failure its errno does not explain. */
@@ -95,7 +97,9 @@ export class Waits {
   /** Any failure as FsError; listed where its cause is not in the errno. */
   failed(verb: string, path: string, error: unknown): FsError {
     const failure = toFsError(error, `${verb} ${path}`);
-    if (REPORTED.has(failure.errno)) this.#report(verb, path, failure);
+    if (!REPORTED.has(failure.errno) || this.#reported.has(failure)) return failure;
+    this.#reported.add(failure);
+    this.#report(verb, path, failure);
     return failure;
   }
 

@@ -204,7 +204,9 @@ class Comparison {
       case 'truncate':
         await this.#both(
           () => this.#model.truncate(next.path, next.offset),
-          async () => void (await this.#program.setattr(next.path, { sizeBytes: next.offset })),
+          async () => {
+            await this.#program.setattr(next.path, { sizeBytes: next.offset });
+          },
         );
         return undefined;
       case 'stat':
@@ -218,7 +220,9 @@ class Comparison {
         const seconds = 1_000_000 + (this.#clockMs % 1000);
         await this.#both(
           () => this.#model.utimes(next.path, seconds * 1000),
-          async () => void (await this.#program.setattr(next.path, { modified: { seconds, nanoseconds: 0 } })),
+          async () => {
+            await this.#program.setattr(next.path, { modified: { seconds, nanoseconds: 0 } });
+          },
         );
         return undefined;
       }
@@ -226,7 +230,9 @@ class Comparison {
         const permissions = 0o400 | (this.#clockMs % 0o1000);
         await this.#both(
           () => this.#model.chmod(next.path, permissions),
-          async () => void (await this.#program.setattr(next.path, { permissions })),
+          async () => {
+            await this.#program.setattr(next.path, { permissions });
+          },
         );
         return undefined;
       }
@@ -276,7 +282,9 @@ class Comparison {
       case 'ftruncate':
         await this.#both(
           () => this.#model.ftruncate(model, next.offset),
-          async () => void (await this.#program.ftruncate(real, next.offset)),
+          async () => {
+            await this.#program.ftruncate(real, next.offset);
+          },
         );
         return;
       case 'punch':
@@ -290,7 +298,9 @@ class Comparison {
         const seconds = 2_000_000 + (this.#clockMs % 1000);
         await this.#both(
           () => this.#model.futimes(model, seconds * 1000),
-          async () => void (await this.#program.fsetattr(real, { modified: { seconds, nanoseconds: 0 } })),
+          async () => {
+            await this.#program.fsetattr(real, { modified: { seconds, nanoseconds: 0 } });
+          },
         );
         return;
       }
@@ -316,7 +326,9 @@ class Comparison {
         this.#descriptors.splice(at, 1);
         await this.#both(
           () => this.#model[verb](model),
-          async () => this.#program[verb](real),
+          async () => {
+            await this.#program[verb](real);
+          },
         );
       }
     }

@@ -30,6 +30,8 @@ export class Program {
   readonly #operations: Operations;
   readonly #caller: Caller;
   readonly #descriptors = new Map<number, Descriptor>();
+  /** Writes as the kernel sends them for one who is not privileged. */
+  killsPrivileges = false;
   #nextDescriptor = 3;
 
   constructor(operations: Operations, caller: Caller = nobody) {
@@ -91,7 +93,7 @@ export class Program {
   async pwrite(descriptor: number, offsetBytes: number, data: string | Uint8Array): Promise<number> {
     const { node, handle } = this.#at(descriptor);
     const bytes = Buffer.from(data as string);
-    const taken = await this.#operations.write(node, handle, offsetBytes, bytes, false, this.#caller);
+    const taken = await this.#operations.write(node, handle, offsetBytes, bytes, this.killsPrivileges, this.#caller);
     // The transport's buffer is used again.
     bytes.fill(0xee);
     return taken;
