@@ -13,6 +13,7 @@ import * as random from './cases/random.mjs';
 import * as sequential from './cases/sequential.mjs';
 import * as smallFiles from './cases/small-files.mjs';
 import * as treeWalk from './cases/tree-walk.mjs';
+import * as writing from './cases/writing.mjs';
 import { makeDataset } from './dataset.mjs';
 import { startLine } from './line.mjs';
 import { startOurDrive } from './our-drive.mjs';
@@ -21,7 +22,7 @@ import { rcloneVersion, startRcloneDrive } from './rclone-drive.mjs';
 import { table } from './report.mjs';
 import { Stops } from './stops.mjs';
 
-const CASES = [listing, treeWalk, sequential, random, smallFiles, memory];
+const CASES = [listing, treeWalk, sequential, random, smallFiles, memory, writing];
 
 const { values: options } = parseArgs({
   options: {
@@ -100,7 +101,7 @@ async function measure(stops, workDirectory, wanted, signal) {
   for (const one of CASES) {
     if (wanted !== undefined && !wanted.includes(one.name)) continue;
     console.log(`${one.name} ...`);
-    const measured = await one.run({ ours, rclone, data, line, signal });
+    const measured = await one.run({ ours, rclone, data, line, signal, workDirectory });
     rows.push(...measured);
     // What is measured is kept in sight should a later case fail.
     console.log(table(measured));

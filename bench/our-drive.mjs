@@ -71,7 +71,7 @@ export async function startOurDrive({ stops, line, programFile, dataDirectory, w
     root: join(mountpoint, 'data'),
     /** Whether the program can be told that the server has no call limits. */
     canBeUnpaced: unpaced !== undefined,
-    async mount({ cold = false, paced = false } = {}) {
+    async mount({ cold = false, paced = false, writable = false } = {}) {
       if (cold) generation++;
       const options = paced ? [] : (unpaced ?? []);
       stopMount = stops.add('our mount', async () => {
@@ -85,17 +85,23 @@ export async function startOurDrive({ stops, line, programFile, dataDirectory, w
           throw error;
         }
       });
-      await ours(['mount', CONNECTION, mountpoint, '--read-only', '--listing-lifetime', '1h', ...options]);
+      const access = writable ? [] : ['--read-only'];
+      await ours(['mount', CONNECTION, mountpoint, ...access, '--listing-lifetime', '1h', ...options]);
       pid = JSON.parse(await ours(['status', mountpoint, '--json']))[0].pid;
     },
     unmount: () => stopMount(),
+    /** Waits until all that was written is at the service. */
+    flush: () => ours(['flush', mountpoint, '--timeout', '10m']),
     pid: () => pid,
     resources: () => resources(pid),
     emulatorPid: emulator.child.pid,
     /** Calls that arrived since the last reset: `gateway` counts all but the vault's. */
     async calls() {
       const { byEndpoint, vaultBytes } = await admin('GET');
-      const vault = (byEndpoint['retrieveFile'] ?? 0) + (byEndpoint['v2files'] ?? 0);
+      const vault = ['retrieveFile', 'v2files', 'saveFile', 'v2mime'].reduce(
+        (sum, name) => sum + (byEndpoint[name] ?? 0),
+        0,
+      );
       const total = Object.values(byEndpoint).reduce((sum, count) => sum + count, 0);
       return { gateway: total - vault, vault, vaultBytes, byEndpoint };
     },

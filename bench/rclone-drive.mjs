@@ -43,6 +43,30 @@ export async function startRcloneDrive({ stops, line, dataDirectory, workDirecto
       mounted = await startProgram(stops, 'rclone', ['mount', ...source, mountpoint, ...options, ...common]);
       await Promise.race([until(() => isMounted(mountpoint), 'rclone mount', signal), mounted.failure]);
     },
+    /** Mounts another directory, behind a server of its own, to write into. Returns what stops that server. */
+    async mountWritable(directory) {
+      const port = await freePort();
+      const own = await startProgram(stops, 'rclone', [
+        ...['serve', 'webdav', directory, '--addr', `127.0.0.1:${port}`],
+        ...common,
+      ]);
+      await Promise.race([until(() => answers(port), 'rclone serve webdav', signal), own.failure]);
+      generation++;
+      mounted = await startProgram(stops, 'rclone', [
+        ...[
+          'mount',
+          ':webdav:',
+          '--webdav-url',
+          `http://127.0.0.1:${await line.open(port)}`,
+          '--webdav-vendor',
+          'other',
+        ],
+        ...[mountpoint, '--vfs-cache-mode', 'full', '--cache-dir', join(workDirectory, `rclone-cache-${generation}`)],
+        ...['--vfs-write-back', '1s', '--dir-cache-time', '1h', ...common],
+      ]);
+      await Promise.race([until(() => isMounted(mountpoint), 'rclone mount', signal), mounted.failure]);
+      return own.stop;
+    },
     async unmount() {
       await mounted.stop();
       if (isMounted(mountpoint)) await run('umount', [mountpoint]);
