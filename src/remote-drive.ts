@@ -161,6 +161,12 @@ export type UploadOutcome =
  */
 export type MoveOutcome = 'done' | 'unclear' | 'unsupported';
 
+/** A folder and where it is: the service wants to be told all it knows. */
+export interface PlacedFolder extends RemoteFolder {
+  /** Names at the service, from below the syncpoint's root down to the folder's own. */
+  readonly folderNames?: readonly string[] | undefined;
+}
+
 /** Where a file or folder is to be, in the same syncpoint. */
 export interface MoveTarget {
   readonly folderId: FolderId;
@@ -223,10 +229,10 @@ export interface RemoteDrive {
     to: MoveTarget,
     options?: CallOptions,
   ): Promise<MoveOutcome>;
-  /** Renames or moves a folder with all it holds, one call. The target name must be free. */
+  /** Renames or moves a folder with all it holds, one call; two where its present path is not told. The target name must be free. */
   moveFolder(
     syncpointId: SyncpointId,
-    folder: RemoteFolder,
+    folder: PlacedFolder,
     from: FolderId,
     to: MoveTarget,
     options?: CallOptions,

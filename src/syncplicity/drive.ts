@@ -11,6 +11,7 @@ import type {
   MoveOutcome,
   MoveSupport,
   MoveTarget,
+  PlacedFolder,
   RangeSupport,
   RemoteAccount,
   RemoteDrive,
@@ -196,7 +197,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     },
     moveFolder(
       syncpointId: SyncpointId,
-      folder: RemoteFolder,
+      folder: PlacedFolder,
       from: FolderId,
       to: MoveTarget,
       call: CallOptions = {},

@@ -1,6 +1,7 @@
 // What an error reply means. Texts decide before status codes, because the service answers 403 for an expired token, a refused
 // address and a reader's permission alike. Text is taken from JSON StatusDescription, Apigee fault, OAuth error, reason phrase,
 // raw body, in that order. Messages are one line and never carry a token.
+import { STATUS_CODES } from 'node:http';
 import { RemoteError } from '../remote-drive.ts';
 import type { RemoteErrorKind } from '../remote-drive.ts';
 import { isObject } from './wire/fields.ts';
@@ -39,9 +40,17 @@ export interface ErrorReply {
   readonly retryAfterMs?: number | undefined;
 }
 
-/** The service's own words for a failure, one line, possibly empty. */
+/** The service's own words for a failure, one line, possibly empty: the reason phrase before a body that is no JSON. */
 export function replyText(reply: Pick<ErrorReply, 'reason' | 'body'>): string {
   return oneLine(jsonText(reply.body) ?? (reply.reason.trim() !== '' ? reply.reason : plainText(reply.body)));
+}
+
+/** The words that say most: a phrase that belongs to the status and nothing else gives way to a text in the body. */
+function fullText(reply: ErrorReply): string {
+  const isPhraseOfStatus = reply.reason.trim().toLowerCase() === STATUS_CODES[reply.status]?.toLowerCase();
+  const body = reply.body.trim();
+  const isText = body !== '' && !/^[<{[]/.test(body);
+  return isPhraseOfStatus && isText ? oneLine(jsonText(body) ?? body) : replyText(reply);
 }
 
 /** True when the token may be stale: 401, or 403 that says nothing but Forbidden. */
@@ -67,7 +76,7 @@ export function isSpikeArrest(reply: ErrorReply): boolean {
 
 /** The error a failed call rejects with. */
 export function replyError(reply: ErrorReply): ReplyError {
-  const text = replyText(reply);
+  const text = fullText(reply);
   const kind = kindOfReply(reply, text);
   const answer = text === '' ? `HTTP ${reply.status}` : `${text} (HTTP ${reply.status})`;
   return new ReplyError(kind, `${reply.call}: ${reply.thing}: ${answer}${advice(kind)}`, {

@@ -6,9 +6,9 @@ import type {
   MoveOutcome,
   MoveSupport,
   MoveTarget,
+  PlacedFolder,
   RemoteEntry,
   RemoteFile,
-  RemoteFolder,
   SyncpointId,
 } from '../remote-drive.ts';
 import { ReplyError, UnclearError, namesMissingObject } from './errors.ts';
@@ -60,6 +60,7 @@ export class Moves {
     to: MoveTarget,
     options: CallOptions,
   ): Promise<MoveOutcome> {
+    if (this.support(syncpointId, 'file') === 'no') return 'unsupported';
     const body = jsonObject({
       SyncpointId: bareId(syncpointId),
       FileId: bareId(file.id),
@@ -87,24 +88,30 @@ export class Moves {
   /** See RemoteDrive.moveFolder. */
   async folder(
     syncpointId: SyncpointId,
-    folder: RemoteFolder,
+    folder: PlacedFolder,
     from: FolderId,
     to: MoveTarget,
     options: CallOptions,
   ): Promise<MoveOutcome> {
+    if (this.support(syncpointId, 'folder') === 'no') return 'unsupported';
+    const thing = `folder ${folder.id} of folder ${from}, syncpoint ${syncpointId}`;
+    const ids = { SyncpointId: bareId(syncpointId), FolderId: bareId(folder.id) };
+    const parent = { ParentFolderId: bareId(to.folderId) };
+    const path = await this.#virtualPath(syncpointId, folder, thing, options);
     const body = jsonObject({
-      SyncpointId: bareId(syncpointId),
-      FolderId: bareId(folder.id),
+      ...ids,
+      ...(path === undefined ? {} : { VirtualPath: path }),
       Name: to.name,
       Status: moved,
-      ParentFolderId: bareId(to.folderId),
+      Files: [],
+      Folders: [],
+      ...parent,
     });
-    const thing = `folder ${folder.id} of folder ${from}, syncpoint ${syncpointId}`;
-    const call = (path: string): GatewayCall => ({
+    const call = (address: string): GatewayCall => ({
       name: 'folder.svc PUT',
       thing,
       method: 'PUT',
-      path: `/sync/folder.svc/${syncpointId}${path}`,
+      path: `/sync/folder.svc/${syncpointId}${address}`,
       body,
     });
     return this.#move(syncpointId, 'folder', to, ['/folder'], call, options);
@@ -134,6 +141,27 @@ export class Moves {
     );
   }
 
+  /** The folder's present path as the service spells it. */
+  async #virtualPath(
+    syncpointId: SyncpointId,
+    folder: PlacedFolder,
+    thing: string,
+    options: CallOptions,
+  ): Promise<string | undefined> {
+    if (folder.folderNames !== undefined) return `\\${folder.folderNames.map((name) => `${name}\\`).join('')}`;
+    const name = 'folder.svc GET';
+    const path = `/sync/folder.svc/${syncpointId}/folder/${folder.id}`;
+    try {
+      const value = await this.#gateway.json({ name, thing, path }, options);
+      const entry = Array.isArray(value) ? (value[0] as unknown) : value;
+      return Fields.of(entry, name).text('VirtualPath');
+    } catch (error) {
+      // The guide does not know this call. The move may do without the path.
+      if (error instanceof ReplyError && isEndpointMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
   async #move(
     syncpointId: SyncpointId,
     kind: Kind,
@@ -142,7 +170,6 @@ export class Moves {
     call: (path: string) => GatewayCall,
     options: CallOptions,
   ): Promise<MoveOutcome> {
-    if (this.support(syncpointId, kind) === 'no') return 'unsupported';
     let refusal: ReplyError | undefined;
     for (const path of paths) {
       try {

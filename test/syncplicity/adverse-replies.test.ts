@@ -298,8 +298,8 @@ test.each([
     at('/syncpoint/', (_, response) => reply(response, 200, answer)),
   );
   const drive = server.drive();
-  for (const call of [names(drive), drive.syncpoints()]) {
-    const error = await failure(call);
+  for (const call of [() => names(drive), () => drive.syncpoints()]) {
+    const error = await failure(call());
     expect(error.kind).toBe(kind);
     expect(error.message).toContain(`${StatusDescription} (HTTP ${StatusCode})`);
   }

@@ -238,6 +238,7 @@ describe('moving', () => {
     created: { seconds: 1_473_662_671, nanoseconds: 900_000_000 },
   };
   const folder: RemoteFolder = { kind: 'folder', id: '439745850223001' as FolderId, name: '2017' };
+  const placedFolder = { ...folder, folderNames: ['2017'] };
   const target = { folderId: root, name: 'b "\u00e9".zip' };
   const moved = { FileId: 743320707, Filename: target.name, Status: 6 };
 
@@ -253,14 +254,31 @@ describe('moving', () => {
     );
   });
 
-  test('a folder is a PUT of its object with the new name and parent', async () => {
+  test('a folder is a PUT of its whole object with the new name and parent', async () => {
     server = await FixtureServer.start(answering([{ FolderId: 1, Name: 'x' }]));
-    expect(await server.drive().moveFolder(syncpoint, folder, root, { folderId: longFolder, name: 'x' })).toBe('done');
+    const placed = { ...folder, folderNames: ['a "b"', '2017'] };
+    expect(await server.drive().moveFolder(syncpoint, placed, root, { folderId: longFolder, name: 'x' })).toBe('done');
     const [sent] = changes();
+    expect(changes()).toHaveLength(1);
     expect([sent?.method, sent?.url]).toEqual(['PUT', '/sync/folder.svc/5698124/folder']);
     expect(sent?.body).toBe(
-      `{"SyncpointId":5698124,"FolderId":439745850223001,"Name":"x","Status":6,"ParentFolderId":${longFolder}}`,
+      '{"SyncpointId":5698124,"FolderId":439745850223001,"VirtualPath":"\\\\a \\"b\\"\\\\2017\\\\","Name":"x",' +
+        `"Status":6,"Files":[],"Folders":[],"ParentFolderId":${longFolder}}`,
     );
+  });
+
+  test('the path of a folder that is not told is asked for', async () => {
+    server = await FixtureServer.start(
+      (request, response) =>
+        request.method === 'GET' &&
+        request.path.startsWith('/sync/') &&
+        reply(response, 200, { SyncpointId: 5698124, FolderId: 439745850223001, VirtualPath: '\\up\\2017\\' }),
+      answering({ FolderId: 1, Name: target.name }),
+    );
+    expect(await server.drive().moveFolder(syncpoint, folder, root, target)).toBe('done');
+    const [asked, sent] = changes();
+    expect(asked?.url).toBe('/sync/folder.svc/5698124/folder/439745850223001');
+    expect(sent?.body).toContain('"VirtualPath":"\\\\up\\\\2017\\\\",');
   });
 
   test('a folder id of 0 is never sent', async () => {
@@ -268,7 +286,7 @@ describe('moving', () => {
     const drive = server.drive();
     const nowhere = { folderId: '0' as FolderId, name: 'x' };
     expect(await kindOf(drive.moveFile(syncpoint, file, root, nowhere))).toBe('invalid');
-    expect(await kindOf(drive.moveFolder(syncpoint, folder, root, nowhere))).toBe('invalid');
+    expect(await kindOf(drive.moveFolder(syncpoint, placedFolder, root, nowhere))).toBe('invalid');
     expect(changes()).toHaveLength(0);
   });
 
@@ -288,7 +306,7 @@ describe('moving', () => {
     const drive = server.drive();
     expect(await drive.moveFile(syncpoint, file, root, target)).toBe('unclear');
     server.routes.splice(0, 1, losing);
-    expect(await drive.moveFolder(syncpoint, folder, root, target)).toBe('unclear');
+    expect(await drive.moveFolder(syncpoint, placedFolder, root, target)).toBe('unclear');
     expect([changes().length, drive.moveSupport(syncpoint, 'file')]).toEqual([2, 'unknown']);
   });
 
@@ -319,12 +337,12 @@ describe('moving', () => {
   ])('%d %s twice is unsupported; for good: %s', async (status, text, isBelieved) => {
     server = await FixtureServer.start(refusing(status, text));
     const drive = server.drive();
-    expect(await drive.moveFolder(syncpoint, folder, root, target)).toBe('unsupported');
+    expect(await drive.moveFolder(syncpoint, placedFolder, root, target)).toBe('unsupported');
     expect(drive.moveSupport(syncpoint, 'folder')).toBe('unknown');
-    expect(await drive.moveFolder(syncpoint, folder, root, target)).toBe('unsupported');
+    expect(await drive.moveFolder(syncpoint, placedFolder, root, target)).toBe('unsupported');
     expect(drive.moveSupport(syncpoint, 'folder')).toBe(isBelieved ? 'no' : 'unknown');
     const before = changes().length;
-    expect(await drive.moveFolder(syncpoint, folder, root, target)).toBe('unsupported');
+    expect(await drive.moveFolder(syncpoint, placedFolder, root, target)).toBe('unsupported');
     expect(changes().length > before).toBe(!isBelieved);
     // Neither files nor other syncpoints are concerned.
     expect(drive.moveSupport(syncpoint, 'file')).toBe('unknown');

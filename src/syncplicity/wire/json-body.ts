@@ -7,7 +7,7 @@ export interface BareId {
   readonly digits: string;
 }
 
-export type JsonField = string | number | boolean | BareId;
+export type JsonField = string | number | boolean | BareId | readonly never[];
 
 /** Marks an id for {@link jsonObject}. Never 0: the service would take it for a place that does not exist. */
 export function bareId(id: RemoteId<string>): BareId {
@@ -18,7 +18,7 @@ export function bareId(id: RemoteId<string>): BareId {
 /** An object of these fields, in their order. */
 export function jsonObject(fields: Readonly<Record<string, JsonField>>): string {
   const members = Object.entries(fields).map(([name, value]) => {
-    const text = typeof value === 'object' ? value.digits : JSON.stringify(value);
+    const text = typeof value === 'object' && 'digits' in value ? value.digits : JSON.stringify(value);
     return `${JSON.stringify(name)}:${text}`;
   });
   return `{${members.join(',')}}`;
