@@ -27,6 +27,8 @@ interface EmulatorCliOptions {
   readonly announceVaultUrl?: string;
   readonly state?: string;
   readonly layout: 'single' | 'children';
+  readonly exclusive?: boolean;
+  readonly quota?: number;
   readonly latency?: number;
   readonly bandwidth?: number;
   readonly throttle?: boolean;
@@ -51,8 +53,10 @@ export function emulatorCommand(): Command {
         .choices(['single', 'children'])
         .default('single'),
     )
+    .option('--exclusive', 'nobody else changes the directory: offer LastEvent, which tells clients what changed')
+    .option('--quota <bytes>', 'refuse uploads past so many bytes in all', parsePositive)
     .option('--latency <ms>', 'delay every reply', parsePositive)
-    .option('--bandwidth <mbit>', 'limit downloads to so many Mbit/s', parsePositive)
+    .option('--bandwidth <mbit>', 'limit downloads, and uploads, to so many Mbit/s', parsePositive)
     .option('--throttle', 'refuse calls past 15 a second and 10,800 an hour, as Syncplicity does')
     .addOption(
       new Option('--dialect <name>', 'which reading of the documents to speak')
@@ -88,6 +92,7 @@ async function run(options: EmulatorCliOptions): Promise<void> {
         port: options.port,
         vaultPort: options.vaultPort,
         ...(options.announceVaultUrl !== undefined && { announcedVaultUrl: options.announceVaultUrl }),
+        ...(options.quota !== undefined && { quotaBytes: options.quota }),
         ...(options.latency !== undefined && { latencyMs: options.latency }),
         ...(options.bandwidth !== undefined && { bandwidthMbit: options.bandwidth }),
         ...(options.tokenLifetime !== undefined && { tokenLifetimeSeconds: options.tokenLifetime }),
@@ -109,7 +114,12 @@ async function run(options: EmulatorCliOptions): Promise<void> {
 
 function openStore(options: EmulatorCliOptions, state: string): Promise<ContentStore> {
   if (options.data !== undefined) {
-    return DirectoryStore.open({ directory: options.data, stateDirectory: state, layout: options.layout });
+    return DirectoryStore.open({
+      directory: options.data,
+      stateDirectory: state,
+      layout: options.layout,
+      exclusive: options.exclusive === true,
+    });
   }
   const store = new MemoryStore();
   const { id } = store.addSyncpoint('synthetic');

@@ -1,18 +1,19 @@
 // The changes a directory store makes on behalf of calls: plain file operations first, then the index that names them.
-// Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named; what a
-// change resolved for is in the index. Must not know: HTTP, listings.
-import { lstatSync, mkdirSync, renameSync, utimesSync } from 'node:fs';
+// Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named. The index is
+// written behind: `DirectoryIndex.committed` tells when. Must not know: HTTP, listings.
+import { lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
 import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
 import { scannedEntry } from './directory-scan.ts';
 import type { ScannedEntry } from './directory-scan.ts';
-import { FileStaged } from './directory-staging.ts';
+import { FileStaged, setModified } from './directory-staging.ts';
 import { fileRecord } from './directory-tree.ts';
 import type { DirectoryTree, Found, Place } from './directory-tree.ts';
+import { onDisk } from './disk-refusal.ts';
 import type { KeptFiles } from './kept-files.ts';
 import { StoreRefusal } from './store.ts';
-import type { FileRecord, FileTimes, FileToStore, FolderRecord, RefusalCause } from './store.ts';
+import type { FileRecord, FileTimes, FileToStore, FolderRecord } from './store.ts';
 
 export class DirectoryChanges {
   readonly #tree: DirectoryTree;
@@ -36,12 +37,12 @@ export class DirectoryChanges {
       const { fingerprint } = scannedEntry(entry.name, stats);
       if (String(stats.ino) === inode) {
         const next = { ...entry, fingerprint, generation: entry.generation + 1, times };
-        void this.#index.put(next);
+        this.#index.put(next);
         history.keepVersion(fileId, entry.generation, replaced);
         history.keepHash(versionIdOf(next), sha256);
       } else if (isSameContent(entry.fingerprint, fingerprint)) {
         // Keeping the old content changed nothing of the file but its status time.
-        void this.#index.put({ ...entry, fingerprint });
+        this.#index.put({ ...entry, fingerprint });
       }
     }
     await this.#index.committed();
@@ -75,7 +76,6 @@ export class DirectoryChanges {
       const scanned = this.#scan(place, name);
       const entry = await this.#tree.add(place, scanned, times);
       this.#index.history.keepHash(versionIdOf(entry), sha256);
-      await this.#index.committed();
       return fileRecord(syncpointId, entry, scanned);
     });
   }
@@ -120,8 +120,7 @@ export class DirectoryChanges {
       const place = this.#place(syncpointId, parentId);
       const { entry, scanned } = await this.#own(place, fileId);
       const path = `${place.path}/${entry.name}`;
-      const seconds = Number(modified) / 1e7;
-      onDisk(() => utimesSync(path, seconds, seconds));
+      onDisk(() => setModified(path, modified));
       const { added } = fileRecord(syncpointId, entry, scanned);
       const now = this.#scan(place, entry.name);
       const next = { ...entry, fingerprint: now.fingerprint, times: { created, modified, added } };
@@ -194,6 +193,7 @@ export class DirectoryChanges {
     history.forgetRemoved(id);
     history.forgetVersions(id);
     this.#tree.changed(syncpointId, 'entries');
+    // The records before what they name.
     await this.#index.committed();
     onDisk(() => {
       this.#kept.forgetRemoved(id);
@@ -234,7 +234,6 @@ export class DirectoryChanges {
   }
 
   #rename(from: string, to: string): void {
-    if (from === to) return;
     if (exists(to)) throw new StoreRefusal(`the name is taken: ${to.slice(dirname(to).length + 1)}`, 'taken');
     onDisk(() => renameSync(from, to));
   }
@@ -243,7 +242,7 @@ export class DirectoryChanges {
     const known = await this.#tree.known(entry.parentId);
     known.set(entry.name, entry);
     this.#tree.remember(entry.parentId, known);
-    await this.#index.put(entry);
+    this.#index.put(entry);
   }
 
   async #relocate(former: IndexEntry, now: IndexEntry): Promise<void> {
@@ -255,7 +254,6 @@ export class DirectoryChanges {
     target.set(now.name, now);
     this.#tree.remember(now.parentId, target);
     this.#index.move(now, former.parentId);
-    await this.#index.committed();
   }
 
   async #takeOut(entry: IndexEntry): Promise<void> {
@@ -263,7 +261,6 @@ export class DirectoryChanges {
     known.delete(entry.name);
     this.#tree.remember(entry.parentId, known);
     await this.#tree.forget(entry);
-    await this.#index.committed();
   }
 }
 
@@ -273,11 +270,7 @@ function folderRecord(syncpointId: number, id: number, parent: Place, name: stri
 }
 
 function exists(path: string): boolean {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (error) {
-    throw diskRefusal(error);
-  }
+  return onDisk(() => lstatSync(path, { throwIfNoEntry: false })) !== undefined;
 }
 
 /** The parts of a fingerprint but the status time. */
@@ -285,29 +278,4 @@ function isSameContent(one: string, other: string): boolean {
   const [size, modified, , inode] = one.split(' ');
   const [otherSize, otherModified, , otherInode] = other.split(' ');
   return size === otherSize && modified === otherModified && inode === otherInode;
-}
-
-const CAUSES: Readonly<Record<string, RefusalCause>> = {
-  EEXIST: 'taken',
-  ENOTEMPTY: 'taken',
-  ENOENT: 'missing',
-  ENOTDIR: 'missing',
-  ENAMETOOLONG: 'invalid',
-  EINVAL: 'invalid',
-  EILSEQ: 'invalid',
-  ENOSPC: 'full',
-  EDQUOT: 'full',
-};
-
-function onDisk(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    throw diskRefusal(error);
-  }
-}
-
-function diskRefusal(error: unknown): unknown {
-  const cause = CAUSES[(error as NodeJS.ErrnoException).code ?? ''];
-  return cause === undefined ? error : new StoreRefusal((error as Error).message, cause);
 }

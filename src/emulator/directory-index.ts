@@ -2,7 +2,7 @@
 // Promises: an id once told is told again after a restart, wherever its entry moved; ids are never given twice. Must not know: the
 // host's directories.
 // A damaged one is begun anew, with ids that the lost one cannot have given.
-// Only asynchronous writes, and each caller waits for its own: what a reply names is on disk.
+// Only asynchronous writes, read back at once from memory; before a reply names what they tell, `committed` is waited for.
 import { mkdir, rm } from 'node:fs/promises';
 import { open } from 'lmdb';
 import type { Database, RootDatabase } from 'lmdb';
@@ -58,6 +58,10 @@ export class DirectoryIndex {
   readonly #root: RootDatabase;
   readonly #meta: Database<number | readonly [number, number], string>;
   readonly #entries: Database<StoredEntry, number>;
+  /** What is written and not committed; undefined: removed. */
+  readonly #pending = new Map<number, { readonly stored: StoredEntry | undefined }>();
+  /** Those counted since the start, by syncpoint. */
+  readonly #events = new Map<number, number>();
   /** What is known of contents beside the present ones. */
   readonly history: DirectoryHistory;
   #nextId: number;
@@ -104,7 +108,7 @@ export class DirectoryIndex {
   }
 
   entry(id: number): IndexEntry | undefined {
-    const stored = this.#entries.get(id);
+    const stored = this.#get(id);
     return stored && toEntry(id, stored);
   }
 
@@ -118,16 +122,20 @@ export class DirectoryIndex {
       // Read at once: a cursor left open over other calls would keep old pages from being used again.
       for (let from = start; from < end; from += IDS_PER_READ) {
         for (const { key, value } of this.#entries.getRange({ start: from, end: Math.min(from + IDS_PER_READ, end) })) {
+          if (this.#pending.has(key)) continue;
           const entry = toEntry(key, value);
           if (entry.parentId === folderId) children.set(entry.name, entry);
         }
         if (slice.isOver(IDS_PER_READ)) await slice.next();
       }
     }
+    for (const [id, { stored }] of this.#pending) {
+      if (stored?.[0] === folderId && id !== folderId) children.set(stored[1], toEntry(id, stored));
+    }
     return children;
   }
 
-  /** Gives new children their ids, in order; they must be stored with `put`, and committed before the next are taken. */
+  /** Gives new children their ids, in order; they must be stored with `put`. */
   takeIds(folderId: number, count: number): number[] {
     const [parentId, name, known, storedUnused] = this.#folder(folderId);
     const ranges = [...known];
@@ -143,7 +151,7 @@ export class DirectoryIndex {
       for (let id = start; id < start + missing; id++) free.push(id);
       unused = start + missing;
     }
-    void this.#entries.put(folderId, [parentId, name, ranges, unused]);
+    this.#write(folderId, [parentId, name, ranges, unused]);
     return free;
   }
 
@@ -151,23 +159,22 @@ export class DirectoryIndex {
   move(entry: IndexEntry, formerParentId: number): void {
     if (entry.isFolder) {
       const [, , ranges, unused] = this.#folder(entry.id);
-      void this.#entries.put(entry.id, [entry.parentId, entry.name, ranges, unused ?? ranges.at(-1) ?? 0]);
-    } else void this.put(entry);
+      this.#write(entry.id, [entry.parentId, entry.name, ranges, unused ?? ranges.at(-1) ?? 0]);
+    } else this.put(entry);
     if (entry.parentId === formerParentId) return;
     const [parentId, name, ranges, unused] = this.#folder(entry.parentId);
     const inRange = ranges.some((start, at) => at % 2 === 0 && entry.id >= start && entry.id < (ranges[at + 1] ?? 0));
     // Before the others: the last range is the one that new children take their ids from.
     if (!inRange) {
       const more = [entry.id, entry.id + 1, ...ranges];
-      void this.#entries.put(entry.parentId, [parentId, name, more, unused ?? ranges.at(-1) ?? entry.id + 1]);
+      this.#write(entry.parentId, [parentId, name, more, unused ?? ranges.at(-1) ?? entry.id + 1]);
     }
   }
 
-  put(entry: IndexEntry): Promise<boolean> {
+  put(entry: IndexEntry): void {
     const { id, parentId, name, fingerprint, generation, times } = entry;
-    if (entry.isFolder) return this.#entries.put(id, [parentId, name, []]);
     const told = times === undefined ? [] : [times.created, times.modified, times.added];
-    return this.#entries.put(id, [parentId, name, fingerprint, generation, ...told]);
+    this.#write(id, entry.isFolder ? [parentId, name, []] : [parentId, name, fingerprint, generation, ...told]);
   }
 
   /** Forgets an entry and, of a folder, all below it. */
@@ -175,7 +182,7 @@ export class DirectoryIndex {
     if (entry.isFolder) {
       for (const child of (await this.children(entry.id)).values()) await this.remove(child);
     }
-    void this.#entries.remove(entry.id);
+    this.#write(entry.id, undefined);
   }
 
   /** Resolves when all written so far is committed. */
@@ -184,26 +191,45 @@ export class DirectoryIndex {
   }
 
   async close(): Promise<void> {
+    await this.committed();
     await this.#root.close();
     await markLmdbClosed(this.#path);
   }
 
   /** The event a syncpoint saw last; 0 for none. */
   lastEvent(syncpointId: number): number {
-    return this.#number(`event:${syncpointId}`) ?? 0;
+    return this.#events.get(syncpointId) ?? this.#number(`event:${syncpointId}`) ?? 0;
   }
 
   countEvent(syncpointId: number): void {
-    void this.#meta.put(`event:${syncpointId}`, this.lastEvent(syncpointId) + 1);
+    const event = this.lastEvent(syncpointId) + 1;
+    this.#events.set(syncpointId, event);
+    void this.#meta.put(`event:${syncpointId}`, event);
+  }
+
+  #get(id: number): StoredEntry | undefined {
+    const pending = this.#pending.get(id);
+    return pending === undefined ? this.#entries.get(id) : pending.stored;
+  }
+
+  #write(id: number, stored: StoredEntry | undefined): void {
+    const pending = { stored };
+    this.#pending.set(id, pending);
+    const written = stored === undefined ? this.#entries.remove(id) : this.#entries.put(id, stored);
+    const forget = (): void => {
+      if (this.#pending.get(id) === pending) this.#pending.delete(id);
+    };
+    // A write that fails is told by `committed`.
+    written.then(forget, forget);
   }
 
   #ranges(folderId: number): readonly number[] {
-    const stored = this.#entries.get(folderId);
+    const stored = this.#get(folderId);
     return stored !== undefined && isFolder(stored) ? stored[2] : [];
   }
 
   #folder(id: number): StoredFolder {
-    const stored = this.#entries.get(id);
+    const stored = this.#get(id);
     if (stored === undefined || !isFolder(stored)) throw new Error(`folder ${id} is not in the index`);
     return stored;
   }

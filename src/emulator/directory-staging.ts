@@ -1,40 +1,59 @@
 // Bytes on their way into a directory store: a few in memory, more in files under the state directory.
 // Promises: never a whole file in memory; what `keep` kept is there when the process was killed. Must not know: where they go.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { copyFile, open, utimes } from 'node:fs/promises';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { copyFile, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setFileTime } from '../base/file-times.ts';
 import { ARRIVING_PREFIX } from './directory-scan.ts';
+import { diskRefusal, onDisk } from './disk-refusal.ts';
 import type { Staged, Ticks } from './store.ts';
 
 // Written at once; an upload below this touches the disk once.
 const HELD_BYTES_MAX = 512 * 1024;
 const READ_BYTES = 512 * 1024;
+// That of the plain file it becomes, less the umask.
+const FILE_MODE = 0o666;
+
+interface StagingPlace {
+  readonly directory: string;
+  /** The file system it is on. */
+  readonly device: number;
+}
 
 export class DirectoryStaging {
-  readonly #directory: string;
+  readonly #place: StagingPlace;
   readonly #kept = new Map<string, FileStaged>();
 
   /** Opens the staging place below a state directory; what an ended process had not kept is removed. */
   constructor(stateDirectory: string) {
-    this.#directory = join(stateDirectory, 'uploads');
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(this.#directory)) {
-      const path = join(this.#directory, name);
+    const directory = join(stateDirectory, 'uploads');
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#place = { directory, device: statSync(directory).dev };
+    for (const name of readdirSync(directory)) {
+      const path = join(directory, name);
       const key = /^(.+)\.bytes$/.exec(name)?.[1];
-      const note = key === undefined ? undefined : readNote(join(this.#directory, `${key}.note`));
+      const note = key === undefined ? undefined : readNote(join(directory, `${key}.note`));
       if (key !== undefined && note !== undefined) {
-        this.#kept.set(
-          key,
-          new FileStaged(this.#directory, key, this.#kept, { note, lengthBytes: statSync(path).size }),
-        );
+        this.#kept.set(key, new FileStaged(this.#place, key, this.#kept, { note, lengthBytes: statSync(path).size }));
       } else if (!name.endsWith('.note') || !existsSync(path.replace(/note$/, 'bytes'))) rmSync(path);
     }
   }
 
   stage(): FileStaged {
-    return new FileStaged(this.#directory, randomBytes(9).toString('base64url'), this.#kept);
+    return new FileStaged(this.#place, randomBytes(9).toString('base64url'), this.#kept);
   }
 
   kept(): readonly Staged[] {
@@ -47,6 +66,16 @@ export class DirectoryStaging {
   }
 }
 
+/** Gives a file its modification time, exactly. */
+export function setModified(path: string, modified: Ticks): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    setFileTime(descriptor, modified * 100n);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 function readNote(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
 }
@@ -55,6 +84,7 @@ export class FileStaged implements Staged {
   readonly #directory: string;
   readonly #key: string;
   readonly #kept: Map<string, FileStaged>;
+  readonly #device: number;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #writtenBytes: number;
@@ -62,12 +92,13 @@ export class FileStaged implements Staged {
   #note: string | undefined;
 
   constructor(
-    directory: string,
+    { directory, device }: StagingPlace,
     key: string,
     kept: Map<string, FileStaged>,
     former?: { readonly note: string; readonly lengthBytes: number },
   ) {
     this.#directory = directory;
+    this.#device = device;
     this.#key = key;
     this.#kept = kept;
     this.#note = former?.note;
@@ -119,17 +150,21 @@ export class FileStaged implements Staged {
 
   /** Makes a complete file of the bytes, on the file system of `directory` and with the given time; the caller renames it. */
   async finish(directory: string, modified: Ticks): Promise<string> {
-    await this.#write();
-    await this.#open();
-    await this.close();
-    let path = this.#path('bytes');
-    if (statSync(directory).dev !== statSync(this.#directory).dev) {
-      const arriving = join(directory, `${ARRIVING_PREFIX}${this.#key}`);
-      await copyFile(path, arriving);
-      path = arriving;
+    const own = this.#path('bytes');
+    if (this.#writtenBytes === 0) {
+      // The usual small file: a few system calls, shorter than the way to the thread pool.
+      await this.close();
+      onDisk(() => writeFileSync(own, Buffer.concat(this.#held, this.#heldBytes), { mode: FILE_MODE }));
+      this.#writtenBytes = this.#heldBytes;
+      this.#held = [];
+      this.#heldBytes = 0;
     }
-    const seconds = Number(modified / 10_000_000n) + Number(modified % 10_000_000n) / 1e7;
-    await utimes(path, seconds, seconds);
+    await this.#write();
+    await this.close();
+    const isElsewhere = statSync(directory).dev !== this.#device;
+    const path = isElsewhere ? join(directory, `${ARRIVING_PREFIX}${this.#key}`) : own;
+    if (isElsewhere) await copyFile(own, path);
+    setModified(path, modified);
     return path;
   }
 
@@ -155,14 +190,22 @@ export class FileStaged implements Staged {
   }
 
   async #open(): Promise<FileHandle> {
-    // Made when missing, never emptied: it may be what an earlier process kept. The mode is that of files others may read.
+    // Never emptied where it may be what an earlier process kept.
     const flags = this.#writtenBytes === 0 && this.#note === undefined ? 'w+' : 'r+';
-    this.#file ??= await open(this.#path('bytes'), flags, 0o644);
+    this.#file ??= await open(this.#path('bytes'), flags, FILE_MODE);
     return this.#file;
   }
 
   async #write(): Promise<void> {
     if (this.#heldBytes === 0) return;
+    try {
+      await this.#writeHeld();
+    } catch (error) {
+      throw diskRefusal(error);
+    }
+  }
+
+  async #writeHeld(): Promise<void> {
     const file = await this.#open();
     const pieces = this.#held;
     const bytes = this.#heldBytes;

@@ -102,6 +102,8 @@ export class DirectoryStore implements ContentStore {
   async list(syncpointId: number, folderId: number, options?: ListOptions): Promise<FolderListing | undefined> {
     const listing = await this.#tree.list(syncpointId, folderId, { maxAgeMs: options?.maxAgeMs });
     if (listing === undefined || options?.deleted !== true) return listing;
+    // What history tells is read from the disk.
+    await this.#index.committed();
     const removed = this.#index.history.removedIn(folderId);
     return {
       folder: listing.folder,
@@ -122,6 +124,8 @@ export class DirectoryStore implements ContentStore {
       const entry = this.#index.entry(fileId);
       if (place === undefined || entry === undefined) return undefined;
       const found = await this.#tree.find(place, entry.name);
+      // A version told is one for ever.
+      if (found !== undefined && found.entry !== entry) await this.#index.committed();
       return found?.entry.id === fileId ? fileRecord(syncpointId, found.entry, found.scanned) : undefined;
     });
   }
@@ -152,6 +156,7 @@ export class DirectoryStore implements ContentStore {
 
   async fileOfVersion(versionId: number): Promise<{ file: FileRecord; isLatest: boolean } | undefined> {
     const { fileId, generation } = fileOfVersion(versionId);
+    await this.#index.committed();
     const removed = this.#index.history.removed(fileId);
     const entry = this.#index.entry(fileId);
     const syncpointId = entry && this.#tree.syncpointOf(entry.parentId);
@@ -166,10 +171,11 @@ export class DirectoryStore implements ContentStore {
     return { file, isLatest: file.versionId === versionId };
   }
 
-  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+  async removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
+    await this.#index.committed();
     const removed = this.#index.history.removed(folderId);
     const isThere = removed?.kind === 'folder' && removed.record.syncpointId === syncpointId;
-    return Promise.resolve(isThere ? removed.record : undefined);
+    return isThere ? removed.record : undefined;
   }
 
   async sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
@@ -192,6 +198,7 @@ export class DirectoryStore implements ContentStore {
     const { fileId, generation } = fileOfVersion(versionId);
     const file = await this.file(syncpointId, fileId);
     if (file === undefined) return undefined;
+    await this.#index.committed();
     const older = this.#index.history.versions(fileId);
     const isKnown = file.versionId === versionId || older.some((one) => one.generation === generation);
     if (!isKnown) return undefined;
@@ -206,7 +213,10 @@ export class DirectoryStore implements ContentStore {
 
   async open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
     const { fileId, generation } = fileOfVersion(versionId);
-    const removed = this.#index.history.removed(fileId);
+    const present = this.#index.entry(fileId);
+    // What history tells is read from the disk.
+    if (present?.generation !== generation) await this.#index.committed();
+    const removed = present === undefined ? this.#index.history.removed(fileId) : undefined;
     if (removed?.kind === 'file') {
       const { record } = removed;
       if (record.syncpointId !== syncpointId || record.versionId !== versionId) return undefined;
@@ -242,6 +252,10 @@ export class DirectoryStore implements ContentStore {
 
   createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
     return this.#changes.createFolder(syncpointId, parentId, name);
+  }
+
+  durable(): Promise<void> {
+    return this.#index.committed();
   }
 
   stage(): Promise<Staged> {

@@ -205,13 +205,13 @@ export class DirectoryTree {
         entry = refreshed(former, found);
         if (entry !== former) {
           changes++;
-          void this.index.put(entry);
+          this.index.put(entry);
         }
       } else {
         if (former !== undefined) await this.forget(former);
         const id = ids[taken++] ?? 0;
         entry = { id, parentId: folder.id, name, isFolder, fingerprint: found.fingerprint, generation: 1 };
-        void this.index.put(entry);
+        this.index.put(entry);
       }
       known.set(name, entry);
       if (!entry.isFolder) files.push(fileRecord(syncpointId, entry, found));
@@ -251,7 +251,7 @@ export class DirectoryTree {
       if (entry === former) return { entry, scanned };
       known.set(name, entry);
       this.remember(folderId, known);
-      await this.index.put(entry);
+      this.index.put(entry);
       return { entry, scanned };
     }
     if (former !== undefined) await this.forget(former);
@@ -267,7 +267,7 @@ export class DirectoryTree {
     const entry: IndexEntry = { id, parentId, name, isFolder, fingerprint, generation: isFolder ? 0 : 1, times };
     known.set(name, entry);
     this.remember(parentId, known);
-    await this.index.put(entry);
+    this.index.put(entry);
     return entry;
   }
 

@@ -40,12 +40,14 @@ export class Filing {
     this.#quotaBytes = quotaBytes;
   }
 
-  /** Runs a change of a syncpoint when those before it are done; a store's refusal becomes the call's. */
+  /** Runs a change of a syncpoint when those before it are done, and sees it kept; a store's refusal becomes the call's. */
   async change<T>(syncpointId: number, work: () => Promise<T>): Promise<T> {
     try {
-      return await this.#sequencer.run(syncpointId, work);
+      const result = await this.#sequencer.run(syncpointId, work);
+      await this.#store.durable();
+      return result;
     } catch (error) {
-      if (error instanceof StoreRefusal) throw this.#refusalOf(error);
+      if (error instanceof StoreRefusal) throw this.refusalOf(error);
       throw error;
     }
   }
@@ -55,9 +57,10 @@ export class Filing {
     return this.#store.child(syncpointId, folderId, name, { ignoreCase: this.#dialect.nameCase === 'insensitive' });
   }
 
-  name(text: string, refusal: Refusal): string {
+  /** What a name becomes; refuses it with 400 and the given words. */
+  name(text: string, refusal: string): string {
     const name = acceptedName(text, this.#dialect);
-    if (name === undefined) throw refusal;
+    if (name === undefined) throw new Refusal(400, refusal);
     return name;
   }
 
@@ -145,7 +148,8 @@ export class Filing {
       : new Refusal(403, 'Max Limit On Storage Reached');
   }
 
-  #refusalOf(refusal: StoreRefusal): Refusal {
+  /** What a call is told that met a store's refusal. */
+  refusalOf(refusal: StoreRefusal): Refusal {
     switch (refusal.reason) {
       case 'taken':
         return new Refusal(400, 'Folder With The Same Name Already Exists');

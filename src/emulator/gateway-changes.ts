@@ -45,7 +45,7 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     if (statuses[0] !== BigInt(ADDED)) throw new Refusal(400, 'Invalid Status');
     const names = objects.map(nameOf);
     if (names.some((name) => name.trim() === '')) throw new Refusal(400, 'Empty Folder Names Not Allowed');
-    return names.map((name) => filing.name(name, new Refusal(400, 'Invalid Folder Name')));
+    return names.map((name) => filing.name(name, 'Invalid Folder Name'));
   }
 
   function refusePrivate({ type }: SyncpointRecord): void {
@@ -86,7 +86,7 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     }
     const paths = objects.map((one) => namesOf(one.text('VirtualPath') ?? ''));
     namesToMake(objects, (one) => namesOf(one.text('VirtualPath') ?? '').at(-1) ?? '');
-    for (const name of paths.flat()) filing.name(name, new Refusal(400, 'Invalid Folder Name'));
+    for (const name of paths.flat()) filing.name(name, 'Invalid Folder Name');
     return filing.change(syncpoint.id, async () => {
       const made: FolderRecord[] = [];
       for (const path of paths) {
@@ -237,7 +237,7 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     const takesPlace = admitMove(dialect.fileMove, syncpoint);
     const object = new RequestObject(parseRequest(await call.body()), dialect);
     requireMove(object, syncpoint, ['FileId', 'Filename', 'FolderId', 'LatestVersionId']);
-    const name = filing.name(object.text('Filename') ?? '', new Refusal(400, 'Invalid File Name'));
+    const name = filing.name(object.text('Filename') ?? '', 'Invalid File Name');
     return filing.change(syncpoint.id, async () => {
       const file = await store.file(syncpoint.id, lookup.storeId(object.integer('FileId') ?? 0n));
       if (file === undefined) throw new Refusal(404, 'File Not Found');
@@ -258,7 +258,7 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     const takesPlace = admitMove(dialect.folderMove, syncpoint);
     const object = new RequestObject(parseRequest(await call.body()), dialect);
     requireMove(object, syncpoint, ['FolderId', 'Name', 'VirtualPath']);
-    const name = filing.name(object.text('Name') ?? '', new Refusal(400, 'Invalid Folder Name'));
+    const name = filing.name(object.text('Name') ?? '', 'Invalid Folder Name');
     return filing.change(syncpoint.id, async () => {
       const folder = await store.folder(syncpoint.id, lookup.storeId(object.integer('FolderId') ?? 0n));
       if (folder === undefined || folder.parentId === 0) throw new Refusal(400, 'Invalid Folder ID');

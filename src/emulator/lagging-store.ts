@@ -155,6 +155,9 @@ export class LaggingStore implements ContentStore {
   contentBytes(): Promise<number> {
     return this.#store.contentBytes();
   }
+  durable(): Promise<void> {
+    return this.#store.durable();
+  }
   stage(): Promise<Staged> {
     return this.#store.stage();
   }

@@ -1,34 +1,26 @@
 // A store in memory for tests and for scale: built and changed by calls, nothing on disk.
 // Promises: records are replaced, never changed, so a listing taken stays as it was; every change moves the syncpoint's
 // LastEvent; a version's bytes never change. Bulk trees cost nothing until one of their files is changed.
-import { createHash } from 'node:crypto';
 import { mutateMemory } from './memory-mutate.ts';
 import { MemoryStaged, MemoryStaging } from './memory-staging.ts';
-import { MemoryTrash } from './memory-trash.ts';
+import { MemoryReader } from './memory-reader.ts';
 import { nothingLeftOut, StoreRefusal } from './store.ts';
 import type {
-  Child,
   ContentStore,
   FileRecord,
   FileTimes,
   FileToStore,
-  FolderListing,
   FolderRecord,
   LeftOut,
-  ListOptions,
   Permission,
   Person,
   Staged,
   StoreChange,
   SyncpointRecord,
   Ticks,
-  VersionContent,
-  VersionRecord,
 } from './store.ts';
-import { MemoryTree } from './memory-tree.ts';
-import { fileSnapshot, folderSnapshot, memoryContent, syntheticFiles } from './memory-nodes.ts';
-import type { ContentAt, FileNode, FolderNode, MemoryContent } from './memory-nodes.ts';
-import { fileCount, holdsName, syntheticBytes, syntheticFile, syntheticFolder } from './synthetic-tree.ts';
+import type { FileNode, FolderNode, MemoryContent } from './memory-nodes.ts';
+import { holdsName } from './synthetic-tree.ts';
 import type { SyntheticRange, SyntheticShape } from './synthetic-tree.ts';
 
 export interface SyncpointOptions {
@@ -41,10 +33,7 @@ export interface SyncpointOptions {
 
 export type { MemoryContent } from './memory-nodes.ts';
 
-export class MemoryStore implements ContentStore {
-  readonly #syncpoints = new Map<number, SyncpointRecord>();
-  readonly #tree = new MemoryTree();
-  readonly #trash = new MemoryTrash();
+export class MemoryStore extends MemoryReader implements ContentStore {
   readonly #staging = new MemoryStaging();
   readonly #now: () => Ticks;
   #nextId = 264_000_001;
@@ -54,6 +43,7 @@ export class MemoryStore implements ContentStore {
 
   /** `now` dates what is added; the clock by default. */
   constructor(options: { readonly now?: () => Ticks } = {}) {
+    super();
     this.#now = options.now ?? (() => BigInt(Date.now()) * 10_000n);
   }
 
@@ -70,8 +60,8 @@ export class MemoryStore implements ContentStore {
       ...(options.parentSyncpointId !== undefined && { parentSyncpointId: options.parentSyncpointId }),
       ...(options.pathToRoot !== undefined && { pathToRoot: options.pathToRoot }),
     };
-    this.#syncpoints.set(syncpoint.id, syncpoint);
-    this.#tree.keepFolder({
+    this.syncpointRecords.set(syncpoint.id, syncpoint);
+    this.tree.keepFolder({
       syncpointId: syncpoint.id,
       id: rootFolderId,
       parentId: 0,
@@ -83,9 +73,9 @@ export class MemoryStore implements ContentStore {
   }
 
   addFolder(syncpointId: number, parentId: number, name: string): FolderRecord {
-    const parent = this.#tree.ownFolder(syncpointId, parentId);
+    const parent = this.tree.ownFolder(syncpointId, parentId);
     this.#refuseTaken(parent, name);
-    const folder = this.#tree.keepFolder({
+    const folder = this.tree.keepFolder({
       syncpointId,
       id: this.#takeIds(1),
       parentId,
@@ -105,7 +95,7 @@ export class MemoryStore implements ContentStore {
     content: MemoryContent,
     times: { readonly modified?: Ticks; readonly created?: Ticks } = {},
   ): FileRecord {
-    const folder = this.#tree.ownFolder(syncpointId, folderId);
+    const folder = this.tree.ownFolder(syncpointId, folderId);
     this.#refuseTaken(folder, name);
     const now = this.#now();
     const node: FileNode = {
@@ -124,14 +114,14 @@ export class MemoryStore implements ContentStore {
       versions: [],
     };
     folder.files.set(name, node);
-    this.#tree.files.set(node.record.id, node);
+    this.tree.files.set(node.record.id, node);
     this.#addVersion(node, content, 0);
     return node.record;
   }
 
   /** Adds folders of files below `parentId` (the root by default) at no cost in memory; returns the ids' range. */
   addSyntheticTree(syncpointId: number, shape: SyntheticShape, parentId?: number): SyntheticRange {
-    const parent = this.#tree.ownFolder(syncpointId, parentId ?? this.#syncpoint(syncpointId).rootFolderId);
+    const parent = this.tree.ownFolder(syncpointId, parentId ?? this.#syncpoint(syncpointId).rootFolderId);
     const files = Math.max(shape.folders, 1) * shape.filesPerFolder;
     const range: SyntheticRange = {
       ...shape,
@@ -146,14 +136,14 @@ export class MemoryStore implements ContentStore {
     };
     this.#nextVersionId += files;
     parent.ranges.push(range);
-    this.#tree.ranges.push(range);
+    this.tree.ranges.push(range);
     this.#touched(syncpointId);
     return range;
   }
 
   /** Gives an existing file new bytes under a new version id; the old version stays readable. */
   writeFile(syncpointId: number, fileId: number, content: MemoryContent, modified?: Ticks): FileRecord {
-    const node = this.#tree.ownFile(syncpointId, fileId);
+    const node = this.tree.ownFile(syncpointId, fileId);
     node.record = { ...node.record, modified: modified ?? this.#now() };
     this.#addVersion(node, content, 1);
     return node.record;
@@ -161,21 +151,21 @@ export class MemoryStore implements ContentStore {
 
   /** Renames or moves a file or folder within its syncpoint; ids stay. */
   move(syncpointId: number, id: number, toFolderId: number, name: string): void {
-    const target = this.#tree.ownFolder(syncpointId, toFolderId);
-    const folder = this.#tree.folderToChange(syncpointId, id);
+    const target = this.tree.ownFolder(syncpointId, toFolderId);
+    const folder = this.tree.folderToChange(syncpointId, id);
     if (folder !== undefined) {
-      for (let up: FolderNode | undefined = target; up; up = this.#tree.folders.get(up.record.parentId)) {
+      for (let up: FolderNode | undefined = target; up; up = this.tree.folders.get(up.record.parentId)) {
         if (up === folder) throw new StoreRefusal('a folder cannot move into itself', 'invalid');
       }
       this.#refuseTaken(target, name);
-      this.#tree.ownFolder(syncpointId, folder.record.parentId).folders.delete(folder.record.name);
+      this.tree.ownFolder(syncpointId, folder.record.parentId).folders.delete(folder.record.name);
       folder.record = { ...folder.record, parentId: toFolderId, name };
       target.folders.set(name, folder);
-      this.#tree.repath(folder, target.record.virtualPath);
+      this.tree.repath(folder, target.record.virtualPath);
     } else {
-      const file = this.#tree.ownFile(syncpointId, id);
+      const file = this.tree.ownFile(syncpointId, id);
       this.#refuseTaken(target, name);
-      this.#tree.ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
+      this.tree.ownFolder(syncpointId, file.record.folderId).files.delete(file.record.name);
       file.record = { ...file.record, folderId: toFolderId, name };
       target.files.set(name, file);
     }
@@ -184,132 +174,26 @@ export class MemoryStore implements ContentStore {
 
   rename(syncpointId: number, id: number, name: string): void {
     const parentId =
-      this.#tree.folderToChange(syncpointId, id)?.record.parentId ??
-      this.#tree.ownFile(syncpointId, id).record.folderId;
+      this.tree.folderToChange(syncpointId, id)?.record.parentId ?? this.tree.ownFile(syncpointId, id).record.folderId;
     this.move(syncpointId, id, parentId, name);
   }
 
   /** Removes a file, or a folder with all it holds, and leaves nothing in the trash. */
   remove(syncpointId: number, id: number): void {
-    const folder = this.#tree.folderToChange(syncpointId, id);
+    const folder = this.tree.folderToChange(syncpointId, id);
     if (folder !== undefined) this.#takeOutFolder(folder);
-    else this.#tree.forgetVersions(this.#takeOutFile(this.#tree.ownFile(syncpointId, id)));
+    else this.tree.forgetVersions(this.#takeOutFile(this.tree.ownFile(syncpointId, id)));
     this.#touched(syncpointId);
-  }
-
-  syncpoints(): Promise<readonly SyncpointRecord[]> {
-    return Promise.resolve([...this.#syncpoints.values()]);
-  }
-
-  list(syncpointId: number, folderId: number, options?: ListOptions): Promise<FolderListing | undefined> {
-    const node = this.#tree.folders.get(folderId);
-    if (node !== undefined) {
-      if (node.record.syncpointId !== syncpointId) return Promise.resolve(undefined);
-      const [folders, files] = [folderSnapshot(node), fileSnapshot(node)];
-      const listing = { folder: node.record, folders, files };
-      if (options?.deleted !== true) return Promise.resolve(listing);
-      return Promise.resolve({
-        folder: node.record,
-        folders: [...folders, ...this.#trash.foldersOf(folderId)],
-        files: [...files, ...this.#trash.filesOf(folderId)],
-      });
-    }
-    const found = this.#tree.syntheticFolder(folderId);
-    if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
-    return Promise.resolve({
-      folder: syntheticFolder(found.range, found.index),
-      folders: [],
-      files: syntheticFiles(found.range, found.index * found.range.filesPerFolder),
-    });
-  }
-
-  folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    const found = this.#tree.syntheticFolder(folderId);
-    const record = this.#tree.folders.get(folderId)?.record ?? (found && syntheticFolder(found.range, found.index));
-    return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
-  }
-
-  file(syncpointId: number, fileId: number): Promise<FileRecord | undefined> {
-    const found = this.#tree.syntheticFile(fileId, (range) => range.firstFileId);
-    const record = this.#tree.files.get(fileId)?.record ?? (found && syntheticFile(found.range, found.index));
-    return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
-  }
-
-  versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined> {
-    const stored = this.#tree.versions.get(versionId);
-    if (stored !== undefined) {
-      return Promise.resolve(stored.syncpointId === syncpointId ? [...stored.node.versions].reverse() : undefined);
-    }
-    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
-    if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
-    const { lengthBytes, added } = syntheticFile(found.range, found.index);
-    return Promise.resolve([{ id: versionId, action: 0, lengthBytes, added }]);
-  }
-
-  open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
-    const stored = this.#tree.versions.get(versionId);
-    if (stored !== undefined) {
-      if (stored.syncpointId !== syncpointId) return Promise.resolve(undefined);
-      return Promise.resolve(memoryContent(stored.node.record.name, stored.content));
-    }
-    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
-    if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
-    const { name, lengthBytes } = syntheticFile(found.range, found.index);
-    const at: ContentAt = (offset, length) => syntheticBytes(versionId, offset, length);
-    return Promise.resolve(memoryContent(name, { lengthBytes, at }));
-  }
-
-  child(
-    syncpointId: number,
-    folderId: number,
-    name: string,
-    { ignoreCase }: { readonly ignoreCase: boolean },
-  ): Promise<Child | undefined> {
-    const parent = this.#tree.ownFolder(syncpointId, folderId);
-    const found =
-      this.#childOf(parent, name) ?? (ignoreCase ? this.#childOf(parent, sameButCase(parent, name)) : undefined);
-    return Promise.resolve(found);
-  }
-
-  fileOfVersion(versionId: number): Promise<{ file: FileRecord; isLatest: boolean } | undefined> {
-    const found = this.#tree.syntheticFile(versionId, (range) => range.firstVersionId);
-    const file = this.#tree.versions.get(versionId)?.node.record ?? (found && syntheticFile(found.range, found.index));
-    return Promise.resolve(file && { file, isLatest: file.versionId === versionId });
-  }
-
-  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    const record = this.#trash.folder(folderId)?.record;
-    return Promise.resolve(record?.syncpointId === syncpointId ? record : undefined);
-  }
-
-  async sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
-    const stored = this.#tree.versions.get(versionId);
-    if (stored?.sha256 !== undefined && stored.syncpointId === syncpointId) return stored.sha256;
-    const content = await this.open(syncpointId, versionId);
-    if (content === undefined) return undefined;
-    const hash = createHash('sha256');
-    for await (const bytes of content.stream(0, content.lengthBytes)) hash.update(bytes);
-    const sha256 = hash.digest('hex');
-    if (stored !== undefined) stored.sha256 = sha256;
-    return sha256;
-  }
-
-  async space(): Promise<{ totalBytes: number; usedBytes: number }> {
-    const usedBytes = await this.contentBytes();
-    return { totalBytes: Math.max(10_000e9, 2 * usedBytes), usedBytes };
-  }
-
-  contentBytes(): Promise<number> {
-    let bytes = 0;
-    for (const { record } of this.#tree.files.values()) bytes += record.lengthBytes;
-    for (const range of this.#tree.ranges) bytes += fileCount(range) * range.bytesPerFile;
-    return Promise.resolve(bytes);
   }
 
   // --- changes by the account's own calls
 
   async createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
     return Promise.resolve(this.addFolder(syncpointId, parentId, name));
+  }
+
+  durable(): Promise<void> {
+    return Promise.resolve();
   }
 
   stage(): Promise<Staged> {
@@ -325,10 +209,10 @@ export class MemoryStore implements ContentStore {
     if (!(staged instanceof MemoryStaged)) throw new TypeError('these bytes are staged in another store');
     const content = staged.content();
     await staged.drop();
-    const folder = this.#tree.ownFolder(syncpointId, folderId);
-    const present = this.#tree.childFile(folder, name);
+    const folder = this.tree.ownFolder(syncpointId, folderId);
+    const present = this.tree.childFile(folder, name);
     if (present !== undefined && replace === 'new-file') {
-      this.#tree.forgetVersions(this.#takeOutFile(present));
+      this.tree.forgetVersions(this.#takeOutFile(present));
     }
     let record: FileRecord;
     if (present !== undefined && replace === 'next-version') {
@@ -336,7 +220,7 @@ export class MemoryStore implements ContentStore {
       this.#addVersion(present, content, 1);
       ({ record } = present);
     } else record = this.addFile(syncpointId, folderId, name, content, times);
-    const stored = this.#tree.versions.get(record.versionId);
+    const stored = this.tree.versions.get(record.versionId);
     if (stored !== undefined) stored.sha256 = sha256;
     return record;
   }
@@ -346,7 +230,7 @@ export class MemoryStore implements ContentStore {
     fileId: number,
     times: Pick<FileTimes, 'created' | 'modified'>,
   ): Promise<FileRecord> {
-    const node = this.#tree.ownFile(syncpointId, fileId);
+    const node = this.tree.ownFile(syncpointId, fileId);
     node.record = { ...node.record, ...times };
     this.#touched(syncpointId);
     return Promise.resolve(node.record);
@@ -354,33 +238,33 @@ export class MemoryStore implements ContentStore {
 
   async moveFile(syncpointId: number, fileId: number, toFolderId: number, name: string): Promise<FileRecord> {
     this.move(syncpointId, fileId, toFolderId, name);
-    return Promise.resolve(this.#tree.ownFile(syncpointId, fileId).record);
+    return Promise.resolve(this.tree.ownFile(syncpointId, fileId).record);
   }
 
   async moveFolder(syncpointId: number, folderId: number, toFolderId: number, name: string): Promise<FolderRecord> {
     this.move(syncpointId, folderId, toFolderId, name);
-    return Promise.resolve(this.#tree.ownFolder(syncpointId, folderId).record);
+    return Promise.resolve(this.tree.ownFolder(syncpointId, folderId).record);
   }
 
   async removeFile(syncpointId: number, fileId: number): Promise<void> {
-    const node = this.#takeOutFile(this.#tree.ownFile(syncpointId, fileId));
-    this.#trash.putFile(node);
+    const node = this.#takeOutFile(this.tree.ownFile(syncpointId, fileId));
+    this.trash.putFile(node);
     this.#touched(syncpointId);
     return Promise.resolve();
   }
 
   async removeFolder(syncpointId: number, folderId: number): Promise<void> {
-    const node = this.#tree.ownFolder(syncpointId, folderId);
+    const node = this.tree.ownFolder(syncpointId, folderId);
     this.#takeOutFolder(node);
-    this.#trash.putFolder(node);
+    this.trash.putFolder(node);
     this.#touched(syncpointId);
     return Promise.resolve();
   }
 
   async purge(syncpointId: number, id: number): Promise<void> {
-    const node = this.#trash.file(id);
-    if (node !== undefined) this.#tree.forgetVersions(node);
-    this.#trash.forget(id);
+    const node = this.trash.file(id);
+    if (node !== undefined) this.tree.forgetVersions(node);
+    this.trash.forget(id);
     this.#touched(syncpointId);
     return Promise.resolve();
   }
@@ -391,7 +275,7 @@ export class MemoryStore implements ContentStore {
 
   mutate(change: StoreChange): Promise<void> {
     return new Promise((resolve) => {
-      mutateMemory(this, this.#tree, this.#syncpoint(change.syncpointId).rootFolderId, change);
+      mutateMemory(this, this.tree, this.#syncpoint(change.syncpointId).rootFolderId, change);
       resolve();
     });
   }
@@ -400,25 +284,17 @@ export class MemoryStore implements ContentStore {
     return Promise.resolve();
   }
 
-  #childOf(parent: FolderNode, name: string | undefined): Child | undefined {
-    if (name === undefined) return undefined;
-    const file = this.#tree.childFile(parent, name);
-    if (file !== undefined) return { kind: 'file', file: file.record };
-    const folder = this.#tree.childFolder(parent, name);
-    return folder && { kind: 'folder', folder: folder.record };
-  }
-
   #takeOutFile(file: FileNode): FileNode {
-    this.#tree.ownFolder(file.record.syncpointId, file.record.folderId).files.delete(file.record.name);
-    this.#tree.files.delete(file.record.id);
+    this.tree.ownFolder(file.record.syncpointId, file.record.folderId).files.delete(file.record.name);
+    this.tree.files.delete(file.record.id);
     return file;
   }
 
   #takeOutFolder(folder: FolderNode): void {
-    const parent = this.#tree.folders.get(folder.record.parentId);
+    const parent = this.tree.folders.get(folder.record.parentId);
     if (parent === undefined) throw new StoreRefusal('the root folder stays', 'invalid');
     parent.folders.delete(folder.record.name);
-    this.#tree.forgetFolder(folder);
+    this.tree.forgetFolder(folder);
   }
 
   #takeIds(count: number): number {
@@ -428,11 +304,11 @@ export class MemoryStore implements ContentStore {
   }
 
   #touched(syncpointId: number): void {
-    this.#syncpoints.set(syncpointId, { ...this.#syncpoint(syncpointId), lastEventId: this.#nextEventId++ });
+    this.syncpointRecords.set(syncpointId, { ...this.#syncpoint(syncpointId), lastEventId: this.#nextEventId++ });
   }
 
   #syncpoint(syncpointId: number): SyncpointRecord {
-    const syncpoint = this.#syncpoints.get(syncpointId);
+    const syncpoint = this.syncpointRecords.get(syncpointId);
     if (syncpoint === undefined) throw new StoreRefusal(`no syncpoint ${syncpointId}`, 'missing');
     return syncpoint;
   }
@@ -450,15 +326,7 @@ export class MemoryStore implements ContentStore {
     const added = this.#now();
     node.record = { ...node.record, versionId, lengthBytes, added };
     node.versions.push({ id: versionId, action, lengthBytes, added });
-    this.#tree.versions.set(versionId, { node, syncpointId: node.record.syncpointId, content });
+    this.tree.versions.set(versionId, { node, syncpointId: node.record.syncpointId, content });
     this.#touched(node.record.syncpointId);
   }
-}
-
-/** The name of an entry that differs by case only. */
-function sameButCase(parent: FolderNode, name: string): string | undefined {
-  const folded = name.toLowerCase();
-  for (const file of fileSnapshot(parent)) if (file.name.toLowerCase() === folded) return file.name;
-  for (const folder of folderSnapshot(parent)) if (folder.name.toLowerCase() === folded) return folder.name;
-  return undefined;
 }

@@ -1,6 +1,6 @@
 // What the emulated service keeps, as its HTTP side sees it: syncpoints, folders, files, versions and their bytes.
 // Promises: ids are positive safe integers, unique per kind and persistent as long as the store; a version id names one
-// content for ever; what a change resolved for is kept, also when the process is killed. Must not know: HTTP, JSON, dialects.
+// content for ever. Must not know: HTTP, JSON, dialects.
 
 /** 100 ns intervals since 1970-01-01T00:00:00Z: the precision of the service's file times. */
 export type Ticks = bigint;
@@ -182,8 +182,13 @@ export interface ContentReader {
   contentBytes(): Promise<number>;
 }
 
-/** All throw StoreRefusal where the change is not possible; then nothing was changed. */
+/**
+ * Changes show at once. All throw StoreRefusal where the change is not possible; then nothing was changed. That a change survives
+ * the end of the process is told by `durable`.
+ */
 export interface ContentWriter {
+  /** Resolves when every change made so far is kept, whatever becomes of the process. */
+  durable(): Promise<void>;
   createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord>;
   stage(): Promise<Staged>;
   /** What `keep` kept and nobody stored or dropped since, earlier processes' included. */

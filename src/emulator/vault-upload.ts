@@ -11,6 +11,7 @@ import { namesOf } from './names.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Shapes } from './shapes.ts';
+import { StoreRefusal } from './store.ts';
 import type { ContentStore, FileRecord, Staged } from './store.ts';
 import type { Tokens } from './tokens.ts';
 import { readUploadForm } from './upload-form.ts';
@@ -204,7 +205,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
       BigInt(id),
       lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist'),
     );
-    const names = namesOf(filePath).map((name) => filing.name(name, new Refusal(400, 'Bad request')));
+    const names = namesOf(filePath).map((name) => filing.name(name, 'Bad request'));
     const name = names.at(-1) ?? '';
     const folderNames = names.slice(0, -1);
     const filed = await filing.file({ syncpoint, folderNames, name, staged, sha256, created, modified });
@@ -233,7 +234,14 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
     endpoint,
     method: 'POST',
     path,
-    handle: (call) => upload(call, form),
+    handle: async (call) => {
+      try {
+        return await upload(call, form);
+      } catch (error) {
+        // Of the stage: what arrives has to lie somewhere.
+        throw error instanceof StoreRefusal ? filing.refusalOf(error) : error;
+      }
+    },
   });
   return [route('saveFile', /^\/saveFile\.php$/, 'saveFile'), route('v2mime', /^\/v2\/mime\/files\/?$/, 'v2')];
 }
