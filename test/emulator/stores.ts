@@ -51,6 +51,11 @@ export class Services {
     return this.#serve(open, data, state, options);
   }
 
+  /** An emulator over a store of the test's own, which has one syncpoint. */
+  serve(store: ContentStore, options: Partial<EmulatorOptions> = {}): Promise<Service> {
+    return this.#serve(() => Promise.resolve(store), '', '', options);
+  }
+
   async stop(): Promise<void> {
     for (const emulator of this.#running.splice(0)) await emulator.stop();
     for (const directory of this.#directories.splice(0)) rmSync(directory, { recursive: true });

@@ -3,6 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { dialects } from '../../src/emulator/dialect.ts';
 import type { Dialect } from '../../src/emulator/dialect.ts';
+import { MemoryStore } from '../../src/emulator/memory-store.ts';
+import { StoreRefusal } from '../../src/emulator/store.ts';
+import type { Staged } from '../../src/emulator/store.ts';
 import { fileNamed, listed, Services, textOf, tree } from './stores.ts';
 import type { Service } from './stores.ts';
 import { chunk, query, sha256, told, upload, usualParts } from './upload-client.ts';
@@ -304,6 +307,23 @@ describe('results', () => {
     const other = await service.restart({ quotaBytes: 1, dialect: { quotaRefusal: '403' } });
     expect(await told(upload(other, 'c', '012'))).toBe('403 Max Limit On Storage Reached');
     expect(await tree(other)).toEqual({ b: '012' });
+  });
+
+  test.each(['402', '403'] as const)('a full disk is told as a spent quota: %s', async (quotaRefusal) => {
+    class FullStore extends MemoryStore {
+      override async stage(): Promise<Staged> {
+        const staged = await super.stage();
+        const refuse = (): Promise<void> => Promise.reject(new StoreRefusal('no space left on device', 'full'));
+        return Object.assign(staged, { append: refuse });
+      }
+    }
+    const store = new FullStore();
+    store.addSyncpoint('data');
+    const service = await services.serve(store, { dialect: { quotaRefusal } });
+    expect((await upload(service, 'a', 'x')).status).toBe(Number(quotaRefusal));
+    const begun = await query(service, 'a');
+    expect((await chunk(service, 'a', 'x', { start: 0, ifMatch: etagOf(begun) })).status).toBe(Number(quotaRefusal));
+    expect(await tree(service)).toEqual({});
   });
 
   test('listings that lag tell each change later, and LastEvent at once', async () => {
