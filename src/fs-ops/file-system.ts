@@ -126,7 +126,7 @@ export class FileSystem implements Operations {
     this.#files = files;
     this.#directories = new OpenDirectories({ tree, listings, nodes, view });
     this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
-    this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache });
+    this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache, nowMs });
   }
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {

@@ -1,5 +1,6 @@
 // Changes of the tree -> what the kernel must forget, and what open files must know. What a program did through the mount the kernel
 // knows already; our own uploads change ids, not bytes. Knows no verbs.
+import { timestampOf } from '../cache/local-changes.ts';
 import type { ChangeOrigin, Tree, TreeChange, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { FoldedNames } from './folded-names.ts';
 import type { Nodes } from './nodes.ts';
@@ -16,6 +17,8 @@ export interface TreeNewsOptions {
   readonly view: View;
   readonly folded: FoldedNames;
   readonly kernelCache: KernelCache;
+  /** Wall clock. */
+  readonly nowMs: () => number;
 }
 
 export class TreeNews {
@@ -61,11 +64,14 @@ export class TreeNews {
   #removed(object: TreeNode, origin: ChangeOrigin): void {
     const { nodes, contents } = this.#options;
     const node = nodes.node(object.inode);
-    nodes.removed(object, origin === 'local' ? 'removed' : 'vanished');
     if (origin === 'local') {
+      // Its link count changed.
+      const changed = timestampOf(this.#options.nowMs());
+      nodes.removed({ ...object, local: { ...object.local, changed } }, 'removed');
       if (object.kind === 'file') contents.removed(node);
       return;
     }
+    nodes.removed(object, 'vanished');
     this.#attributesChanged(object);
     this.#vanished(object);
   }

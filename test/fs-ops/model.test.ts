@@ -383,14 +383,14 @@ class Comparison {
       sizeBytes: real.sizeBytes,
       linkCount: real.linkCount,
       modified: node.modifiedMs === undefined ? undefined : ms(real.modified),
-      changed: node.changedMs === undefined || linkCount === 0 ? undefined : ms(real.changed),
+      changed: node.changedMs === undefined ? undefined : ms(real.changed),
     }).toEqual({
       where,
       type: node.kind,
       sizeBytes,
       linkCount,
       modified: node.modifiedMs,
-      changed: linkCount === 0 ? undefined : node.changedMs,
+      changed: node.changedMs,
     });
     const inode = this.#inodes.get(node);
     if (inode === undefined) this.#inodes.set(node, real.inode);

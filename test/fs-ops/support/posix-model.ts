@@ -221,7 +221,7 @@ export class PosixModel {
     const node = directory.entries.get(name) ?? fail(errno.ENOENT);
     if (node.kind === 'directory') fail(errno.EISDIR);
     directory.entries.delete(name);
-    node.linked = false;
+    this.#unlinked(node);
     this.#entriesChanged(directory);
   }
 
@@ -254,7 +254,7 @@ export class PosixModel {
       if (node.kind === 'directory' && replaced.kind === 'file') fail(errno.ENOTDIR);
       if (node.kind === 'file' && replaced.kind === 'directory') fail(errno.EISDIR);
       if (replaced.kind === 'directory' && replaced.entries.size > 0) fail(errno.ENOTEMPTY);
-      if (replaced.kind === 'file') replaced.linked = false;
+      if (replaced.kind === 'file') this.#unlinked(replaced);
     } else {
       this.#requireFree(target.directory, target.name, source.directory === target.directory ? source.name : undefined);
     }
@@ -359,6 +359,11 @@ export class PosixModel {
     this.#attributesChanged(node);
     // Without changed content there is nothing to wait for.
     if (node.kind === 'file' && !node.dirty && node.kept !== undefined) node.kept = { ...node.kept, modifiedMs };
+  }
+
+  #unlinked(file: ModelFile): void {
+    file.linked = false;
+    file.changedMs = this.#nowMs();
   }
 
   #attributesChanged(node: ModelNode): void {
