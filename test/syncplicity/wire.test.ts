@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
 import {
   readFile,
   readFolder,
@@ -12,7 +13,8 @@ import {
 } from '../../src/syncplicity/wire/entities.ts';
 import { Fields } from '../../src/syncplicity/wire/fields.ts';
 import { parseLossless, quoteLongIntegers } from '../../src/syncplicity/wire/lossless-json.ts';
-import { parseTimestamp } from '../../src/syncplicity/wire/timestamp.ts';
+import { bareId, jsonObject } from '../../src/syncplicity/wire/json-body.ts';
+import { formatTimestamp, parseTimestamp } from '../../src/syncplicity/wire/timestamp.ts';
 
 const userId = '7dae61c7-bf7a-499b-8ede-6481aba49ac9';
 
@@ -328,4 +330,33 @@ test('files survive the trip through every dialect of keys, numbers and times', 
 test('a GUID of zeros and an id of zero say nothing', () => {
   const fields = Fields.of({ a: '00000000-0000-0000-0000-000000000000', b: 0, c: '000' }, 'x');
   expect([fields.guid('a'), fields.id('b'), fields.id('c')]).toEqual([undefined, undefined, undefined]);
+});
+
+test('a time that is sent is read back to 100 ns', () => {
+  const seconds = fc.integer({ min: -62_135_596_800, max: 253_402_300_799 });
+  fc.assert(
+    fc.property(seconds, fc.integer({ min: 0, max: 999_999_999 }), (whole, nanoseconds) => {
+      const text = formatTimestamp({ seconds: whole, nanoseconds });
+      expect(text).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$/);
+      expect(parseTimestamp(text)).toEqual({ seconds: whole, nanoseconds: Math.floor(nanoseconds / 100) * 100 });
+    }),
+  );
+});
+
+test('a time that the service cannot hold is its nearest', () => {
+  expect(formatTimestamp({ seconds: -1e12, nanoseconds: 5 })).toBe('0001-01-01T00:00:00.0000000Z');
+  expect(formatTimestamp({ seconds: 1e12, nanoseconds: 5 })).toBe('9999-12-31T23:59:59.9999999Z');
+});
+
+test('an object that is sent is JSON with ids as the bare numbers they are', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }), (name, id) => {
+      const text = jsonObject({ Name: name, Id: bareId(String(id) as FolderId), Files: [], Stored: true, Status: 6 });
+      expect(text).toContain(`"Id":${id},`);
+      expect(JSON.parse(text)).toEqual({ Name: name, Id: Number(id), Files: [], Stored: true, Status: 6 });
+    }),
+  );
+  for (const id of ['0', '', '1.5', '-1', '1"', 'abc']) {
+    expect(() => bareId(id as FolderId)).toThrow(RemoteError);
+  }
 });
