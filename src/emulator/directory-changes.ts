@@ -1,11 +1,11 @@
 // The changes a directory store makes on behalf of calls: plain file operations first, then the index that names them.
 // Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named. The index is
 // written behind: `DirectoryIndex.committed` tells when. Must not know: HTTP, listings.
-import { lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
+import { basename } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
 import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
-import { scannedEntry } from './directory-scan.ts';
+import { ARRIVING_PREFIX, scannedEntry } from './directory-scan.ts';
 import type { ScannedEntry } from './directory-scan.ts';
 import { FileStaged, setModified } from './directory-staging.ts';
 import { fileRecord } from './directory-tree.ts';
@@ -51,6 +51,7 @@ export class DirectoryChanges {
   createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
     return this.#tree.withFolders([parentId], async () => {
       const place = this.#place(syncpointId, parentId);
+      refuseOwnName(name);
       onDisk(() => mkdirSync(`${place.path}/${name}`));
       this.#tree.changed(syncpointId, 'entries');
       const { id } = await this.#tree.add(place, this.#scan(place, name));
@@ -98,6 +99,7 @@ export class DirectoryChanges {
     await history.beginReplacement(entry.id, { path, inode, times, sha256, replaced });
     onDisk(() => {
       this.#kept.keepVersion(path, entry.id, entry.generation);
+      chmodSync(arrived, lstatSync(path).mode & 0o7777);
       renameSync(arrived, path);
     });
     const now = scannedEntry(entry.name, lstatSync(path, { bigint: true }));
@@ -152,6 +154,7 @@ export class DirectoryChanges {
       const [from, to] = [this.#place(syncpointId, parentId), this.#place(syncpointId, toFolderId)];
       const { entry } = await this.#own(from, folderId);
       const path = `${from.path}/${entry.name}`;
+      this.#refuseState(path);
       if (`${to.path}/`.startsWith(`${path}/`)) {
         throw new StoreRefusal('a folder cannot move into itself', 'invalid');
       }
@@ -180,6 +183,7 @@ export class DirectoryChanges {
     await this.#tree.withFolders([parentId, folderId], async () => {
       const place = this.#place(syncpointId, parentId);
       const { entry } = await this.#own(place, folderId);
+      this.#refuseState(`${place.path}/${entry.name}`);
       const record = { ...folderRecord(syncpointId, folderId, place, entry.name), deleted: true };
       onDisk(() => this.#kept.keepRemoved(`${place.path}/${entry.name}`, folderId));
       this.#tree.changed(syncpointId, 'structure');
@@ -222,6 +226,7 @@ export class DirectoryChanges {
 
   /** The file under a name; refuses what is there and is none. */
   async #present(place: Place, name: string): Promise<Found | undefined> {
+    refuseOwnName(name);
     const found = await this.#tree.find(place, name);
     const path = `${place.path}/${name}`;
     const isTaken = found === undefined ? exists(path) : found.entry.isFolder;
@@ -229,12 +234,17 @@ export class DirectoryChanges {
     return found;
   }
 
+  #refuseState(path: string): void {
+    if (this.#tree.holdsState(path)) throw new StoreRefusal('the emulator keeps its state in there', 'forbidden');
+  }
+
   #scan(place: Place, name: string): ScannedEntry {
     return scannedEntry(name, lstatSync(`${place.path}/${name}`, { bigint: true }));
   }
 
   #rename(from: string, to: string): void {
-    if (exists(to)) throw new StoreRefusal(`the name is taken: ${to.slice(dirname(to).length + 1)}`, 'taken');
+    refuseOwnName(basename(to));
+    if (exists(to)) throw new StoreRefusal(`the name is taken: ${basename(to)}`, 'taken');
     onDisk(() => renameSync(from, to));
   }
 
@@ -267,6 +277,11 @@ export class DirectoryChanges {
 function folderRecord(syncpointId: number, id: number, parent: Place, name: string): FolderRecord {
   const virtualPath = `${parent.record.virtualPath}${name}\\`;
   return { syncpointId, id, parentId: parent.record.id, name, virtualPath, deleted: false };
+}
+
+/** A name that listings would pass over. */
+function refuseOwnName(name: string): void {
+  if (name.startsWith(ARRIVING_PREFIX)) throw new StoreRefusal(`a name of the emulator's own: ${name}`, 'invalid');
 }
 
 function exists(path: string): boolean {

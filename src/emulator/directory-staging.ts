@@ -31,38 +31,40 @@ interface StagingPlace {
   readonly directory: string;
   /** The file system it is on. */
   readonly device: number;
+  readonly kept: Map<string, FileStaged>;
+  /** All that are neither stored nor dropped. */
+  readonly live: Set<FileStaged>;
 }
 
 export class DirectoryStaging {
   readonly #place: StagingPlace;
-  readonly #kept = new Map<string, FileStaged>();
 
   /** Opens the staging place below a state directory; what an ended process had not kept is removed. */
   constructor(stateDirectory: string) {
     const directory = join(stateDirectory, 'uploads');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    this.#place = { directory, device: statSync(directory).dev };
+    this.#place = { directory, device: statSync(directory).dev, kept: new Map(), live: new Set() };
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
       const key = /^(.+)\.bytes$/.exec(name)?.[1];
       const note = key === undefined ? undefined : readNote(join(directory, `${key}.note`));
       if (key !== undefined && note !== undefined) {
-        this.#kept.set(key, new FileStaged(this.#place, key, this.#kept, { note, lengthBytes: statSync(path).size }));
+        this.#place.kept.set(key, new FileStaged(this.#place, key, { note, lengthBytes: statSync(path).size }));
       } else if (!name.endsWith('.note') || !existsSync(path.replace(/note$/, 'bytes'))) rmSync(path);
     }
   }
 
   stage(): FileStaged {
-    return new FileStaged(this.#place, randomBytes(9).toString('base64url'), this.#kept);
+    return new FileStaged(this.#place, randomBytes(9).toString('base64url'));
   }
 
   kept(): readonly Staged[] {
-    return [...this.#kept.values()];
+    return [...this.#place.kept.values()];
   }
 
-  /** Closes the files of what is kept. */
+  /** Closes the files of what is on its way. */
   async close(): Promise<void> {
-    for (const staged of this.#kept.values()) await staged.close();
+    for (const staged of this.#place.live) await staged.close();
   }
 }
 
@@ -81,26 +83,18 @@ function readNote(path: string): string | undefined {
 }
 
 export class FileStaged implements Staged {
-  readonly #directory: string;
+  readonly #place: StagingPlace;
   readonly #key: string;
-  readonly #kept: Map<string, FileStaged>;
-  readonly #device: number;
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #writtenBytes: number;
   #file: FileHandle | undefined;
   #note: string | undefined;
 
-  constructor(
-    { directory, device }: StagingPlace,
-    key: string,
-    kept: Map<string, FileStaged>,
-    former?: { readonly note: string; readonly lengthBytes: number },
-  ) {
-    this.#directory = directory;
-    this.#device = device;
+  constructor(place: StagingPlace, key: string, former?: { readonly note: string; readonly lengthBytes: number }) {
+    this.#place = place;
     this.#key = key;
-    this.#kept = kept;
+    place.live.add(this);
     this.#note = former?.note;
     this.#writtenBytes = former?.lengthBytes ?? 0;
   }
@@ -133,7 +127,7 @@ export class FileStaged implements Staged {
     writeFileSync(`${path}.new`, note, { mode: 0o600 });
     renameSync(`${path}.new`, path);
     this.#note = note;
-    this.#kept.set(this.#key, this);
+    this.#place.kept.set(this.#key, this);
   }
 
   async *bytes(): AsyncGenerator<Uint8Array> {
@@ -161,10 +155,14 @@ export class FileStaged implements Staged {
     }
     await this.#write();
     await this.close();
-    const isElsewhere = statSync(directory).dev !== this.#device;
+    const isElsewhere = statSync(directory).dev !== this.#place.device;
     const path = isElsewhere ? join(directory, `${ARRIVING_PREFIX}${this.#key}`) : own;
-    if (isElsewhere) await copyFile(own, path);
-    setModified(path, modified);
+    try {
+      if (isElsewhere) await copyFile(own, path);
+      setModified(path, modified);
+    } catch (error) {
+      throw diskRefusal(error);
+    }
     return path;
   }
 
@@ -182,11 +180,12 @@ export class FileStaged implements Staged {
     rmSync(this.#path('bytes'), { force: true });
     if (this.#note !== undefined) rmSync(this.#path('note'), { force: true });
     this.#note = undefined;
-    this.#kept.delete(this.#key);
+    this.#place.kept.delete(this.#key);
+    this.#place.live.delete(this);
   }
 
   #path(extension: 'bytes' | 'note'): string {
-    return join(this.#directory, `${this.#key}.${extension}`);
+    return join(this.#place.directory, `${this.#key}.${extension}`);
   }
 
   async #open(): Promise<FileHandle> {

@@ -1,7 +1,7 @@
 // A host directory as a tree of ids: finds folders by id, lists them from the host anew, gives what is new its id.
 // Promises: changes made beside the emulator show at once; nothing outside the directory is reached, symbolic links being left out.
 // Must not know: contents, trash, HTTP.
-import { lstatSync } from 'node:fs';
+import { accessSync, constants, lstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { basename, join } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
@@ -74,7 +74,8 @@ export class DirectoryTree {
       const key = layout === 'single' ? '' : name;
       const { id, rootFolderId } = await this.#sequencer.run(0, () => this.index.syncpoint(key));
       const event = exclusive ? { lastEventId: this.index.lastEvent(id) + 1 } : {};
-      roots.set(id, { path, syncpoint: { id, type: 6, name, rootFolderId, permission: 1, ...event } });
+      const permission = isWritable(path) ? 1 : 3;
+      roots.set(id, { path, syncpoint: { id, type: 6, name, rootFolderId, permission, ...event } });
     }
     this.#roots = roots;
     return [...roots.values()].map(({ syncpoint }) => syncpoint);
@@ -171,9 +172,8 @@ export class DirectoryTree {
     this.#leftOut.set(folderId, place.path, scanned.leftOut);
     const before = await this.known(folderId);
     // Our own state would change by being listed, and holds the credentials.
-    const isOurs = ({ name }: ScannedEntry): boolean => `${place.path}/${name}` === this.#options.stateDirectory;
-    const entries = this.#options.stateDirectory.startsWith(`${place.path}/`)
-      ? scanned.entries.filter((entry) => !isOurs(entry))
+    const entries = this.holdsState(place.path)
+      ? scanned.entries.filter(({ name }) => !this.#isState(`${place.path}/${name}`))
       : scanned.entries;
     const { known, listing } = await this.#merge(place.record, entries, before);
     this.#snapshots.set(folderId, known);
@@ -229,6 +229,15 @@ export class DirectoryTree {
     return { known, listing: { folder, folders, files } };
   }
 
+  /** Whether the store's own state lies below a directory: what moves or goes would take it along. */
+  holdsState(path: string): boolean {
+    return this.#options.stateDirectory.startsWith(`${path}/`);
+  }
+
+  #isState(path: string): boolean {
+    return path === this.#options.stateDirectory;
+  }
+
   /** What is known of a folder's children. Who changes it, holding the folder, gives it back with `remember`. */
   async known(folderId: number): Promise<Map<string, IndexEntry>> {
     return this.#snapshots.get(folderId) ?? (await this.index.children(folderId));
@@ -241,7 +250,8 @@ export class DirectoryTree {
   /** The entry of a name as the disk has it now, its id given where it is new. The caller holds the folder. */
   async find(place: Place, name: string): Promise<Found | undefined> {
     const folderId = place.record.id;
-    const stats = statusOf(`${place.path}/${name}`);
+    const path = `${place.path}/${name}`;
+    const stats = this.#isState(path) ? undefined : statusOf(path);
     if (stats === undefined || !(stats.isFile() || stats.isDirectory())) return undefined;
     const scanned = scannedEntry(name, stats);
     const known = await this.known(folderId);
@@ -293,6 +303,16 @@ export class DirectoryTree {
 
   idle(): Promise<void> {
     return this.#sequencer.idle();
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    // Of another user, on a disk mounted read-only, or gone: in each case nothing can be stored there.
+    return false;
   }
 }
 

@@ -10,6 +10,9 @@ const CAUSES: Readonly<Record<string, RefusalCause>> = {
   ENAMETOOLONG: 'invalid',
   EINVAL: 'invalid',
   EILSEQ: 'invalid',
+  EACCES: 'forbidden',
+  EPERM: 'forbidden',
+  EROFS: 'forbidden',
   ENOSPC: 'full',
   EDQUOT: 'full',
 };

@@ -157,6 +157,8 @@ export class Filing {
         return new Refusal(404, 'Directory Not Found');
       case 'invalid':
         return new Refusal(400, 'Bad request');
+      case 'forbidden':
+        return new Refusal(403, 'User Not Authorized For Action');
       case 'full':
         return this.#quotaRefusal();
       case 'other':
