@@ -8,6 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Emulator } from '../../src/emulator/emulator.ts';
+import { getJson, signIn } from './client.ts';
+import type { Service } from './stores.ts';
+import { told, upload } from './upload-client.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../dist/bin/syncplicityfs.js');
 
@@ -99,6 +103,21 @@ test('credentials of the environment are used and not kept', async () => {
   child.kill('SIGTERM');
   await ended;
   expect(readFileSync(join(directory, 'state', 'identity.json'), 'utf8')).not.toContain('secret-1');
+});
+
+test('--exclusive offers LastEvent, --quota refuses what is past it', async () => {
+  const { child, ended, told: announced } = await started([...dataAndState(), '--exclusive', '--quota', '6']);
+  const emulator = announced as unknown as Emulator;
+  const session = await signIn(emulator);
+  const list = '/syncpoint/syncpoints.svc/?include=lastnewsfeedevent';
+  const [syncpoint] = (await getJson(session, list)) as { Id: number; LastEvent: { Id: number } }[];
+  expect(syncpoint?.LastEvent.Id).toBe(1);
+  const service = { session, emulator, syncpointId: syncpoint?.Id ?? 0 } as unknown as Service;
+  expect(await told(upload(service, 'b', '1'))).toBe('200 Stored');
+  expect(await told(upload(service, 'c', '1'))).toBe('402 Storage Quota Exceeded');
+  expect(await getJson(session, list)).toMatchObject([{ LastEvent: { Id: 2 } }]);
+  child.kill('SIGTERM');
+  await ended;
 });
 
 test('--exit-with-stdin ends it with its parent', async () => {
