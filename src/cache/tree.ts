@@ -6,9 +6,7 @@
 // T2 a name is unique in its folder; an inode number is never given twice.
 // T3 a listing is marked complete only in the transaction that finishes its merge; a crash in between leaves it as before.
 // T4 what was cut off the tree is in `orphans` until its last descendant is deleted.
-// Every write is a transactionSync: mixed with asynchronous puts, close() was seen to hang in lmdb 3.2-3.5.
 import { mkdirSync } from 'node:fs';
-import { open, type Database, type RootDatabase } from 'lmdb';
 import { markLmdbClosed } from '../base/lmdb-state.ts';
 import { createLog } from '../base/log.ts';
 import type { RemoteVault, VaultId } from '../remote-drive.ts';
@@ -32,6 +30,7 @@ import {
   type TreeNode,
   type UnfinishedContent,
 } from './tree/records.ts';
+import { LoggedStore, type Table } from './tree/logged-store.ts';
 
 export {
   ROOT_INODE,
@@ -118,20 +117,20 @@ export interface TreeTransaction {
 
 export class Tree {
   readonly #directory: string;
-  readonly #environment: RootDatabase;
-  readonly #entries: Database<StoredNode, Buffer>;
-  readonly #names: Database<Buffer, Buffer>;
-  readonly #parents: Database<Buffer, Buffer>;
-  readonly #listings: Database<{ at: number; g: number }, Buffer>;
-  readonly #orphans: Database<boolean, Buffer>;
-  readonly #vaults: Database<{ name: string; size: number | null; used: number | null }, string>;
-  readonly #meta: Database<number, string>;
+  readonly #store: LoggedStore;
+  readonly #entries: Table<StoredNode>;
+  readonly #names: Table<Buffer>;
+  readonly #parents: Table<Buffer>;
+  readonly #listings: Table<{ at: number; g: number }>;
+  readonly #orphans: Table<boolean>;
+  readonly #vaults: Table<{ name: string; size: number | null; used: number | null }, string>;
+  readonly #meta: Table<number, string>;
   readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
-  readonly #pending: Database<PendingRecord, Buffer>;
-  readonly #unfinished: Database<UnfinishedContent, Buffer>;
-  readonly #conflicts: Database<ConflictRecord, Buffer>;
+  readonly #pending: Table<PendingRecord>;
+  readonly #unfinished: Table<UnfinishedContent>;
+  readonly #conflicts: Table<ConflictRecord>;
   /** Generation to the inode whose node names it: the few among the many that have one. */
-  readonly #staged: Database<Buffer, Buffer>;
+  readonly #staged: Table<Buffer>;
   readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
   readonly #releaseListeners = new Set<(generations: readonly number[]) => void>();
   #released: number[] = [];
@@ -149,24 +148,22 @@ export class Tree {
   private constructor(directory: string) {
     this.#directory = directory;
     try {
-      this.#environment = open({ path: directory, maxDbs: 16, noSubdir: false });
+      this.#store = new LoggedStore(directory, 16);
       const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
-      const records = {
-        keyEncoding: 'binary',
-        encoding: 'msgpack',
-        sharedStructuresKey: STRUCTURES_KEY as unknown as symbol,
-      } as const;
-      this.#entries = this.#environment.openDB({ name: 'entries', ...records });
-      this.#names = this.#environment.openDB({ name: 'names', ...binary });
-      this.#parents = this.#environment.openDB({ name: 'parents', ...binary });
-      this.#listings = this.#environment.openDB({ name: 'listings', keyEncoding: 'binary', encoding: 'msgpack' });
-      this.#orphans = this.#environment.openDB({ name: 'orphans', keyEncoding: 'binary', encoding: 'msgpack' });
-      this.#vaults = this.#environment.openDB({ name: 'vaults', encoding: 'msgpack' });
-      this.#meta = this.#environment.openDB({ name: 'meta', encoding: 'msgpack' });
-      this.#pending = this.#environment.openDB({ name: 'pending', keyEncoding: 'binary', encoding: 'msgpack' });
-      this.#staged = this.#environment.openDB({ name: 'staged', ...binary });
-      this.#conflicts = this.#environment.openDB({ name: 'conflicts', keyEncoding: 'binary', encoding: 'msgpack' });
-      this.#unfinished = this.#environment.openDB({ name: 'unfinished', keyEncoding: 'binary', encoding: 'msgpack' });
+      const plain = { keyEncoding: 'binary', encoding: 'msgpack' } as const;
+      const records = { ...plain, sharedStructuresKey: STRUCTURES_KEY as unknown as symbol } as const;
+      // In this order: the log names tables by their numbers.
+      this.#entries = this.#store.table({ name: 'entries', ...records });
+      this.#names = this.#store.table({ name: 'names', ...binary });
+      this.#parents = this.#store.table({ name: 'parents', ...binary });
+      this.#listings = this.#store.table({ name: 'listings', ...plain });
+      this.#orphans = this.#store.table({ name: 'orphans', ...plain });
+      this.#vaults = this.#store.table({ name: 'vaults', encoding: 'msgpack' });
+      this.#meta = this.#store.table({ name: 'meta', encoding: 'msgpack' });
+      this.#pending = this.#store.table({ name: 'pending', ...plain });
+      this.#unfinished = this.#store.table({ name: 'unfinished', ...plain });
+      this.#staged = this.#store.table({ name: 'staged', ...binary });
+      this.#conflicts = this.#store.table({ name: 'conflicts', ...plain });
     } catch (error) {
       throw new Error(
         `the tree in ${directory} cannot be opened: ${error instanceof Error ? error.message : String(error)}; move the directory away to start anew`,
@@ -175,13 +172,14 @@ export class Tree {
     }
     const schema = this.#meta.get('schema');
     if (schema !== undefined && schema > SCHEMA_VERSION) {
-      void this.#environment.close();
+      void this.#store.close();
       throw new Error(
         `the tree in ${directory} was written by a newer syncplicityfs (schema ${schema}, this program knows ${SCHEMA_VERSION}); use that version`,
       );
     }
+    this.#store.recover();
     this.#nextInode = this.#meta.get('nextInode') ?? FIRST_INODE;
-    if (schema !== SCHEMA_VERSION) this.#meta.putSync('schema', SCHEMA_VERSION);
+    if (schema !== SCHEMA_VERSION) this.#meta.put('schema', SCHEMA_VERSION);
   }
 
   /** The node of an inode number, or undefined when it is gone. */
@@ -215,7 +213,7 @@ export class Tree {
 
   /** The entries of a folder with an inode number above `afterInode`, in the order of inode numbers. */
   *children(parent: number, afterInode = 0): Generator<TreeNode, void, undefined> {
-    const range = this.#entries.getRange({ start: entryKey(parent, afterInode + 1), end: entryKey(parent + 1, 0) });
+    const range = this.#entries.range({ start: entryKey(parent, afterInode + 1), end: entryKey(parent + 1, 0) });
     for (const { key, value } of range) yield decodeNode(entryKeyInode(key), parent, value);
   }
 
@@ -262,31 +260,39 @@ export class Tree {
 
   /** Everything that is pending, or guards. */
   *pendingRecords(): Generator<PendingRecord, void, undefined> {
-    for (const { value } of this.#pending.getRange({ snapshot: false })) yield value;
+    for (const { value } of this.#pending.range()) yield value;
   }
 
   /** Contents being written, by this daemon or one before it. */
   unfinished(): UnfinishedContent[] {
-    return [...this.#unfinished.getRange({ snapshot: false })].map(({ value }) => value);
+    return [...this.#unfinished.range()].map(({ value }) => value);
   }
 
   /** Files that were kept under another name. */
   conflicts(): ConflictRecord[] {
-    return [...this.#conflicts.getRange({ snapshot: false })].map(({ value }) => value);
+    return [...this.#conflicts.range()].map(({ value }) => value);
   }
 
   /** The files that name staged content, whether it is pending or kept. */
   stagedFiles(): TreeFile[] {
     const files: TreeFile[] = [];
-    for (const { value } of this.#staged.getRange({ snapshot: false })) {
+    for (const { value } of this.#staged.range()) {
       const node = this.node(readInode(value));
       if (node?.kind === 'file' && node.staged !== undefined) files.push(node);
     }
     return files;
   }
 
-  /** One transaction: all of it, or, when `work` throws, nothing. Listeners hear of it afterwards unless it is `quiet`. */
-  change<T>(origin: ChangeOrigin, work: (transaction: TreeTransaction) => T, quiet = false): T {
+  /**
+   * One transaction: all of it, or, when `work` throws, nothing. Listeners hear of it afterwards unless it is `quiet`. `bulk` is for
+   * hundreds of writes, which are better off without a log.
+   */
+  change<T>(
+    origin: ChangeOrigin,
+    work: (transaction: TreeTransaction) => T,
+    quiet = false,
+    size: 'few' | 'bulk' = 'few',
+  ): T {
     const changes: TreeChange[] = [];
     const firstInode = this.#nextInode;
     const transaction: TreeTransaction = {
@@ -298,34 +304,35 @@ export class Tree {
       },
       allocateInode: () => this.#allocateInode(),
       putPending: (record) => {
-        this.#pending.putSync(inodeKey(record.inode), record);
+        this.#pending.put(inodeKey(record.inode), record);
       },
       removePending: (inode) => {
-        this.#pending.removeSync(inodeKey(inode));
+        this.#pending.remove(inodeKey(inode));
       },
       putUnfinished: (content) => {
-        this.#unfinished.putSync(generationKey(content.generation), content);
+        this.#unfinished.put(generationKey(content.generation), content);
       },
       removeUnfinished: (generation) => {
-        this.#unfinished.removeSync(generationKey(generation));
+        this.#unfinished.remove(generationKey(generation));
       },
       putConflict: (conflict) => {
-        this.#conflicts.putSync(inodeKey(conflict.inode), conflict);
+        this.#conflicts.put(inodeKey(conflict.inode), conflict);
       },
       removeConflict: (inode) => {
-        this.#conflicts.removeSync(inodeKey(inode));
+        this.#conflicts.remove(inodeKey(inode));
       },
       putListing: (directory, listedAtMs) => {
-        this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: 1 });
+        this.#listings.put(inodeKey(directory), { at: listedAtMs, g: 1 });
       },
     };
     let result: T;
     try {
-      result = this.#environment.transactionSync(() => {
+      const all = (): T => {
         const done = work(transaction);
-        if (this.#nextInode !== firstInode) this.#meta.putSync('nextInode', this.#nextInode);
+        if (this.#nextInode !== firstInode) this.#meta.put('nextInode', this.#nextInode);
         return done;
-      });
+      };
+      result = size === 'bulk' ? this.#store.bulk(all) : this.#store.transaction(all);
     } catch (error) {
       this.#nextInode = firstInode;
       this.#released = [];
@@ -350,25 +357,26 @@ export class Tree {
         return put.map((node) => transaction.put(node));
       },
       quiet,
+      'bulk',
     );
   }
 
   /** Resolves when every transaction so far is safe against power loss. */
-  async flushed(): Promise<void> {
-    await this.#environment.flushed;
+  flushed(): Promise<void> {
+    return this.#store.flushed();
   }
 
   /** Marks a folder's listing complete as of `listedAtMs`; `changed` starts a new generation. The last step of a merge (T3). */
   completeListing(directory: number, listedAtMs: number, changed: boolean): void {
-    this.#environment.transactionSync(() => {
+    this.#store.transaction(() => {
       const before = this.#listings.get(inodeKey(directory));
       const generation = before === undefined ? 1 : before.g + (changed ? 1 : 0);
-      this.#listings.putSync(inodeKey(directory), { at: listedAtMs, g: generation });
+      this.#listings.put(inodeKey(directory), { at: listedAtMs, g: generation });
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: (Date.now() % 1000) * 1e6 };
         const local = node.local === undefined ? undefined : { ...node.local, modified: undefined };
-        this.#entries.putSync(entryKey(node.parent, node.inode), encodeNode({ ...node, modified, local }));
+        this.#entries.put(entryKey(node.parent, node.inode), encodeNode({ ...node, modified, local }));
       }
     });
   }
@@ -377,24 +385,26 @@ export class Tree {
   expireListing(directory: number): void {
     const before = this.#listings.get(inodeKey(directory));
     if (before === undefined) return;
-    this.#listings.putSync(inodeKey(directory), { at: 0, g: before.g });
+    this.#listings.put(inodeKey(directory), { at: 0, g: before.g });
   }
 
   /** Deletes what hangs below removed folders, `SLICE_NODES` at a time. True while there is more. */
   sweepOrphans(): boolean {
     let more = false;
-    this.#environment.transactionSync(() => {
-      const [orphan] = [...this.#orphans.getKeys({ limit: 1 })];
+    this.#store.bulk(() => {
+      const orphan = this.#orphans.range().next().value?.key;
       if (orphan === undefined) return;
       const directory = readInode(orphan);
       let left = SLICE_NODES;
-      for (const child of [
-        ...this.#entries.getRange({ start: entryKey(directory, 0), end: entryKey(directory + 1, 0), limit: left }),
-      ]) {
+      const children = [];
+      for (const child of this.#entries.range({ start: entryKey(directory, 0), end: entryKey(directory + 1, 0) })) {
+        if (children.push(child) === left) break;
+      }
+      for (const child of children) {
         this.#remove(decodeNode(entryKeyInode(child.key), directory, child.value));
         left -= 1;
       }
-      if (left > 0) this.#orphans.removeSync(orphan);
+      if (left > 0) this.#orphans.remove(orphan);
       more = true;
     });
     this.#tellReleased();
@@ -410,9 +420,9 @@ export class Tree {
 
   /** Remembers the capacity of the vaults. */
   putVaults(vaults: readonly RemoteVault[]): void {
-    this.#environment.transactionSync(() => {
+    this.#store.transaction(() => {
       for (const vault of vaults) {
-        this.#vaults.putSync(vault.id, {
+        this.#vaults.put(vault.id, {
           name: vault.name,
           size: vault.sizeBytes ?? null,
           used: vault.consumedBytes ?? null,
@@ -430,8 +440,7 @@ export class Tree {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#environment.flushed;
-    await this.#environment.close();
+    await this.#store.close();
     // Without the mark, for want of space perhaps, the next start checks what it finds.
     await markLmdbClosed(this.#directory).catch((error: unknown) => log('closed without a mark: %s', error));
     log('closed');
@@ -464,14 +473,14 @@ export class Tree {
     if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
       const holder = this.#names.get(nameKey(previous.parent, previous.name));
       if (holder !== undefined && readInode(holder) === previous.inode) {
-        this.#names.removeSync(nameKey(previous.parent, previous.name));
+        this.#names.remove(nameKey(previous.parent, previous.name));
       }
-      if (previous.parent !== current.parent) this.#entries.removeSync(entryKey(previous.parent, previous.inode));
+      if (previous.parent !== current.parent) this.#entries.remove(entryKey(previous.parent, previous.inode));
     }
-    this.#entries.putSync(entryKey(current.parent, current.inode), encodeNode(current));
-    this.#names.putSync(nameKey(current.parent, current.name), inodeKey(current.inode));
+    this.#entries.put(entryKey(current.parent, current.inode), encodeNode(current));
+    this.#names.put(nameKey(current.parent, current.name), inodeKey(current.inode));
     this.#nameStaged(previous, current);
-    if (previous?.parent !== current.parent) this.#parents.putSync(inodeKey(current.inode), inodeKey(current.parent));
+    if (previous?.parent !== current.parent) this.#parents.put(inodeKey(current.inode), inodeKey(current.parent));
     changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
     return current;
   }
@@ -486,9 +495,8 @@ export class Tree {
     const before = stagedBefore?.id;
     const after = stagedAfter?.id;
     if (before === after) return;
-    if (before !== undefined) this.#staged.removeSync(generationKey(before));
-    if (after !== undefined && current !== undefined)
-      this.#staged.putSync(generationKey(after), inodeKey(current.inode));
+    if (before !== undefined) this.#staged.remove(generationKey(before));
+    if (after !== undefined && current !== undefined) this.#staged.put(generationKey(after), inodeKey(current.inode));
   }
 
   /** Cuts a node off (T1); a folder's content is left to sweepOrphans (T4). False when it was gone already. */
@@ -496,15 +504,14 @@ export class Tree {
     const key = entryKey(node.parent, node.inode);
     const stored = this.#entries.get(key);
     if (stored === undefined) return false;
-    this.#entries.removeSync(key);
+    this.#entries.remove(key);
     this.#nameStaged(decodeNode(node.inode, node.parent, stored), undefined);
     const holder = this.#names.get(nameKey(node.parent, node.name));
-    if (holder !== undefined && readInode(holder) === node.inode)
-      this.#names.removeSync(nameKey(node.parent, node.name));
-    this.#parents.removeSync(inodeKey(node.inode));
+    if (holder !== undefined && readInode(holder) === node.inode) this.#names.remove(nameKey(node.parent, node.name));
+    this.#parents.remove(inodeKey(node.inode));
     if (node.kind === 'directory') {
-      this.#listings.removeSync(inodeKey(node.inode));
-      this.#orphans.putSync(inodeKey(node.inode), true);
+      this.#listings.remove(inodeKey(node.inode));
+      this.#orphans.put(inodeKey(node.inode), true);
     }
     return true;
   }

@@ -1,0 +1,257 @@
+// The tree's database with a log before it: a transaction is in the log when it returns, and in LMDB together with others some
+// milliseconds later. Reads see what is logged. Bulk work goes to LMDB at once. Knows keys and values, not what they mean.
+// LMDB is written by transactionSync alone: mixed with asynchronous puts, close() was seen to hang in lmdb 3.2-3.5.
+//
+// Invariants, asserted in tests:
+// W1 what LMDB lacks is in the log; the log is emptied only after a commit that is safe against power loss.
+// W2 logged writes are absolute: having them twice, after a crash between commit and emptying, changes nothing.
+import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
+import { join } from 'node:path';
+import { createLog } from '../../base/log.ts';
+import { WriteAheadLog, type LoggedWrite } from './write-ahead-log.ts';
+
+const log = createLog('tree');
+
+/** A commit follows the first transaction after this: what a copy of many files does in between shares it. */
+const COMMIT_AFTER_MS = 100;
+/** More writes than this are committed at once: some ten milliseconds of work. */
+const BUFFERED_WRITES_MAX = 4_000;
+const LOG_BYTES_MAX = 8 * 2 ** 20;
+
+export type TableKey = Buffer | string;
+
+/** A table as the tree uses it. Keys are buffers whose order is that of their bytes, or texts. */
+export interface Table<Value, Key extends TableKey = Buffer> {
+  get(key: Key): Value | undefined;
+  put(key: Key, value: Value): void;
+  remove(key: Key): void;
+  /** From `start` on, `end` excluded, in the order of keys; with neither, all. What is written meanwhile may be missing. */
+  range(bounds?: {
+    readonly start: Buffer;
+    readonly end: Buffer;
+  }): Generator<{ key: Buffer; value: Value }, void, undefined>;
+}
+
+interface Buffered {
+  readonly table: number;
+  readonly key: TableKey;
+  /** Undefined: removed. */
+  readonly value: unknown;
+}
+
+export class LoggedStore {
+  readonly #environment: RootDatabase;
+  readonly #log: WriteAheadLog;
+  readonly #tables: Database[] = [];
+  /** Written and not committed, by table and key. */
+  readonly #buffers: Map<string, Buffered>[] = [];
+  #bufferedCount = 0;
+  #mode: 'idle' | 'logged' | 'direct' = 'idle';
+  #writes: LoggedWrite[] = [];
+  #undo: { readonly buffer: Map<string, Buffered>; readonly key: string; readonly before: Buffered | undefined }[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. */
+  constructor(directory: string, tablesMax: number) {
+    this.#environment = open({ path: directory, maxDbs: tablesMax, noSubdir: false });
+    this.#log = new WriteAheadLog(join(directory, 'log'));
+  }
+
+  /** A table; each call the next number, so that the order of calls is part of the stored form. */
+  table<Value, Key extends TableKey = Buffer>(options: DatabaseOptions & { readonly name: string }): Table<Value, Key> {
+    const database = this.#environment.openDB<Value, Key>(options);
+    const number = this.#tables.push(database as Database) - 1;
+    const buffer = new Map<string, Buffered>();
+    this.#buffers.push(buffer);
+    return {
+      get: (key) => {
+        const buffered = buffer.size === 0 ? undefined : buffer.get(textOf(key));
+        return buffered === undefined ? database.get(key) : (buffered.value as Value | undefined);
+      },
+      put: (key, value) => {
+        this.#write(number, key, value);
+      },
+      remove: (key) => {
+        this.#write(number, key, undefined);
+      },
+      range: (bounds) => merged(buffer, database as Database<Value, Buffer>, bounds),
+    };
+  }
+
+  /** Brings what the log has, after a crash, into LMDB. */
+  recover(): void {
+    const transactions = this.#log.read();
+    if (transactions.length === 0) {
+      if (this.#log.lengthBytes > 0) this.#log.clear();
+      return;
+    }
+    log('%d transactions of an earlier process come out of the log', transactions.length);
+    this.#environment.transactionSync(() => {
+      for (const writes of transactions) for (const [table, key, value] of writes) this.#store(table, key, value);
+    });
+    this.#log.clear();
+  }
+
+  /** All of `work`'s writes or, when it throws, none; logged when this returns. Within another transaction it is part of that. */
+  transaction<T>(work: () => T): T {
+    if (this.#mode !== 'idle') return work();
+    this.#mode = 'logged';
+    let result: T;
+    try {
+      result = work();
+      if (this.#writes.length > 0) this.#log.append(this.#writes);
+    } catch (error) {
+      for (const { buffer, key, before } of this.#undo.reverse()) {
+        if (before === undefined) buffer.delete(key);
+        else buffer.set(key, before);
+      }
+      this.#end();
+      throw error;
+    }
+    this.#bufferedCount += this.#writes.length;
+    this.#end();
+    if (this.#bufferedCount >= BUFFERED_WRITES_MAX || this.#log.lengthBytes >= LOG_BYTES_MAX) this.#tryCommit();
+    else if (this.#bufferedCount > 0) this.#commitLater();
+    return result;
+  }
+
+  /** As {@link transaction}, for bulk work: committed to LMDB when this returns. */
+  bulk<T>(work: () => T): T {
+    if (this.#mode !== 'idle') return work();
+    this.commit();
+    this.#mode = 'direct';
+    try {
+      return this.#environment.transactionSync(work);
+    } finally {
+      this.#mode = 'idle';
+    }
+  }
+
+  /** Commits what is logged; safe against power loss when this returns. Throws when the disk is full; then the log still has it. */
+  commit(): void {
+    if (this.#mode !== 'idle') throw new Error('a transaction is under way');
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#bufferedCount === 0) return;
+    this.#environment.transactionSync(() => {
+      for (const buffer of this.#buffers)
+        for (const { table, key, value } of buffer.values()) this.#store(table, key, value);
+    });
+    for (const buffer of this.#buffers) buffer.clear();
+    this.#bufferedCount = 0;
+    this.#log.clear();
+  }
+
+  /** Resolves when everything so far is safe against power loss. */
+  async flushed(): Promise<void> {
+    this.commit();
+    await this.#environment.flushed;
+  }
+
+  /** Commits and closes. */
+  async close(): Promise<void> {
+    await this.flushed();
+    await this.#environment.close();
+    this.#log.close();
+  }
+
+  #end(): void {
+    this.#writes = [];
+    this.#undo = [];
+    this.#mode = 'idle';
+  }
+
+  #commitLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#tryCommit();
+    }, COMMIT_AFTER_MS).unref();
+  }
+
+  /** The log has it whether this succeeds or not; a disk that stays full is told by the log when that takes no more. */
+  #tryCommit(): void {
+    try {
+      this.commit();
+    } catch (error) {
+      log('what is logged could not be committed: %O', error);
+      this.#commitLater();
+    }
+  }
+
+  #write(table: number, key: TableKey, value: unknown): void {
+    if (this.#mode === 'direct') {
+      this.#store(table, key, value);
+      return;
+    }
+    if (this.#mode === 'idle') {
+      this.transaction(() => this.#write(table, key, value));
+      return;
+    }
+    const buffer = this.#buffers[table] as Map<string, Buffered>;
+    const text = textOf(key);
+    this.#undo.push({ buffer, key: text, before: buffer.get(text) });
+    buffer.set(text, { table, key, value });
+    this.#writes.push([table, key, value]);
+  }
+
+  #store(table: number, key: TableKey, value: unknown): void {
+    const database = this.#tables[table] as Database<unknown, TableKey>;
+    if (value === undefined) database.removeSync(key);
+    else database.putSync(key, asStored(value));
+  }
+}
+
+/** Values out of the log are byte arrays where buffers went in. */
+function asStored(value: unknown): unknown {
+  return value instanceof Uint8Array && !Buffer.isBuffer(value) ? Buffer.from(value) : value;
+}
+
+function textOf(key: TableKey): string {
+  return typeof key === 'string' ? key : key.toString('latin1');
+}
+
+/** What LMDB has within the bounds, and over it what is buffered. */
+function* merged<Value>(
+  buffer: ReadonlyMap<string, Buffered>,
+  database: Database<Value, Buffer>,
+  bounds: { readonly start: Buffer; readonly end: Buffer } | undefined,
+): Generator<{ key: Buffer; value: Value }, void, undefined> {
+  const from = bounds === undefined ? '' : textOf(bounds.start);
+  const to = bounds === undefined ? undefined : textOf(bounds.end);
+  const over: { readonly text: string; readonly key: Buffer; readonly value: Value | undefined }[] = [];
+  for (const [text, { key, value }] of buffer) {
+    if (text < from || (to !== undefined && text >= to)) continue;
+    over.push({ text, key: key as Buffer, value: value as Value | undefined });
+  }
+  const stored = bounds === undefined ? database.getRange() : database.getRange(bounds);
+  if (over.length === 0) {
+    yield* stored;
+    return;
+  }
+  // Latin-1 texts order as their bytes do.
+  over.sort((a, b) => (a.text < b.text ? -1 : 1));
+  let next = 0;
+  const taken = (upTo: string): { key: Buffer; value: Value }[] => {
+    const found: { key: Buffer; value: Value }[] = [];
+    for (let at = over[next]; at !== undefined && at.text < upTo; at = over[next]) {
+      next += 1;
+      if (at.value !== undefined) found.push({ key: at.key, value: at.value });
+    }
+    return found;
+  };
+  for (const row of stored) {
+    const text = textOf(row.key);
+    yield* taken(text);
+    const same = over[next];
+    if (same?.text !== text) {
+      yield row;
+      continue;
+    }
+    next += 1;
+    if (same.value !== undefined) yield { key: row.key, value: same.value };
+  }
+  for (; next < over.length; next += 1) {
+    const rest = over[next];
+    if (rest?.value !== undefined) yield { key: rest.key, value: rest.value };
+  }
+}

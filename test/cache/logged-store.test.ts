@@ -1,0 +1,178 @@
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LoggedStore, type Table } from '../../src/cache/tree/logged-store.ts';
+import { temporaryDirectory } from '../fakes/temporary-directory.ts';
+
+interface Opened {
+  readonly store: LoggedStore;
+  readonly first: Table<{ readonly value: number }>;
+  readonly second: Table<Buffer>;
+}
+
+let directory: ReturnType<typeof temporaryDirectory>;
+let opened: Opened[];
+
+beforeEach(() => {
+  directory = temporaryDirectory();
+  opened = [];
+});
+
+afterEach(async () => {
+  for (const { store } of opened) await store.close();
+  directory.remove();
+});
+
+function openStore(name: string): Opened {
+  const path = join(directory.path, name);
+  mkdirSync(path, { recursive: true });
+  const store = new LoggedStore(path, 4);
+  const first = store.table<{ readonly value: number }>({ name: 'first', keyEncoding: 'binary', encoding: 'msgpack' });
+  const second = store.table<Buffer>({ name: 'second', keyEncoding: 'binary', encoding: 'binary' });
+  store.recover();
+  const all = { store, first, second };
+  opened.push(all);
+  return all;
+}
+
+/** What a process killed now leaves: its files as they are, its memory gone. */
+function killed(name: string, as: string): string {
+  mkdirSync(join(directory.path, as));
+  for (const file of ['data.mdb', 'log'])
+    copyFileSync(join(directory.path, name, file), join(directory.path, as, file));
+  return as;
+}
+
+async function closed({ store }: Opened): Promise<void> {
+  await store.close();
+  opened = opened.filter((one) => one.store !== store);
+}
+
+const key = (number: number): Buffer => Buffer.from([0, number]);
+const rows = ({ first }: Opened): [number, number][] =>
+  [...first.range()].map(({ key: found, value }) => [found[1] as number, value.value]);
+
+describe('the store with a log', () => {
+  it('W1: a transaction outlives the process that was told it is done', () => {
+    const store = openStore('one');
+    store.store.transaction(() => {
+      store.first.put(key(1), { value: 10 });
+      store.second.put(key(1), Buffer.from('bytes'));
+    });
+    const after = openStore(killed('one', 'two'));
+    expect(after.first.get(key(1))).toEqual({ value: 10 });
+    expect(after.second.get(key(1))?.toString()).toBe('bytes');
+  });
+
+  it('leaves nothing of a transaction that throws, for readers and after a crash', () => {
+    const store = openStore('one');
+    store.first.put(key(1), { value: 1 });
+    expect(() =>
+      store.store.transaction(() => {
+        store.first.put(key(1), { value: 2 });
+        store.first.remove(key(1));
+        store.first.put(key(2), { value: 2 });
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    expect(rows(store)).toEqual([[1, 1]]);
+    expect(rows(openStore(killed('one', 'two')))).toEqual([[1, 1]]);
+  });
+
+  it('W2: a crash between the commit and the emptying of the log changes nothing', () => {
+    const store = openStore('one');
+    store.first.put(key(1), { value: 1 });
+    store.first.put(key(1), { value: 2 });
+    store.first.remove(key(3));
+    const log = readFileSync(join(directory.path, 'one', 'log'));
+    store.store.commit();
+    const as = killed('one', 'two');
+    writeFileSync(join(directory.path, as, 'log'), log);
+    expect(rows(openStore(as))).toEqual([[1, 2]]);
+  });
+
+  it.each(['cut', 'garbage', 'a byte flipped'] as const)('goes on with what is whole before a torn end: %s', (how) => {
+    const store = openStore('one');
+    store.first.put(key(1), { value: 1 });
+    const whole = readFileSync(join(directory.path, 'one', 'log')).length;
+    store.first.put(key(2), { value: 2 });
+    const as = killed('one', 'two');
+    const log = join(directory.path, as, 'log');
+    const { length } = readFileSync(log);
+    if (how === 'cut') truncateSync(log, length - 3);
+    else if (how === 'garbage') {
+      truncateSync(log, whole);
+      appendFileSync(log, Buffer.alloc(100, 0xff));
+    } else {
+      const bytes = readFileSync(log);
+      bytes[whole + 12] = (bytes[whole + 12] ?? 0) ^ 1;
+      writeFileSync(log, bytes);
+    }
+    expect(rows(openStore(as))).toEqual([[1, 1]]);
+  });
+
+  it('commits by itself after a while, and empties the log', async () => {
+    const store = openStore('one');
+    store.first.put(key(1), { value: 1 });
+    await expect.poll(() => readFileSync(join(directory.path, 'one', 'log')).length).toBe(0);
+    expect(rows(openStore(killed('one', 'two')))).toEqual([[1, 1]]);
+  });
+
+  it('commits before the log grows without end', () => {
+    const store = openStore('one');
+    for (let turn = 0; turn < 10_000; turn += 1) store.first.put(key(turn % 200), { value: turn });
+    expect(readFileSync(join(directory.path, 'one', 'log')).length).toBeLessThan(9 * 2 ** 20);
+    expect(rows(store)).toHaveLength(200);
+  });
+
+  it('reads what a model has, whatever is written, committed, taken back, killed or closed', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('put' as const), number: fc.nat(30), value: fc.nat() }),
+      fc.record({ kind: fc.constant('remove' as const), number: fc.nat(30) }),
+      fc.record({ kind: fc.constant('bulk' as const), number: fc.nat(30), value: fc.nat() }),
+      fc.record({ kind: fc.constantFrom('commit' as const, 'kill' as const, 'reopen' as const, 'throw' as const) }),
+    );
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.nat(30), fc.nat(30), async (steps, from, to) => {
+        run += 1;
+        let generation = 0;
+        let name = `${run}-0`;
+        let store = openStore(name);
+        const model = new Map<number, number>();
+        for (const one of steps) {
+          if (one.kind === 'put' || one.kind === 'bulk') {
+            const put = (): void => store.first.put(key(one.number), { value: one.value });
+            if (one.kind === 'bulk') store.store.bulk(put);
+            else store.store.transaction(put);
+            model.set(one.number, one.value);
+          } else if (one.kind === 'remove') {
+            store.first.remove(key(one.number));
+            model.delete(one.number);
+          } else if (one.kind === 'commit') store.store.commit();
+          else if (one.kind === 'throw') {
+            expect(() =>
+              store.store.transaction(() => {
+                store.first.put(key(7), { value: -1 });
+                throw new Error('no');
+              }),
+            ).toThrow();
+          } else {
+            generation += 1;
+            const next = `${run}-${generation}`;
+            if (one.kind === 'kill') name = killed(name, next);
+            await closed(store);
+            store = openStore(name);
+          }
+          const expected = [...model].sort(([a], [b]) => a - b);
+          expect(rows(store)).toEqual(expected);
+          const part = [...store.first.range({ start: key(from), end: key(to) })].map((row) => row.key[1]);
+          expect(part).toEqual(expected.map(([number]) => number).filter((number) => number >= from && number < to));
+        }
+        await closed(store);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
