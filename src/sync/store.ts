@@ -126,7 +126,9 @@ async function contentOf(
 ): Promise<SendableContent> {
   if (node.staged !== undefined) return parts.content.seal(node.staged, signal);
   const copied = record.copyOf ?? (node.versionId === undefined ? undefined : parts.journal.version(node));
-  return copied === undefined ? nothing : parts.content.version(copied);
+  if (copied !== undefined) return parts.content.version(copied);
+  if (node.lengthBytes > 0) throw new Error(`the content of inode ${node.inode} is nowhere`);
+  return nothing;
 }
 
 /** Of nothing. */

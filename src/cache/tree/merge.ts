@@ -179,8 +179,10 @@ async function merge(
     }
     // Programs may have changed it while this merge paused, or it came to be stored.
     const known = listed ?? (pending && entry !== undefined ? reconciliation.known(entry) : undefined);
-    const before = known === undefined ? undefined : tree.node(known.inode);
-    if (known !== undefined && before?.parent !== directory) continue;
+    const present = known === undefined ? undefined : tree.node(known.inode);
+    if (known !== undefined && present?.parent !== directory) continue;
+    // What was in conflict has left its id to theirs, which is another object from here on.
+    const before = present !== undefined && remoteKey(present) === id ? present : undefined;
     const name = names.get(id) ?? wished;
     const place = { id, wished: name, directory, inode: before?.inode };
     const node = build(before, pending ? freeName(tree, naming, place, listedHere) : name);

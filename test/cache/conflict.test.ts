@@ -1,0 +1,62 @@
+// A listing that shows what another one stored under a change of ours that is closed and not sent yet: both are kept (J7).
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+
+let drive: MemoryDrive;
+let syncpoint: RemoteSyncpoint;
+let made: TestFileSystem;
+let program: Program;
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  syncpoint = drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive);
+  program = new Program(made.fileSystem);
+});
+afterEach(() => made.stop());
+
+function relist(): Promise<void> {
+  return made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+}
+
+/** The name that is not `name`, of two. */
+async function otherThan(name: string): Promise<string> {
+  const names = await program.readdir('P');
+  expect(names).toHaveLength(2);
+  return names.find((found) => found !== name) ?? '';
+}
+
+it('a stored file changed on both sides: theirs has the name and is another object, ours keeps its bytes and its inode', async () => {
+  drive.addFile(syncpoint.rootFolderId, 'a.txt', 'first');
+  await program.writeFile('P/a.txt', 'ours');
+  const { inode } = await program.stat('P/a.txt');
+  drive.write(syncpoint.rootFolderId, 'a.txt', 'theirs');
+  await relist();
+
+  const ours = await otherThan('a.txt');
+  expect(ours).toMatch(/^a \(.+'s conflicting version .+\)\.txt$/);
+  expect(await program.readFile(`P/${ours}`)).toBe('ours');
+  expect((await program.stat(`P/${ours}`)).inode).toBe(inode);
+  expect(await program.readFile('P/a.txt')).toBe('theirs');
+  expect(made.journal.get(inode)).toMatchObject({ content: true, at: undefined });
+  expect(made.journal.get((await program.stat('P/a.txt')).inode)).toBeUndefined();
+  expect(made.tree.conflicts()).toMatchObject([{ path: '/P/a.txt', keptAs: `/P/${ours}` }]);
+
+  await relist();
+  expect(await otherThan('a.txt')).toBe(ours);
+});
+
+it('a file of one name made on both sides: theirs has the name, ours goes on beside it', async () => {
+  await program.readdir('P');
+  await program.writeFile('P/new.txt', 'ours');
+  drive.addFile(syncpoint.rootFolderId, 'new.txt', 'theirs');
+  await relist();
+
+  const ours = await otherThan('new.txt');
+  expect(await program.readFile(`P/${ours}`)).toBe('ours');
+  expect(await program.readFile('P/new.txt')).toBe('theirs');
+});
