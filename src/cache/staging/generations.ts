@@ -137,7 +137,7 @@ export class Generations {
       const remove = (): Promise<void> => this.#files.remove(generation.id);
       if (generation.everNamed) this.afterFlush(remove);
       else this.inBackground(remove());
-    } else if (generation.flushed && generation.lineage.members === 1) this.#remove(generation);
+    } else if (generation.lineage.members === 1) this.#remove(generation);
   }
 
   #add(generation: Generation): Generation {

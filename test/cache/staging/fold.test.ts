@@ -4,7 +4,7 @@ import { cpSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { OpenContent, Staging } from '../../../src/cache/staging.ts';
+import { type OpenContent, type Staging, StagingError } from '../../../src/cache/staging.ts';
 import { idsOf } from '../../../src/cache/staging/generation.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import { bytesOf, contentReference } from '../../fakes/content-drive.ts';
@@ -201,6 +201,29 @@ describe('without power', () => {
     await flush();
   });
 
+  test('what an earlier process may have promised stays as well', async () => {
+    const directory = await freshDirectory();
+    const before = await open({ directory });
+    let content = before.openContent(nothing);
+    content.write(0, Buffer.alloc(1000, 1));
+    const promised = commit(content);
+    await content.sync();
+    content.close();
+    await before.stop();
+    const { flushed, flush } = journal();
+    const staging = await open({ directory, journalFlushed: flushed });
+    await staging.sweep(new Set(idsOf(promised)));
+    content = staging.openContent({ version: undefined, staged: promised });
+    content.write(0, Buffer.alloc(10, 2));
+    commit(content);
+    const left = await freshDirectory();
+    cpSync(directory, left, { recursive: true });
+    const after = await open({ directory: left });
+    expect((await contentOf(after, promised)).equals(Buffer.alloc(1000, 1))).toBe(true);
+    content.close();
+    await flush();
+  });
+
   test('files stay as long as a journal that is safe names them', async () => {
     const { flushed, flush } = journal();
     const directory = await freshDirectory();
@@ -295,23 +318,28 @@ describe('cut off anywhere, a fold leaves what the journal names', () => {
 });
 
 test('writing, committing and sealing go on while a large fold is under way', async () => {
-  const directory = await freshDirectory();
-  const staging = await open({ directory });
+  const staging = await open();
   const content = staging.openContent(nothing);
-  const expected = Buffer.alloc(40 * MiB, 1);
+  const expected = Buffer.alloc(160 * MiB, 1);
   content.write(0, expected);
   commit(content);
-  expected.fill(2, MiB, 17 * MiB);
-  content.write(MiB, expected.subarray(MiB, 17 * MiB));
+  expected.fill(2, MiB, 65 * MiB);
+  content.write(MiB, expected.subarray(MiB, 65 * MiB));
   let staged = commit(content);
-  for (let round = 3; round < 60; round++) {
-    const at = (round * 700_001) % (39 * MiB);
-    expected.fill(round, at, at + 5000);
+  let folded = false;
+  void staging.idle().then(() => (folded = true));
+  let rounds = 0;
+  for (; !folded; rounds++) {
+    const at = (rounds * 7_000_001) % (159 * MiB);
+    expected.fill(rounds % 251, at, at + 5000);
     content.write(at, expected.subarray(at, at + 5000));
     staged = commit(content);
-    expect(idsOf(staged).length).toBeLessThanOrEqual(4);
-    if (round % 5 === 0) await new Promise((resolve) => setImmediate(resolve));
+    expect(idsOf(staged).length).toBeLessThanOrEqual(5);
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  expect(rounds).toBeGreaterThan(3);
+  const reader = content.reader();
+  expect((await readAll(reader)).equals(expected)).toBe(true);
   const sealed = await staging.seal(staged, new AbortController().signal);
   content.write(0, Buffer.alloc(3 * MiB, 99));
   commit(content);
@@ -320,8 +348,54 @@ test('writing, committing and sealing go on while a large fold is under way', as
   for await (const piece of sealed.read(0, sealed.lengthBytes)) pieces.push(piece);
   expect(Buffer.concat(pieces).equals(expected)).toBe(true);
   sealed.close();
+  reader.close();
   content.close();
   await staging.idle();
+});
+
+for (const restart of [false, true]) {
+  test(`what a failed write left behind the end never shows${restart ? ', after a restart either' : ''}`, async () => {
+    const system = new FaultySystem();
+    const directory = await freshDirectory();
+    let staging = await open({ directory, system: system.calls });
+    let content = staging.openContent(nothing);
+    content.write(0, Buffer.alloc(1000, 1));
+    system.failsAlways = true;
+    expect(() => content.write(900, Buffer.alloc(1000, 2))).toThrow(StagingError);
+    system.failsAlways = false;
+    const first = commit(content);
+    expect(first.lengthBytes).toBe(1000);
+    content.close();
+    if (restart) {
+      await staging.stop();
+      staging = await open({ directory });
+      await staging.sweep(new Set(idsOf(first)));
+    }
+    content = staging.openContent({ version: undefined, staged: first });
+    content.truncate(2000);
+    commit(content);
+    content.write(1990, Buffer.alloc(10, 3));
+    const last = commit(content);
+    content.close();
+    await staging.idle();
+    expect((await contentOf(staging, last)).subarray(1000).equals(Buffer.alloc(1000).fill(3, 990))).toBe(true);
+  });
+}
+
+test('commits that the journal tells of together release all they held', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory });
+  const content = staging.openContent(nothing);
+  for (let round = 0; round < 3; round++) {
+    content.truncate(0);
+    content.write(0, Buffer.from(`round ${round}`));
+    content.commit();
+  }
+  const last = commit(content);
+  content.close();
+  await staging.idle();
+  expect(await readdir(directory)).toEqual([String(last.id)]);
+  expect((await contentOf(staging, last)).toString()).toBe('round 2');
 });
 
 test('a fold that fails leaves the content right, and is tried again', async () => {
