@@ -252,6 +252,7 @@ export class Outcomes {
         transaction.putRecord({ ...cleared, content: true, sent: [], replaced: [], copyOf: copyOf(node, version) });
         const gone = { kind: 'file', fileId, versionId, lengthBytes, modified, created, path } as const;
         this.#leave(transaction, { inode: left, kind: 'file' }, record.at, gone, {
+          sinceMs: record.sinceMs,
           after: inode,
           sent: record.sent,
           replaced: record.replaced,
@@ -260,15 +261,11 @@ export class Outcomes {
       }
       if (node.remote === undefined) return;
       const listedAtMs = this.#journal.tree.listing(inode)?.listedAtMs ?? 0;
-      this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, {
-        kind: 'directory',
-        ...node.remote,
-        listedAtMs,
-        path,
-      });
+      const gone = { kind: 'directory', ...node.remote, listedAtMs, path } as const;
+      this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, gone, { sinceMs: record.sinceMs });
       transaction.put<TreeDirectory>({ ...node, remote: undefined });
       transaction.putRecord(cleared);
-      this.#rehome(transaction, node.inode, left);
+      this.#rehome(transaction, record, left);
     });
   }
 
@@ -306,19 +303,19 @@ export class Outcomes {
     });
   }
 
-  /** Children keep their place at the service, which is the folder left behind. */
-  #rehome(transaction: JournalTransaction, directory: number, left: number): void {
+  /** Children keep their place at the service, which is the folder left behind; they are to follow it, since it went. */
+  #rehome(transaction: JournalTransaction, { inode: directory, sinceMs }: PendingRecord, left: number): void {
     for (const child of [...this.#journal.tree.children(directory)]) {
       if (transaction.record(child.inode) !== undefined) continue;
       const at = { parent: left, name: child.remoteName };
-      transaction.putRecord({ ...this.#journal.freshRecord(child, this.#nowMs()), at });
+      transaction.putRecord({ ...this.#journal.freshRecord(child, this.#nowMs()), sinceMs, at });
     }
     for (const { inode } of [...this.#journal.inFolder(directory)]) {
       const record = transaction.record(inode);
       if (record?.at?.parent !== directory) continue;
       const moved = { ...record, at: { parent: left, name: record.at.name } };
       if (record.doneAtMs === undefined || record.gone !== undefined) transaction.updateRecord(moved);
-      else transaction.putRecord({ ...moved, doneAtMs: undefined });
+      else transaction.putRecord({ ...moved, sinceMs, doneAtMs: undefined });
     }
   }
 
@@ -335,7 +332,7 @@ export class Outcomes {
     object: { readonly inode: number; readonly kind: PendingRecord['kind'] },
     at: RemotePlace,
     gone: NonNullable<PendingRecord['gone']>,
-    more: Partial<Pick<PendingRecord, 'after' | 'sent' | 'replaced'>> = {},
+    more: Partial<Pick<PendingRecord, 'sinceMs' | 'after' | 'sent' | 'replaced'>> = {},
   ): void {
     const now = this.#nowMs();
     transaction.putRecord({

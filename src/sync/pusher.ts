@@ -34,6 +34,10 @@ const UNCLEAR_PAUSE_MS = 500;
 const CHORES_MS = 15_000;
 /** What waits for something that has no record is planned again after this, should nobody tell. */
 const BLOCKED_AGAIN_MS = 5_000;
+/** A program that changed something so lately is likely to go on. */
+const BUSY_MS = 100;
+/** For so long uploads give way to programs that write. */
+const YIELD_MS = 5_000;
 /** Plans that came to nothing in a row before the next one waits. */
 const REPLANS_AT_ONCE = 5;
 /** Records planned before other work of the process gets its turn. */
@@ -148,10 +152,18 @@ export class Pusher {
     if (inodes === undefined) this.#options.commitOpenFiles(0);
     const { journal } = this.#options;
     const wanted = new Set(inodes ?? [...journal.records()].map(({ inode }) => inode));
+    const asked = new Set(inodes);
+    let latestMs = 0;
+    for (const inode of wanted) latestMs = Math.max(latestMs, journal.get(inode)?.sinceMs ?? 0);
+    const isLeft = (record: PendingRecord | undefined): boolean =>
+      record !== undefined && isPending(record) && !this.#isHopeless(record.inode);
     const left = (): boolean => {
-      for (const inode of wanted) {
-        const record = journal.get(inode);
-        if (record === undefined || !isPending(record) || this.#isHopeless(inode)) wanted.delete(inode);
+      for (const inode of wanted) if (!isLeft(journal.get(inode))) wanted.delete(inode);
+      if (wanted.size > 0) return true;
+      // A directory that could not be moved has become records of what it holds, as old as its own.
+      for (const record of journal.records()) {
+        const counts = record.sinceMs <= latestMs && (inodes === undefined || this.#isBelow(record.inode, asked));
+        if (counts && isLeft(record)) wanted.add(record.inode);
       }
       return wanted.size > 0;
     };
@@ -313,13 +325,24 @@ export class Pusher {
         outcomes.notFound(inode);
         return;
       case 'store':
-        if (this.#runningCount('store') >= this.#options.uploadsMax) this.#held.uploads.add(inode);
-        else this.#run(record, step);
+        if (this.#runningCount('store') < this.#uploadsMax(record)) this.#run(record, step);
+        else {
+          this.#held.uploads.add(inode);
+          this.#timers.set(inode, this.#nowMs() + BUSY_MS);
+        }
         return;
       default:
         if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
         else this.#run(record, step);
     }
+  }
+
+  /** Programs that write are waited for by somebody; what they wrote a moment ago is not. What is older goes whatever they do. */
+  #uploadsMax(record: PendingRecord): number {
+    const { journal, uploadsMax } = this.#options;
+    const busy =
+      journal.sinceLocalChangeMs < BUSY_MS && this.#nowMs() - record.sinceMs < YIELD_MS && this.#hurries === 0;
+    return busy ? 1 : uploadsMax;
   }
 
   #runningCount(kind: Step['kind']): number {
@@ -542,6 +565,15 @@ export class Pusher {
     for (let at: number | undefined = inode; at !== undefined && !seen.has(at); at = this.#blockers.get(at)) {
       if (this.#options.journal.get(at)?.failed !== undefined) return true;
       seen.add(at);
+    }
+    return false;
+  }
+
+  /** True for what lies in one of these directories. */
+  #isBelow(inode: number, directories: ReadonlySet<number>): boolean {
+    const { tree } = this.#options.journal;
+    for (let node = tree.node(inode); node !== undefined && node.parent !== node.inode; node = tree.node(node.parent)) {
+      if (directories.has(node.parent)) return true;
     }
     return false;
   }
