@@ -1,9 +1,13 @@
-// The same system calls on a local file system and on a mount, whose results a program prints: both must print the same.
+// Programs in Python that compare: the same system calls on a local file system and on a mount, which must print the same; a file
+// under random operations with the same in memory, and with what the service has of it in the end.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 import { Drive, fuseExists, run } from '../mount/drive.ts';
+
+/** The full run is of 100,000. */
+const OPERATIONS = process.env['FSX_OPERATIONS'] ?? '5000';
 
 const program = fileURLToPath(new URL('syscalls.py', import.meta.url));
 /** The functions that the program runs, each in a directory of its own. */
@@ -40,4 +44,23 @@ describe.skipIf(!fuseExists)('a mount', () => {
       expect(await printed(`${drive.mountpoint}/P`, wanted)).toEqual(expected);
     }
   });
+
+  it(
+    'keeps a file as it was written, whatever was done to it, here and at the service',
+    { timeout: 900_000 },
+    async () => {
+      const { id, rootFolderId } = drive.store.addSyncpoint('P');
+      await drive.serve();
+      await drive.mount();
+      const seed = String(Date.now() % 100_000);
+      const exerciser = fileURLToPath(new URL('fsx.py', import.meta.url));
+      const { code, stderr } = await run('python3', [exerciser, `${drive.mountpoint}/P`, OPERATIONS, seed]);
+      expect({ seed, code, stderr }).toEqual({ seed, code: 0, stderr: '' });
+      const written = await run('sha256sum', [`${drive.mountpoint}/P/fsx`]);
+      await drive.succeed(['flush', drive.mountpoint]);
+      const stored = await drive.store.child(id, rootFolderId, 'fsx', { ignoreCase: false });
+      if (stored?.kind !== 'file') throw new Error('nothing was stored');
+      expect(await drive.store.sha256(id, stored.file.versionId)).toBe(written.stdout.slice(0, 64));
+    },
+  );
 });
