@@ -59,6 +59,7 @@ export class Journal {
   readonly #listeners = new Set<(inodes: readonly number[]) => void>();
   readonly #openForWriting = new Map<number, number>();
   #nextRevision = 1;
+  #localChangeAtMs = -Infinity;
 
   /** Reads what is pending. What was made but never closed before the last daemon died is taken back, its bytes are unfinished. */
   constructor(tree: Tree) {
@@ -241,6 +242,11 @@ export class Journal {
     if (this.#records.has(inode)) this.#tell([inode]);
   }
 
+  /** How long ago a program changed anything, ms; Infinity: not in this process. */
+  get sinceLocalChangeMs(): number {
+    return performance.now() - this.#localChangeAtMs;
+  }
+
   isOpenForWriting(inode: number): boolean {
     return this.#openForWriting.has(inode);
   }
@@ -252,6 +258,7 @@ export class Journal {
 
   /** One transaction of tree and journal: all of it, or, when `work` throws, nothing. */
   change<T>(origin: ChangeOrigin, work: (transaction: JournalTransaction) => T): T {
+    if (origin === 'local') this.#localChangeAtMs = performance.now();
     const touched = new Map<number, PendingRecord | undefined>();
     const firstRevision = this.#nextRevision;
     let result: T;

@@ -431,6 +431,11 @@ export class Tree {
     });
   }
 
+  /** Resolves when every transaction so far is safe against power loss, some time soon; hurries nothing. */
+  committed(): Promise<void> {
+    return this.#store.committed();
+  }
+
   /** True after close(): nothing may be read or written any more. */
   get closed(): boolean {
     return this.#closed;

@@ -43,7 +43,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     directory: join(options.accountDirectory, 'staging'),
     blocks,
     reserveBytes: config.stageReserveBytes,
-    journalFlushed: () => tree.flushed(),
+    journalFlushed: () => tree.committed(),
   });
   stops.add('staging', () => staging.stop());
   const files = tree.stagedFiles();
@@ -90,10 +90,14 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
 /** A version of the service as content to be stored elsewhere: what is cached of it is not fetched. */
 function cachedVersion(blocks: ContentBlocks, version: ContentReference): SendableContent {
   const reader = blocks.reader(version);
-  async function* read(offsetBytes: number, lengthBytes: number): AsyncGenerator<Uint8Array> {
+  async function* read(
+    offsetBytes: number,
+    lengthBytes: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     const end = offsetBytes + lengthBytes;
     for (let at = offsetBytes; at < end; at += COPY_STEP_BYTES) {
-      const pieces = await reader.read(at, Math.min(COPY_STEP_BYTES, end - at));
+      const pieces = await reader.read(at, Math.min(COPY_STEP_BYTES, end - at), signal);
       // They are the cache's from the next tick on.
       yield Buffer.concat(pieces);
     }

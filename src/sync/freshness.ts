@@ -35,3 +35,12 @@ export async function refresh(parts: Parts, directory: TreeDirectory, signal: Ab
     await refresh(parts, above, signal);
   }
 }
+
+/**
+ * Looks at those folders above one whose listing turned out to be wrong: uploads go by path, and another one may have renamed any of them.
+ */
+export async function lookAtWay(parts: Parts, inode: number, signal: AbortSignal): Promise<void> {
+  const { tree } = parts.journal;
+  const way = parts.journal.remotePath(inode)?.inodes.slice(0, -1) ?? [];
+  for (const above of way) if (tree.listing(above)?.listedAtMs === 0) await lookAt(parts, above, 0, signal);
+}

@@ -35,12 +35,18 @@ export async function moveObject(
   try {
     outcome = await request(parts, at, move, signal);
   } catch (error) {
+    // An abort may have cut off a request that was carried out.
+    if (!(error instanceof RemoteError || error instanceof Replan)) throw error;
+    if (error instanceof RemoteError && (error.kind === 'exists' || error.kind === 'not-found')) {
+      // An earlier try may have come through unheard: then it is where it is to be.
+      await lookAt(parts, move.to.inode, 0, signal);
+      if (isAt(parts, record.inode, { parent: move.to.inode, name: move.name })) return 'moved';
+      parts.outcomes.moveFailed(record.inode, at);
+      if (error.kind === 'not-found') await lookAt(parts, move.from.inode, 0, signal);
+      throw new Replan(error.message);
+    }
     parts.outcomes.moveFailed(record.inode, at);
-    if (!(error instanceof RemoteError)) throw error;
-    if (error.kind === 'exists') await lookAt(parts, move.to.inode, 0, signal);
-    else if (error.kind === 'not-found') await lookAt(parts, move.from.inode, 0, signal);
-    else throw error;
-    throw new Replan(error.message);
+    throw error;
   }
   if (outcome === 'unsupported') {
     parts.outcomes.moveFailed(record.inode, at);

@@ -12,7 +12,7 @@ export interface SendableContent {
   readonly staged: StagedContent | undefined;
   /** Undefined where it would have to be fetched to tell. */
   sha256(signal: AbortSignal): Promise<string | undefined>;
-  read(offsetBytes: number, lengthBytes: number): AsyncIterable<Uint8Array>;
+  read(offsetBytes: number, lengthBytes: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Resolves when the bytes are safe against power loss (J8). */
   makeDurable(): Promise<void>;
   close(): void;

@@ -6,6 +6,8 @@ import { deferred } from '../base/deferred.ts';
 import { createLog } from '../base/log.ts';
 import type { PendingRecord } from '../cache/journal.ts';
 import { FOLDERS_PER_CALL, RemoteError, type RemoteErrorKind } from '../remote-drive.ts';
+import { Confirmations } from './confirmations.ts';
+import { DueTimes } from './due-times.ts';
 import { lookAt } from './freshness.ts';
 import { makeFolders, type FolderToMake } from './folders.ts';
 import { Lookouts } from './lookouts.ts';
@@ -26,8 +28,6 @@ const GATEWAY_STEPS_MAX = 6;
 const OPEN_FILE_DUE_MS = 5 * 60_000;
 /** Uploads of a file that stays open back off to this. */
 const OPEN_FILE_DUE_MS_MAX = 60 * 60_000;
-/** After an outcome without ids, others of the folder may come: one listing tells all. */
-const UNTOLD_PAUSE_MS = 2_000;
 /** After a lost reply: the service may still be at it. */
 const UNCLEAR_PAUSE_MS = 500;
 /** Between two looks at guards whose time is over, and at files that have been open for long; nobody waits for either. */
@@ -38,6 +38,8 @@ const BLOCKED_AGAIN_MS = 5_000;
 const BUSY_MS = 100;
 /** For so long uploads give way to programs that write. */
 const YIELD_MS = 5_000;
+/** Who waits for changes hears of them so late at most. */
+const TELL_AFTER_MS = 10;
 /** Plans that came to nothing in a row before the next one waits. */
 const REPLANS_AT_ONCE = 5;
 /** Records planned before other work of the process gets its turn. */
@@ -87,7 +89,8 @@ export class Pusher {
   readonly #held = { uploads: new Set<number>(), gateway: new Set<number>() };
   readonly #blocked = new Map<number, Set<number>>();
   readonly #blockers = new Map<number, number>();
-  readonly #timers = new Map<number, number>();
+  readonly #due: DueTimes;
+  readonly #confirmations: Confirmations;
   readonly #running = new Map<number, Running>();
   readonly #openFileUploads = new Map<number, { count: number; atMs: number }>();
   /** Objects that the service would not move; until they are stored anew. */
@@ -95,7 +98,8 @@ export class Pusher {
   readonly #replans = new Map<number, number>();
   readonly #waiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
-  #timer: NodeJS.Timeout | undefined;
+  #busyTimer: NodeJS.Timeout | undefined;
+  #tellTimer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #chores: NodeJS.Timeout | undefined;
   #hurries = 0;
@@ -109,6 +113,11 @@ export class Pusher {
     this.#parts = { ...options, outcomes, nowMs: this.#nowMs };
     this.#troubles = new Troubles(this.#nowMs);
     this.#lookouts = new Lookouts(this.#nowMs);
+    this.#confirmations = new Confirmations(this.#nowMs);
+    this.#due = new DueTimes(this.#nowMs, (inodes) => {
+      for (const inode of inodes) this.#queue.add(inode);
+      this.#wake();
+    });
     this.#unsubscribe = options.journal.onChange((inodes) => this.#changed(inodes));
   }
 
@@ -169,7 +178,7 @@ export class Pusher {
     };
     this.#hurries += 1;
     try {
-      for (const inode of [...wanted, ...this.#timers.keys()]) this.#queue.add(inode);
+      for (const inode of [...wanted, ...this.#due.inodes()]) this.#queue.add(inode);
       this.retryNow();
       while (left() && !signal.aborted && !this.#stopped) {
         const changed = deferred<undefined>();
@@ -221,13 +230,15 @@ export class Pusher {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#unsubscribe();
-    clearTimeout(this.#timer);
+    this.#due.stop();
+    clearTimeout(this.#busyTimer);
+    clearTimeout(this.#tellTimer);
     clearImmediate(this.#turn);
     clearInterval(this.#chores);
     const reason = new RemoteError('unavailable', 'the drive is being unmounted');
     for (const { controller } of this.#running.values()) controller.abort(reason);
     await Promise.all([...this.#running.values()].map(({ done }) => done));
-    this.#tellWaiters();
+    for (const waiter of [...this.#waiters]) waiter();
   }
 
   #changed(inodes: readonly number[]): void {
@@ -248,8 +259,13 @@ export class Pusher {
     }
   }
 
+  /** Soon: what waits looks through all that is pending, and changes come by the hundred. */
   #tellWaiters(): void {
-    for (const waiter of [...this.#waiters]) waiter();
+    if (this.#waiters.size === 0) return;
+    this.#tellTimer ??= setTimeout(() => {
+      this.#tellTimer = undefined;
+      for (const waiter of [...this.#waiters]) waiter();
+    }, TELL_AFTER_MS);
   }
 
   /** The next turn of the event loop plans: changes that come together are planned together. */
@@ -273,11 +289,10 @@ export class Pusher {
       this.#queue.delete(inode);
       this.#planOne(inode);
     }
-    this.#arm();
   }
 
   #planOne(inode: number): void {
-    this.#timers.delete(inode);
+    this.#due.delete(inode);
     this.#unblock(inode);
     this.#held.uploads.delete(inode);
     this.#held.gateway.delete(inode);
@@ -293,7 +308,7 @@ export class Pusher {
     const now = this.#nowMs();
     const trouble = this.#troubles.get(inode);
     if (trouble !== undefined && trouble.retryAtMs > now && isPending(record)) {
-      this.#timers.set(inode, trouble.retryAtMs);
+      this.#due.set(inode, trouble.retryAtMs);
       return;
     }
     this.#take(record, nextStep(record, now, this.#surroundings()));
@@ -309,7 +324,7 @@ export class Pusher {
         outcomes.settle(inode);
         return;
       case 'wait':
-        this.#timers.set(inode, step.untilMs);
+        this.#due.set(inode, step.untilMs);
         return;
       case 'blocked':
         this.#block(record, step.by);
@@ -322,14 +337,12 @@ export class Pusher {
         return;
       case 'give-up-looking':
         this.#lookouts.forget(inode);
+        this.#parentDue(record);
         outcomes.notFound(inode);
         return;
       case 'store':
         if (this.#runningCount('store') < this.#uploadsMax(record)) this.#run(record, step);
-        else {
-          this.#held.uploads.add(inode);
-          this.#timers.set(inode, this.#nowMs() + BUSY_MS);
-        }
+        else this.#hold(inode);
         return;
       default:
         if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
@@ -343,6 +356,35 @@ export class Pusher {
     const busy =
       journal.sinceLocalChangeMs < BUSY_MS && this.#nowMs() - record.sinceMs < YIELD_MS && this.#hurries === 0;
     return busy ? 1 : uploadsMax;
+  }
+
+  /** An upload waits for room, or for programs that write to come to rest. */
+  #hold(inode: number): void {
+    this.#held.uploads.add(inode);
+    if (this.#runningCount('store') >= this.#options.uploadsMax) return;
+    this.#busyTimer ??= setTimeout(() => {
+      this.#busyTimer = undefined;
+      this.#release();
+    }, BUSY_MS).unref();
+  }
+
+  /** Plans as many of those that wait for room as there is room for. */
+  #release(): void {
+    let room = this.#options.uploadsMax - this.#runningCount('store');
+    for (const inode of this.#held.uploads) {
+      if (room <= 0) break;
+      room -= 1;
+      this.#held.uploads.delete(inode);
+      this.#queue.add(inode);
+    }
+    room = GATEWAY_STEPS_MAX - (this.#running.size - this.#runningCount('store'));
+    for (const inode of this.#held.gateway) {
+      if (room <= 0) break;
+      room -= 1;
+      this.#held.gateway.delete(inode);
+      this.#queue.add(inode);
+    }
+    this.#wake();
   }
 
   #runningCount(kind: Step['kind']): number {
@@ -383,8 +425,7 @@ export class Pusher {
           this.#running.delete(one);
           this.#requeue(one);
         }
-        for (const held of Object.values(this.#held)) for (const one of held) this.#queue.add(one);
-        this.#wake();
+        this.#release();
         this.#tellWaiters();
         finished.resolve(undefined);
       })
@@ -404,14 +445,20 @@ export class Pusher {
           running.lengthBytes = lengthBytes;
         };
         this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
-        const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal);
-        if (result === 'untold') this.#lookouts.delayed(inode, UNTOLD_PAUSE_MS);
-        else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
+        this.#confirmations.begin(step.place.parent);
+        const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal).finally(() => {
+          if (this.#confirmations.end(step.place.parent)) this.#lookAgain(step.place.parent);
+        });
+        if (result === 'untold') {
+          this.#lookouts.delayed(inode, 0);
+          this.#confirmations.untold(step.place.parent);
+        } else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
         this.#noteOpenFile(inode);
         this.#keep(inode);
         return;
       }
       case 'confirm':
+        this.#confirmations.looked(step.folder);
         await lookAt(this.#parts, step.folder, 0, signal);
         this.#lookouts.looked(inode);
         this.#keep(inode);
@@ -535,8 +582,22 @@ export class Pusher {
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
       isImmovable: (inode) => this.#immovable.has(inode),
       openFileDueMs: (record) => this.#openFileDueMs(record),
-      lookAtMs: (record) => this.#lookouts.nextAtMs(record.inode),
+      lookAtMs: (record) => this.#lookAtMs(record),
     };
+  }
+
+  #lookAtMs(record: PendingRecord): number | undefined {
+    const atMs = this.#lookouts.nextAtMs(record.inode);
+    if (atMs === undefined || record.at === undefined) return atMs;
+    return Math.max(atMs, this.#confirmations.dueMs(record.at.parent, this.#hurries > 0));
+  }
+
+  /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
+  #lookAgain(folder: number): void {
+    if (this.#hurries === 0) return;
+    for (const { inode, sent, doneAtMs } of this.#options.journal.inDirectory(folder)) {
+      if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
+    }
   }
 
   /** Waits for another object; where that waits for this one in turn, a temporary name leads out (J9). */
@@ -551,7 +612,7 @@ export class Pusher {
       return;
     }
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
-      this.#timers.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
+      this.#due.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
     }
     this.#blockers.set(inode, by);
     const waiting = this.#blocked.get(by);
@@ -585,24 +646,6 @@ export class Pusher {
     const waiting = this.#blocked.get(by);
     waiting?.delete(inode);
     if (waiting?.size === 0) this.#blocked.delete(by);
-  }
-
-  /** One timer, for what is due first. */
-  #arm(): void {
-    clearTimeout(this.#timer);
-    let first = Infinity;
-    for (const atMs of this.#timers.values()) first = Math.min(first, atMs);
-    if (first === Infinity) return;
-    this.#timer = setTimeout(
-      () => {
-        const now = this.#nowMs();
-        for (const [inode, atMs] of this.#timers) if (atMs <= now) this.#queue.add(inode);
-        this.#wake();
-      },
-      // A timer holds at most 2^31 ms.
-      Math.max(1, Math.min(first - this.#nowMs(), OPEN_FILE_DUE_MS)),
-    );
-    this.#timer.unref();
   }
 }
 

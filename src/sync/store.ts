@@ -3,7 +3,7 @@
 import type { PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
 import { shownModified, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
-import { CAREFUL_AGE_MS, lookAt, NEW_NAME_AGE_MS } from './freshness.ts';
+import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
 import { type Parts, Replan, type SendableContent } from './parts.ts';
 import { samePlace } from './plan.ts';
 
@@ -46,7 +46,9 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   const sha256 = await content.sha256(signal);
   const sent: SentContent = { ...facts, sha256 };
   await content.makeDurable();
+  await lookAtWay(parts, place.parent, signal);
   await look(parts, sending);
+  if (isElsewhere(parts, node)) throw new Replan('it was renamed while it was prepared');
   if (await isUnchanged(parts, sending, sent)) {
     parts.outcomes.unchanged(inode, sent);
     return 'unchanged';
@@ -68,17 +70,21 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
         modified: sent.modified,
         created: node.versionId === undefined ? earlier(node.created, sent.modified) : node.created,
         sha256,
-        read: (offsetBytes, lengthBytes) => content.read(offsetBytes, lengthBytes),
+        read: (offsetBytes, lengthBytes) => content.read(offsetBytes, lengthBytes, signal),
         session: record.session?.generation === sent.generation ? record.session.mark : undefined,
         onSession: (mark) => parts.outcomes.uploadReached(inode, sent.generation, mark),
         onSent: (sentBytes) => onSent(sentBytes, content.lengthBytes),
-        beforeLast: () => look(parts, sending),
+        beforeLast: async () => {
+          await look(parts, sending);
+          if (!isAwaited(parts, inode, sent)) throw new Replan('its name was taken by another one');
+        },
       },
       { signal, callClass: 'commit' },
     );
   } catch (error) {
-    // An abort may have cut off a request that was complete.
-    if (error instanceof RemoteError || error instanceof Replan) parts.outcomes.uploadFailed(inode, sent);
+    // An abort may have cut off a request that was complete, whatever its reason is.
+    const refused = error instanceof RemoteError || error instanceof Replan;
+    if (refused && !signal.aborted) parts.outcomes.uploadFailed(inode, sent);
     throw error;
   }
   if (outcome.state === 'unclear') return 'unclear';
@@ -101,6 +107,17 @@ async function look(parts: Parts, { record, node, place, signal }: Sending): Pro
   if (now?.content !== true || moved || present?.kind !== 'file' || present.versionId !== node.versionId) {
     throw new Replan('it changed at the service or here while it was prepared');
   }
+}
+
+/** True where the file was moved here, or kept under another name, since it was planned. */
+function isElsewhere({ journal }: Parts, node: TreeFile): boolean {
+  const present = journal.tree.node(node.inode);
+  return present?.parent !== node.parent || present.remoteName !== node.remoteName;
+}
+
+/** True while this upload is one that the journal expects: a conflict gives the file another name, and nothing may come under the first one. */
+function isAwaited({ journal }: Parts, inode: number, { generation }: SentContent): boolean {
+  return journal.get(inode)?.sent.some((one) => one.generation === generation) === true;
 }
 
 /** True where the service has these bytes as this file's present version. */

@@ -7,6 +7,7 @@
 // W2 logged writes are absolute: having them twice, after a crash between commit and emptying, changes nothing.
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
+import { deferred, type Deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
 import { WriteAheadLog, type LoggedWrite } from './write-ahead-log.ts';
 
@@ -50,6 +51,7 @@ export class LoggedStore {
   #writes: LoggedWrite[] = [];
   #undo: { readonly buffer: Map<string, Buffered>; readonly key: string; readonly before: Buffered | undefined }[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #nextCommit: Deferred<undefined> | undefined;
 
   /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. */
   constructor(directory: string, tablesMax: number) {
@@ -140,6 +142,15 @@ export class LoggedStore {
     for (const buffer of this.#buffers) buffer.clear();
     this.#bufferedCount = 0;
     this.#log.clear();
+    this.#nextCommit?.resolve(undefined);
+    this.#nextCommit = undefined;
+  }
+
+  /** Resolves with the next commit, or at once where nothing waits for one: hurries nothing. */
+  committed(): Promise<void> {
+    if (this.#bufferedCount === 0 && this.#mode === 'idle') return Promise.resolve();
+    this.#nextCommit ??= deferred<undefined>();
+    return this.#nextCommit.promise.then(() => undefined);
   }
 
   /** Resolves when everything so far is safe against power loss. */

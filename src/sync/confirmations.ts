@@ -1,0 +1,57 @@
+// When a folder is listed for files that were stored under ids not told: one listing tells all of a folder, so it waits until nothing
+// more is on its way there, or for long enough. Knows folders and times only.
+
+/** After the last file of a folder: the next one may be a moment away. */
+const QUIET_MS = 2_000;
+/** While files keep coming, what is stored is confirmed at least so often: until then it is kept twice. */
+const BUSY_MS_MAX = 15_000;
+
+interface Folder {
+  readonly firstMs: number;
+  lastMs: number;
+}
+
+export class Confirmations {
+  readonly #waiting = new Map<number, Folder>();
+  readonly #storing = new Map<number, number>();
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** A file is about to be stored in a folder. */
+  begin(folder: number): void {
+    this.#storing.set(folder, (this.#storing.get(folder) ?? 0) + 1);
+  }
+
+  /** Takes back {@link begin}. True when no other one is on its way there. */
+  end(folder: number): boolean {
+    const left = (this.#storing.get(folder) ?? 0) - 1;
+    if (left > 0) this.#storing.set(folder, left);
+    else this.#storing.delete(folder);
+    return left <= 0;
+  }
+
+  /** A file was stored under ids that were not told. */
+  untold(folder: number): void {
+    const now = this.#nowMs();
+    const known = this.#waiting.get(folder);
+    if (known === undefined) this.#waiting.set(folder, { firstMs: now, lastMs: now });
+    else known.lastMs = now;
+  }
+
+  /** When the folder is worth a look, wall clock, ms. `hurried`: somebody waits for it. */
+  dueMs(folder: number, hurried: boolean): number {
+    const known = this.#waiting.get(folder);
+    if (known === undefined) return 0;
+    const latestMs = known.firstMs + BUSY_MS_MAX;
+    const quietMs = hurried && !this.#storing.has(folder) ? known.lastMs : known.lastMs + QUIET_MS;
+    return Math.min(latestMs, quietMs);
+  }
+
+  /** The folder is looked at now. */
+  looked(folder: number): void {
+    this.#waiting.delete(folder);
+  }
+}
