@@ -1,7 +1,8 @@
-// `npm run demo -- DIRECTORY`, after the build: lets the program's own `mount --demo` mount the demo drive there, then shows
-// what lies in it and what to try. Run again it says the same of the drive that is mounted. It stays out of how mounting works.
+// `npm run demo -- DIRECTORY`, after the build: lets the program's own `mount --demo` mount the demo drive there, then shows what lies
+// in it, writes a file into it, and says what to try. Run again it says the same of the drive that is mounted. It stays out of how
+// mounting works.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -9,6 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const program = join(root, 'dist', 'bin', 'syncplicityfs.js');
 /** Entries shown of one folder: the listing fits on a screen. */
 const SHOWN = 8;
+/** Written by the demo, so that there is something to see of writing. */
+const NOTE = 'Shopping list.txt';
 
 process.exitCode = main(process.argv[2]);
 
@@ -31,6 +34,7 @@ function main(argument) {
   }
   console.log(`The demo drive is mounted on ${directory}${mounted === undefined ? '' : ' already'}:\n`);
   show(directory, 0);
+  if (!writeNote(directory)) return 1;
   console.log(tour(shellWord(directory), shellWord(relative(process.env['INIT_CWD'] ?? root, program))));
   return 0;
 }
@@ -74,18 +78,42 @@ function show(directory, level) {
     console.log(`${''.padStart(10)}  ${'  '.repeat(level)}and ${entries.length - SHOWN} more`);
 }
 
+/** Writes a file, waits until the service has it, and says so. False where that fails. */
+function writeNote(directory) {
+  const path = join(directory, 'Documents', NOTE);
+  try {
+    writeFileSync(path, 'Milk\nPears\n', { flag: 'wx' });
+  } catch (error) {
+    // Of an earlier run: it is the user's by now.
+    if (error.code === 'EEXIST') return true;
+    console.error(`${path} cannot be written: ${error.message}`);
+    return false;
+  }
+  const { status } = spawnSync(process.execPath, [program, 'flush', directory], { stdio: 'inherit' });
+  // It has said why.
+  if (status !== 0) return false;
+  console.log(`\nDocuments/${NOTE} was written just now, and the service has stored it.`);
+  return true;
+}
+
 function shellWord(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function tour(directory, programPath) {
   return `
-It is a drive like any other, for every program of yours. Nothing in it can be changed yet: this version reads. Try:
+It is a drive like any other, for every program of yours. Try:
 
   ls -l ${directory}/Pictures
   grep -rn READDIRPLUS ${directory}/Project/src
-  df -h ${directory}
   node ${programPath} status
+
+Write in it as well. What you save is safe on this machine at once, and is sent to the service in the background:
+
+  cp -r ${directory}/Project/doc ${directory}/Documents/Papers
+  echo 'Bring bread' >> ${directory}/Documents/${shellWord(NOTE)}
+  node ${programPath} flush ${directory}
+  rm -r ${directory}/Documents/Papers
 
 When you have seen enough:
 

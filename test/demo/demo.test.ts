@@ -1,6 +1,7 @@
-// `npm run demo` after its build: the drive appears with its content, a second run is friendly, wrong calls are told what is right.
+// `npm run demo` after its build: the drive appears with its content and takes a file, a second run is friendly and keeps what the user
+// wrote, wrong calls are told what is right.
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -45,7 +46,7 @@ function filesIn(directory: string): string[] {
 }
 
 describe.skipIf(!fuseExists)('the demo', () => {
-  it('mounts on a directory it makes, shows what is there, and is friendly the second time', async () => {
+  it('mounts on a directory it makes, shows what is there, writes, and is friendly the second time', async () => {
     const first = await demo('new/demo drive');
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(first.stdout).toContain(`The demo drive is mounted on ${point}:`);
@@ -55,8 +56,17 @@ describe.skipIf(!fuseExists)('the demo', () => {
     }
     expect(readdirSync(join(point, 'Project'))).toEqual(expect.arrayContaining(['README.md', 'doc', 'src']));
 
+    const note = join(point, 'Documents', 'Shopping list.txt');
+    expect(first.stdout).toContain('Shopping list.txt was written just now, and the service has stored it.');
+    expect(existsSync(join(user.home, '.local/state/syncplicityfs/demo/data/Documents/Shopping list.txt'))).toBe(true);
+    appendFileSync(note, 'Bread\n');
+
     const second = await demo(point);
-    expect(second.stdout).toBe(first.stdout.replace('drive:', 'drive already:'));
+    expect(second).toMatchObject({ code: 0, stderr: '' });
+    expect(second.stdout).toContain(`The demo drive is mounted on ${point} already:`);
+    expect(second.stdout).not.toContain('just now');
+    expect(second.stdout.split('\nIt is a drive')[1]).toBe(first.stdout.split('\nIt is a drive')[1]);
+    expect(readFileSync(note, 'utf8')).toBe('Milk\nPears\nBread\n');
 
     const unmount = /unmount '([^']+)'\n/.exec(first.stdout)?.[1] ?? '';
     expect(await user.run(['unmount', unmount])).toMatchObject({ code: 0, stderr: '' });
