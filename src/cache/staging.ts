@@ -190,7 +190,7 @@ export class Staging {
   async stop(): Promise<void> {
     this.#folding.stop();
     this.#around.gapFilling.stop();
-    await this.#generations.idle();
+    await this.#generations.stop();
     this.#files.close();
   }
 

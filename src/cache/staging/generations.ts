@@ -18,6 +18,8 @@ export class Generations {
   readonly #journalFlushed: () => Promise<unknown>;
   readonly #byId = new Map<number, Generation>();
   readonly #background = new Set<Promise<void>>();
+  readonly #waiting = new Set<Promise<void>>();
+  #stopped = false;
   #lastId = 0;
 
   /** `journalFlushed` resolves when what the journal was told so far is safe against power loss. */
@@ -109,24 +111,39 @@ export class Generations {
     this.#settle(generation);
   }
 
-  /** Does something once what the journal was told so far is safe against power loss. Not awaited by anybody but {@link idle}. */
+  /** Does something once what the journal was told so far is safe against power loss; never, where that is not before {@link stop}. */
   afterFlush(action: () => unknown): void {
-    this.inBackground(this.#journalFlushed().then(action));
+    this.#track(
+      this.#waiting,
+      this.#journalFlushed().then(() => {
+        if (!this.#stopped) this.inBackground(Promise.resolve().then(action));
+      }),
+    );
   }
 
   /** Work whose failure nobody waits for: it is logged. */
   inBackground(work: Promise<unknown>): void {
+    this.#track(this.#background, work);
+  }
+
+  /** Resolves when nothing is left to be done in the background, nor waits for the journal. */
+  async idle(): Promise<void> {
+    while (this.#background.size + this.#waiting.size > 0) await Promise.all([...this.#background, ...this.#waiting]);
+  }
+
+  /** Waits for what is being done; what waits for the journal, which may not be safe for long, is left to the next start. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    while (this.#background.size > 0) await Promise.all(this.#background);
+  }
+
+  #track(where: Set<Promise<void>>, work: Promise<unknown>): void {
     const logged = work.then(
       () => undefined,
       (error: unknown) => log('%s', error instanceof Error ? error.message : String(error)),
     );
-    const tracked = logged.finally(() => this.#background.delete(tracked));
-    this.#background.add(tracked);
-  }
-
-  /** Resolves when nothing is left to be done in the background. */
-  async idle(): Promise<void> {
-    while (this.#background.size > 0) await Promise.all(this.#background);
+    const tracked = logged.finally(() => where.delete(tracked));
+    where.add(tracked);
   }
 
   /** Deletes what nobody needs, and forgets what the journal alone knows as well. */

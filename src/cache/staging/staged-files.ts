@@ -15,10 +15,11 @@ const zeros = Buffer.alloc(1024 * 1024);
 /** The system calls that a full or failing disk answers differently. */
 export type StagingSystem = Pick<typeof fs, 'openSync' | 'closeSync' | 'readSync' | 'writeSync' | 'ftruncateSync'> & {
   readonly fallocate: typeof fallocate;
+  readonly datasync: (descriptor: number) => Promise<void>;
 };
 
 const read = promisify(fs.read);
-const fdatasync = promisify(fs.fdatasync);
+const datasync = promisify(fs.fdatasync);
 
 interface OpenFile {
   readonly descriptor: number;
@@ -41,7 +42,7 @@ export class StagedFiles {
 
   constructor(directory: string, system: Partial<StagingSystem> = {}) {
     this.directory = directory;
-    this.#system = { ...fs, fallocate, ...system };
+    this.#system = { ...fs, fallocate, datasync, ...system };
   }
 
   get count(): number {
@@ -152,7 +153,7 @@ export class StagedFiles {
 
   /** Makes the file's bytes safe against power loss. */
   async sync(id: number): Promise<void> {
-    await this.#using(id, `can't sync file ${id}`, (descriptor) => fdatasync(descriptor));
+    await this.#using(id, `can't sync file ${id}`, (descriptor) => this.#system.datasync(descriptor));
   }
 
   /** Makes the names of all files made so far safe against power loss. */

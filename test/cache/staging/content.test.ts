@@ -236,6 +236,50 @@ test('sealing fetches what is missing and leaves out the version', async () => {
   content.close();
 });
 
+test('other names for the same bytes do not take the place of what was committed since', async () => {
+  const staging = await open();
+  const version = contentReference('stored', 1000);
+  const content = staging.openContent({ version, staged: undefined });
+  const reader = content.reader();
+  const same = { version: { ...version, vaultId: undefined }, staged: undefined };
+  content.rebase(same);
+  expect((await readAll(reader)).equals(bytesOf(version, 0, 1000))).toBe(true);
+  expect(() => content.rebase({ version: contentReference('other', 999), staged: undefined })).toThrow(/999 bytes/);
+  const expected = bytesOf(version, 0, 1000);
+  expected.write('changed');
+  content.write(0, Buffer.from('changed'));
+  content.rebase(same);
+  expect((await readAll(reader)).equals(expected)).toBe(true);
+  const staged = content.commit();
+  content.rebase(same);
+  expect((await readAll(reader)).equals(expected)).toBe(true);
+  content.committed(staged);
+  expect((await contentOf(staging, staged)).equals(expected)).toBe(true);
+  reader.close();
+  content.close();
+});
+
+test('a read that waits for the service shows what was written meanwhile, and ends where the content does', async () => {
+  const blocks = new FakeBlocks();
+  const staging = await open({ blocks });
+  const version = contentReference('slow', 1000);
+  const content = staging.openContent({ version, staged: undefined });
+  const reader = content.reader();
+  content.write(10, Buffer.from('a'));
+  let arrive = (): void => undefined;
+  blocks.when = () => new Promise((resolve) => (arrive = resolve));
+  const reading = readAll(reader);
+  content.write(500, Buffer.from('meanwhile'));
+  content.truncate(600);
+  arrive();
+  const expected = bytesOf(version, 0, 600);
+  expected.write('a', 10);
+  expected.write('meanwhile', 500);
+  expect((await reading).equals(expected)).toBe(true);
+  reader.close();
+  content.close();
+});
+
 test('a file no vault could store is refused, and the content stays', async () => {
   const staging = await open();
   const content = staging.openContent(nothing);

@@ -373,7 +373,9 @@ for (const restart of [false, true]) {
     }
     content = staging.openContent({ version: undefined, staged: first });
     content.truncate(2000);
-    commit(content);
+    const second = commit(content);
+    await staging.idle();
+    expect((await contentOf(staging, second)).subarray(1000).equals(Buffer.alloc(1000))).toBe(true);
     content.write(1990, Buffer.alloc(10, 3));
     const last = commit(content);
     content.close();

@@ -127,17 +127,69 @@ describe.skipIf(process.geteuid?.() !== 0)('on a disk of its own', () => {
 });
 
 test('a sync that fails is told, and tried again the next time', async () => {
-  const directory = await freshDirectory();
-  const staging = await open({ directory });
+  let failing = true;
+  let calls = 0;
+  const datasync = (): Promise<void> => {
+    calls++;
+    return failing ? Promise.reject(new Error('input/output error')) : Promise.resolve();
+  };
+  const staging = await open({ system: { datasync } });
+  const content = staging.openContent(nothing);
+  content.write(0, Buffer.from('xxx'));
+  const staged = commit(content);
+  await expect(content.sync()).rejects.toMatchObject({ name: 'StagingError', code: 'EIO' });
+  const sealed = await staging.seal(staged, new AbortController().signal);
+  await expect(sealed.makeDurable()).rejects.toThrow(StagingError);
+  failing = false;
+  await sealed.makeDurable();
+  sealed.close();
+  expect(calls).toBe(3);
+  await content.sync();
+  expect(calls).toBe(3);
+  content.write(0, Buffer.from('y'));
+  commit(content);
+  await staging.idle();
+  await content.sync();
+  // The new one, and the one below that it was folded into.
+  expect(calls).toBe(5);
+  content.close();
+});
+
+test('a sync is over when the bytes are safe, whoever asked first', async () => {
+  const waiting: (() => void)[] = [];
+  const staging = await open({ system: { datasync: () => new Promise((resolve) => waiting.push(resolve)) } });
   const content = staging.openContent(nothing);
   content.write(0, Buffer.from('x'));
-  const staged = commit(content);
-  await staging.stop();
-  await expect(content.sync()).rejects.toMatchObject({ name: 'StagingError', code: 'EIO' });
-  await expect(
-    staging.seal(staged, new AbortController().signal).then((sealed) => sealed.makeDurable()),
-  ).rejects.toThrow(StagingError);
+  commit(content);
+  const over: string[] = [];
+  const first = content.sync().then(() => over.push('first'));
+  const second = content.sync().then(() => over.push('second'));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(over).toEqual([]);
+  expect(waiting).toHaveLength(1);
+  waiting[0]?.();
+  await Promise.all([first, second]);
+  expect(over.sort()).toEqual(['first', 'second']);
   content.close();
+});
+
+test('a stop waits for no journal that is never safe, and closes what is being read', async () => {
+  const before = readdirSync('/proc/self/fd').length;
+  const directory = await freshDirectory();
+  const staging = await open({ directory, journalFlushed: () => new Promise(() => undefined) });
+  const content = staging.openContent(nothing);
+  content.write(0, Buffer.alloc(MiB, 1));
+  const staged = commit(content);
+  const sealed = await staging.seal(staged, new AbortController().signal);
+  const first = sealed.read(0, MiB)[Symbol.asyncIterator]().next();
+  staging.drop(staged.id);
+  sealed.close();
+  content.close();
+  await staging.stop();
+  await first.catch((error: unknown) => expect(error).toBeInstanceOf(StagingError));
+  expect(readdirSync('/proc/self/fd').length).toBe(before);
+  // Nobody deleted what an unsafe journal may still name.
+  expect(await readdir(directory)).toEqual([String(staged.id)]);
 });
 
 test('a quota of the disk is its end, and says so', async () => {
