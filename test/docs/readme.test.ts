@@ -1,5 +1,5 @@
-// README.md and CONTRIBUTING.md, tried: the examples run, and each command, option, script and link they name exists.
-import { existsSync, readFileSync } from 'node:fs';
+// README.md and the documents beside it, tried: the examples run, and each command, option, script, file and link they name exists.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { fuseExists } from '../mount/drive.ts';
 import { examplesOf } from './examples.ts';
@@ -8,7 +8,8 @@ import { Shell } from './shell.ts';
 const root = new URL('../../', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, root), 'utf8');
 const readme = read('README.md');
-const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'doc/SEMANTICS.md'];
+const decisions = readdirSync(new URL('doc/decisions/', root)).map((name) => `doc/decisions/${name}`);
+const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'doc/SEMANTICS.md', ...decisions];
 
 const shell = new Shell();
 afterAll(() => shell.remove());
@@ -47,7 +48,24 @@ it('the scripts that README.md and CONTRIBUTING.md run are in package.json', () 
 });
 
 it.each(documents)('the links of %s lead somewhere', (name) => {
-  const links = [...read(name).matchAll(/\]\(([^)#:]+)\)/g)].map(([, link = '']) => link);
+  const links = [...read(name).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
   const base = new URL(name, root);
   expect(links.filter((link) => !existsSync(new URL(link, base)))).toEqual([]);
+});
+
+it('ARCHITECTURE.md is short, and the files and rooms it names are there', () => {
+  const text = read('ARCHITECTURE.md');
+  expect(text.split('\n').length).toBeLessThanOrEqual(151);
+  const files = [...text.matchAll(/`([a-z-]+(?:\/[a-z-]+)+)(\.ts)?`/g)].map(([, path = '', ending]) => ({
+    path,
+    ending,
+  }));
+  const rooms = readdirSync(new URL('src/', root));
+  const own = files.filter(({ path }) => rooms.includes(path.split('/')[0] ?? ''));
+  expect(own.length).toBeGreaterThan(25);
+  const missing = own.filter(({ path, ending }) => {
+    const there = (suffix: string): boolean => existsSync(new URL(`src/${path}${suffix}`, root));
+    return ending === undefined ? !there('') && !there('.ts') : !there(ending);
+  });
+  expect(missing).toEqual([]);
 });
