@@ -68,7 +68,10 @@ export class Decisions {
     try {
       const file = await open(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
       try {
-        for await (const piece of source.read(0, source.lengthBytes)) await file.writeFile(piece);
+        for await (const piece of source.read(0, source.lengthBytes)) {
+          signal.throwIfAborted();
+          await file.writeFile(piece);
+        }
         await file.sync();
       } finally {
         await file.close();

@@ -36,7 +36,7 @@ export async function moveObject(
     outcome = await request(parts, at, move, signal);
   } catch (error) {
     // An abort may have cut off a request that was carried out.
-    if (!(error instanceof RemoteError || error instanceof Replan)) throw error;
+    if (signal.aborted || !(error instanceof RemoteError || error instanceof Replan)) throw error;
     if (error instanceof RemoteError && (error.kind === 'exists' || error.kind === 'not-found')) {
       // An earlier try may have come through unheard: then it is where it is to be.
       await lookAt(parts, move.to.inode, 0, signal);

@@ -206,10 +206,11 @@ export class Outcomes {
     });
   }
 
-  detour(inode: number, name: string): void {
+  /** It goes by another place first. */
+  detour(inode: number, place: RemotePlace): void {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
-      if (record !== undefined) transaction.updateRecord({ ...record, via: name });
+      if (record !== undefined) transaction.updateRecord({ ...record, via: place });
     });
   }
 

@@ -30,7 +30,7 @@ export type Step =
   /** The service cannot move it: it becomes new content and a removal. */
   | { readonly kind: 'detach'; readonly node: TreeNode }
   /** A way round something that is in the way of itself: a temporary name at the service. */
-  | { readonly kind: 'detour'; readonly name: string }
+  | { readonly kind: 'detour'; readonly place: RemotePlace }
   /** The file that was removed there lives on as this one's former version. */
   | { readonly kind: 'inherit'; readonly from: PendingRecord }
   | { readonly kind: 'remove-file'; readonly record: PendingRecord }
@@ -129,12 +129,12 @@ function looking(record: PendingRecord, folder: number, nowMs: number, around: S
 
 function folderStep(record: PendingRecord, node: TreeDirectory, around: Surroundings): Step {
   const { journal } = around;
-  const target = { parent: node.parent, name: record.via ?? node.remoteName };
-  const inTheWay = blockedAbove(node.parent, around);
+  const target = record.via ?? wantedPlace(node);
+  const inTheWay = blockedAbove(target.parent, around);
   if (inTheWay !== undefined) return inTheWay;
-  const parent = folderPlace(journal, node.parent);
-  if (parent === undefined) return { kind: 'blocked', by: node.parent };
-  if (record.at !== undefined && samePlace(record.at, target)) return { kind: 'settle' };
+  const parent = folderPlace(journal, target.parent);
+  if (parent === undefined) return { kind: 'blocked', by: target.parent };
+  if (record.at !== undefined && samePlace(record.at, target)) return arrived(record, node, around);
   if (record.at !== undefined && !isMovable(record.at, node, parent, around)) {
     return leaving(record, record.at, node, target, around);
   }
@@ -150,14 +150,16 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
     const untilMs = around.openFileDueMs(record);
     if (nowMs < untilMs) return { kind: 'wait', untilMs };
   }
-  const inTheWay = blockedAbove(node.parent, around);
+  const target = record.via ?? wantedPlace(node);
+  const inTheWay = blockedAbove(target.parent, around);
   if (inTheWay !== undefined) return inTheWay;
-  const parent = folderPlace(journal, node.parent);
-  if (parent === undefined) return { kind: 'blocked', by: node.parent };
-  const target = { parent: node.parent, name: record.via ?? node.remoteName };
+  const parent = folderPlace(journal, target.parent);
+  if (parent === undefined) return { kind: 'blocked', by: target.parent };
   const home = record.at !== undefined && samePlace(record.at, target);
   if (record.sent.length > 0) return looking(record, (record.at ?? target).parent, nowMs, around);
-  if (!record.content && home) return node.versionId === undefined ? { kind: 'give-up-looking' } : { kind: 'settle' };
+  if (!record.content && home) {
+    return node.versionId === undefined ? { kind: 'give-up-looking' } : arrived(record, node, around);
+  }
   const occupied = home ? undefined : occupant(record, target, around);
   if (record.at !== undefined && !home) {
     // New content that takes a removed file's place becomes that file's next version, and only then goes what is left behind (J6).
@@ -175,6 +177,15 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
   }
   if (record.at === undefined || home) return { kind: 'store', node, place: target };
   return moving(record.at, node, parent, target.name, around);
+}
+
+/** It is at its place, or on its way round to it: there it stays, with what is put into it meanwhile, until its own place is free. */
+function arrived(record: PendingRecord, node: TreeNode, around: Surroundings): Step {
+  if (record.via === undefined) return { kind: 'settle' };
+  const inTheWay = blockedAbove(node.parent, around);
+  if (inTheWay !== undefined) return inTheWay;
+  const occupied = occupant(record, wantedPlace(node), around);
+  return occupied === undefined ? { kind: 'settle' } : { kind: 'blocked', by: occupied.inode };
 }
 
 function moving(at: RemotePlace, node: TreeNode, to: FolderPlace, name: string, around: Surroundings): Step {
@@ -198,7 +209,9 @@ function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: Rem
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // A service blind to case would take the new name for the old file.
   const caseOnly = at.parent === to.parent && foldName(at.name) === foldName(to.name);
-  if (caseOnly && record.via === undefined) return { kind: 'detour', name: temporaryName(node) };
+  if (caseOnly && record.via === undefined) {
+    return { kind: 'detour', place: { parent: to.parent, name: temporaryName(node) } };
+  }
   return { kind: 'detach', node };
 }
 
@@ -212,7 +225,7 @@ function blockedAbove(directory: number, around: Surroundings): Step | undefined
     const record = journal.get(at);
     if (record !== undefined && record.doneAtMs === undefined) {
       const failed = record.failed !== undefined && record.at !== undefined;
-      const away = record.at === undefined || !samePlace(record.at, { parent: node.parent, name: node.remoteName });
+      const away = record.at === undefined || !samePlace(record.at, record.via ?? wantedPlace(node));
       if (away && !failed) return { kind: 'blocked', by: at };
       if (around.underWay.has(at)) return { kind: 'blocked', by: at };
     }
@@ -243,7 +256,7 @@ function isHome(journal: Journal, inode: number): boolean {
   const record = journal.get(inode);
   const node = journal.tree.node(inode);
   if (record?.at === undefined || node === undefined) return false;
-  return samePlace(record.at, { parent: node.parent, name: node.remoteName }) && record.via === undefined;
+  return samePlace(record.at, wantedPlace(node)) && record.via === undefined;
 }
 
 /** The folder at the service that an inode stands for. */
@@ -252,9 +265,53 @@ export function folderPlace(journal: Journal, inode: number): FolderPlace | unde
   return folder === undefined ? undefined : { inode, syncpointId: folder.syncpointId, folderId: folder.folderId };
 }
 
+/**
+ * The way out of a circle of objects that wait for each other: one of them goes by a temporary name, in a folder that is none of them
+ * (J9). Undefined where each has a way already.
+ */
+export function wayOut(
+  circle: readonly number[],
+  around: Surroundings,
+): { readonly inode: number; readonly place: RemotePlace } | undefined {
+  const { journal } = around;
+  const candidates = circle.flatMap((inode) => {
+    const record = journal.get(inode);
+    const node = journal.tree.node(inode);
+    if (record === undefined || record.doneAtMs !== undefined || record.via !== undefined || node === undefined)
+      return [];
+    const parent = folderOutside((record.at ?? wantedPlace(node)).parent, circle, journal);
+    const to = parent === undefined ? undefined : folderPlace(journal, parent);
+    if (to === undefined) return [];
+    const movable = record.at !== undefined && isMovable(record.at, node, to, around);
+    // What has to be stored anew takes what it holds along.
+    return [
+      {
+        inode,
+        place: { parent: to.inode, name: temporaryName(node) },
+        cost: movable ? 0 : node.kind === 'file' ? 2 : 1,
+      },
+    ];
+  });
+  return candidates.toSorted((a, b) => a.cost - b.cost)[0];
+}
+
+/** The nearest folder, from that one up at the service, that is neither to be removed nor in the circle. */
+function folderOutside(folder: number, circle: readonly number[], journal: Journal): number | undefined {
+  let at: number | undefined = folder;
+  for (let depth = 0; at !== undefined && depth < 4096; depth += 1) {
+    if (!circle.includes(at) && journal.get(at)?.gone === undefined && journal.folder(at) !== undefined) return at;
+    at = journal.place(at)?.parent ?? journal.tree.node(at)?.parent;
+  }
+  return undefined;
+}
+
 /** A name at the service that nobody else gives: the object's inode is this machine's alone, so the clock goes with it. */
-export function temporaryName(node: TreeNode): string {
+function temporaryName(node: TreeNode): string {
   return `.syncplicityfs-${node.inode}-${Date.now().toString(36)}`;
+}
+
+function wantedPlace(node: TreeNode): RemotePlace {
+  return { parent: node.parent, name: node.remoteName };
 }
 
 export function samePlace(a: RemotePlace, b: RemotePlace): boolean {

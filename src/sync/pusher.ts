@@ -12,9 +12,10 @@ import { lookAt } from './freshness.ts';
 import { makeFolders, type FolderToMake } from './folders.ts';
 import { Lookouts } from './lookouts.ts';
 import { moveObject } from './moves.ts';
+import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
 import { Replan, type Parts } from './parts.ts';
-import { nextStep, temporaryName, type Step, type Surroundings, type UnderWay } from './plan.ts';
+import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
 import { Rate } from './rate.ts';
 import { removeFile, removeFolder } from './removals.ts';
 import { storeFile } from './store.ts';
@@ -91,6 +92,7 @@ export class Pusher {
   readonly #blockers = new Map<number, number>();
   readonly #due: DueTimes;
   readonly #confirmations: Confirmations;
+  readonly #outage: Outage;
   readonly #running = new Map<number, Running>();
   readonly #openFileUploads = new Map<number, { count: number; atMs: number }>();
   /** Objects that the service would not move; until they are stored anew. */
@@ -114,6 +116,7 @@ export class Pusher {
     this.#troubles = new Troubles(this.#nowMs);
     this.#lookouts = new Lookouts(this.#nowMs);
     this.#confirmations = new Confirmations(this.#nowMs);
+    this.#outage = new Outage(this.#nowMs);
     this.#due = new DueTimes(this.#nowMs, (inodes) => {
       for (const inode of inodes) this.#queue.add(inode);
       this.#wake();
@@ -139,8 +142,7 @@ export class Pusher {
 
   resume(): void {
     this.#paused = false;
-    for (const inode of this.#troubles.hurry()) this.#queue.add(inode);
-    this.#wake();
+    this.retryNow();
   }
 
   get paused(): boolean {
@@ -149,6 +151,7 @@ export class Pusher {
 
   /** Tries at once what waits for its next try: the service is back, or somebody asked. */
   retryNow(): void {
+    this.#outage.retry();
     for (const inode of this.#troubles.hurry()) this.#queue.add(inode);
     this.#wake();
   }
@@ -330,7 +333,7 @@ export class Pusher {
         this.#block(record, step.by);
         return;
       case 'detour':
-        outcomes.detour(inode, step.name);
+        outcomes.detour(inode, step.place);
         return;
       case 'inherit':
         outcomes.inherit(inode, step.from);
@@ -341,10 +344,12 @@ export class Pusher {
         outcomes.notFound(inode);
         return;
       case 'store':
+        if (this.#waitsForService(inode)) return;
         if (this.#runningCount('store') < this.#uploadsMax(record)) this.#run(record, step);
         else this.#hold(inode);
         return;
       default:
+        if (this.#waitsForService(inode)) return;
         if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
         else this.#run(record, step);
     }
@@ -355,7 +360,14 @@ export class Pusher {
     const { journal, uploadsMax } = this.#options;
     const busy =
       journal.sinceLocalChangeMs < BUSY_MS && this.#nowMs() - record.sinceMs < YIELD_MS && this.#hurries === 0;
-    return busy ? 1 : uploadsMax;
+    return busy ? 0 : uploadsMax;
+  }
+
+  /** While the service is away, one object at a time finds out when it is back. */
+  #waitsForService(inode: number): boolean {
+    const { untilMs } = this.#outage;
+    if (untilMs !== undefined) this.#due.set(inode, untilMs);
+    return untilMs !== undefined;
   }
 
   /** An upload waits for room, or for programs that write to come to rest. */
@@ -414,6 +426,7 @@ export class Pusher {
       lengthBytes: 0,
     };
     for (const one of inodes) this.#running.set(one, running);
+    this.#outage.tried();
     const before = this.#immovable.size;
     this.#do(record, step, together, running)
       .then(
@@ -502,6 +515,7 @@ export class Pusher {
 
   /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
   #succeeded(record: PendingRecord, inodes: readonly number[], immovableBefore: number): void {
+    this.#answered();
     const idle = this.#options.journal.get(record.inode) === record && this.#immovable.size === immovableBefore;
     for (const one of inodes) {
       if (idle && record.sent.length === 0) this.#troubles.note(one, 'the service answered, and nothing changed');
@@ -512,6 +526,9 @@ export class Pusher {
   #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
     const { inode } = record;
     if (this.#stopped || isAbort(error)) return;
+    const away = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'unauthenticated');
+    if (away) this.#outage.failed();
+    else this.#answered();
     if (error instanceof Replan) {
       log('inode %d is planned anew: %s', inode, error.message);
       const count = (this.#replans.get(inode) ?? 0) + 1;
@@ -534,6 +551,13 @@ export class Pusher {
       const { attempts, retryAtMs } = this.#troubles.note(one, message);
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#nowMs(), message);
     }
+  }
+
+  /** The service is there; where it had been away, everything is worth a try at once. */
+  #answered(): void {
+    if (!this.#outage.answered()) return;
+    for (const inode of [...this.#due.inodes(), ...this.#troubles.hurry()]) this.#queue.add(inode);
+    this.#wake();
   }
 
   /** Something on the way to it is gone: its folders are looked at before the next try. */
@@ -601,23 +625,30 @@ export class Pusher {
   }
 
   /** Waits for another object; where that waits for this one in turn, a temporary name leads out (J9). */
-  #block(record: PendingRecord, by: number): void {
-    const { inode } = record;
-    for (let at: number | undefined = by; at !== undefined; at = this.#blockers.get(at)) {
-      if (at !== inode) continue;
-      const node = this.#options.journal.tree.node(inode);
-      if (node === undefined || record.via !== undefined || record.at === undefined) break;
-      log('inode %d goes round a circle', inode);
-      this.#parts.outcomes.detour(inode, temporaryName(node));
-      return;
+  #block({ inode }: PendingRecord, by: number): void {
+    const circle = [inode];
+    for (let at: number | undefined = by; at !== undefined && at !== inode; at = this.#blockers.get(at)) {
+      if (circle.includes(at)) break;
+      circle.push(at);
     }
+    this.#blockers.set(inode, by);
+    if (this.#blockers.get(circle.at(-1) ?? by) === inode) this.#leadOut(circle);
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
       this.#due.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
     }
-    this.#blockers.set(inode, by);
     const waiting = this.#blocked.get(by);
     if (waiting === undefined) this.#blocked.set(by, new Set([inode]));
     else waiting.add(inode);
+  }
+
+  #leadOut(circle: readonly number[]): void {
+    const way = wayOut(circle, this.#surroundings());
+    log(
+      'inodes %o wait for each other, %s',
+      circle,
+      way === undefined ? 'on their way out' : `${way.inode} goes round`,
+    );
+    if (way !== undefined) this.#parts.outcomes.detour(way.inode, way.place);
   }
 
   /** Refused by the service, or waiting for something that is. */

@@ -25,7 +25,8 @@ export interface ChangeReport {
 export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] {
   const reports = pusher.progress().map(({ record, state, sentBytes, trouble }) => ({
     ...reportOf(journal, record),
-    sentBytes,
+    // Sent whole, and not confirmed yet.
+    sentBytes: record.sent.length > 0 && !record.content ? reportOf(journal, record).bytes : sentBytes,
     state,
     attempts: trouble?.attempts ?? 0,
     error: record.failed?.message ?? trouble?.message ?? '',

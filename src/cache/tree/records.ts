@@ -361,8 +361,8 @@ export interface PendingRecord {
   readonly session: { readonly generation: number; readonly mark: string } | undefined;
   /** The generation whose bytes are safe against power loss (J8). */
   readonly durable: number | undefined;
-  /** A temporary name at the service, on the way to the wanted one (J9). */
-  readonly via: string | undefined;
+  /** A temporary place at the service, on the way to the wanted one (J9). */
+  readonly via: RemotePlace | undefined;
   /** Stays on this machine: an editor's or a desktop's dropping. */
   readonly localOnly: boolean;
   /** The service refused it; it waits for the user. */

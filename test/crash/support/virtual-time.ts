@@ -1,0 +1,58 @@
+// Time that passes only when nothing else is left to do: minutes of waiting and backing off take a test milliseconds. Real files and
+// databases go on in real time meanwhile. Knows nothing of what waits.
+import { setImmediate as realImmediate } from 'node:timers';
+import { stat } from 'node:fs/promises';
+import { vi } from 'vitest';
+
+/** Turns of the event loop that must pass quietly before the clock moves. */
+const QUIET_TURNS = 3;
+
+/** Replaces clock and timers until {@link leaveVirtualTime}. */
+export function enterVirtualTime(): void {
+  vi.useFakeTimers({
+    toFake: ['Date', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'],
+    now: 1_790_000_000_000,
+  });
+}
+
+export function leaveVirtualTime(): void {
+  vi.useRealTimers();
+}
+
+/**
+ * Settles as the work does, letting the clock run meanwhile; `look` is called whenever nothing is left to do at that time. Rejects when
+ * it takes longer than `limitMs` of that clock's time.
+ */
+export async function passing<T>(work: Promise<T>, look?: () => void, limitMs = 7_200_000): Promise<T> {
+  let settled = false;
+  const outcome = work.finally(() => (settled = true));
+  // Whoever waits below learns of it.
+  outcome.catch(() => undefined);
+  const endMs = Date.now() + limitMs;
+  for (;;) {
+    await quiet();
+    if (settled) return outcome;
+    if (Date.now() > endMs) throw new Error(`nothing came of it within ${limitMs / 1000} s`);
+    look?.();
+    if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer();
+  }
+}
+
+/** Lets that much time pass. */
+export async function pass(ms: number, stepMs = 5_000): Promise<void> {
+  const endMs = Date.now() + ms;
+  for (;;) {
+    await quiet();
+    if (Date.now() >= endMs) return;
+    // Step by step: what one timer begins may have to end before the next one is due.
+    vi.advanceTimersByTime(Math.min(stepMs, endMs - Date.now()));
+  }
+}
+
+async function quiet(): Promise<void> {
+  for (let turn = 0; turn < QUIET_TURNS; turn += 1) {
+    // Behind what the thread pool was given before.
+    await stat('/');
+    await new Promise((resolve) => realImmediate(resolve));
+  }
+}
