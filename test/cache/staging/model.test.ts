@@ -1,6 +1,5 @@
 // Whatever is written, committed, sealed, stored, evicted and cut off by a crash, in whatever order and with whatever failing: what is read
 // is what a plain buffer would hold, and what a crash leaves is what the journal named.
-import { cpSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
@@ -15,7 +14,7 @@ import { idsOf } from '../../../src/cache/staging/generation.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import type { ContentReference } from '../../../src/remote-drive.ts';
 import { contentReference } from '../../fakes/content-drive.ts';
-import { FakeBlocks, FaultySystem, freshDirectory, open, readAll, stopAll } from './opened.ts';
+import { FakeBlocks, FaultySystem, freshDirectory, open, readAll, snapshot, stopAll } from './opened.ts';
 
 afterEach(stopAll);
 
@@ -344,7 +343,7 @@ class Run {
     for (const journal of [{ ...this.#journal, promised: true }, this.#flushed]) {
       const directory = this.#snapshots.pop();
       if (directory === undefined) return;
-      cpSync(this.#directory, directory, { recursive: true });
+      snapshot(this.#directory, directory);
       this.#leftByCrashes.push({ directory, journal, exact: journal.promised });
     }
   }
@@ -352,7 +351,7 @@ class Run {
   async #crash(): Promise<void> {
     const directory = this.#snapshots.pop();
     if (directory === undefined) return;
-    cpSync(this.#directory, directory, { recursive: true });
+    snapshot(this.#directory, directory);
     this.#closeContent();
     this.#sealed?.sealed.close();
     this.#sealed = undefined;

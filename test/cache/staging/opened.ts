@@ -21,6 +21,17 @@ export function freshDirectorySync(): string {
   return directory;
 }
 
+/** Copies the files as they are now, as a crash leaves them. One that is being deleted is there or not. */
+export function snapshot(from: string, to: string): void {
+  for (const name of fs.readdirSync(from)) {
+    try {
+      fs.copyFileSync(join(from, name), join(to, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
 export function freshDirectory(): Promise<string> {
   return Promise.resolve(freshDirectorySync());
 }
