@@ -90,7 +90,10 @@ export class FileSystem implements Operations {
     this.#tree = tree;
     const nodes = new Nodes(options.rootInode);
     const waits = new Waits(opTimeoutMs, options.onFailure);
-    const stored = new Stored(options.storing, options.writeThrough ?? false, waits);
+    const stored = new Stored(options.storing, options.writeThrough ?? false, waits, (inode) => {
+      const object = tree.node(inode);
+      return object === undefined ? `inode ${inode}` : tree.path(object);
+    });
     const contents = new OpenContents({
       journal,
       changes,

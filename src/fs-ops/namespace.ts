@@ -204,8 +204,8 @@ export class Namespace {
   }
 
   #requireEmpty(directory: TreeDirectory): void {
-    if (this.#tree.children(directory.inode).next().done !== true)
-      throw new FsError(errno.ENOTEMPTY, `${this.#tree.path(directory)} is not empty`);
+    for (const { name } of this.#tree.children(directory.inode))
+      throw new FsError(errno.ENOTEMPTY, `${this.#tree.path(directory)} is not empty: it holds ${name}`);
   }
 
   /** EINVAL for a directory that would get into itself. */

@@ -101,7 +101,7 @@ export class OpenContents {
     if (opened === undefined) {
       opened = {
         node,
-        content: this.#options.staging.openContent(this.#origin(file)),
+        content: this.#options.staging.openContent(this.#requireOrigin(file)),
         handles: 0,
         unclosed,
         modified: undefined,
@@ -223,7 +223,8 @@ export class OpenContents {
   renamed(change: Extract<TreeChange, { kind: 'changed' }>, node: NodeId): void {
     const opened = this.#opened.get(node);
     if (opened === undefined || change.current.kind !== 'file' || this.dirty(node)) return;
-    opened.content.rebase(this.#origin(change.current));
+    const origin = this.#origin(change.current);
+    if (origin !== undefined) opened.content.rebase(origin);
   }
 
   /** Commits what is left and closes every content. Nobody asks any more. */
@@ -232,12 +233,17 @@ export class OpenContents {
     this.#unnamed.clear();
   }
 
-  #origin(file: TreeFile): ContentOrigin {
+  /** Undefined where nobody knows any more what the file holds. */
+  #origin(file: TreeFile): ContentOrigin | undefined {
     const version = this.#options.journal.version(file);
-    if (version === undefined && file.staged === undefined && shownLengthBytes(file) > 0) {
-      throw new FsError(errno.ESTALE, `the content of ${this.#options.journal.tree.path(file)} is gone`);
-    }
-    return { version, staged: file.staged };
+    const lost = version === undefined && file.staged === undefined && shownLengthBytes(file) > 0;
+    return lost ? undefined : { version, staged: file.staged };
+  }
+
+  #requireOrigin(file: TreeFile): ContentOrigin {
+    const origin = this.#origin(file);
+    if (origin !== undefined) return origin;
+    throw new FsError(errno.ESTALE, `the content of ${this.#options.journal.tree.path(file)} is gone`);
   }
 
   /** The file that a commit of this content belongs to; undefined where it belongs to none, being unlinked. */

@@ -20,8 +20,10 @@ export class Stored {
   readonly #storing: Storing | undefined;
   readonly #writeThrough: boolean;
   readonly #waits: Waits;
+  readonly #pathOf: (inode: number) => string;
 
-  constructor(storing: Storing | undefined, writeThrough: boolean, waits: Waits) {
+  constructor(storing: Storing | undefined, writeThrough: boolean, waits: Waits, pathOf: (inode: number) => string) {
+    this.#pathOf = pathOf;
     this.#storing = storing;
     this.#writeThrough = writeThrough;
     this.#waits = waits;
@@ -32,8 +34,8 @@ export class Stored {
     const storing = this.#storing;
     if (storing === undefined || !this.#writeThrough) return undefined;
     storing.nudge();
-    const what = (): string => `inode ${inodes.join(', ')}`;
-    return this.#waits.run(verb, what, caller, (signal) => storing.settled(inodes, signal), UNLIMITED_MS);
+    const path = (): string => this.#pathOf(inodes[0] ?? 0);
+    return this.#waits.run(verb, path, caller, (signal) => storing.settled(inodes, signal), UNLIMITED_MS);
   }
 
   nudge(): void {

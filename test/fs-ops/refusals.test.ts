@@ -1,6 +1,8 @@
 // Every errno of the writing verbs, and that a refused verb has changed nothing.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
+import { LocalChanges } from '../../src/cache/local-changes.ts';
+import type { TreeFile } from '../../src/cache/tree.ts';
 import { RemoteError, type FolderId, type RemoteSyncpoint } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, Program } from './support/program.ts';
@@ -299,6 +301,64 @@ describe('rename', () => {
     await fails(errno.EXDEV, program.rename('P/folder', 'P/other'));
     await fails(errno.EINVAL, program.rename('P/folder', 'P/file', { exchange: true }));
     await program.rename('P/file', 'P/other');
+  });
+});
+
+describe('a full disk', () => {
+  it('is ENOSPC when a program writes, with the reason, and what was there stays', async () => {
+    await program.writeFile('P/b', 'kept');
+    const { state } = made;
+    await made.stop(true);
+    await start({ state, reserveBytes: 2 ** 60 });
+    const descriptor = await program.open('P/b', O_RDWR);
+    await fails(errno.ENOSPC, program.pwrite(descriptor, 0, 'xxxx'));
+    await fails(errno.ENOSPC, program.fallocate(descriptor, 0, 0, 100));
+    expect((await program.fstat(descriptor)).sizeBytes).toBe(4);
+    await program.close(descriptor);
+    expect(await program.readFile('P/b')).toBe('kept');
+    expect(made.failures[0]).toContain('write /P/b');
+  });
+
+  it('that the journal meets is ENOSPC at close, and the next close makes it good', async () => {
+    let full = true;
+    class FullDisk extends LocalChanges {
+      override commitContent(...args: Parameters<LocalChanges['commitContent']>): TreeFile {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        return super.commitContent(...args);
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/file', O_RDWR);
+    await program.pwrite(descriptor, 0, 'C');
+    await fails(errno.ENOSPC, program.closeDuplicate(descriptor));
+    await fails(errno.ENOSPC, program.fsync(descriptor));
+    expect([...made.journal.records()]).toEqual([]);
+    full = false;
+    await program.closeDuplicate(descriptor);
+    full = true;
+    await program.pwrite(descriptor, 1, 'O');
+    await fails(errno.ENOSPC, program.closeDuplicate(descriptor));
+    await program.pwrite(descriptor, 2, 'N');
+    full = false;
+    await program.close(descriptor);
+    const { state } = made;
+    await made.stop(true);
+    await start({ state });
+    expect(await program.readFile('P/file')).toBe('CONtent');
+  });
+
+  it('that is met after the last close is told in the log', async () => {
+    class FullDisk extends LocalChanges {
+      override commitContent(): never {
+        throw Object.assign(new Error('No space left on device'), { code: 'ENOSPC' });
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/file', O_RDWR);
+    await program.pwrite(descriptor, 0, 'C');
+    program.unmap(descriptor);
+    expect(made.failures).toEqual([expect.stringContaining('release /P/file: No space left on device')]);
+    expect(await program.readFile('P/file')).toBe('content');
   });
 });
 

@@ -19,6 +19,10 @@ export interface TestFileSystemOptions extends Partial<
   Omit<FileSystemOptions, 'journal' | 'changes' | 'listings' | 'staging' | 'kernelCache' | 'onFailure'>
 > {
   readonly lifetimeMs?: number;
+  /** Free space that is left to others; more than the disk has makes it full. */
+  readonly reserveBytes?: number;
+  /** Takes the place of the journal's writer. */
+  readonly changes?: (journal: Journal, nowMs: () => number) => LocalChanges;
   /** A directory with the state of a former one. */
   readonly state?: ReturnType<typeof temporaryDirectory>;
 }
@@ -58,7 +62,7 @@ export class TestFileSystem {
       ...options,
       nowMs,
       journal: this.journal,
-      changes: new LocalChanges(this.journal, nowMs),
+      changes: options.changes?.(this.journal, nowMs) ?? new LocalChanges(this.journal, nowMs),
       listings: this.listings,
       staging,
       kernelCache: {
@@ -86,7 +90,7 @@ export class TestFileSystem {
           close: () => undefined,
         }),
       },
-      reserveBytes: 0,
+      reserveBytes: options.reserveBytes ?? 0,
     });
     const started = new TestFileSystem({ tree, staging, drive, options, state });
     const named = [...tree.stagedFiles().flatMap((file) => generationsOf(file.staged))];
