@@ -1,7 +1,7 @@
 // Removes at the service what was removed here. J6: only what is known to be what was removed: a file in the version that was seen, a
 // folder whose whole content was. What another one added or changed stays, and comes back here.
 import { ROOT_INODE, type SyncpointFacts, type TreeNode } from '../cache/tree.ts';
-import type { GoneObject, PendingRecord } from '../cache/journal.ts';
+import { sentAs, type GoneObject, type PendingRecord } from '../cache/journal.ts';
 import { RemoteError, type RemoteEntry } from '../remote-drive.ts';
 import { lookAt, refresh } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
@@ -86,13 +86,21 @@ async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSig
   const { gone } = folder;
   if (gone?.kind !== 'directory') return false;
   const known = new Map<string, GoneObject>();
-  for (const record of parts.journal.inFolder(folder.inode)) {
-    if (record.gone?.kind === 'directory') known.set(`folder ${record.gone.folderId}`, record.gone);
-    else if (record.gone?.fileId !== undefined) known.set(`file ${record.gone.fileId}`, record.gone);
+  for (const { gone: inside } of parts.journal.inFolder(folder.inode)) {
+    if (inside?.kind === 'directory') known.set(`folder ${inside.folderId}`, inside);
+    else if (inside?.fileId !== undefined) known.set(`file ${inside.fileId}`, inside);
   }
+  const isOurs = (entry: RemoteEntry): boolean =>
+    entry.kind === 'file' &&
+    parts.journal
+      .at({ parent: folder.inode, name: entry.name })
+      .some((record) => record.gone?.kind === 'file' && sentAs(record.sent, entry) !== undefined);
   try {
     for await (const batch of parts.drive.list(gone.syncpointId, gone.folderId, { signal, callClass: 'commit' })) {
-      for (const entry of batch) if (!isKnown(entry, known.get(`${entry.kind} ${entry.id}`))) return true;
+      for (const entry of batch) {
+        // Removed here before any listing told which version the upload had made.
+        if (!isKnown(entry, known.get(`${entry.kind} ${entry.id}`)) && !isOurs(entry)) return true;
+      }
     }
   } catch (error) {
     // Gone already: there is nothing in it.

@@ -7,6 +7,7 @@ import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
+import { sentAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -103,7 +104,7 @@ export class Reconciliation {
     return this.#journal
       .at({ parent: this.#directory.inode, name: entry.name })
       .find(
-        ({ gone, sent }) => gone?.kind === 'file' && gone.fileId === undefined && matches(sent, entry) !== undefined,
+        ({ gone, sent }) => gone?.kind === 'file' && gone.fileId === undefined && sentAs(sent, entry) !== undefined,
       );
   }
 
@@ -112,7 +113,7 @@ export class Reconciliation {
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
-    if (matches(record.sent, entry) !== undefined) {
+    if (sentAs(record.sent, entry) !== undefined) {
       // An upload that was under way when the file was removed.
       const { id: fileId, versionId, lengthBytes, modified, created } = entry;
       this.#journal.change('push', (transaction) =>
@@ -135,7 +136,7 @@ export class Reconciliation {
       return node.parent === this.#directory.inode ? 'merge' : 'skip';
     }
     if (stale) return 'skip';
-    const sent = same ? undefined : matches(record.sent, entry);
+    const sent = same ? undefined : sentAs(record.sent, entry);
     if (same || sent !== undefined) {
       this.#adopt(entry, record, node, here, sent);
       return 'skip';
@@ -196,7 +197,7 @@ export class Reconciliation {
       return 'skip';
     }
     if (node.kind === 'file' && entry.kind === 'file') {
-      const sent = matches(record.sent, entry);
+      const sent = sentAs(record.sent, entry);
       if (
         sent !== undefined &&
         (record.at === undefined || node.versionId === undefined || samePlace(record.at, here))
@@ -362,20 +363,6 @@ export class Reconciliation {
       } else if (record.at?.parent === directory.inode) this.#vanished(child, record);
     }
   }
-}
-
-/** The upload of ours that made this version: its length, its time as far as the service keeps it, and not seen before. */
-function matches(sent: readonly SentContent[], entry: RemoteFile): SentContent | undefined {
-  return sent.findLast(
-    (one) =>
-      one.lengthBytes === entry.lengthBytes &&
-      (one.already === true ||
-        (one.modified.seconds === entry.modified.seconds &&
-          // Services round: to 100 ns, to milliseconds, to seconds.
-          [1, 100, 1_000, 1_000_000, 1_000_000_000].some(
-            (unit) => Math.floor(one.modified.nanoseconds / unit) * unit === entry.modified.nanoseconds,
-          ))),
-  );
 }
 
 /** True where the node's content is still what was sent. */
