@@ -1,10 +1,21 @@
 // One frozen value that says all a mount needs to know. The command line makes it; mount.ts builds the drive from it.
 // Holds no secrets: the daemon reads credentials from the connection store itself, so that none passes through argv or a pipe.
-import { normalize, resolve } from 'node:path';
+import { normalize } from 'node:path';
 import { nearNames } from './base/near-names.ts';
 import type { UserDirectories } from './base/paths.ts';
 import { parseDuration, parseSize } from './base/quantities.ts';
 import { UsageError } from './base/usage-error.ts';
+import {
+  UPLOADS_LIMIT,
+  atLeast,
+  parseAbsolutePath,
+  parseCount,
+  parseId,
+  parseInstance,
+  parseUmask,
+  parseUploads,
+  parseWholeNumber,
+} from './config/option-values.ts';
 
 /** Where the content of a mount comes from. */
 export type MountSource =
@@ -113,9 +124,6 @@ export interface MountOptionSpec {
   /** Turns the text after "=" into the value; undefined for an option without one. Throws {@link UsageError}. */
   readonly parse: ((text: string) => string | number) | undefined;
 }
-
-/** More at once only divide the line, and each holds a file and a socket. */
-const UPLOADS_LIMIT = 64;
 
 /** All options of a mount: the command line, -o, the help and the manual are made from this list. */
 export const mountOptionSpecs: readonly MountOptionSpec[] = [
@@ -381,52 +389,4 @@ export function createMountConfig(
     callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
     caFile: options.caFile,
   });
-}
-
-/** (uid_t)-1 means "no change" to chown(2), so it is nobody's id. */
-function parseId(text: string): number {
-  const id = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(id < 2 ** 32 - 1)) throw new UsageError(`"${text}" is not a numeric id`, 'id -u NAME shows that of a user');
-  return id;
-}
-
-function parseUmask(text: string): number {
-  if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777) {
-    throw new UsageError(`"${text}" is not an octal mask`, 'write it like 022 or 077');
-  }
-  return Number.parseInt(text, 8);
-}
-
-/** The daemon's working directory is "/", so what is relative is made absolute here and now. */
-function parseAbsolutePath(text: string): string {
-  return resolve(text);
-}
-
-/** A number where 0 means no limit. */
-function parseCount(text: string): number {
-  return parseWholeNumber(text, '0 means no limit');
-}
-
-function parseUploads(text: string): number {
-  const count = parseWholeNumber(text);
-  if (count < 1 || count > UPLOADS_LIMIT) throw new UsageError(`${text} is not between 1 and ${UPLOADS_LIMIT}`);
-  return count;
-}
-
-function parseWholeNumber(text: string, hint?: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a whole number`, hint);
-  return Number(text);
-}
-
-/** An instance is a directory's name below the account's. */
-function parseInstance(text: string): string {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) {
-    throw new UsageError(`"${text}" cannot be an instance's name`, 'use up to 64 letters, digits, ".", "_" and "-"');
-  }
-  return text;
-}
-
-function atLeast(value: number, least: number, text: string, leastText: string): number {
-  if (value < least) throw new UsageError(`${text} is too little: ${leastText} at least`);
-  return value;
 }

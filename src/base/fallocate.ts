@@ -31,7 +31,5 @@ export function fallocate(
 
 function load(): Fallocate | null {
   if (process.platform !== 'linux') return null;
-  return koffi
-    .load(null)
-    .func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Fallocate;
+  return koffi.load(null).func('int fallocate(int fd, int mode, int64_t offset, int64_t length)') as Fallocate;
 }

@@ -2,10 +2,10 @@
 // have no bytes, or a secret appear in a message.
 import { afterEach, expect, test } from 'vitest';
 import type { ServerResponse } from 'node:http';
-import { RemoteError } from '../../src/remote-drive.ts';
 import type { FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import { readFile, readFolder, readVault } from '../../src/syncplicity/wire/entities.ts';
+import { failure } from './failure.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
 import type { Recorded, Route } from './fixture-server.ts';
 
@@ -19,15 +19,6 @@ async function names(drive: SyncplicityDrive, id: FolderId = folderId): Promise<
   const entries: RemoteEntry[] = [];
   for await (const batch of drive.list(syncpointId, id)) entries.push(...batch);
   return entries.map((entry) => entry.name).sort();
-}
-
-async function failure(promise: Promise<unknown>): Promise<RemoteError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof RemoteError)) throw new Error(`expected a RemoteError, got ${String(error)}`);
-  return error;
 }
 
 function at(path: string, answer: (request: Recorded, response: ServerResponse) => true): Route {

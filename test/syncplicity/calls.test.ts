@@ -6,6 +6,7 @@ import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
 import { createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import { emailHash } from '../../src/syncplicity/rols.ts';
+import { failure } from './failure.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
 import type { Route } from './fixture-server.ts';
 
@@ -17,15 +18,6 @@ const isFile = (path: string): boolean => path.startsWith('/sync/file.svc/');
 const serveFile: Route = (request, response) => isFile(request.path) && reply(response, 200, file);
 const ask = (drive: SyncplicityDrive, signal?: AbortSignal): Promise<unknown> =>
   drive.file('3' as SyncpointId, '1' as FileId, { signal });
-
-async function failure(work: Promise<unknown>): Promise<RemoteError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(RemoteError);
-  return error as RemoteError;
-}
 
 /** Accepts only the newest token. */
 const newestTokenOnly =

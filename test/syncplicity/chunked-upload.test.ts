@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
+import { failure } from './failure.ts';
 import { FixtureServer, reply, vaultId } from './fixture-server.ts';
 import type { Route } from './fixture-server.ts';
 import { FixtureVault, formParts, sha256 } from './fixture-vault.ts';
@@ -25,15 +26,6 @@ const uploads = (): typeof server.requests =>
   server.requests.filter((request) => request.method === 'POST' && request.path !== '/oauth/token');
 const storedFile = (): Buffer | undefined => vault.stored.get(path)?.bytes;
 const isStored = (wanted: Buffer): boolean => storedFile()?.equals(wanted) === true;
-
-async function failure(work: Promise<unknown>): Promise<RemoteError> {
-  const error: unknown = await work.then(
-    (value) => value,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(RemoteError);
-  return error as RemoteError;
-}
 
 test('one byte more than a request holds is a query and two chunks, to the byte', async () => {
   await start();

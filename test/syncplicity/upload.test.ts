@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
+import { failure } from './failure.ts';
 import { FixtureServer, reply, vaultId } from './fixture-server.ts';
 import type { Route } from './fixture-server.ts';
 import { FixtureVault, formParts, sha256 } from './fixture-vault.ts';
@@ -20,15 +21,6 @@ async function start(dialect: Partial<VaultDialect> = {}, ...routes: Route[]): P
 const isUpload = (path: string): boolean => path === '/saveFile.php' || path === '/v2/mime/files';
 const uploads = (): typeof server.requests => server.requests.filter((request) => isUpload(request.path));
 const storedFile = (): Buffer | undefined => vault.stored.get('\\2017\\r\u00e9sum\u00e9s\\a b.zip')?.bytes;
-
-async function failure(work: Promise<unknown>): Promise<RemoteError> {
-  const error: unknown = await work.then(
-    (value) => value,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(RemoteError);
-  return error as RemoteError;
-}
 
 test('a small file is one POST with all seven parts in their order, to the byte', async () => {
   await start();

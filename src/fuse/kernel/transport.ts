@@ -77,11 +77,6 @@ export function createKernelTransport(): KernelTransport {
   };
 }
 
-/** Mounts operations that need no {@link KernelCache} of their own, or get it from the result. */
-export function mountKernel(options: KernelMountOptions): Promise<KernelMount> {
-  return createKernelTransport().mount(options);
-}
-
 async function mountWith(notifier: Notifier, options: KernelMountOptions): Promise<KernelMount> {
   warnOfFewThreads();
   checkKernelOptions(options.kernelOptions);

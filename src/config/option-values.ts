@@ -1,0 +1,59 @@
+// Texts of options as values: each function takes what a user wrote and gives back what the config holds, or throws UsageError with
+// what would be right. Knows no option by its name.
+import { resolve } from 'node:path';
+import { UsageError } from '../base/usage-error.ts';
+
+/** More at once only divide the line, and each holds a file and a socket. */
+export const UPLOADS_LIMIT = 64;
+
+/** (uid_t)-1 means "no change" to chown(2), so it is nobody's id. */
+export function parseId(text: string): number {
+  const id = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(id < 2 ** 32 - 1)) throw new UsageError(`"${text}" is not a numeric id`, 'id -u NAME shows that of a user');
+  return id;
+}
+
+/** Permission bits to take away, octal. */
+export function parseUmask(text: string): number {
+  if (!/^[0-7]{1,4}$/.test(text) || Number.parseInt(text, 8) > 0o777) {
+    throw new UsageError(`"${text}" is not an octal mask`, 'write it like 022 or 077');
+  }
+  return Number.parseInt(text, 8);
+}
+
+/** The daemon's working directory is "/", so what is relative is made absolute here and now. */
+export function parseAbsolutePath(text: string): string {
+  return resolve(text);
+}
+
+/** A number where 0 means no limit. */
+export function parseCount(text: string): number {
+  return parseWholeNumber(text, '0 means no limit');
+}
+
+/** How many files are sent at once. */
+export function parseUploads(text: string): number {
+  const count = parseWholeNumber(text);
+  if (count < 1 || count > UPLOADS_LIMIT) throw new UsageError(`${text} is not between 1 and ${UPLOADS_LIMIT}`);
+  return count;
+}
+
+/** Digits only; `hint` is added to the error. */
+export function parseWholeNumber(text: string, hint?: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a whole number`, hint);
+  return Number(text);
+}
+
+/** An instance is a directory's name below the account's. */
+export function parseInstance(text: string): string {
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) {
+    throw new UsageError(`"${text}" cannot be an instance's name`, 'use up to 64 letters, digits, ".", "_" and "-"');
+  }
+  return text;
+}
+
+/** The value, unless it is below `least`, which the error calls `leastText`. */
+export function atLeast(value: number, least: number, text: string, leastText: string): number {
+  if (value < least) throw new UsageError(`${text} is too little: ${leastText} at least`);
+  return value;
+}
