@@ -37,8 +37,6 @@ const log = createLog('mount');
 const FAILURE_LOG_INTERVAL_MS = 5_000;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
-/** Copying a file out of the drive: gigabytes over a slow line. */
-const SAVE_LIMIT_MS = 6 * 3_600_000;
 
 /** A mounted drive. */
 export interface RunningMount {
@@ -159,7 +157,8 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     await kernelMount.unmount({ lazy: true });
     await kernelMount.finished;
   });
-  pusher.start();
+  // A mount that may not write leaves what an earlier one wrote in the journal.
+  if (!config.readOnly) pusher.start();
   const identity = {
     mountpoint: config.mountpoint,
     connection: config.deviceName,
@@ -173,8 +172,16 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   const stagedBytes = (generation: number): number => staging.abandoned(generation).lengthBytes;
   const sources = { drive, listings, blocks, journal, pusher, fileSystem, kernelMount, stagedBytes };
   const status = (itemsMax = Infinity): Promise<MountStatus> => gatherStatus(identity, sources, itemsMax);
-  const unmount: RunningMount['unmount'] = (options) =>
-    unmountWhenFree(kernelMount, options?.timeoutMs ?? 0, options?.lazy ?? false);
+  let ending = new AbortController();
+  const unmount: RunningMount['unmount'] = async (options) => {
+    ending.abort(new Error('the mount is being ended'));
+    try {
+      await unmountWhenFree(kernelMount, options?.timeoutMs ?? 0, options?.lazy ?? false);
+    } catch (error) {
+      ending = new AbortController();
+      throw error;
+    }
+  };
   const left = (): LeftChange[] => leftChanges(journal, pusher);
   let changesKept: number | undefined;
   const control = await serveControl({
@@ -193,7 +200,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
       changesLeft: () => changesKept ?? left().length,
       retry: (at) => Promise.resolve(decisions.retry(at)),
       discard: (at) => Promise.resolve(decisions.discard(at)),
-      save: (at, to) => decisions.save(at, to, AbortSignal.timeout(SAVE_LIMIT_MS)),
+      save: (at, to, signal) => decisions.save(at, to, signal),
       pause: () => pusher.pause(),
       resume: () => pusher.resume(),
     }),
@@ -201,7 +208,9 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   stops.add('control socket', () => control.stop());
   await stat(config.mountpoint);
   const finished = kernelMount.finished.then(async (end) => {
-    // The last releases of the kernel are committed by now; what is pending is the journal's.
+    // The last releases of the kernel are committed by now. An unmount that nobody asked this process for leaves it to bring what is
+    // pending to the service, without a mountpoint, until somebody ends it or the next mount takes over.
+    if (!config.readOnly) await pusher.flush(ending.signal);
     changesKept ??= left().length;
     const failures = await stops.run();
     const error = end.error ?? failures[0];
