@@ -6,6 +6,7 @@
 // J4 the records and the tree change in one transaction, so that after a crash both are of one acknowledged moment.
 // J6 an object removed here keeps its place and ids in a record until the service confirmed the removal.
 // J3 `sent` is written before an upload's first byte, so that a version made by a lost reply is known as ours.
+import { foldName } from '../base/fold-name.ts';
 import { createLog } from '../base/log.ts';
 import type { ContentReference, FolderId, SyncpointId, VaultId } from '../remote-drive.ts';
 import {
@@ -375,11 +376,6 @@ function foldersOf(record: PendingRecord): Set<number> {
 
 function placeKey({ parent, name }: RemotePlace): string {
   return `${parent}/${foldName(name)}`;
-}
-
-/** The same for names that a service blind to case, or to the form of an accent, takes for one. */
-export function foldName(name: string): string {
-  return name.normalize('NFC').toLowerCase();
 }
 
 function addTo<K>(index: Map<K, Set<number>>, key: K, inode: number): void {

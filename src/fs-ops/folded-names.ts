@@ -1,19 +1,12 @@
 // Which names of a directory are equal under Unicode normalisation and case folding: what a service that ignores case would take for
 // one name. Indexed by directory when something is first made in it, kept current, and bounded. Knows names at the service only.
+import { foldName } from '../base/fold-name.ts';
 import type { Tree, TreeChange, TreeNode } from '../cache/tree.ts';
 
 /** Names indexed in all: about 20 MiB. A directory that alone has more is indexed nevertheless, one at a time. */
 const NAMES_MAX = 200_000;
 /** No name holds it, so that several names fit into one string: nearly always there is one. */
 const SEPARATOR = '/';
-const PLAIN = /^[\x20-\x7e]*$/;
-
-/** One form for all names that such a service could take for the same. */
-export function foldName(name: string): string {
-  if (PLAIN.test(name)) return name.toLowerCase();
-  // Upper case first: it unfolds what has several small letters.
-  return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
-}
 
 export class FoldedNames {
   readonly #tree: Pick<Tree, 'children'>;

@@ -1,6 +1,7 @@
 // What is to be done next for one record of the journal: pure reading of journal, tree and what is under way. J5, J6 and J9 are
 // kept here: one upload a file, nothing removed before what replaces it is stored, nothing sent below a folder that moves.
-import { foldName, type Journal, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
+import { foldName } from '../base/fold-name.ts';
+import type { Journal, PendingRecord, RemotePlace } from '../cache/journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { FolderId, MoveSupport, RemoteEntry, SyncpointId } from '../remote-drive.ts';
 

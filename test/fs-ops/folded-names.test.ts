@@ -1,7 +1,7 @@
-import fc from 'fast-check';
+// Which names of a directory are taken for one, followed through changes and kept within bounds.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TreeFile } from '../../src/cache/tree.ts';
-import { FoldedNames, foldName } from '../../src/fs-ops/folded-names.ts';
+import { FoldedNames } from '../../src/fs-ops/folded-names.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from './support/program.ts';
 import { TestFileSystem } from './support/test-file-system.ts';
@@ -18,26 +18,7 @@ beforeEach(async () => {
 
 afterEach(() => made.stop());
 
-describe('folded names', () => {
-  it('are the same for what differs by case or composition, however it is written', () => {
-    for (const [a, b] of [
-      ['README', 'readme'],
-      ['Ä', 'a\u0308'],
-      ['STRASSE', 'straße'],
-      ['ΣΊΣΥΦΟΣ', 'σίσυφος'],
-      ['ﬁle', 'FILE'],
-    ] as const) {
-      expect(foldName(a)).toBe(foldName(b));
-    }
-    expect(foldName('a')).not.toBe(foldName('b'));
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (name) => {
-        expect(foldName(foldName(name))).toBe(foldName(name));
-        expect(foldName(name.normalize('NFD'))).toBe(foldName(name));
-      }),
-    );
-  });
-
+describe('the folded names of a directory', () => {
   it('follow what is made, renamed and removed', async () => {
     const folded = new FoldedNames(made.tree);
     made.tree.onChange((change) => folded.treeChanged(change));

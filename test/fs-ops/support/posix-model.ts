@@ -1,7 +1,7 @@
 // What POSIX says a program sees, in memory and without a service: the reference of the model test. Differs from a local disk in two
 // places, as the contract does: names that fold alike are one name, and the top level is fixed.
 import { errno } from '../../../src/base/errno.ts';
-import { foldName } from '../../../src/fs-ops/folded-names.ts';
+import { foldName } from '../../../src/base/fold-name.ts';
 import { FsError } from '../../../src/fs-ops/operations.ts';
 import { O_CREAT, O_EXCL, O_TRUNC } from './program.ts';
 

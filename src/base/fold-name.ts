@@ -1,0 +1,10 @@
+// Names that one who is blind to case, or to the composition of an accent, takes for the same have one folded form.
+
+const PLAIN = /^[\x20-\x7e]*$/;
+
+/** The folded form of a name. Two names are taken for one exactly where theirs are equal. */
+export function foldName(name: string): string {
+  if (PLAIN.test(name)) return name.toLowerCase();
+  // Upper case first: it unfolds what has several small letters.
+  return name.normalize('NFC').toUpperCase().toLowerCase().normalize('NFC');
+}
