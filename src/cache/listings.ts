@@ -102,10 +102,10 @@ export class Listings {
     return waitFor(this.#refresh(directory, callClass), signal);
   }
 
-  /** Brings the vaults' capacity in the background when it is due. Never waits, never fails. */
-  refreshVaults(): void {
+  /** Brings the vaults' capacity in the background when it is due, or `now`. Never waits, never fails. */
+  refreshVaults(now = false): void {
     if (this.#vaultsUnderWay !== undefined || this.#stop.signal.aborted) return;
-    if (this.#vaultsAt !== undefined && performance.now() - this.#vaultsAt < VAULTS_LIFETIME_MS) return;
+    if (!now && this.#vaultsAt !== undefined && performance.now() - this.#vaultsAt < VAULTS_LIFETIME_MS) return;
     this.#vaultsAt = performance.now();
     this.#vaultsUnderWay = this.#options.drive
       .vaults({ signal: this.#stop.signal, callClass: 'background' })

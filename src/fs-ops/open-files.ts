@@ -2,6 +2,7 @@
 // node's. Knows no names.
 import { performance } from 'node:perf_hooks';
 import { errno } from '../base/errno.ts';
+import { fileBytesMax } from '../cache/staging/open-content.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { Tree, TreeFile } from '../cache/tree.ts';
 import { RemoteError } from '../remote-drive.ts';
@@ -131,10 +132,18 @@ export class OpenFiles {
     const { node } = this.#writer(handle);
     if (killPrivileges) this.#options.attributes.killPrivileges(node);
     this.#options.contents.change(node, (content) => {
+      const endBytes = offsetBytes + data.length;
+      // One that no vault could hold is another error.
+      if (endBytes > content.lengthBytes && endBytes <= fileBytesMax) this.#requireRoom(node, endBytes);
       content.write(offsetBytes, data);
       return data.length > 0;
     });
     return data.length;
+  }
+
+  #requireRoom(node: NodeId, lengthBytes: number): void {
+    const object = this.#options.view.object(node);
+    if (object.kind === 'file') this.#options.changeable.requireRoom(object, lengthBytes);
   }
 
   /** FALLOCATE; EOPNOTSUPP for the modes no file system but a disk's has. */

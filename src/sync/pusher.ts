@@ -41,6 +41,8 @@ const BUSY_MS = 100;
 const YIELD_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
+/** A look at the syncpoints that nobody waits for. */
+const LEARN_LIMIT_MS = 60_000;
 /** Plans that came to nothing in a row before the next one waits. */
 const REPLANS_AT_ONCE = 5;
 /** Records planned before other work of the process gets its turn. */
@@ -543,6 +545,7 @@ export class Pusher {
       // One of several may be what is refused: each is tried by itself.
       if (inodes.length > 1) for (const one of inodes) this.#troubles.note(one, message);
       else this.#parts.outcomes.failed(inode, error.kind, message);
+      this.#learnFrom(error.kind);
       return;
     }
     if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
@@ -550,6 +553,19 @@ export class Pusher {
     for (const one of inodes) {
       const { attempts, retryAtMs } = this.#troubles.note(one, message);
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#nowMs(), message);
+    }
+  }
+
+  /** What was refused for want of room or rights is refused to programs at once from here on, where the service tells of it. */
+  #learnFrom(kind: RemoteErrorKind): void {
+    const { listings, journal } = this.#options;
+    if (kind === 'quota') listings.refreshVaults(true);
+    else if (kind === 'forbidden') {
+      listings
+        .refresh(journal.tree.root(), AbortSignal.timeout(LEARN_LIMIT_MS), 'background')
+        .catch((error: unknown) => {
+          log('the syncpoints could not be listed: %s', error);
+        });
     }
   }
 

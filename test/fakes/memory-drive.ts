@@ -37,7 +37,7 @@ interface Folder {
 export class MemoryDrive implements RemoteDrive {
   readonly syncpointList: RemoteSyncpoint[] = [];
   readonly vaultList: RemoteVault[] = [
-    { id: 'vault-1' as VaultId, name: 'Vault', sizeBytes: 1000, consumedBytes: 400 },
+    { id: 'vault-1' as VaultId, name: 'Vault', sizeBytes: 1e12, consumedBytes: 4e11 },
   ];
   readonly calls: string[] = [];
   /** Awaited before each call answers; a test holds or fails calls here. */

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
 import { LocalChanges } from '../../src/cache/local-changes.ts';
 import type { TreeFile } from '../../src/cache/tree.ts';
-import { RemoteError, type FolderId, type RemoteSyncpoint } from '../../src/remote-drive.ts';
+import { RemoteError, type FolderId, type RemoteSyncpoint, type VaultId } from '../../src/remote-drive.ts';
+import { ROOT_NODE } from '../../src/fs-ops/operations.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, Program } from './support/program.ts';
 import { TestFileSystem, nobody, type TestFileSystemOptions } from './support/test-file-system.ts';
@@ -73,6 +74,19 @@ describe('what cannot be written', () => {
     await fails(errno.EPERM, program.rename('P', 'P/folder/P'));
     await fails(errno.EPERM, program.setattr('', { permissions: 0o700 }));
     expect([...made.journal.records()]).toEqual([]);
+  });
+
+  it('is EDQUOT where the vault told that it has no room, with the reason; what fits is taken', async () => {
+    drive.vaultList.splice(0, 1, { id: 'vault-1' as VaultId, name: 'Small', sizeBytes: 1_000, consumedBytes: 400 });
+    await program.stat('P/file');
+    made.listings.refreshVaults(true);
+    await expect.poll(() => made.fileSystem.capacity(ROOT_NODE).freeBytes).toBe(600);
+    const descriptor = await program.open('P/large', O_WRONLY | O_CREAT);
+    expect(await program.pwrite(descriptor, 0, Buffer.alloc(600))).toBe(600);
+    await fails(errno.EDQUOT, program.pwrite(descriptor, 600, Buffer.alloc(1)));
+    await program.close(descriptor);
+    expect(await program.stat('P/large')).toMatchObject({ sizeBytes: 600 });
+    expect(made.failures).toContainEqual(expect.stringContaining('Small has no room for 601 bytes'));
   });
 
   function changes(top: string): (() => Promise<unknown>)[] {
