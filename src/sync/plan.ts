@@ -93,12 +93,23 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     return { kind: 'blocked', by: at.parent };
   if (above?.gone !== undefined && above.doneAtMs !== undefined) return { kind: 'settle' };
   if (gone.kind === 'file') {
-    return gone.versionId === undefined ? looking(record, at.parent, nowMs, around) : { kind: 'remove-file', record };
+    if (gone.versionId === undefined) return looking(record, at.parent, nowMs, around);
+    const heir = record.after === undefined ? heirOf(journal, at) : undefined;
+    return heir === undefined ? { kind: 'remove-file', record } : { kind: 'blocked', by: heir };
   }
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(record.inode)) return { kind: 'blocked', by: inode };
   const holdsBack = livingInside(journal, record.inode);
   return holdsBack === undefined ? { kind: 'remove-folder', record } : { kind: 'blocked', by: holdsBack };
+}
+
+/** New content that is wanted in the place of a file removed here: it becomes that file's next version, so nothing goes before it (J6). */
+function heirOf(journal: Journal, place: RemotePlace): number | undefined {
+  const node = journal.tree.child(place.parent, place.name);
+  if (node?.kind !== 'file' || !samePlace(wantedPlace(node), place)) return undefined;
+  const record = journal.get(node.inode);
+  const wanted = record?.content === true && !record.localOnly && record.doneAtMs === undefined;
+  return wanted ? node.inode : undefined;
 }
 
 /** Something that the service has below a folder removed here, and that is not removed here; or a removal that must wait. */
