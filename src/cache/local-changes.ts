@@ -195,6 +195,7 @@ export class LocalChanges {
     const at = this.#journal.place(node.inode);
     const gone = this.#goneObject(node);
     transaction.remove(node);
+    transaction.removeConflict(node.inode);
     // What was to follow this object's content need not wait any longer: nobody wants it.
     for (const waiting of this.#journal.waitingFor(node.inode)) {
       transaction.putRecord({ ...(transaction.record(waiting.inode) ?? waiting), after: undefined });
@@ -242,6 +243,8 @@ export class LocalChanges {
   #move(transaction: JournalTransaction, node: TreeNode, to: NewPlace, now: Timestamp): TreeNode {
     const at = this.#journal.place(node.inode);
     const record = transaction.record(node.inode);
+    // Whoever renames the copy of a conflict, or removes it, has seen it.
+    transaction.removeConflict(node.inode);
     const moved = transaction.put<TreeNode>({
       ...node,
       parent: to.parent.inode,

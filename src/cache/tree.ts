@@ -132,6 +132,7 @@ export class Tree {
   /** Generation to the inode whose node names it: the few among the many that have one. */
   readonly #staged: Table<Buffer>;
   readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
+  readonly #conflictInodes: Set<number>;
   readonly #releaseListeners = new Set<(generations: readonly number[]) => void>();
   #released: number[] = [];
   #nextInode: number;
@@ -178,6 +179,7 @@ export class Tree {
       );
     }
     this.#store.recover();
+    this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
     this.#nextInode = this.#meta.get('nextInode') ?? FIRST_INODE;
     if (schema !== SCHEMA_VERSION) this.#meta.put('schema', SCHEMA_VERSION);
   }
@@ -316,10 +318,12 @@ export class Tree {
         this.#unfinished.remove(generationKey(generation));
       },
       putConflict: (conflict) => {
+        this.#conflictInodes.add(conflict.inode);
         this.#conflicts.put(inodeKey(conflict.inode), conflict);
       },
       removeConflict: (inode) => {
-        this.#conflicts.remove(inodeKey(inode));
+        // Nearly no object has one, and every removal and rename comes here.
+        if (this.#conflictInodes.delete(inode)) this.#conflicts.remove(inodeKey(inode));
       },
       putListing: (directory, listedAtMs) => {
         this.#listings.put(inodeKey(directory), { at: listedAtMs, g: 1 });

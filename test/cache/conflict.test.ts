@@ -60,3 +60,18 @@ it('a file of one name made on both sides: theirs has the name, ours goes on bes
   expect(await program.readFile(`P/${ours}`)).toBe('ours');
   expect(await program.readFile('P/new.txt')).toBe('theirs');
 });
+
+it('a conflict is told until its copy is renamed or removed, also after a restart', async () => {
+  for (const name of ['a.txt', 'b.txt']) {
+    drive.addFile(syncpoint.rootFolderId, name, 'first');
+    await program.writeFile(`P/${name}`, 'ours');
+    drive.write(syncpoint.rootFolderId, name, 'theirs');
+  }
+  await relist();
+  const copies = made.tree.conflicts().map(({ keptAs }) => keptAs.slice(1));
+  expect(copies).toHaveLength(2);
+  await program.rename(copies[0] ?? '', 'P/merged.txt');
+  expect(made.tree.conflicts().map(({ keptAs }) => keptAs.slice(1))).toEqual([copies[1]]);
+  await program.unlink(copies[1] ?? '');
+  expect(made.tree.conflicts()).toEqual([]);
+});
