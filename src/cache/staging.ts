@@ -41,6 +41,7 @@ const defaultKeptBytesMax = 1024 * 2 ** 20;
 /** Files looked at or synced at a time, when there are many. */
 const batchSize = 16;
 
+/** Where written content lies, and what it may take. */
 export interface StagingOptions {
   /** Made if missing; nobody else's files are in it. */
   readonly directory: string;
@@ -56,6 +57,7 @@ export interface StagingOptions {
   readonly system?: Partial<StagingSystem> | undefined;
 }
 
+/** What lies in the staging directory. */
 export interface StagingStatistics {
   readonly files: number;
   /** What they take on disk. */
@@ -64,6 +66,7 @@ export interface StagingStatistics {
   readonly keptBytes: number;
 }
 
+/** The staging directory of an account. */
 export class Staging {
   readonly #files: StagedFiles;
   readonly #generations: Generations;

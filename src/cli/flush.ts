@@ -5,6 +5,7 @@ import type { CliContext } from './context.ts';
 import { drain, leftHeadline, leftLines } from './drain.ts';
 import { requireServing } from './serving-mount.ts';
 
+/** `syncplicityfs flush MOUNTPOINT`. */
 export function flushCommand(context: CliContext): Command {
   return new Command('flush')
     .description('wait until every change made before is stored at Syncplicity; else list what is not, and why')

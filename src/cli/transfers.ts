@@ -4,6 +4,7 @@ import { askMount } from '../control/methods.ts';
 import type { CliContext } from './context.ts';
 import { requireServing } from './serving-mount.ts';
 
+/** `syncplicityfs pause MOUNTPOINT`. */
 export function pauseCommand(context: CliContext): Command {
   return new Command('pause')
     .description('stop sending changes until resume; what is written meanwhile is kept on this machine')
@@ -11,6 +12,7 @@ export function pauseCommand(context: CliContext): Command {
     .action((path: string) => ask(context, path, 'pause'));
 }
 
+/** `syncplicityfs resume MOUNTPOINT`. */
 export function resumeCommand(context: CliContext): Command {
   return new Command('resume')
     .description('send changes again after pause')

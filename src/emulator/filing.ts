@@ -7,6 +7,7 @@ import { StoreRefusal } from './store.ts';
 import type { Child, ContentStore, FileRecord, FolderRecord, Staged, SyncpointRecord, Ticks } from './store.ts';
 import type { Dialect } from './dialect.ts';
 
+/** What filing works with. */
 export interface FilingOptions {
   readonly store: ContentStore;
   readonly dialect: Dialect;

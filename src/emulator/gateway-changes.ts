@@ -14,6 +14,7 @@ import type { Shapes } from './shapes.ts';
 import type { ContentStore, FolderRecord, SyncpointRecord } from './store.ts';
 import type { WireObject } from './wire-json.ts';
 
+/** What the changing calls work with. */
 export interface ChangeOptions {
   readonly store: ContentStore;
   readonly lookup: GatewayLookup;
@@ -27,6 +28,7 @@ const MOVED_OR_RENAMED = 6;
 const PRIVATE_TYPE = 7;
 const SYNCDRIVE_TYPE = 8;
 
+/** The routes of the calls that change folders and files. */
 export function changeRoutes(options: ChangeOptions): readonly Route[] {
   const { store, lookup, filing, replies, shapes } = options;
   const { dialect } = replies;

@@ -22,6 +22,7 @@ interface Earlier {
   readonly listing: FolderListing;
 }
 
+/** A store as its listings show it some time later. */
 export class LaggingStore implements ContentStore {
   readonly #store: ContentStore;
   readonly #lagMs: number;

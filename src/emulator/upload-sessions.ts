@@ -82,6 +82,7 @@ export class UploadSession {
   }
 }
 
+/** Uploads in chunks that are not complete yet. */
 export class UploadSessions {
   readonly #store: ContentStore;
   readonly #dialect: Dialect;

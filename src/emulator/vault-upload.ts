@@ -19,6 +19,7 @@ import type { UploadForm } from './upload-form.ts';
 import { UploadSessions } from './upload-sessions.ts';
 import type { UploadSession } from './upload-sessions.ts';
 
+/** What uploads work with. */
 export interface UploadOptions {
   readonly store: ContentStore;
   readonly tokens: Tokens;
@@ -38,6 +39,7 @@ const REQUIRED_PARTS: Readonly<Record<Dialect['formParts'], readonly string[]>> 
   minimum: ['virtualFolderId'],
 };
 
+/** The routes that take content. */
 export function uploadRoutes(options: UploadOptions): readonly Route[] {
   const { store, tokens, lookup, filing, replies, shapes } = options;
   const { dialect } = replies;

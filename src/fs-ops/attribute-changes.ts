@@ -11,6 +11,7 @@ import type { OpenContents } from './open-contents.ts';
 import { FsError, type AttributeChange, type NodeId } from './operations.ts';
 import type { View } from './view.ts';
 
+/** What changing attributes works with. */
 export interface AttributeChangesOptions {
   readonly changes: LocalChanges;
   readonly nodes: Nodes;
@@ -27,6 +28,7 @@ const S_ISUID = 0o4000;
 const S_ISGID = 0o2000;
 const S_IXGRP = 0o010;
 
+/** Applies SETATTR, all of it or nothing. */
 export class AttributeChanges {
   readonly #options: AttributeChangesOptions;
 

@@ -5,6 +5,7 @@ import { ROOT_INODE, type Tree, type TreeDirectory, type TreeFile, type TreeNode
 import { FsError } from './operations.ts';
 import type { View } from './view.ts';
 
+/** Lets a change through, or throws the FsError that refuses it. */
 export class Changeable {
   readonly #tree: Tree;
   readonly #view: View;

@@ -8,6 +8,7 @@ const NAMES_MAX = 200_000;
 /** No name holds it, so that several names fit into one string: nearly always there is one. */
 const SEPARATOR = '/';
 
+/** The names of directories by their folded form. */
 export class FoldedNames {
   readonly #tree: Pick<Tree, 'children'>;
   /** By directory, least recently used first: folded name to the names that have it. */

@@ -7,6 +7,7 @@ import { FsError } from './operations.ts';
 /** How the service gets a stored object to another directory: by a call, or by storing it anew there and removing it here. */
 export type MoveCost = 'free' | 'copy';
 
+/** How much is copied behind a program's back. */
 export interface MoveLimits {
   /** Default: free within a syncpoint. */
   readonly cost?: ((node: TreeNode, target: TreeDirectory) => MoveCost) | undefined;
@@ -22,6 +23,7 @@ export interface MoveLimits {
 const FILES_MAX = 1_000;
 const BYTES_MAX = 2 ** 30;
 
+/** Judges moves to other directories. */
 export class Moves {
   readonly #tree: Tree;
   readonly #limits: MoveLimits;

@@ -20,6 +20,7 @@ import {
 import type { Stored } from './stored.ts';
 import type { View } from './view.ts';
 
+/** What changing names works with. */
 export interface NamespaceOptions {
   readonly tree: Tree;
   readonly changes: LocalChanges;
@@ -34,6 +35,7 @@ export interface NamespaceOptions {
 const O_EXCL = 0o200;
 const S_ISGID = 0o2000;
 
+/** The verbs that make, remove and rename. */
 export class Namespace {
   readonly #options: NamespaceOptions;
   readonly #tree: Tree;

@@ -26,6 +26,7 @@ function refusal(remoteName: string): string | undefined {
   return undefined;
 }
 
+/** Judges names that programs give. */
 export class NewNames {
   readonly #folded: FoldedNames;
 

@@ -53,6 +53,7 @@ export interface ContentStore {
   openContent(origin: ContentOrigin): FileContent;
 }
 
+/** What open contents work with. */
 export interface OpenContentsOptions {
   readonly journal: Journal;
   readonly changes: LocalChanges;
@@ -84,6 +85,7 @@ interface Opened {
   unfinished: number | undefined;
 }
 
+/** The contents of open files, by node. */
 export class OpenContents {
   readonly #options: OpenContentsOptions;
   readonly #opened = new Map<NodeId, Opened>();

@@ -8,6 +8,7 @@ import { HANDLES_MAX } from './open-files.ts';
 import { FsError, type Answer, type Caller, type NodeId, type OpenDirectory, type RowSink } from './operations.ts';
 import type { View } from './view.ts';
 
+/** What listing a directory takes. */
 export interface OpenDirectoriesOptions {
   readonly tree: Tree;
   readonly listings: Listings;
@@ -19,6 +20,7 @@ export interface OpenDirectoriesOptions {
 const DOT_COOKIE = 1;
 const DOT_DOT_COOKIE = 2;
 
+/** Handles of directories. */
 export class OpenDirectories {
   readonly #options: OpenDirectoriesOptions;
   readonly #handles = new Set<number>();

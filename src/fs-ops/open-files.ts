@@ -15,6 +15,7 @@ import type { Stored } from './stored.ts';
 import type { View } from './view.ts';
 import type { Waits } from './waits.ts';
 
+/** What handles of files work with. */
 export interface OpenFilesOptions {
   readonly journal: Journal;
   readonly nodes: Nodes;
@@ -56,6 +57,7 @@ const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const FALLOC_FL_ZERO_RANGE = 16;
 
+/** Handles of files, and the verbs that go through them. */
 export class OpenFiles {
   readonly #options: OpenFilesOptions;
   readonly #tree: Tree;

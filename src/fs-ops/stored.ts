@@ -16,6 +16,7 @@ export interface Storing {
 /** Storing takes as long as the line does: only an interrupt ends such a wait. Timers take no more. */
 const UNLIMITED_MS = 2 ** 31 - 1;
 
+/** Waits for the service where the mount writes through, and hurries it where somebody asked. */
 export class Stored {
   readonly #storing: Storing | undefined;
   readonly #writeThrough: boolean;

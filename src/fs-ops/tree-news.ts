@@ -9,6 +9,7 @@ import type { OpenFiles } from './open-files.ts';
 import type { KernelCache } from './operations.ts';
 import type { View } from './view.ts';
 
+/** What follows the tree's changes. */
 export interface TreeNewsOptions {
   readonly tree: Tree;
   readonly nodes: Nodes;
@@ -21,6 +22,7 @@ export interface TreeNewsOptions {
   readonly nowMs: () => number;
 }
 
+/** Tells the kernel, and the nodes it holds, of each change of the tree. */
 export class TreeNews {
   readonly #options: TreeNewsOptions;
   readonly #unsubscribe: () => void;

@@ -10,6 +10,7 @@ import type { OpenContents } from './open-contents.ts';
 import { FsError, type Answer, type Attributes, type Caller, type Entry, type NodeId } from './operations.ts';
 import type { Waits } from './waits.ts';
 
+/** What a view looks at. */
 export interface ViewOptions {
   readonly tree: Tree;
   readonly listings: Listings;
@@ -28,6 +29,7 @@ export interface KnownAttributes {
   readonly lifetimeMs: number;
 }
 
+/** Nodes of the kernel as objects of the tree, with their paths, permissions and attributes. */
 export class View {
   readonly ownership: Ownership;
   readonly #options: ViewOptions;

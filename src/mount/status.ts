@@ -14,6 +14,7 @@ import type { SyncplicityDrive } from '../syncplicity/drive.ts';
 /** How long `status` shows a request that got an error. */
 const FAILURE_SHOWN_MS = 300_000;
 
+/** The rooms that are asked. */
 export interface StatusSources {
   readonly drive: SyncplicityDrive;
   readonly listings: Listings;

@@ -42,6 +42,7 @@ const typeTexts =
 /** Words that are about this object or this user. Any other 400 or 403 may mean that moves do not work: a copy may. */
 const ownTexts = /permission|not an owner|ip address/i;
 
+/** Renames and moves, and what is known of where they work. */
 export class Moves {
   readonly #gateway: Gateway;
   readonly #knowledge = new Map<string, Knowledge>();

@@ -10,12 +10,14 @@ import type { StagedFiles } from './staged-files.ts';
 /** Ranges of a version that lie no further apart are fetched as one: a block's worth costs less than another request. */
 const joinedGapBytesMax = 128 * 1024;
 
+/** Where content is read from. */
 export interface ReaderSurroundings {
   readonly files: StagedFiles;
   readonly blocks: Pick<ContentBlocks, 'reader'>;
   readonly buffers: ReadBuffers;
 }
 
+/** Reads one content for one handle. */
 export interface HandleReader {
   /**
    * The bytes [offsetBytes, offsetBytes + lengthBytes), cut at the content's end, as pieces in order; at once when nothing has to be
@@ -31,6 +33,7 @@ export interface HandleReader {
   close(): void;
 }
 
+/** Reads what is staged from its files, and what shows through from the service's blocks. */
 export class StagedReader implements HandleReader {
   readonly #source: () => Source | undefined;
   readonly #around: ReaderSurroundings;

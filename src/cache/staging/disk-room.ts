@@ -10,6 +10,7 @@ const lookLastsMs = 1000;
 /** Below this much room, what is kept as cache gives way: enough for the time that takes at 1 GB/s. */
 const scarceBytes = 256 * 2 ** 20;
 
+/** The room on the disk that staged content may take. */
 export class DiskRoom {
   readonly #directory: string;
   readonly #reserveBytes: number;

@@ -49,6 +49,7 @@ export function coversUpTo(extents: readonly number[], end: number): boolean {
   return end === 0 || (extents[0] === 0 && (extents[1] as number) >= end);
 }
 
+/** How many bytes the ranges hold. */
 export function totalBytes(extents: readonly number[]): number {
   let total = 0;
   for (let at = 0; at < extents.length; at += 2) total += (extents[at + 1] as number) - (extents[at] as number);

@@ -10,6 +10,7 @@ import type { StagedFiles } from './staged-files.ts';
 /** One read of the version: what its reader fetches ahead of is in memory when the next one comes. */
 const stepBytes = 1024 * 1024;
 
+/** Where what shows through comes from, and goes to. */
 export interface FillSurroundings {
   readonly files: StagedFiles;
   readonly room: DiskRoom;

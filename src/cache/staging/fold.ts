@@ -29,6 +29,7 @@ interface Fold {
   readonly bytes: number;
 }
 
+/** Folds the generations of files. */
 export class Folding {
   readonly #files: StagedFiles;
   readonly #room: DiskRoom;

@@ -10,6 +10,7 @@ export interface VersionSource {
   readonly content: ContentReference;
 }
 
+/** What content is read from. */
 export type Source = Generation | VersionSource;
 
 /** Where content comes from that has neither been written here nor is at the service: there is none. */
@@ -28,6 +29,7 @@ export interface Lineage {
   members: number;
 }
 
+/** One state of a file's content. */
 export class Generation {
   readonly kind = 'staged';
   readonly id: number;

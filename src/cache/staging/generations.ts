@@ -13,6 +13,7 @@ export interface Hold {
   release(): void;
 }
 
+/** All generations that somebody names or reads, and how many do. */
 export class Generations {
   readonly #files: StagedFiles;
   readonly #journalFlushed: () => Promise<unknown>;

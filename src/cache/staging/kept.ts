@@ -11,6 +11,7 @@ interface Kept {
   readonly evict: Evict;
 }
 
+/** What keeping generations as cache takes. */
 export interface KeptSurroundings {
   readonly bytesMax: number;
   /** What files take on disk. */
@@ -19,6 +20,7 @@ export interface KeptSurroundings {
   readonly inBackground: (work: Promise<void>) => void;
 }
 
+/** Stored generations, the least recently opened first. */
 export class KeptGenerations {
   readonly #around: KeptSurroundings;
   /** By the uppermost generation, the least recently opened first. */

@@ -21,6 +21,7 @@ export interface ContentOrigin {
   readonly staged: StagedContent | undefined;
 }
 
+/** What an open content works with. */
 export interface ContentSurroundings extends ReaderSurroundings {
   readonly room: DiskRoom;
   readonly generations: Generations;
@@ -38,6 +39,7 @@ interface InFlight {
   readonly hold: Hold;
 }
 
+/** The content of one open file, for all its handles. */
 export class OpenContent {
   readonly #around: ContentSurroundings;
   readonly #hash = new RunningHash();

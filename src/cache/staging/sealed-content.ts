@@ -9,6 +9,7 @@ import type { StagedFiles } from './staged-files.ts';
 /** Read and hashed at a time: 0.1 ms of hashing. */
 const stepBytes = 256 * 1024;
 
+/** Content that is complete and stays as it is until it is closed. */
 export interface SealedContent {
   readonly lengthBytes: number;
   /**
@@ -26,6 +27,7 @@ export interface SealedContent {
   close(): void;
 }
 
+/** A generation, complete and held. */
 export class SealedGeneration implements SealedContent {
   readonly lengthBytes: number;
   readonly #generation: Generation;

@@ -27,6 +27,7 @@ interface OpenFile {
   users: number;
 }
 
+/** The files of generations, by number. */
 export class StagedFiles {
   readonly directory: string;
   readonly #system: StagingSystem;

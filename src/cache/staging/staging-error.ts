@@ -1,5 +1,6 @@
 // How writing on this machine fails: three codes that programs understand, and a sentence with the cause. Knows no service.
 
+/** What a program can make of it. */
 export type StagingErrorCode = 'ENOSPC' | 'EFBIG' | 'EIO';
 
 /** Content can't be staged. `message` says what, where and why. */

@@ -30,6 +30,7 @@ interface Asked {
   readonly isNamed: boolean;
 }
 
+/** One file's upload in chunks, run once. */
 export class ChunkedUpload {
   readonly #target: UploadTarget;
   readonly #totalBytes: number;

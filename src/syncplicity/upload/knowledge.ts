@@ -15,6 +15,7 @@ const believedMs = 86_400_000;
 /** Vaults of one user; far more are ids that came and went. */
 const vaultsMax = 256;
 
+/** What was learnt of one vault. */
 export class UploadKnowledge {
   readonly address = new VaultAddress();
   readonly untilMs = performance.now() + believedMs;
@@ -39,6 +40,7 @@ export function smallerThan(lengthBytes: number): number | undefined {
   return smallerBytes.find((size) => size < lengthBytes);
 }
 
+/** What was learnt of each vault. */
 export class UploadKnowledgeByVault {
   readonly #byId = new Map<VaultId | 'default', UploadKnowledge>();
 

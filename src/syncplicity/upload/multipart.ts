@@ -27,6 +27,7 @@ export interface ContentForm {
   readonly isLast: boolean;
 }
 
+/** A form on its way: its type, and its bytes as they are sent. */
 export interface Multipart {
   readonly contentType: string;
   readonly body: StreamedBody;
@@ -46,6 +47,7 @@ export function queryForm(sessionKey: string): Multipart {
   };
 }
 
+/** The form that carries content, its parts in the documented order. */
 export function contentForm(form: ContentForm): Multipart {
   const boundary = newBoundary();
   const head = Buffer.from(

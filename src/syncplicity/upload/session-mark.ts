@@ -4,6 +4,7 @@ import type { UploadRequest } from '../../remote-drive.ts';
 import { isObject } from '../wire/fields.ts';
 import type { RangeReading } from './upload-reply.ts';
 
+/** What a later process needs to go on with an upload session. */
 export interface SessionMark {
   readonly etag: string | undefined;
   /** Bytes the vault had. */
@@ -15,6 +16,7 @@ export interface SessionMark {
 
 const version = 1;
 
+/** The mark as text, bound to the request it is for. */
 export function writeMark(request: UploadRequest, mark: SessionMark): string {
   return JSON.stringify({ version, content: contentName(request), sha256: request.sha256, ...mark });
 }

@@ -21,11 +21,13 @@ export interface UploadReply {
 /** How a vault counts the end of a Range. */
 export type RangeReading = 'exclusive' | 'inclusive';
 
+/** What a reply says of the whole upload; `incomplete`: the vault wants more. */
 export type Verdict = UploadOutcome | { readonly state: 'incomplete' };
 
 /** A chunk is held by no memory of ours, but a size beyond this is a misread number. */
 const chunkBytesMax = 1 << 30;
 
+/** Reads a reply of any of the documented shapes. */
 export function readUploadReply(status: number, headers: ReplyHeaders, text: string): UploadReply {
   return {
     status,

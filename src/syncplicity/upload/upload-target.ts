@@ -10,6 +10,7 @@ import type { UploadReply } from './upload-reply.ts';
 import { encodedPath, post } from './vault-posts.ts';
 import type { PostParts } from './vault-posts.ts';
 
+/** What sending to a vault takes. */
 export interface TargetParts extends PostParts {
   readonly vaults: VaultDirectory;
 }
@@ -25,6 +26,7 @@ export interface UploadPart {
   readonly wholeSha256?: string | undefined;
 }
 
+/** One file and the vault it goes to. */
 export class UploadTarget {
   readonly parts: TargetParts;
   readonly known: UploadKnowledge;

@@ -10,6 +10,7 @@ import { UploadTarget } from './upload-target.ts';
 import type { TargetParts } from './upload-target.ts';
 import { verdict } from './upload-reply.ts';
 
+/** What is known of a vault, for statistics. */
 export interface UploadCapability {
   readonly upload: UploadUrl | 'unknown';
   /** Bytes of one request, and of one chunk once the vault has told. */
@@ -17,6 +18,7 @@ export interface UploadCapability {
   readonly chunkBytes: number | undefined;
 }
 
+/** Stores files: in one request, in chunks, or in whichever of the two the vault takes. */
 export class Uploads {
   readonly #parts: TargetParts;
   readonly #knowledge = new UploadKnowledgeByVault();

@@ -24,6 +24,7 @@ const paths: Readonly<Record<UploadUrl, string>> = {
   'v2/mime/files POST': '/v2/mime/files',
 };
 
+/** One request, in the terms of the protocol. */
 export interface UploadPost {
   readonly filepath: string;
   /** For messages. */
@@ -34,6 +35,7 @@ export interface UploadPost {
   form(sessionKey: string): Multipart;
 }
 
+/** What a request takes. */
 export interface PostParts extends VaultRequestParts {
   readonly retries: Retries;
 }
