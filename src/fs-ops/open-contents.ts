@@ -229,7 +229,7 @@ export class OpenContents {
     if (origin !== undefined) opened.content.rebase(origin);
   }
 
-  /** Commits what is left and closes every content. Nobody asks any more. */
+  /** Ends what would be named later. The handles, which hold the contents, are closed before. */
   stop(): void {
     clearTimeout(this.#naming);
     this.#unnamed.clear();
