@@ -56,6 +56,8 @@ export class Journal {
   readonly #byRemoteId = new Map<string, Set<number>>();
   readonly #remoteIdOf = new Map<number, string>();
   readonly #byPlace = new Map<string, Set<number>>();
+  /** Inodes by the temporary place that they go by. */
+  readonly #byWay = new Map<string, number>();
   /** Removals that wait for an inode. */
   readonly #byAfter = new Map<number, Set<number>>();
   readonly #listeners = new Set<(inodes: readonly number[]) => void>();
@@ -151,6 +153,17 @@ export class Journal {
   /** Records of the object with that file id or folder id. */
   withRemoteId(kind: PendingRecord['kind'], id: string): PendingRecord[] {
     return [...(this.#byRemoteId.get(`${kind} ${id}`) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
+  }
+
+  /** The record of the object that goes by that temporary place. */
+  goingBy(place: RemotePlace): PendingRecord | undefined {
+    const inode = this.#byWay.get(placeKey(place));
+    return inode === undefined ? undefined : this.#records.get(inode);
+  }
+
+  /** `file` or `directory`, and the id that the service has for an object with a record; undefined where it has, or told, none. */
+  remoteId(inode: number): string | undefined {
+    return this.#remoteIdOf.get(inode);
   }
 
   /** Removals that wait until this inode's content is stored. */
@@ -318,6 +331,7 @@ export class Journal {
     if (before !== undefined) {
       for (const folder of foldersOf(before)) removeFrom(this.#byFolder, folder, inode);
       if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
+      if (before.via !== undefined) this.#byWay.delete(placeKey(before.via));
       if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
     }
     this.#indexNode(inode, undefined, undefined);
@@ -328,6 +342,7 @@ export class Journal {
     this.#records.set(inode, record);
     for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
     if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
+    if (record.via !== undefined) this.#byWay.set(placeKey(record.via), inode);
     if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
     const node = record.gone === undefined ? this.tree.node(inode) : undefined;
     const object = record.gone ?? (node?.kind === 'directory' ? node.remote : node);
@@ -371,6 +386,7 @@ export class Journal {
 function foldersOf(record: PendingRecord): Set<number> {
   const folders = new Set(record.was.map(({ parent }) => parent));
   if (record.at !== undefined) folders.add(record.at.parent);
+  if (record.via !== undefined) folders.add(record.via.parent);
   return folders;
 }
 

@@ -52,7 +52,7 @@ export function mergeFolder(
       };
     }
   };
-  const reconciliation = new Reconciliation({ journal, naming, directory, listedAtMs });
+  const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
   return merge(journal, naming, directory.inode, listedAtMs, candidates(), reconciliation);
 }
 

@@ -18,6 +18,8 @@ export interface ReconcileOptions {
   readonly journal: Journal;
   readonly naming: Naming;
   readonly directory: TreeDirectory;
+  /** The whole listing. */
+  readonly entries: readonly RemoteEntry[];
   /** Wall clock, ms, when the listing's request was sent. */
   readonly listedAtMs: number;
 }
@@ -26,6 +28,7 @@ export class Reconciliation {
   readonly #journal: Journal;
   readonly #naming: Naming;
   readonly #directory: TreeDirectory;
+  readonly #entries: readonly RemoteEntry[];
   readonly #listedAtMs: number;
   /** Objects with a record that the listing shows, wherever they are here. */
   readonly #seen = new Set<number>();
@@ -34,6 +37,7 @@ export class Reconciliation {
     this.#journal = options.journal;
     this.#naming = options.naming;
     this.#directory = options.directory;
+    this.#entries = options.entries;
     this.#listedAtMs = options.listedAtMs;
   }
 
@@ -69,10 +73,13 @@ export class Reconciliation {
 
   /** What lies here at the service and elsewhere, or nowhere, on this machine, and was not in the listing. */
   missingElsewhere(seen: ReadonlySet<number>): void {
+    // While entries were merged, an object may have left its old self behind under a new number.
+    const listed = new Set(this.#entries.map(({ kind, id }) => `${kind === 'file' ? 'file' : 'directory'} ${id}`));
     for (const record of [...this.#journal.inFolder(this.#directory.inode)]) {
       if (seen.has(record.inode) || this.#seen.has(record.inode) || record.at?.parent !== this.#directory.inode)
         continue;
       if (record.doneAtMs !== undefined || this.#withinLag(record) || record.sent.length > 0) continue;
+      if (listed.has(this.#journal.remoteId(record.inode) ?? '')) continue;
       if (record.gone !== undefined) {
         this.#journal.change('push', (transaction) => transaction.dropRecord(record.inode));
         continue;
@@ -206,12 +213,16 @@ export class Reconciliation {
         return 'skip';
       }
     }
-    this.#conflict(node, record);
+    // A temporary name at the service is nobody's but ours.
+    if (record.via === undefined) this.#conflict(node, record);
     return 'merge';
   }
 
   /** A node of this folder under that name which the service does not have there. */
   #localHolder(name: string): { node: TreeNode; record: PendingRecord } | undefined {
+    const goingRound = this.#journal.goingBy({ parent: this.#directory.inode, name });
+    const itsNode = goingRound === undefined ? undefined : this.#journal.tree.node(goingRound.inode);
+    if (goingRound !== undefined && itsNode !== undefined) return { node: itsNode, record: goingRound };
     for (const shown of new Set([name, name.normalize('NFC'), name.normalize('NFD')])) {
       const node = this.#journal.tree.child(this.#directory.inode, this.#naming.fit(shown, ''));
       const record = node === undefined ? undefined : this.#journal.get(node.inode);
