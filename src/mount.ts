@@ -198,8 +198,8 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
         changesKept ??= left().length;
       },
       changesLeft: () => changesKept ?? left().length,
-      retry: (at) => Promise.resolve(decisions.retry(at)),
-      discard: (at) => Promise.resolve(decisions.discard(at)),
+      retry: (at) => decisions.retry(at),
+      discard: (at) => Promise.resolve(at).then((path) => decisions.discard(path)),
       save: (at, to, signal) => decisions.save(at, to, signal),
       pause: () => pusher.pause(),
       resume: () => pusher.resume(),

@@ -3,12 +3,14 @@
 import { join } from 'node:path';
 import type { Stops } from '../base/stops.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
-import type { Journal } from '../cache/journal.ts';
+import type { Journal, UnfinishedContent } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import { LocalChanges } from '../cache/local-changes.ts';
 import { Staging } from '../cache/staging.ts';
+import { ROOT_INODE, type TreeNode } from '../cache/tree.ts';
 import { generationsOf } from '../cache/tree/records.ts';
 import type { MountConfig } from '../config.ts';
+import { naming, unescapeName } from '../fs-ops/names.ts';
 import type { ContentReference, RemoteDrive } from '../remote-drive.ts';
 import { Decisions } from '../sync/decisions.ts';
 import type { ContentToSend, SendableContent } from '../sync/parts.ts';
@@ -82,19 +84,56 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     content,
     pusher,
     unfinishedContent: ({ generation }) => staging.abandoned(generation),
+    restore: (unfinished) => restoreUnfinished({ journal, changes, staging }, unfinished),
     drop: (generation) => staging.drop(generation),
   });
   return { staging, changes, pusher, decisions };
 }
 
+/** Makes a file of what was written of one that was never closed, under its path, or beside what has that by now. */
+async function restoreUnfinished(
+  {
+    journal,
+    changes,
+    staging,
+  }: { readonly journal: Journal; readonly changes: LocalChanges; readonly staging: Staging },
+  { path, generation }: UnfinishedContent,
+): Promise<void> {
+  const { tree } = journal;
+  const names = path.split('/').filter((name) => name !== '');
+  const last = names.pop();
+  let parent: TreeNode = tree.root();
+  for (const name of names) {
+    const next = tree.child(parent.inode, name);
+    if (next?.kind !== 'directory')
+      throw new Error(`the directory of ${path} is gone; save the file elsewhere instead`);
+    parent = next;
+  }
+  if (last === undefined || parent.inode === ROOT_INODE) throw new Error(`${path} is no file of a syncpoint`);
+  let name = last;
+  while (tree.child(parent.inode, name) !== undefined) name = naming.distinct(name, String(generation));
+  const abandoned = staging.abandoned(generation);
+  const content = staging.openContent({ version: undefined, staged: undefined });
+  try {
+    let at = 0;
+    for await (const piece of abandoned.read(0, abandoned.lengthBytes)) {
+      content.write(at, piece);
+      at += piece.length;
+    }
+    const file = changes.createFile({ parent, name, remoteName: unescapeName(name) }, {}, false);
+    if (!content.dirty) return;
+    const staged = content.commit();
+    changes.commitContent(file, staged, file.modified);
+    content.committed(staged);
+  } finally {
+    content.close();
+  }
+}
+
 /** A version of the service as content to be stored elsewhere: what is cached of it is not fetched. */
 function cachedVersion(blocks: ContentBlocks, version: ContentReference): SendableContent {
   const reader = blocks.reader(version);
-  async function* read(
-    offsetBytes: number,
-    lengthBytes: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
+  async function* read(offsetBytes: number, lengthBytes: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const end = offsetBytes + lengthBytes;
     for (let at = offsetBytes; at < end; at += COPY_STEP_BYTES) {
       const pieces = await reader.read(at, Math.min(COPY_STEP_BYTES, end - at), signal);

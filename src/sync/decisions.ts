@@ -2,8 +2,8 @@
 // bytes elsewhere. Nothing is lost before the user says so.
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { Journal, PendingRecord, UnfinishedContent } from '../cache/journal.ts';
-import type { TreeNode } from '../cache/tree.ts';
+import type { Journal, PendingRecord, RemotePlace, UnfinishedContent } from '../cache/journal.ts';
+import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { ContentToSend, SendableContent } from './parts.ts';
 import { isPending, type Pusher } from './pusher.ts';
 import { pathOf } from './reports.ts';
@@ -14,6 +14,8 @@ export interface DecisionsOptions {
   readonly pusher: Pusher;
   /** The bytes of a generation that was being written when its daemon ended, as far as they were written. */
   readonly unfinishedContent: (content: UnfinishedContent) => Pick<SendableContent, 'lengthBytes' | 'read'>;
+  /** Makes a file of what was written of an unfinished one: under its path, or beside what has that by now. */
+  readonly restore: (content: UnfinishedContent) => Promise<void>;
   /** A generation that nobody wants any more. */
   readonly drop: (generation: number) => void;
 }
@@ -25,16 +27,23 @@ export class Decisions {
     this.#options = options;
   }
 
-  /** Tries refused changes of a path, and below it, again. Returns how many. Rejects where there is none. */
-  retry(path: string): number {
-    const { journal, pusher } = this.#options;
+  /** Tries refused changes of a path, and below it, again, and makes changes of unfinished files. Returns how many. Rejects where there is none. */
+  async retry(path: string): Promise<number> {
+    const { journal, pusher, restore } = this.#options;
     const records = this.#failed(path);
-    if (records.length === 0) throw nothingAt(path, 'no change that Syncplicity refused');
-    journal.change('push', (transaction) => {
-      for (const record of records) transaction.putRecord({ ...record, failed: undefined });
-    });
+    const unfinished = this.#unfinished(path);
+    if (records.length + unfinished.length === 0) throw nothingAt(path, 'nothing refused and nothing unfinished');
+    if (records.length > 0) {
+      journal.change('push', (transaction) => {
+        for (const record of records) transaction.putRecord({ ...record, failed: undefined });
+      });
+    }
+    for (const content of unfinished) {
+      await restore(content);
+      this.#forget([content]);
+    }
     pusher.retryNow();
-    return records.length;
+    return records.length + unfinished.length;
   }
 
   /**
@@ -46,11 +55,9 @@ export class Decisions {
     const records = this.#failed(path);
     const unfinished = this.#unfinished(path);
     if (records.length + unfinished.length === 0) throw nothingAt(path, 'nothing refused and nothing unfinished');
-    for (const record of records) this.#discard(record);
-    journal.change('local', (transaction) => {
-      for (const { generation } of unfinished) transaction.removeUnfinished(generation);
-    });
-    for (const { generation } of unfinished) this.#options.drop(generation);
+    // What was discarded with a directory is not there any more.
+    for (const record of records) if (journal.get(record.inode) === record) this.#discard(record);
+    this.#forget(unfinished);
     return records.length + unfinished.length;
   }
 
@@ -93,37 +100,60 @@ export class Decisions {
     return this.#options.journal.unfinished().filter((content) => isAtOrBelow(content.path, path));
   }
 
+  #forget(unfinished: readonly UnfinishedContent[]): void {
+    if (unfinished.length === 0) return;
+    this.#options.journal.change('local', (transaction) => {
+      for (const { generation } of unfinished) transaction.removeUnfinished(generation);
+    });
+    for (const { generation } of unfinished) this.#options.drop(generation);
+  }
+
   /** The service's state is what is wanted now. */
   #discard(record: PendingRecord): void {
     const { journal } = this.#options;
-    const node = journal.tree.node(record.inode);
-    if (record.gone !== undefined) {
-      journal.change('push', (transaction) => transaction.dropRecord(record.inode));
-      if (record.at !== undefined) journal.tree.expireListing(record.at.parent);
-      return;
-    }
-    if (node === undefined) return;
-    if (record.at === undefined) {
-      this.#removeAll(node);
-      return;
-    }
-    // What the service has comes back with the next listing of its folder.
-    const { parent } = record.at;
-    journal.change('service', (transaction) => {
-      transaction.remove(node);
-      transaction.dropRecord(record.inode);
-    });
-    if (!journal.tree.closed) journal.tree.expireListing(parent);
+    const { inode, at, gone } = record;
+    const node = journal.tree.node(inode);
+    if (gone !== undefined) {
+      // It comes back with the next listing of its folder.
+      journal.change('push', (transaction) => transaction.dropRecord(inode));
+      if (at !== undefined) journal.tree.expireListing(at.parent);
+    } else if (node !== undefined && at === undefined) this.#removeAll(node);
+    else if (node !== undefined && at !== undefined) this.#putBack(node, record, at);
   }
 
-  /** What the service never had, with all that is in it. */
+  /** Where the service has it, with the content that the service has. */
+  #putBack(node: TreeNode, record: PendingRecord, at: RemotePlace): void {
+    const { journal } = this.#options;
+    const { tree } = journal;
+    const holder = tree.child(at.parent, at.name);
+    if (tree.node(at.parent)?.kind !== 'directory' || (holder !== undefined && holder.inode !== node.inode)) {
+      throw new Error(
+        `${pathOf(journal, record)} cannot go back to where it was: something else is there; rename it first`,
+      );
+    }
+    const home = { parent: at.parent, name: at.name, remoteName: at.name };
+    journal.change('service', (transaction) => {
+      if (node.kind === 'directory') transaction.put<TreeDirectory>({ ...node, ...home });
+      else {
+        const local = { ...node.local, modified: undefined };
+        transaction.put<TreeFile>({ ...node, ...home, local, staged: record.content ? undefined : node.staged });
+      }
+      transaction.dropRecord(node.inode);
+    });
+    tree.expireListing(at.parent);
+  }
+
+  /** What the service never had under this name, with all that is in it. What it was to take the place of stays. */
   #removeAll(node: TreeNode): void {
     const { journal } = this.#options;
     if (node.kind === 'directory') for (const child of [...journal.tree.children(node.inode)]) this.#removeAll(child);
+    const waiting = journal.waitingFor(node.inode);
     journal.change('service', (transaction) => {
       transaction.remove(node);
       transaction.dropRecord(node.inode);
+      for (const { inode } of waiting) transaction.dropRecord(inode);
     });
+    for (const { at } of waiting) if (at !== undefined) journal.tree.expireListing(at.parent);
   }
 }
 

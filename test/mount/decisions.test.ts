@@ -1,0 +1,101 @@
+// What the user decides about changes that the service refused and about files that were never closed, through a real mount.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Drive, fuseExists } from './drive.ts';
+
+describe.skipIf(!fuseExists)('decisions', () => {
+  let drive: Drive;
+  let top: string;
+
+  beforeEach(() => {
+    drive = new Drive();
+    drive.store.addSyncpoint('Project');
+    top = join(drive.mountpoint, 'Project');
+  });
+  afterEach(() => drive.stop());
+
+  async function stored(name: string): Promise<string | undefined> {
+    const [tree] = (await drive.emulator.snapshot()).syncpoints;
+    const file = tree?.entries.find(({ path }) => path.endsWith(name));
+    return file?.kind === 'file' ? file.sha256 : undefined;
+  }
+
+  describe('about what the service refused', () => {
+    beforeEach(async () => {
+      await drive.serve({ emulator: { quotaBytes: 5_000 } });
+      await drive.mount({ mount: ['--settle', '0s'] });
+      await writeFile(join(top, 'small'), 'fits');
+      await writeFile(join(top, 'large'), Buffer.alloc(20_000, 'x'));
+      const { code, stderr } = await drive.user.run(['flush', drive.mountpoint]);
+      expect(code).toBe(1);
+      expect(stderr).toContain('/Project/large');
+    });
+
+    it('shows it with the reason, keeps the content readable and saves it elsewhere', async () => {
+      const { failed, pending } = await drive.status();
+      expect(failed).toMatchObject([{ path: '/Project/large', change: 'store' }]);
+      expect(failed[0]?.error).not.toBe('');
+      expect(pending.files).toBe(0);
+      expect(await readFile(join(top, 'large'))).toHaveLength(20_000);
+      const copy = join(drive.user.directory('copies'), 'large');
+      await drive.succeed(['status', drive.mountpoint, '--save', '/Project/large', copy]);
+      expect(await readFile(copy)).toEqual(Buffer.alloc(20_000, 'x'));
+    });
+
+    it('gives a new file up where the user says so', async () => {
+      await drive.succeed(['status', drive.mountpoint, '--discard', '/Project/large']);
+      expect((await drive.status()).failed).toEqual([]);
+      expect(await readdir(top)).toEqual(['small']);
+      await drive.succeed(['flush', drive.mountpoint]);
+    });
+
+    it('gives a change up: the file shows what the service has', async () => {
+      await writeFile(join(top, 'small'), Buffer.alloc(30_000, 'y'));
+      expect((await drive.user.run(['flush', drive.mountpoint])).code).toBe(1);
+      await drive.succeed(['status', drive.mountpoint, '--discard', '/Project/small']);
+      expect(await readFile(join(top, 'small'), 'utf8')).toBe('fits');
+    });
+
+    it('tries it again when told, or when the file is changed, and it goes when there is room', async () => {
+      await drive.succeed(['status', drive.mountpoint, '--retry', '/Project']);
+      await expect.poll(async () => (await drive.status()).failed.length, { timeout: 10_000 }).toBe(1);
+      await writeFile(join(top, 'large'), 'short now');
+      await drive.succeed(['flush', drive.mountpoint]);
+      expect(await stored('large')).toBeDefined();
+    });
+  });
+
+  it('a file that was open when the daemon was killed is unfinished: not stored, shown, restored when told', async () => {
+    await drive.serve();
+    await drive.mount({ mount: ['--settle', '0s'] });
+    // Not a shell: what that redirects it closes, and what is closed counts as finished.
+    const program = `fs.writeSync(fs.openSync(process.argv[1], 'w'), 'half\\n'); console.log('written'); setInterval(() => 0, 1000)`;
+    const writer = spawn(process.execPath, ['-e', program, join(top, 'report')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(writer.stdout, 'data');
+    // The journal names it half a second after its first write; nothing outside tells when it has.
+    await delay(1_500);
+    process.kill(await drive.pid(), 'SIGKILL');
+    writer.kill('SIGKILL');
+    await once(writer, 'exit');
+    await drive.mount({ mount: ['--settle', '0s'] });
+
+    const { unfinished } = await drive.status();
+    expect(unfinished).toMatchObject([{ path: '/Project/report', bytes: 5 }]);
+    expect(await readdir(top)).toEqual([]);
+    await drive.succeed(['flush', drive.mountpoint]);
+    expect(await stored('report')).toBeUndefined();
+
+    await drive.succeed(['status', drive.mountpoint, '--retry', '/Project/report']);
+    expect(await readFile(join(top, 'report'), 'utf8')).toBe('half\n');
+    await drive.succeed(['flush', drive.mountpoint]);
+    expect(await stored('report')).toBeDefined();
+    expect((await drive.status()).unfinished).toEqual([]);
+    await rm(join(top, 'report'));
+  });
+});
