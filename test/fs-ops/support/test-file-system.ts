@@ -10,7 +10,7 @@ import { generationsOf } from '../../../src/cache/tree/records.ts';
 import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-system.ts';
 import { naming } from '../../../src/fs-ops/names.ts';
 import type { Caller } from '../../../src/fs-ops/operations.ts';
-import type { MemoryDrive } from '../../fakes/memory-drive.ts';
+import type { RemoteDrive } from '../../../src/remote-drive.ts';
 import { temporaryDirectory } from '../../fakes/temporary-directory.ts';
 
 export const nobody: Caller = { uid: 7, gid: 8, pid: 1, signal: new AbortController().signal };
@@ -40,7 +40,7 @@ export class TestFileSystem {
   private constructor(parts: {
     tree: Tree;
     staging: Staging;
-    drive: MemoryDrive;
+    drive: RemoteDrive;
     options: TestFileSystemOptions;
     state: ReturnType<typeof temporaryDirectory>;
   }) {
@@ -73,7 +73,7 @@ export class TestFileSystem {
     });
   }
 
-  static async start(drive: MemoryDrive, options: TestFileSystemOptions = {}): Promise<TestFileSystem> {
+  static async start(drive: RemoteDrive, options: TestFileSystemOptions = {}): Promise<TestFileSystem> {
     const state = options.state ?? temporaryDirectory();
     const tree = Tree.open(join(state.path, 'tree'));
     const staging = await Staging.open({
