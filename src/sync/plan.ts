@@ -108,8 +108,13 @@ function heirOf(journal: Journal, place: RemotePlace): number | undefined {
   const node = journal.tree.child(place.parent, place.name);
   if (node?.kind !== 'file' || !samePlace(wantedPlace(node), place)) return undefined;
   const record = journal.get(node.inode);
-  const wanted = record?.content === true && !record.localOnly && record.doneAtMs === undefined;
-  return wanted ? node.inode : undefined;
+  if (record === undefined || record.localOnly || record.doneAtMs !== undefined) return undefined;
+  return hasBytes(node, record) ? node.inode : undefined;
+}
+
+/** True for new content that is told from a version's. A file never written to has none: it would take the old one's for its own. */
+function hasBytes(node: TreeFile, { content, copyOf }: PendingRecord): boolean {
+  return content && (node.staged !== undefined || copyOf !== undefined);
 }
 
 /** Something that the service has below a folder removed here, and that is not removed here; or a removal that must wait. */
@@ -181,7 +186,7 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
   }
   if (occupied !== undefined) {
     const { gone, after, failed } = occupied;
-    const heir = record.at === undefined && record.content && occupied.at?.name === target.name;
+    const heir = record.at === undefined && hasBytes(node, record) && occupied.at?.name === target.name;
     const free = !around.underWay.has(occupied.inode) && after === undefined && failed === undefined;
     if (heir && free && gone?.kind === 'file' && gone.versionId !== undefined)
       return { kind: 'inherit', from: occupied };

@@ -87,6 +87,15 @@ describe.skipIf(!fuseExists)('saving', () => {
     expect([after['fileDelete'], after['saveFile']]).toEqual([before['fileDelete'], (before['saveFile'] ?? 0) + 3]);
   });
 
+  it('nothing where something was, after removing it or by rename, is nothing', async () => {
+    await script('for name in removed renamed cut; do seq 100 > $D/$name; done');
+    await desk.flush();
+    await script('rm $D/removed; : > $D/removed; : > $D/empty; mv $D/empty $D/renamed; : > $D/cut');
+    await desk.flush();
+    expect(await script('cat $D/*')).toBe('');
+    expect(await atService()).toEqual(['cut: 0', 'removed: 0', 'renamed: 0']);
+  });
+
   it('with vim, with swap and backup files, and with nano', async () => {
     await script(`
       printf 'one\\ntwo\\n' > $D/a.txt
