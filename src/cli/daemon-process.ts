@@ -22,7 +22,7 @@ export interface ConfigMessage {
 export type DaemonMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
 
 /**
- * Two threads read the kernel's requests and one writes notifications, all blocking; the rest does disk and DNS work. Node
+ * One thread waits for the kernel's requests and one writes notifications, both blocking; the rest does disk and DNS work. Node
  * reads this once, at its start.
  */
 const THREAD_POOL_SIZE = 16;

@@ -1,21 +1,27 @@
-// The open /dev/fuse: keeps reads outstanding, hands each message over, writes replies. Two reads were best on two cores
-// (one: 65 MB/s, two: 370, four: 197). Each blocks a thread of libuv's pool for as long as the kernel has nothing to say, and
-// a notification blocks a third, so UV_THREADPOOL_SIZE must be set before the process starts: 3 plus what others need (8).
-// A process cannot exit while a read is blocked: unmount first and wait for `finished`.
-import { close, read, write, writeSync, writevSync } from 'node:fs';
+// The open /dev/fuse: hands each message over, writes replies. A program that waits for an answer asks its next question some
+// microseconds after it, while waking a thread of libuv's pool and from there the event loop takes longer than most answers. So
+// while requests come fast the event loop itself looks for the next one, once a turn; only when none has come for a while does one
+// thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must be set before the process
+// starts: 2 plus what others need (8). A process cannot exit while a thread waits: unmount first and wait for `finished`.
+import { close, readSync, write, writeSync, writevSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
 import { createLog } from '../../base/log.ts';
 import { size } from './protocol/constants.ts';
 import { REQUEST_BYTES_MAX } from './protocol/init.ts';
 import { Message } from './protocol/message.ts';
+import { Readiness } from './readiness.ts';
 import type { ReplyChannel } from './session.ts';
 
 const log = createLog('fuse');
 
-const READS_OUTSTANDING = 2;
-/** Threads that may be blocked by this transport: its reads and one notification. */
-export const BLOCKED_THREADS_MAX = READS_OUTSTANDING + 1;
+/** Threads that may be blocked by this transport: waiting for a request and writing a notification. */
+export const BLOCKED_THREADS_MAX = 2;
 /** The largest WRITE with its header and arguments; the kernel refuses reads with less room. */
 const MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX + size.IN_HEADER + size.WRITE_IN;
+/** Requests that wait already are served in one turn of the event loop for this long; promises, timers and sockets wait meanwhile. */
+const TURN_MS = 1;
+/** How long after a request the event loop looks for another: some round trips; what a thread's waking costs, paid once more at most. */
+const LOOKING_MS = 0.05;
 
 /** Why the conversation ended. `device-error` carries the error. */
 export interface DeviceEnd {
@@ -26,61 +32,80 @@ export interface DeviceEnd {
 /** writev(2) takes 1024 pieces; libuv would make two messages of more. */
 const PIECES_MAX = 1024;
 
+type OnMessage = (message: Message, lengthBytes: number) => void;
+
 export class Device implements ReplyChannel {
   readonly #fd: number;
+  readonly #readiness: Readiness;
+  readonly #message = new Message(Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX));
   #ended: DeviceEnd | undefined;
-  #reading = 0;
   #writing = 0;
-  #onMessage: ((message: Message, lengthBytes: number) => void) | undefined;
+  #lastRequestMs = 0;
+  #onMessage: OnMessage | undefined;
   #onEnd: ((end: DeviceEnd) => void) | undefined;
 
   /** @param fd an open /dev/fuse that is mounted; closed by this object after the end */
   constructor(fd: number) {
     this.#fd = fd;
+    this.#readiness = new Readiness(fd);
   }
 
-  /** Starts reading. `onEnd` is called once, when the last outstanding read has returned. */
-  start(onMessage: (message: Message, lengthBytes: number) => void, onEnd: (end: DeviceEnd) => void): void {
+  /** Starts reading. A message is valid until `onMessage` returns. `onEnd` is called once, when nothing is read or written any more. */
+  start(onMessage: OnMessage, onEnd: (end: DeviceEnd) => void): void {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
-    this.#reading = READS_OUTSTANDING;
-    for (let index = 0; index < READS_OUTSTANDING; index++)
-      this.#readNext(new Message(Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX)));
+    this.#readiness.wait(this.#serveTurn);
   }
 
-  #readNext(message: Message): void {
-    read(this.#fd, message.bytes, 0, message.bytes.length, null, (error, lengthBytes) => {
-      if (error === null) {
-        this.#onMessage?.(message, lengthBytes);
-        this.#readNext(message);
+  /** Serves what waits, within a turn's share, and arranges for the next turn or for being woken. */
+  readonly #serveTurn = (): void => {
+    const begunMs = performance.now();
+    let nowMs = begunMs;
+    while (this.#readiness.now) {
+      if (!this.#serveNext()) {
+        this.#closeWhenIdle();
         return;
       }
-      switch (error.code) {
-        case 'EINTR':
-        case 'EAGAIN':
-        case 'ENOENT': // the request was withdrawn while it was handed over
-          this.#readNext(message);
-          return;
-        case 'ENODEV':
-          this.#end({ reason: 'unmounted' });
-          break;
-        case 'ECONNABORTED':
-          this.#end({ reason: 'aborted' });
-          break;
-        default:
-          this.#end({ reason: 'device-error', error });
-      }
-      this.#reading--;
-      this.#closeWhenIdle();
-    });
+      nowMs = performance.now();
+      this.#lastRequestMs = nowMs;
+      if (nowMs - begunMs > TURN_MS) break;
+    }
+    if (nowMs - this.#lastRequestMs < LOOKING_MS) setImmediate(this.#serveTurn);
+    else this.#readiness.wait(this.#serveTurn);
+  };
+
+  /** Reads one message and hands it over. False when the conversation has ended. */
+  #serveNext(): boolean {
+    let lengthBytes: number;
+    try {
+      lengthBytes = readSync(this.#fd, this.#message.bytes);
+    } catch (error) {
+      return this.#goesOnAfter(error as NodeJS.ErrnoException);
+    }
+    this.#onMessage?.(this.#message, lengthBytes);
+    return true;
   }
 
-  #end(end: DeviceEnd): void {
-    this.#ended ??= end;
+  #goesOnAfter(error: NodeJS.ErrnoException): boolean {
+    switch (error.code) {
+      case 'EINTR':
+      case 'EAGAIN':
+      case 'ENOENT': // the request was withdrawn before or while it was handed over
+        return true;
+      case 'ENODEV':
+        this.#ended = { reason: 'unmounted' };
+        return false;
+      case 'ECONNABORTED':
+        this.#ended = { reason: 'aborted' };
+        return false;
+      default:
+        this.#ended = { reason: 'device-error', error };
+        return false;
+    }
   }
 
   #closeWhenIdle(): void {
-    if (this.#reading > 0 || this.#writing > 0 || this.#ended === undefined) return;
+    if (this.#writing > 0 || this.#ended === undefined) return;
     const end = this.#ended;
     const onEnd = this.#onEnd;
     this.#onEnd = undefined;

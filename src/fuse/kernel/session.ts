@@ -280,8 +280,8 @@ export class Session implements VerbContext {
   #interrupt(message: Message): void {
     const request = this.#pending.get(interruptedUnique(message));
     if (request === undefined) {
-      // Either answered already, or read by the other reader and not seen here yet. EAGAIN makes the kernel send the
-      // INTERRUPT again as long as its request lives.
+      // Answered already: the kernel does not take this reply. Were the request still to come, EAGAIN would make the kernel send
+      // the INTERRUPT again.
       this.#replyError(new Request(message), errno.EAGAIN);
       return;
     }
