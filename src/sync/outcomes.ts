@@ -254,6 +254,7 @@ export class Outcomes {
         const gone = { kind: 'file', fileId, versionId, lengthBytes, modified, created, path } as const;
         this.#leave(transaction, { inode: left, kind: 'file' }, record.at, gone, {
           sinceMs: record.sinceMs,
+          confirmedAtMs: record.confirmedAtMs,
           after: inode,
           sent: record.sent,
           replaced: record.replaced,
@@ -263,7 +264,9 @@ export class Outcomes {
       if (node.remote === undefined) return;
       const listedAtMs = this.#journal.tree.listing(inode)?.listedAtMs ?? 0;
       const gone = { kind: 'directory', ...node.remote, listedAtMs, path } as const;
-      this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, gone, { sinceMs: record.sinceMs });
+      // Listings that lag behind its making do not prove that it is gone.
+      const { sinceMs, confirmedAtMs } = record;
+      this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, gone, { sinceMs, confirmedAtMs });
       transaction.put<TreeDirectory>({ ...node, remote: undefined });
       transaction.putRecord(cleared);
       this.#rehome(transaction, record, left);
@@ -333,7 +336,7 @@ export class Outcomes {
     object: { readonly inode: number; readonly kind: PendingRecord['kind'] },
     at: RemotePlace,
     gone: NonNullable<PendingRecord['gone']>,
-    more: Partial<Pick<PendingRecord, 'sinceMs' | 'after' | 'sent' | 'replaced'>> = {},
+    more: Partial<Pick<PendingRecord, 'confirmedAtMs' | 'sinceMs' | 'after' | 'sent' | 'replaced'>> = {},
   ): void {
     const now = this.#nowMs();
     transaction.putRecord({
