@@ -75,3 +75,30 @@ it('a conflict is told until its copy is renamed or removed, also after a restar
   await program.unlink(copies[1] ?? '');
   expect(made.tree.conflicts()).toEqual([]);
 });
+
+it('a file removed here that another one replaced by a new object is theirs again, and nothing is left to remove', async () => {
+  drive.addFile(syncpoint.rootFolderId, 'a.txt', 'first');
+  await program.readdir('P');
+  const { inode } = await program.stat('P/a.txt');
+  await program.unlink('P/a.txt');
+  drive.remove(syncpoint.rootFolderId, 'a.txt');
+  drive.addFile(syncpoint.rootFolderId, 'a.txt', 'theirs');
+  await relist();
+
+  expect(await program.readdir('P')).toEqual(['a.txt']);
+  expect(await program.readFile('P/a.txt')).toBe('theirs');
+  expect(made.journal.get(inode)).toBeUndefined();
+});
+
+it('a file renamed elsewhere keeps its removal, whatever took its name', async () => {
+  drive.addFile(syncpoint.rootFolderId, 'a.txt', 'first');
+  await program.readdir('P');
+  const { inode } = await program.stat('P/a.txt');
+  await program.unlink('P/a.txt');
+  drive.rename(syncpoint.rootFolderId, 'a.txt', 'b.txt');
+  drive.addFile(syncpoint.rootFolderId, 'a.txt', 'theirs');
+  await relist();
+
+  expect(await program.readdir('P')).toEqual(['a.txt']);
+  expect(made.journal.get(inode)?.gone).toBeDefined();
+});

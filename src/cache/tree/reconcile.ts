@@ -48,13 +48,18 @@ export class Reconciliation {
 
   /** Decides on one entry, and does what follows for the objects here. */
   entry(entry: RemoteEntry): Verdict {
+    return this.pending(entry) ?? this.#newHere(entry);
+  }
+
+  /** The same for an entry that something is pending for; undefined for another one. */
+  pending(entry: RemoteEntry): Verdict | undefined {
     const byId = this.#recordOf(entry);
     if (byId !== undefined) this.#seen.add(byId.inode);
     if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
     if (byId !== undefined && node?.kind === 'directory') return this.#knownFolder(entry, byId, node);
-    return this.#newHere(entry);
+    return undefined;
   }
 
   /** Decides on a node of this folder that the listing does not show. `merge`: it goes. */
@@ -107,12 +112,16 @@ export class Reconciliation {
     const living = byId.find(({ gone }) => gone === undefined);
     if (living !== undefined || byId.length > 0) return living ?? byId[0];
     if (entry.kind !== 'file') return undefined;
-    // Removed here while its upload was under way: its ids were never told.
+    // Removed or moved here while its upload was under way: its ids were never told.
     return this.#journal
       .at({ parent: this.#directory.inode, name: entry.name })
-      .find(
-        ({ gone, sent }) => gone?.kind === 'file' && gone.fileId === undefined && sentAs(sent, entry) !== undefined,
-      );
+      .find((record) => sentAs(record.sent, entry) !== undefined && this.#isUntold(record));
+  }
+
+  #isUntold({ inode, gone }: PendingRecord): boolean {
+    if (gone !== undefined) return gone.kind === 'file' && gone.fileId === undefined;
+    const node = this.#journal.tree.node(inode);
+    return node?.kind === 'file' && node.versionId === undefined;
   }
 
   #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict {
@@ -188,6 +197,10 @@ export class Reconciliation {
 
   /** An entry whose id is not known here, but its name may be. */
   #newHere(entry: RemoteEntry): Verdict {
+    if (entry.kind === 'file') {
+      if (this.#isFormer(entry)) return 'skip';
+      this.#dropRemovalsAt(entry);
+    }
     const holder = this.#localHolder(entry.name);
     if (holder === undefined) return 'merge';
     const { node, record } = holder;
@@ -216,6 +229,29 @@ export class Reconciliation {
     // A temporary name at the service is nobody's but ours.
     if (record.via === undefined) this.#conflict(node, record);
     return 'merge';
+  }
+
+  /** A service may give a file another id with each version. True for a version replaced here, which listings may still show. */
+  #isFormer(entry: RemoteFile): boolean {
+    return this.#journal.at({ parent: this.#directory.inode, name: entry.name }).some((record) => {
+      const { gone, replaced, doneAtMs } = record;
+      const former =
+        replaced.includes(entry.versionId) || (gone?.kind === 'file' && gone.versionId === entry.versionId);
+      return former && (doneAtMs === undefined || this.#withinLag(record));
+    });
+  }
+
+  /** What took the place of a file removed here is not what was removed: that removal has nothing left to do. */
+  #dropRemovalsAt(entry: RemoteFile): void {
+    for (const { inode, gone, doneAtMs, sent } of this.#journal.at({
+      parent: this.#directory.inode,
+      name: entry.name,
+    })) {
+      if (gone?.kind !== 'file' || gone.versionId === undefined || doneAtMs !== undefined) continue;
+      if (sent.length > 0 || this.#entries.some(({ kind, id }) => kind === 'file' && id === gone.fileId)) continue;
+      log('%s was removed here and replaced at the service: it is back', gone.path);
+      this.#journal.change('push', (transaction) => transaction.dropRecord(inode));
+    }
   }
 
   /** A node of this folder under that name which the service does not have there. */
