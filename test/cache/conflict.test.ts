@@ -1,7 +1,7 @@
 // A listing that shows what another one stored under a change of ours that is closed and not sent yet: both are kept (J7).
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
-import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
+import type { RemoteSyncpoint, VersionId } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
@@ -101,4 +101,20 @@ it('a file renamed elsewhere keeps its removal, whatever took its name', async (
 
   expect(await program.readdir('P')).toEqual(['a.txt']);
   expect(made.journal.get(inode)?.gone).toBeDefined();
+});
+
+it('a rename that the service counts as a version is no change of the content: what is pending stays pending', async () => {
+  const file = drive.addFile(syncpoint.rootFolderId, 'a.txt', 'first');
+  await program.readdir('P');
+  await program.rename('P/a.txt', 'P/b.txt');
+  await program.writeFile('P/b.txt', 'ours');
+  const { inode } = await program.stat('P/b.txt');
+  const entries = drive.entries(syncpoint.rootFolderId);
+  entries[0] = { ...file, name: 'b.txt', versionId: 'after the rename' as VersionId };
+  await relist();
+
+  expect(await program.readdir('P')).toEqual(['b.txt']);
+  expect(await program.readFile('P/b.txt')).toBe('ours');
+  expect(made.tree.conflicts()).toEqual([]);
+  expect(made.journal.get(inode)).toMatchObject({ content: true, at: { name: 'b.txt' } });
 });

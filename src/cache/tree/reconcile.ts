@@ -7,7 +7,7 @@ import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
-import { sentAs } from './sent-content.ts';
+import { isKeptTime, sentAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -145,7 +145,7 @@ export class Reconciliation {
   #knownFile(entry: RemoteFile, record: PendingRecord, node: TreeFile): Verdict {
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     const stale = record.replaced.includes(entry.versionId);
-    const same = entry.versionId === node.versionId;
+    const same = entry.versionId === node.versionId || isOnlyMoved(entry, here, record, node);
     if (record.doneAtMs !== undefined) {
       if (same && isAt(node, here)) return 'merge';
       if (this.#withinLag(record)) return stale || !isAt(node, here) ? 'skip' : 'merge';
@@ -410,6 +410,13 @@ export class Reconciliation {
       } else if (record.at?.parent === directory.inode) this.#vanished(child, record);
     }
   }
+}
+
+/** Services may count a rename as a version: a file elsewhere than before, with length and time as before, has the content it had. */
+function isOnlyMoved(entry: RemoteFile, here: RemotePlace, { at, was }: PendingRecord, node: TreeFile): boolean {
+  const moved = was.length > 0 || at === undefined || !samePlace(at, here);
+  const known = node.versionId !== undefined && node.lengthBytes === entry.lengthBytes;
+  return moved && known && isKeptTime(node.modified, entry.modified);
 }
 
 /** True where the node's content is still what was sent. */

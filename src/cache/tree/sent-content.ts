@@ -15,7 +15,7 @@ export function sentAs(sent: readonly SentContent[], entry: RemoteFile): SentCon
 }
 
 /** True where a service that was sent one time may tell the other. */
-function isKeptTime(sent: Timestamp, kept: Timestamp): boolean {
+export function isKeptTime(sent: Timestamp, kept: Timestamp): boolean {
   const apartNs = Math.abs((kept.seconds - sent.seconds) * 1e9 + (kept.nanoseconds - sent.nanoseconds));
   return TIME_UNITS_NS.some((unit) => kept.nanoseconds % unit === 0 && apartNs < unit);
 }
