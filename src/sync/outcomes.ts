@@ -89,7 +89,9 @@ export class Outcomes {
       const node = this.#journal.tree.node(inode);
       if (record === undefined) return;
       const others = record.sent.filter((one) => !sameContent(one, sent));
-      const left = ids === undefined ? [...others, sent] : others;
+      // A listing that came before this reply has shown it already: then nothing is left to be looked for.
+      const seen = !record.sent.some((one) => sameContent(one, sent));
+      const left = ids === undefined && !seen ? [...others, sent] : others;
       if (record.gone?.kind === 'file') {
         // Removed while it was being sent.
         transaction.updateRecord({ ...record, at: place, sent: left, gone: { ...record.gone, ...ids } });
