@@ -20,6 +20,7 @@ import {
 } from './tree.ts';
 import type { PendingRecord, RemotePlace, UnfinishedContent } from './tree/records.ts';
 
+export { isPending } from './tree/records.ts';
 export type { GoneObject, PendingRecord, RemotePlace, SentContent, UnfinishedContent } from './tree/records.ts';
 export { sentAs } from './tree/sent-content.ts';
 

@@ -4,9 +4,9 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockAccount } from '../cache/account-lock.ts';
 import { accountDirectoryName, recallAccount } from '../cache/account-names.ts';
+import { isPending } from '../cache/journal.ts';
 import { openTree } from '../cache/tree/open-tree.ts';
 import type { ConnectionAuth } from '../connections/auth-file.ts';
-import { isPending } from '../sync/pusher.ts';
 
 /** An emulator listens on this machine only. */
 const EMULATOR_HOST = '127.0.0.1';

@@ -2,10 +2,16 @@
 // bytes elsewhere. Nothing is lost before the user says so.
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import type { Journal, PendingRecord, RemotePlace, UnfinishedContent } from '../cache/journal.ts';
+import {
+  isPending,
+  type Journal,
+  type PendingRecord,
+  type RemotePlace,
+  type UnfinishedContent,
+} from '../cache/journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { ContentToSend, SendableContent } from './parts.ts';
-import { isPending, type Pusher } from './pusher.ts';
+import type { Pusher } from './pusher.ts';
 import { pathOf } from './reports.ts';
 
 export interface DecisionsOptions {

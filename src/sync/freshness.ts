@@ -19,6 +19,11 @@ export async function lookAt(parts: Parts, inode: number, ageMs: number, signal:
   const age = parts.nowMs() - (listing?.listedAtMs ?? -Infinity);
   if (age >= 0 && age < ageMs) return false;
   const node = tree.node(inode);
+  const removed = node === undefined ? parts.journal.folder(inode) : undefined;
+  if (removed !== undefined) {
+    await parts.listings.lookInto(inode, removed, signal, 'commit');
+    return true;
+  }
   if (node?.kind !== 'directory' || node.remote === undefined) return false;
   await refresh(parts, node, signal);
   return true;

@@ -117,7 +117,7 @@ export class Outcomes {
         ...record,
         at: place,
         content: record.content && !whole,
-        copyOf: whole ? undefined : record.copyOf,
+        copyOf: whole && ids !== undefined ? undefined : record.copyOf,
         session: undefined,
         sent: left,
         failed: undefined,

@@ -168,12 +168,12 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
     if (nowMs < untilMs) return { kind: 'wait', untilMs };
   }
   const target = record.via ?? wantedPlace(node);
+  if (record.sent.length > 0) return looking(record, (record.at ?? target).parent, nowMs, around);
   const inTheWay = blockedAbove(target.parent, around);
   if (inTheWay !== undefined) return inTheWay;
   const parent = folderPlace(journal, target.parent);
   if (parent === undefined) return { kind: 'blocked', by: target.parent };
   const home = record.at !== undefined && samePlace(record.at, target);
-  if (record.sent.length > 0) return looking(record, (record.at ?? target).parent, nowMs, around);
   if (!record.content && home) {
     return node.versionId === undefined ? { kind: 'give-up-looking' } : arrived(record, node, around);
   }
@@ -224,6 +224,11 @@ function isMovable(at: RemotePlace, node: TreeNode, to: FolderPlace, around: Sur
 function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: RemotePlace, around: Surroundings): Step {
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
+  // Its folder is what an upload without an answer is looked for in.
+  for (const { inode, at: theirs, sent, doneAtMs } of around.journal.inFolder(node.inode)) {
+    if (sent.length > 0 && doneAtMs === undefined && theirs?.parent === node.inode)
+      return { kind: 'blocked', by: inode };
+  }
   // A service blind to case would take the new name for the old file.
   const caseOnly = at.parent === to.parent && foldName(at.name) === foldName(to.name);
   if (caseOnly && record.via === undefined) {

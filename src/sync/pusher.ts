@@ -4,33 +4,25 @@
 import { isAbort } from '../base/abort.ts';
 import { deferred } from '../base/deferred.ts';
 import { createLog } from '../base/log.ts';
-import type { PendingRecord } from '../cache/journal.ts';
-import { FOLDERS_PER_CALL, RemoteError, type RemoteErrorKind } from '../remote-drive.ts';
-import { Confirmations } from './confirmations.ts';
+import { isPending, type PendingRecord } from '../cache/journal.ts';
+import { FOLDERS_PER_CALL, RemoteError } from '../remote-drive.ts';
+import { Blockers } from './blockers.ts';
 import { DueTimes } from './due-times.ts';
-import { lookAt } from './freshness.ts';
-import { makeFolders, type FolderToMake } from './folders.ts';
-import { Lookouts } from './lookouts.ts';
-import { moveObject } from './moves.ts';
+import { Failures } from './failures.ts';
+import { FlushScope } from './flush-scope.ts';
+import type { FolderToMake } from './folders.ts';
+import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
-import { Replan, type Parts } from './parts.ts';
+import type { Parts } from './parts.ts';
 import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
-import { Rate } from './rate.ts';
-import { removeFile, removeFolder } from './removals.ts';
-import { storeFile } from './store.ts';
+import { StepWork } from './step-work.ts';
 import { Troubles, type Trouble } from './troubles.ts';
 
 const log = createLog('pusher');
 
 /** Gateway calls of one drive at once: the pace of calls, not their number, limits them. */
 const GATEWAY_STEPS_MAX = 6;
-/** A file that is open for writing is sent this long after its first change that was not sent: logs, databases. */
-const OPEN_FILE_DUE_MS = 5 * 60_000;
-/** Uploads of a file that stays open back off to this. */
-const OPEN_FILE_DUE_MS_MAX = 60 * 60_000;
-/** After a lost reply: the service may still be at it. */
-const UNCLEAR_PAUSE_MS = 500;
 /** Between two looks at guards whose time is over, and at files that have been open for long; nobody waits for either. */
 const CHORES_MS = 15_000;
 /** What waits for something that has no record is planned again after this, should nobody tell. */
@@ -41,15 +33,8 @@ const BUSY_MS = 100;
 const YIELD_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
-/** A look at the syncpoints that nobody waits for. */
-const LEARN_LIMIT_MS = 60_000;
-/** Plans that came to nothing in a row before the next one waits. */
-const REPLANS_AT_ONCE = 5;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
-
-/** What the service says no to for good: trying again changes nothing. */
-const refusals: ReadonlySet<RemoteErrorKind> = new Set(['forbidden', 'quota', 'invalid', 'too-large']);
 
 export interface PusherOptions extends Omit<Parts, 'outcomes' | 'nowMs'> {
   /** How long after its last change an object waits, so that pairs of changes meet. */
@@ -68,7 +53,6 @@ interface Running extends UnderWay {
   readonly controller: AbortController;
   readonly done: Promise<void>;
   sentBytes: number;
-  lengthBytes: number;
 }
 
 /** How an object that is pending is doing. */
@@ -84,22 +68,16 @@ export class Pusher {
   readonly #parts: Parts;
   readonly #nowMs: () => number;
   readonly #troubles: Troubles;
-  readonly #lookouts: Lookouts;
-  readonly #rate = new Rate();
+  readonly #work: StepWork;
   /** Inodes to be planned, in the order they came. */
   readonly #queue = new Set<number>();
   /** Planned, but no room to do it. */
   readonly #held = { uploads: new Set<number>(), gateway: new Set<number>() };
-  readonly #blocked = new Map<number, Set<number>>();
-  readonly #blockers = new Map<number, number>();
+  readonly #blockers = new Blockers();
   readonly #due: DueTimes;
-  readonly #confirmations: Confirmations;
   readonly #outage: Outage;
   readonly #running = new Map<number, Running>();
-  readonly #openFileUploads = new Map<number, { count: number; atMs: number }>();
-  /** Objects that the service would not move; until they are stored anew. */
-  readonly #immovable = new Set<number>();
-  readonly #replans = new Map<number, number>();
+  readonly #failures: Failures;
   readonly #waiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
   #busyTimer: NodeJS.Timeout | undefined;
@@ -116,9 +94,9 @@ export class Pusher {
     const outcomes = new Outcomes(options.journal, this.#nowMs);
     this.#parts = { ...options, outcomes, nowMs: this.#nowMs };
     this.#troubles = new Troubles(this.#nowMs);
-    this.#lookouts = new Lookouts(this.#nowMs);
-    this.#confirmations = new Confirmations(this.#nowMs);
+    this.#work = new StepWork(this.#parts, (folder) => this.#lookAgain(folder));
     this.#outage = new Outage(this.#nowMs);
+    this.#failures = new Failures(this.#parts, this.#troubles);
     this.#due = new DueTimes(this.#nowMs, (inodes) => {
       for (const inode of inodes) this.#queue.add(inode);
       this.#wake();
@@ -164,28 +142,12 @@ export class Pusher {
    */
   async flush(signal: AbortSignal, inodes?: readonly number[]): Promise<void> {
     if (inodes === undefined) this.#options.commitOpenFiles(0);
-    const { journal } = this.#options;
-    const wanted = new Set(inodes ?? [...journal.records()].map(({ inode }) => inode));
-    const asked = new Set(inodes);
-    let latestMs = 0;
-    for (const inode of wanted) latestMs = Math.max(latestMs, journal.get(inode)?.sinceMs ?? 0);
-    const isLeft = (record: PendingRecord | undefined): boolean =>
-      record !== undefined && isPending(record) && !this.#isHopeless(record.inode);
-    const left = (): boolean => {
-      for (const inode of wanted) if (!isLeft(journal.get(inode))) wanted.delete(inode);
-      if (wanted.size > 0) return true;
-      // A directory that could not be moved has become records of what it holds, as old as its own.
-      for (const record of journal.records()) {
-        const counts = record.sinceMs <= latestMs && (inodes === undefined || this.#isBelow(record.inode, asked));
-        if (counts && isLeft(record)) wanted.add(record.inode);
-      }
-      return wanted.size > 0;
-    };
+    const scope = new FlushScope(this.#options.journal, (inode) => this.#isHopeless(inode), inodes);
     this.#hurries += 1;
     try {
-      for (const inode of [...wanted, ...this.#due.inodes()]) this.#queue.add(inode);
+      for (const inode of [...scope.inodes, ...this.#due.inodes()]) this.#queue.add(inode);
       this.retryNow();
-      while (left() && !signal.aborted && !this.#stopped) {
+      while (scope.isLeft() && !signal.aborted && !this.#stopped) {
         const changed = deferred<undefined>();
         const wake = (): void => changed.resolve(undefined);
         this.#waiters.add(wake);
@@ -228,7 +190,7 @@ export class Pusher {
 
   /** Bytes a second that the service took lately. */
   get bytesPerSecond(): number {
-    return this.#rate.perSecond(this.#nowMs());
+    return this.#work.bytesPerSecond;
   }
 
   /** Ends what is under way; it goes on in the next process where the journal says. */
@@ -255,13 +217,7 @@ export class Pusher {
   /** An object, and what waits for it, is worth a new look. */
   #requeue(inode: number): void {
     this.#queue.add(inode);
-    const waiting = this.#blocked.get(inode);
-    if (waiting === undefined) return;
-    this.#blocked.delete(inode);
-    for (const one of waiting) {
-      this.#blockers.delete(one);
-      this.#queue.add(one);
-    }
+    for (const one of this.#blockers.release(inode)) this.#queue.add(one);
   }
 
   /** Soon: what waits looks through all that is pending, and changes come by the hundred. */
@@ -298,16 +254,15 @@ export class Pusher {
 
   #planOne(inode: number): void {
     this.#due.delete(inode);
-    this.#unblock(inode);
+    this.#blockers.clear(inode);
     this.#held.uploads.delete(inode);
     this.#held.gateway.delete(inode);
     if (this.#running.has(inode)) return; // planned again when it is done
     const record = this.#options.journal.get(inode);
     if (record === undefined) {
       this.#troubles.forget(inode);
-      this.#lookouts.forget(inode);
-      this.#immovable.delete(inode);
-      this.#replans.delete(inode);
+      this.#work.forget(inode);
+      this.#failures.forget(inode);
       return;
     }
     const now = this.#nowMs();
@@ -341,8 +296,8 @@ export class Pusher {
         outcomes.inherit(inode, step.from);
         return;
       case 'give-up-looking':
-        this.#lookouts.forget(inode);
-        this.#parentDue(record);
+        this.#work.giveUpLooking(inode);
+        this.#failures.lookAbove(record);
         outcomes.notFound(inode);
         return;
       case 'store':
@@ -425,14 +380,13 @@ export class Pusher {
       controller,
       done: finished.promise.then(() => undefined),
       sentBytes: 0,
-      lengthBytes: 0,
     };
     for (const one of inodes) this.#running.set(one, running);
     this.#outage.tried();
-    const before = this.#immovable.size;
-    this.#do(record, step, together, running)
+    this.#work
+      .do(record, step, together, running, controller.signal)
       .then(
-        () => this.#succeeded(record, inodes, before),
+        (changed) => this.#succeeded(inodes, changed),
         (error: unknown) => this.#failed(record, inodes, error),
       )
       .finally(() => {
@@ -445,56 +399,6 @@ export class Pusher {
         finished.resolve(undefined);
       })
       .catch((error: unknown) => log('a step of inode %d could not be written down: %O', inode, error));
-  }
-
-  async #do(record: PendingRecord, step: Step, together: readonly FolderToMake[], running: Running): Promise<void> {
-    const { inode } = record;
-    const { signal } = running.controller;
-    switch (step.kind) {
-      case 'make-folder':
-        return makeFolders(this.#parts, step.parent, together, signal);
-      case 'store': {
-        const onSent = (sentBytes: number, lengthBytes: number): void => {
-          this.#rate.add(sentBytes - running.sentBytes, this.#nowMs());
-          running.sentBytes = sentBytes;
-          running.lengthBytes = lengthBytes;
-        };
-        this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
-        this.#confirmations.begin(step.place.parent);
-        const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal).finally(() => {
-          if (this.#confirmations.end(step.place.parent)) this.#lookAgain(step.place.parent);
-        });
-        if (result === 'untold') {
-          this.#lookouts.delayed(inode, 0);
-          this.#confirmations.untold(step.place.parent);
-        } else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
-        this.#noteOpenFile(inode);
-        this.#keep(inode);
-        return;
-      }
-      case 'confirm':
-        this.#confirmations.looked(step.folder);
-        await lookAt(this.#parts, step.folder, 0, signal);
-        this.#lookouts.looked(inode);
-        this.#keep(inode);
-        return;
-      case 'move':
-        if ((await moveObject(this.#parts, record, step, signal)) === 'unsupported') this.#immovable.add(inode);
-        return;
-      case 'detach':
-        if (step.node.kind === 'directory' && this.#options.journal.tree.listing(inode) === undefined) {
-          await lookAt(this.#parts, inode, 0, signal);
-        }
-        this.#parts.outcomes.detach(inode);
-        this.#immovable.delete(inode);
-        return;
-      case 'remove-file':
-        return removeFile(this.#parts, record, signal);
-      case 'remove-folder':
-        return removeFolder(this.#parts, record, signal);
-      default:
-        throw new Error(`a step ${step.kind} is no work`);
-    }
   }
 
   /** Directories of the same parent that can be made in the same call, this one first. */
@@ -516,57 +420,20 @@ export class Pusher {
   }
 
   /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
-  #succeeded(record: PendingRecord, inodes: readonly number[], immovableBefore: number): void {
+  #succeeded(inodes: readonly number[], changed: boolean): void {
     this.#answered();
-    const idle = this.#options.journal.get(record.inode) === record && this.#immovable.size === immovableBefore;
     for (const one of inodes) {
-      if (idle && record.sent.length === 0) this.#troubles.note(one, 'the service answered, and nothing changed');
-      else this.#troubles.forget(one);
+      if (changed) this.#troubles.forget(one);
+      else this.#troubles.note(one, 'the service answered, and nothing changed');
     }
   }
 
   #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
-    const { inode } = record;
     if (this.#stopped || isAbort(error)) return;
     const away = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'unauthenticated');
     if (away) this.#outage.failed();
     else this.#answered();
-    if (error instanceof Replan) {
-      log('inode %d is planned anew: %s', inode, error.message);
-      const count = (this.#replans.get(inode) ?? 0) + 1;
-      this.#replans.set(inode, count);
-      // What changes under every try is let settle.
-      if (count % REPLANS_AT_ONCE === 0) this.#troubles.note(inode, error.message);
-      return;
-    }
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof RemoteError && refusals.has(error.kind)) {
-      log('inode %d is refused: %s', inode, message);
-      // One of several may be what is refused: each is tried by itself.
-      if (inodes.length > 1) for (const one of inodes) this.#troubles.note(one, message);
-      else this.#parts.outcomes.failed(inode, error.kind, message);
-      this.#learnFrom(error.kind);
-      return;
-    }
-    if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
-    if (error instanceof RemoteError && error.kind === 'not-found') this.#parentDue(record);
-    for (const one of inodes) {
-      const { attempts, retryAtMs } = this.#troubles.note(one, message);
-      log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#nowMs(), message);
-    }
-  }
-
-  /** What was refused for want of room or rights is refused to programs at once from here on, where the service tells of it. */
-  #learnFrom(kind: RemoteErrorKind): void {
-    const { listings, journal } = this.#options;
-    if (kind === 'quota') listings.refreshVaults(true);
-    else if (kind === 'forbidden') {
-      listings
-        .refresh(journal.tree.root(), AbortSignal.timeout(LEARN_LIMIT_MS), 'background')
-        .catch((error: unknown) => {
-          log('the syncpoints could not be listed: %s', error);
-        });
-    }
+    this.#failures.note(record, inodes, error);
   }
 
   /** The service is there; where it had been away, everything is worth a try at once. */
@@ -576,43 +443,6 @@ export class Pusher {
     this.#wake();
   }
 
-  /** Something on the way to it is gone: its folders are looked at before the next try. */
-  #parentDue(record: PendingRecord): void {
-    const { tree } = this.#options.journal;
-    let at = tree.node(record.inode)?.parent ?? record.at?.parent;
-    for (let depth = 0; at !== undefined && depth < 4096; depth += 1) {
-      const node = tree.node(at);
-      if (node?.kind !== 'directory') return;
-      tree.expireListing(at);
-      if (node.syncpoint !== undefined) return;
-      at = node.parent;
-    }
-  }
-
-  /** What is stored serves reads from here on, until room is needed. */
-  #keep(inode: number): void {
-    const record = this.#options.journal.get(inode);
-    const node = this.#options.journal.tree.node(inode);
-    if (node?.kind !== 'file' || node.staged === undefined || node.versionId === undefined) return;
-    if (record?.content === true) return;
-    this.#parts.content.keep(inode, node.staged);
-  }
-
-  #noteOpenFile(inode: number): void {
-    if (!this.#options.journal.isOpenForWriting(inode)) {
-      this.#openFileUploads.delete(inode);
-      return;
-    }
-    const count = (this.#openFileUploads.get(inode)?.count ?? 0) + 1;
-    this.#openFileUploads.set(inode, { count, atMs: this.#nowMs() });
-  }
-
-  #openFileDueMs(record: PendingRecord): number {
-    const before = this.#openFileUploads.get(record.inode);
-    const pause = Math.min(OPEN_FILE_DUE_MS_MAX, OPEN_FILE_DUE_MS * 2 ** (before?.count ?? 0));
-    return Math.max(record.sinceMs + OPEN_FILE_DUE_MS, before === undefined ? 0 : before.atMs + pause);
-  }
-
   #surroundings(): Surroundings {
     return {
       journal: this.#options.journal,
@@ -620,16 +450,10 @@ export class Pusher {
       settleMs: this.#options.settleMs,
       hurried: this.#hurries > 0,
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
-      isImmovable: (inode) => this.#immovable.has(inode),
-      openFileDueMs: (record) => this.#openFileDueMs(record),
-      lookAtMs: (record) => this.#lookAtMs(record),
+      isImmovable: (inode) => this.#work.isImmovable(inode),
+      openFileDueMs: (record) => this.#work.openFileDueMs(record),
+      lookAtMs: (record) => this.#work.lookAtMs(record, this.#hurries > 0),
     };
-  }
-
-  #lookAtMs(record: PendingRecord): number | undefined {
-    const atMs = this.#lookouts.nextAtMs(record.inode);
-    if (atMs === undefined || record.at === undefined) return atMs;
-    return Math.max(atMs, this.#confirmations.dueMs(record.at.parent, this.#hurries > 0));
   }
 
   /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
@@ -642,19 +466,11 @@ export class Pusher {
 
   /** Waits for another object; where that waits for this one in turn, a temporary name leads out (J9). */
   #block({ inode }: PendingRecord, by: number): void {
-    const circle = [inode];
-    for (let at: number | undefined = by; at !== undefined && at !== inode; at = this.#blockers.get(at)) {
-      if (circle.includes(at)) break;
-      circle.push(at);
-    }
-    this.#blockers.set(inode, by);
-    if (this.#blockers.get(circle.at(-1) ?? by) === inode) this.#leadOut(circle);
+    const circle = this.#blockers.set(inode, by);
+    if (circle !== undefined) this.#leadOut(circle);
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
       this.#due.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
     }
-    const waiting = this.#blocked.get(by);
-    if (waiting === undefined) this.#blocked.set(by, new Set([inode]));
-    else waiting.add(inode);
   }
 
   #leadOut(circle: readonly number[]): void {
@@ -669,34 +485,9 @@ export class Pusher {
 
   /** Refused by the service, or waiting for something that is. */
   #isHopeless(inode: number): boolean {
-    const seen = new Set<number>();
-    for (let at: number | undefined = inode; at !== undefined && !seen.has(at); at = this.#blockers.get(at)) {
-      if (this.#options.journal.get(at)?.failed !== undefined) return true;
-      seen.add(at);
+    for (const one of this.#blockers.chain(inode)) {
+      if (this.#options.journal.get(one)?.failed !== undefined) return true;
     }
     return false;
   }
-
-  /** True for what lies in one of these directories. */
-  #isBelow(inode: number, directories: ReadonlySet<number>): boolean {
-    const { tree } = this.#options.journal;
-    for (let node = tree.node(inode); node !== undefined && node.parent !== node.inode; node = tree.node(node.parent)) {
-      if (directories.has(node.parent)) return true;
-    }
-    return false;
-  }
-
-  #unblock(inode: number): void {
-    const by = this.#blockers.get(inode);
-    if (by === undefined) return;
-    this.#blockers.delete(inode);
-    const waiting = this.#blocked.get(by);
-    waiting?.delete(inode);
-    if (waiting?.size === 0) this.#blocked.delete(by);
-  }
-}
-
-/** True for what is not at the service, and is to be. */
-export function isPending(record: PendingRecord): boolean {
-  return record.doneAtMs === undefined && !record.localOnly;
 }

@@ -1,7 +1,7 @@
 // What is pending, in words for people: which path, what change, how far, what went wrong. Reads journal and pusher, changes nothing.
-import type { Journal, PendingRecord } from '../cache/journal.ts';
+import { isPending, type Journal, type PendingRecord } from '../cache/journal.ts';
 import { shownLengthBytes } from '../cache/tree.ts';
-import { isPending, type Pusher } from './pusher.ts';
+import type { Pusher } from './pusher.ts';
 
 /** One change that is not at the service. */
 export interface ChangeReport {

@@ -376,6 +376,11 @@ export interface PendingRecord {
   readonly replaced: readonly VersionId[];
 }
 
+/** True for what is not at the service, and is to be. */
+export function isPending(record: PendingRecord): boolean {
+  return record.doneAtMs === undefined && !record.localOnly;
+}
+
 /** What the service has of an object that was removed here. */
 export type GoneObject =
   | {
