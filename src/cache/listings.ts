@@ -6,10 +6,11 @@ import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, RemoteFolderPlace } from './journal.ts';
 import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
 import type { Naming } from './tree/naming.ts';
+import { Reconciliation } from './tree/reconcile.ts';
 
 const log = createLog('listings');
 
@@ -100,6 +101,23 @@ export class Listings {
   /** Brings a new listing whatever the age of the present one. */
   refresh(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass = 'interactive'): Promise<void> {
     return waitFor(this.#refresh(directory, callClass), signal);
+  }
+
+  /**
+   * Lists a folder that was removed here, for what is still pending of what the service has in it. Rejects as the service fails, with
+   * `not-found` where it is gone there too.
+   */
+  async lookInto(inode: number, folder: RemoteFolderPlace, signal: AbortSignal, callClass: CallClass): Promise<void> {
+    const { journal, drive, naming } = this.#options;
+    const listedAtMs = Date.now();
+    const entries: RemoteEntry[] = [];
+    for await (const batch of drive.list(folder.syncpointId, folder.folderId, { signal, callClass })) {
+      entries.push(...batch);
+    }
+    if (journal.tree.closed) return;
+    const directory = { ...journal.tree.root(), inode, remote: folder };
+    const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
+    for (const entry of entries) reconciliation.pending(entry);
   }
 
   /** Brings the vaults' capacity in the background when it is due, or `now`. Never waits, never fails. */
