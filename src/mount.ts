@@ -4,6 +4,7 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { abortReason, delay } from './base/abort.ts';
 import { Deadline } from './base/deadline.ts';
+import { bootId } from './base/boot-id.ts';
 import { lackOfRoom } from './base/disk-room.ts';
 import { errno } from './base/errno.ts';
 import { createLog } from './base/log.ts';
@@ -88,7 +89,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
 
   const tree = await openTree(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
-  const journal = new Journal(tree);
+  const journal = new Journal(tree, bootId());
   const listings = new Listings({ journal, drive, naming, lifetimeMs: config.listingLifetimeMs });
   stops.add('listings', () => listings.stop());
   const blocks = await openContentBlocks({

@@ -5,6 +5,7 @@
 // Invariants, asserted in tests:
 // J4 the records and the tree change in one transaction, so that after a crash both are of one acknowledged moment.
 // J6 an object removed here keeps its place and ids in a record until the service confirmed the removal.
+// J8 content that was not safe when the machine went down is doubtful, which is written down before anything else is done.
 // J3 `sent` is written before an upload's first byte, so that a version made by a lost reply is known as ours.
 import { foldName } from '../base/fold-name.ts';
 import { createLog } from '../base/log.ts';
@@ -66,12 +67,16 @@ export class Journal {
   #nextRevision = 1;
   #localChangeAtMs = -Infinity;
 
-  /** Reads what is pending. What was made but never closed before the last daemon died is taken back, its bytes are unfinished. */
-  constructor(tree: Tree) {
+  /**
+   * Reads what is pending. What was made but never closed before the last daemon died is taken back, its bytes are unfinished. `bootId`:
+   * which start of the machine this is; after another one, what was not made safe before is doubtful (J8).
+   */
+  constructor(tree: Tree, bootId?: string) {
     this.tree = tree;
     for (const record of tree.pendingRecords()) this.#index(record.inode, record);
     for (const { revision } of this.#records.values()) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
     this.#takeBackUnclosed();
+    if (bootId !== undefined && bootId !== tree.bootId()) this.#doubt(bootId);
   }
 
   get(inode: number): PendingRecord | undefined {
@@ -126,6 +131,7 @@ export class Journal {
       sent: [],
       session: undefined,
       durable: undefined,
+      doubtful: undefined,
       via: undefined,
       localOnly: false,
       failed: undefined,
@@ -366,6 +372,19 @@ export class Journal {
       this.#remoteIdOf.set(inode, remoteId);
       addTo(this.#byRemoteId, remoteId, inode);
     }
+  }
+
+  /** Marks what may have lost pages with the machine's power. */
+  #doubt(bootId: string): void {
+    this.change('local', (transaction) => {
+      for (const record of this.#records.values()) {
+        const node = record.content ? this.tree.node(record.inode) : undefined;
+        const generation = node?.kind === 'file' ? node.staged?.id : undefined;
+        if (generation === undefined || generation === record.durable) continue;
+        transaction.updateRecord({ ...record, doubtful: generation });
+      }
+      transaction.putBootId(bootId);
+    });
   }
 
   #takeBackUnclosed(): void {

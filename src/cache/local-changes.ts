@@ -180,6 +180,16 @@ export class LocalChanges {
     });
   }
 
+  /** A generation of the file's content is safe against power loss: fsync(2) made it so. */
+  madeDurable(inode: number, generation: number): void {
+    this.#journal.change('local', (transaction) => {
+      const record = transaction.record(inode);
+      if (record?.content === true && record.durable !== generation) {
+        transaction.updateRecord({ ...record, durable: generation, doubtful: undefined });
+      }
+    });
+  }
+
   /** Content kept as cache makes room: the file shows the service's version from here on, which has the same bytes. */
   forgetKept(inode: number, generation: number): void {
     this.#journal.change('push', (transaction) => {

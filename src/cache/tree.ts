@@ -111,6 +111,7 @@ export interface TreeTransaction {
   removeUnfinished(generation: number): void;
   putConflict(conflict: ConflictRecord): void;
   removeConflict(inode: number): void;
+  putBootId(bootId: string): void;
   /** Marks a directory made here as completely listed: it has nothing that is not known. */
   putListing(directory: number, listedAtMs: number): void;
 }
@@ -124,7 +125,7 @@ export class Tree {
   readonly #listings: Table<{ at: number; g: number }>;
   readonly #orphans: Table<boolean>;
   readonly #vaults: Table<{ name: string; size: number | null; used: number | null }, string>;
-  readonly #meta: Table<number, string>;
+  readonly #meta: Table<number | string, string>;
   readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
   readonly #pending: Table<PendingRecord>;
   readonly #unfinished: Table<UnfinishedContent>;
@@ -172,7 +173,7 @@ export class Tree {
       );
     }
     const schema = this.#meta.get('schema');
-    if (schema !== undefined && schema > SCHEMA_VERSION) {
+    if (typeof schema === 'number' && schema > SCHEMA_VERSION) {
       void this.#store.close();
       throw new Error(
         `the tree in ${directory} was written by a newer syncplicityfs (schema ${schema}, this program knows ${SCHEMA_VERSION}); use that version`,
@@ -180,7 +181,7 @@ export class Tree {
     }
     this.#store.recover();
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
-    this.#nextInode = this.#meta.get('nextInode') ?? FIRST_INODE;
+    this.#nextInode = Number(this.#meta.get('nextInode') ?? FIRST_INODE);
     if (schema !== SCHEMA_VERSION) this.#meta.put('schema', SCHEMA_VERSION);
   }
 
@@ -260,6 +261,12 @@ export class Tree {
     return () => this.#releaseListeners.delete(listener);
   }
 
+  /** The start of the machine that the tree was last used in. */
+  bootId(): string | undefined {
+    const known = this.#meta.get('bootId');
+    return typeof known === 'string' ? known : undefined;
+  }
+
   /** Everything that is pending, or guards. */
   *pendingRecords(): Generator<PendingRecord, void, undefined> {
     for (const { value } of this.#pending.range()) yield value;
@@ -324,6 +331,9 @@ export class Tree {
       removeConflict: (inode) => {
         // Nearly no object has one, and every removal and rename comes here.
         if (this.#conflictInodes.delete(inode)) this.#conflicts.remove(inodeKey(inode));
+      },
+      putBootId: (bootId) => {
+        this.#meta.put('bootId', bootId);
       },
       putListing: (directory, listedAtMs) => {
         this.#listings.put(inodeKey(directory), { at: listedAtMs, g: 1 });

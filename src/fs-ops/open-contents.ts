@@ -210,6 +210,17 @@ export class OpenContents {
     }
   }
 
+  /** Makes what is committed of an open node safe against power loss, and has the journal know it (J8). */
+  async makeDurable(node: NodeId): Promise<void> {
+    const { journal, nodes, changes } = this.#options;
+    const opened = this.#opened.get(node);
+    if (opened === undefined) return;
+    const file = nodes.frozen(node) === undefined ? journal.tree.node(nodes.inode(node)) : undefined;
+    const generation = file?.kind === 'file' ? file.staged?.id : undefined;
+    await opened.content.sync();
+    if (file !== undefined && generation !== undefined) changes.madeDurable(file.inode, generation);
+  }
+
   /** The content of an open node, to be made safe against power loss. */
   content(node: NodeId): FileContent | undefined {
     return this.#opened.get(node)?.content;

@@ -200,7 +200,7 @@ export class OpenFiles {
       () => this.#options.view.path(node),
       caller,
       async () => {
-        await contents.content(node)?.sync();
+        await contents.makeDurable(node);
         await this.#tree.flushed();
       },
     );

@@ -41,7 +41,8 @@ export class Decisions {
     if (records.length + unfinished.length === 0) throw nothingAt(path, 'nothing refused and nothing unfinished');
     if (records.length > 0) {
       journal.change('push', (transaction) => {
-        for (const record of records) transaction.putRecord({ ...record, failed: undefined });
+        // Content that a power failure may have touched goes as it is: that is what was decided.
+        for (const record of records) transaction.putRecord({ ...record, failed: undefined, doubtful: undefined });
       });
     }
     for (const content of unfinished) {

@@ -2,8 +2,9 @@
 // content until the user decides. Nothing is dropped.
 import { createLog } from '../base/log.ts';
 import type { PendingRecord } from '../cache/journal.ts';
+import { shownLengthBytes } from '../cache/tree.ts';
 import { RemoteError, type RemoteErrorKind } from '../remote-drive.ts';
-import { Replan, type Parts } from './parts.ts';
+import { DamagedContent, Replan, type Parts } from './parts.ts';
 import type { Troubles } from './troubles.ts';
 
 const log = createLog('pusher');
@@ -12,6 +13,8 @@ const log = createLog('pusher');
 const refusals: ReadonlySet<RemoteErrorKind> = new Set(['forbidden', 'quota', 'invalid', 'too-large']);
 /** Plans that came to nothing in a row before the next one waits. */
 const REPLANS_AT_ONCE = 5;
+/** An empty file that no listing shows after so many uploads is one that the service does not store. */
+const EMPTY_FILE_TRIES = 2;
 /** A look at the syncpoints that nobody waits for. */
 const LEARN_LIMIT_MS = 60_000;
 
@@ -41,11 +44,33 @@ export class Failures {
       this.#learnFrom(error.kind);
       return;
     }
+    if (error instanceof DamagedContent) {
+      this.#parts.outcomes.failed(inode, 'conflict', message);
+      return;
+    }
     if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
     for (const one of inodes) {
       const { attempts, retryAtMs } = this.#troubles.note(one, message);
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.nowMs(), message);
+    }
+  }
+
+  /**
+   * No listing shows what was sent, for the `times`th time: it is sent again, later each time. An empty file is kept here in the end: there
+   * are services that take it and store nothing.
+   */
+  noteInVain(record: PendingRecord, times: number): void {
+    const { inode } = record;
+    const { journal, outcomes } = this.#parts;
+    const node = journal.tree.node(inode);
+    this.lookAbove(record);
+    outcomes.notFound(inode);
+    if (node?.kind !== 'file') return;
+    if (shownLengthBytes(node) === 0 && times >= EMPTY_FILE_TRIES) {
+      outcomes.failed(inode, 'invalid', 'the service stores no empty file: it is sent once something is written to it');
+    } else {
+      this.#troubles.note(inode, 'the service told of no error, but no listing shows what was sent');
     }
   }
 

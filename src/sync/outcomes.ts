@@ -43,6 +43,14 @@ export class Outcomes {
     });
   }
 
+  /** Content that the machine's end may have touched is what was written. */
+  proven(inode: number, generation: number): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record?.doubtful === generation) transaction.updateRecord({ ...record, doubtful: undefined });
+    });
+  }
+
   /** What to go on with where an upload is cut off. */
   uploadReached(inode: number, generation: number, mark: string | undefined): void {
     this.#journal.change('push', (transaction) => {
@@ -355,6 +363,7 @@ export class Outcomes {
       sent: [],
       session: undefined,
       durable: undefined,
+      doubtful: undefined,
       via: undefined,
       localOnly: false,
       failed: undefined,

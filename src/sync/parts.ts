@@ -42,3 +42,11 @@ export interface Parts {
 export class Replan extends Error {
   override readonly name = 'Replan';
 }
+
+/** Content that a power failure took from or may have: it is not sent before the user says so. */
+export class DamagedContent extends Error {
+  override readonly name = 'DamagedContent';
+  constructor(what: string) {
+    super(`the machine went down before it was safe on its disk, and ${what}: save it, or retry to send it as it is`);
+  }
+}

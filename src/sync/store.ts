@@ -1,10 +1,11 @@
 // Stores one file: content made complete and durable, the folder looked at, the bytes sent, the outcome written down. What was begun
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
+import { createHash } from 'node:crypto';
 import type { PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
 import { shownModified, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
 import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
-import { type Parts, Replan, type SendableContent } from './parts.ts';
+import { DamagedContent, type Parts, Replan, type SendableContent } from './parts.ts';
 import { samePlace } from './plan.ts';
 
 /** Below this, asking for a hash costs more than sending the bytes. */
@@ -43,6 +44,10 @@ interface Sending {
 async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sha256'>): Promise<StoreResult> {
   const { record, node, place, content, onSent, signal } = sending;
   const { inode } = record;
+  if (record.doubtful !== undefined && record.doubtful === node.staged?.id) {
+    await prove(content, node.staged.sha256, signal);
+    parts.outcomes.proven(inode, record.doubtful);
+  }
   const sha256 = await content.sha256(signal);
   const sent: SentContent = { ...facts, sha256 };
   await content.makeDurable();
@@ -118,6 +123,19 @@ function isElsewhere({ journal }: Parts, node: TreeFile): boolean {
 /** True while this upload is one that the journal expects: a conflict gives the file another name, and nothing may come under the first one. */
 function isAwaited({ journal }: Parts, inode: number, { generation }: SentContent): boolean {
   return journal.get(inode)?.sent.some((one) => one.generation === generation) === true;
+}
+
+/** J8: rejects with {@link DamagedContent} unless the bytes are those that were written before the machine went down. */
+async function prove(content: SendableContent, sha256: string | undefined, signal: AbortSignal): Promise<void> {
+  if (sha256 === undefined) throw new DamagedContent('nothing tells whether all of its bytes are there');
+  const hash = createHash('sha256');
+  try {
+    for await (const piece of content.read(0, content.lengthBytes, signal)) hash.update(piece);
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new DamagedContent(error instanceof Error ? error.message : String(error));
+  }
+  if (hash.digest('hex') !== sha256) throw new DamagedContent('some of its bytes are gone');
 }
 
 /** True where the service has these bytes as this file's present version. */

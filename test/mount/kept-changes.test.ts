@@ -45,6 +45,7 @@ const record = (inode: number, more: Partial<PendingRecord> = {}): PendingRecord
   sent: [],
   session: undefined,
   durable: undefined,
+  doubtful: undefined,
   via: undefined,
   localOnly: false,
   failed: undefined,

@@ -361,6 +361,8 @@ export interface PendingRecord {
   readonly session: { readonly generation: number; readonly mark: string } | undefined;
   /** The generation whose bytes are safe against power loss (J8). */
   readonly durable: number | undefined;
+  /** The machine went down before that: the generation is sent only if its bytes prove to be what was written. */
+  readonly doubtful: number | undefined;
   /** A temporary place at the service, on the way to the wanted one (J9). */
   readonly via: RemotePlace | undefined;
   /** Stays on this machine: an editor's or a desktop's dropping. */

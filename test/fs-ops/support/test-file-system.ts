@@ -19,6 +19,8 @@ export interface TestFileSystemOptions extends Partial<
   Omit<FileSystemOptions, 'journal' | 'changes' | 'listings' | 'staging' | 'kernelCache' | 'onFailure'>
 > {
   readonly lifetimeMs?: number;
+  /** Which start of the machine it is. */
+  readonly bootId?: string;
   /** Free space that is left to others; more than the disk has makes it full. */
   readonly reserveBytes?: number;
   /** Takes the place of the journal's writer. */
@@ -49,7 +51,7 @@ export class TestFileSystem {
     this.tree = tree;
     this.staging = staging;
     this.state = parts.state;
-    this.journal = new Journal(tree);
+    this.journal = new Journal(tree, options.bootId);
     tree.onReleased((generations) => {
       for (const generation of generations) staging.drop(generation);
     });

@@ -1,0 +1,111 @@
+// J8: what the machine's end took from staged content never overwrites anything good. The journal survives, pages do not.
+import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Journal } from '../../src/cache/journal.ts';
+import { Pusher } from '../../src/sync/pusher.ts';
+import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { O_CREAT, O_RDWR, Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+
+let drive: MemoryDrive;
+let syncpoint: RemoteSyncpoint;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+/** Starts over what an earlier start left, in a given start of the machine. */
+async function start(boot: string, state?: TestFileSystem['state']): Promise<void> {
+  made = await TestFileSystem.start(drive, { bootId: boot, ...(state !== undefined && { state }) });
+  const { journal, listings, staging, fileSystem } = made;
+  pusher = new Pusher({
+    journal,
+    listings,
+    drive,
+    content: {
+      seal: (staged, signal) => staging.seal(staged, signal),
+      version: () => {
+        throw new Error('nothing here is a copy');
+      },
+      keep: () => undefined,
+    },
+    settleMs: 0,
+    uploadsMax: 2,
+    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+  });
+  program = new Program(fileSystem);
+}
+
+/** The machine goes down: staged files are as `damage` leaves them, the tree is whole. */
+async function powerLoss(damage: (path: string) => void): Promise<void> {
+  const state = made.afterKill();
+  const staging = join(state.path, 'staging');
+  for (const name of readdirSync(staging)) damage(join(staging, name));
+  await pusher.stop();
+  await made.stop();
+  await start('second', state);
+  pusher.start();
+  await pusher.flush(AbortSignal.timeout(20_000));
+}
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  syncpoint = drive.addSyncpoint('P');
+  drive.addFile(syncpoint.rootFolderId, 'report', 'good');
+  await start('first');
+  await program.readdir('P');
+});
+afterEach(async () => {
+  await pusher.stop();
+  await made.stop();
+});
+
+function stored(name: string): string | undefined {
+  const entry = drive.entries(syncpoint.rootFolderId).find((one) => one.name === name);
+  return entry?.kind === 'file' ? Buffer.from(drive.content(entry.versionId)).toString() : undefined;
+}
+
+it('content that came through whole is sent', async () => {
+  await program.writeFile('P/report', 'better');
+  await powerLoss(() => undefined);
+  expect(stored('report')).toBe('better');
+});
+
+it.each([
+  ['zeros in its place', (path: string): void => writeFileSync(path, Buffer.alloc(6))],
+  ['nothing in its place', (path: string): void => truncateSync(path, 0)],
+] as const)('content with %s is kept as failed, and what is at the service stays', async (_what, damage) => {
+  await program.writeFile('P/report', 'better');
+  await powerLoss(damage);
+  expect(stored('report')).toBe('good');
+  const [progress] = pusher.progress();
+  expect(progress?.record.failed?.message).toMatch(/machine went down/);
+});
+
+it('content whose hash nobody knows is kept as failed, unless fsync made it safe', async () => {
+  // Written out of order: no hash is known.
+  const descriptor = await program.open('P/database', O_RDWR | O_CREAT);
+  await program.pwrite(descriptor, 4, 'data');
+  await program.pwrite(descriptor, 0, 'base');
+  await program.close(descriptor);
+  const synced = await program.open('P/synced', O_RDWR | O_CREAT);
+  await program.pwrite(synced, 4, 'data');
+  await program.pwrite(synced, 0, 'base');
+  await program.fsync(synced);
+  await program.close(synced);
+  await powerLoss(() => undefined);
+  expect(stored('database')).toBeUndefined();
+  expect(stored('synced')).toBe('basedata');
+  expect(pusher.progress().map(({ record }) => record.failed !== undefined)).toEqual([true]);
+});
+
+it('a second start of the same machine forgets no doubt, and a restart of the program alone has none', async () => {
+  await program.writeFile('P/report', 'better');
+  const { inode } = await program.stat('P/report');
+  const generation = made.journal.get(inode);
+  expect(new Journal(made.tree, 'first').get(inode)?.doubtful).toBeUndefined();
+  expect(new Journal(made.tree, 'second').get(inode)?.doubtful).toBeDefined();
+  expect(new Journal(made.tree, 'second').get(inode)?.doubtful).toBeDefined();
+  expect(generation?.doubtful).toBeUndefined();
+});
