@@ -96,6 +96,18 @@ describe.skipIf(!fuseExists)('saving', () => {
     expect(await atService()).toEqual(['cut: 0', 'removed: 0', 'renamed: 0']);
   });
 
+  it('over a file that was sent a moment ago, before the service told its ids, waits for nothing', async () => {
+    const before = uploads();
+    await script('seq 1000 > $D/a.txt');
+    await expect.poll(() => uploads() - before, { interval: 20, timeout: 20_000 }).toBe(1);
+    await script('seq 2000 > $D/.a.new; mv $D/.a.new $D/a.txt');
+    const begun = performance.now();
+    await desk.flush();
+    // Looking in vain for what was sent takes 15 s.
+    expect(performance.now() - begun).toBeLessThan(10_000);
+    expect(await atService()).toEqual(['a.txt: 8893']);
+  });
+
   it('with vim, with swap and backup files, and with nano', async () => {
     await script(`
       printf 'one\\ntwo\\n' > $D/a.txt

@@ -129,11 +129,17 @@ export class Reconciliation {
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
-    if (sentAs(record.sent, entry) !== undefined) {
+    const ours = sentAs(record.sent, entry);
+    if (ours !== undefined) {
       // An upload that was under way when the file was removed.
       const { id: fileId, versionId, lengthBytes, modified, created } = entry;
       this.#journal.change('push', (transaction) =>
-        transaction.updateRecord({ ...record, gone: { ...gone, fileId, versionId, lengthBytes, modified, created } }),
+        transaction.updateRecord({
+          ...record,
+          // Found: whoever takes the file's place need not look for it.
+          sent: record.sent.filter((one) => one !== ours),
+          gone: { ...gone, fileId, versionId, lengthBytes, modified, created },
+        }),
       );
       return 'skip';
     }
