@@ -7,6 +7,8 @@ const LOOKS_AFTER_MS = [0, 1_000, 2_000, 4_000, 8_000] as const;
 interface Lookout {
   looks: number;
   nextAtMs: number;
+  /** How often all these looks were in vain. */
+  givenUp: number;
 }
 
 export class Lookouts {
@@ -26,16 +28,28 @@ export class Lookouts {
 
   /** An outcome without ids is worth a look after this: others of the same folder may come meanwhile, and one listing tells all. */
   delayed(inode: number, pauseMs: number): void {
-    this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs() + pauseMs });
+    this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs() + pauseMs, givenUp: this.#givenUp(inode) });
   }
 
   /** It was looked for, in vain. */
   looked(inode: number): void {
     const looks = (this.#lookouts.get(inode)?.looks ?? 0) + 1;
-    this.#lookouts.set(inode, { looks, nextAtMs: this.#nowMs() + (LOOKS_AFTER_MS[looks] ?? 0) });
+    const nextAtMs = this.#nowMs() + (LOOKS_AFTER_MS[looks] ?? 0);
+    this.#lookouts.set(inode, { looks, nextAtMs, givenUp: this.#givenUp(inode) });
+  }
+
+  /** It was looked for long enough. Returns how often by now. */
+  gaveUp(inode: number): number {
+    const givenUp = this.#givenUp(inode) + 1;
+    this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs(), givenUp });
+    return givenUp;
   }
 
   forget(inode: number): void {
     this.#lookouts.delete(inode);
+  }
+
+  #givenUp(inode: number): number {
+    return this.#lookouts.get(inode)?.givenUp ?? 0;
   }
 }

@@ -296,9 +296,7 @@ export class Pusher {
         outcomes.inherit(inode, step.from);
         return;
       case 'give-up-looking':
-        this.#work.giveUpLooking(inode);
-        this.#failures.lookAbove(record);
-        outcomes.notFound(inode);
+        this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
         return;
       case 'store':
         if (this.#waitsForService(inode)) return;
@@ -423,8 +421,11 @@ export class Pusher {
   #succeeded(inodes: readonly number[], changed: boolean): void {
     this.#answered();
     for (const one of inodes) {
-      if (changed) this.#troubles.forget(one);
-      else this.#troubles.note(one, 'the service answered, and nothing changed');
+      const record = this.#options.journal.get(one);
+      // Whether an upload was in vain, as one before it, a listing has to tell.
+      const untold = record !== undefined && record.doneAtMs === undefined && record.sent.length > 0;
+      if (changed && !untold) this.#troubles.forget(one);
+      else if (!changed) this.#troubles.note(one, 'the service answered, and nothing changed');
     }
   }
 

@@ -61,9 +61,9 @@ export class StepWork {
     return Math.max(atMs, this.#confirmations.dueMs(record.at.parent, hurried));
   }
 
-  /** It is looked for no longer. */
-  giveUpLooking(inode: number): void {
-    this.#lookouts.forget(inode);
+  /** It is looked for no longer. Returns how often that came to pass. */
+  giveUpLooking(inode: number): number {
+    return this.#lookouts.gaveUp(inode);
   }
 
   /** The object has no record any more. */

@@ -1,0 +1,91 @@
+// A service that answers an upload as if it had stored it, and has not: nothing is lost, nothing asked for without end.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { CallOptions, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { Pusher } from '../../src/sync/pusher.ts';
+import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+
+/** Tells no ids, and stores nothing of what it is told to ignore. */
+class SilentDrive extends MemoryDrive {
+  ignores: (request: UploadRequest) => boolean = ({ lengthBytes }) => lengthBytes === 0;
+  readonly uploadedAtMs: number[] = [];
+
+  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    this.uploadedAtMs.push(Date.now());
+    if (!this.ignores(request)) await super.upload(request, options);
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+  }
+}
+
+let drive: SilentDrive;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  enterVirtualTime();
+  drive = new SilentDrive();
+  drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive);
+  const { journal, listings, staging, fileSystem } = made;
+  pusher = new Pusher({
+    journal,
+    listings,
+    drive,
+    content: {
+      seal: (staged, signal) => staging.seal(staged, signal),
+      version: () => {
+        throw new Error('nothing here is a copy');
+      },
+      keep: () => undefined,
+    },
+    settleMs: 0,
+    uploadsMax: 2,
+    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+  });
+  program = new Program(fileSystem);
+  pusher.start();
+});
+
+afterEach(async () => {
+  leaveVirtualTime();
+  await pusher.stop();
+  await made.stop();
+});
+
+it('an empty file that is never stored fails after two uploads, is kept, and goes with its first byte', async () => {
+  await passing(program.writeFile('P/empty', ''));
+  await passing(pusher.flush(nobody.signal));
+
+  expect(drive.uploadedAtMs).toHaveLength(2);
+  const { inode } = await program.stat('P/empty');
+  expect(made.journal.get(inode)).toMatchObject({ content: true, failed: { kind: 'invalid' } });
+
+  await passing(program.writeFile('P/empty', 'not any more'));
+  await passing(pusher.flush(nobody.signal));
+  expect(made.journal.get(inode)).toMatchObject({ content: false, failed: undefined });
+});
+
+it('an upload that no listing shows is sent again, later each time, and status tells why', async () => {
+  let tries = 0;
+  drive.ignores = () => (tries += 1) < 6;
+  await passing(program.writeFile('P/file', 'content'));
+  let troubles: (string | undefined)[] = [];
+  await passing(
+    new Promise<void>((resolve) => {
+      const stop = made.journal.onChange(() => {
+        troubles = [...troubles, ...pusher.progress().map(({ trouble }) => trouble?.message)];
+        if (pusher.progress().length > 0) return;
+        stop();
+        resolve();
+      });
+    }),
+  );
+
+  expect(drive.uploadedAtMs).toHaveLength(6);
+  const pauses = drive.uploadedAtMs.slice(1).map((at, index) => at - (drive.uploadedAtMs[index] ?? 0));
+  expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
+  expect(troubles).toContain('the service told of no error, but no listing shows what was sent');
+});
