@@ -235,6 +235,20 @@ test('a vault that wants the bare session key gets it after one 401 with Bearer,
   expect(keys).toEqual(['Bearer tok-1', 'Bearer tok-2', 'tok-2', 'tok-2']);
 });
 
+test('a file refused for its key while another one learns which is wanted is sent with that one too', async () => {
+  await start({ key: 'bare' });
+  const drive = server.drive();
+  let learnt: Promise<unknown> = Promise.resolve();
+  vault.fault = (request, response) => {
+    if (!request.body.includes('slow') || !request.body.includes('\r\n\r\nBearer ')) return false;
+    void learnt.then(() => reply(response, 401, 'Not Authorized'));
+    return true;
+  };
+  const slow = drive.upload(uploadOf(Buffer.from('slow')));
+  learnt = drive.upload(uploadOf(Buffer.from('quick')));
+  expect(await slow).toMatchObject({ state: 'stored' });
+});
+
 test('a token that no spelling helps is an end', async () => {
   await start();
   vault.fault = (_request, response) => reply(response, 401, 'Not Authorized');

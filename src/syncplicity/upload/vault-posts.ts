@@ -109,7 +109,9 @@ async function postTo(
   const { session, counters, retries } = parts;
   const { signal } = options;
   const renewal = session.renewal();
-  let isKeyBare = known.isKeyBare;
+  // Uploads beside this one learn at the same time: what is known may change under it.
+  const firstKeyBare = known.isKeyBare;
+  let isKeyBare = firstKeyBare;
   let throttled = 0;
   for (;;) {
     const token = await session.token.get(signal);
@@ -153,7 +155,7 @@ async function postTo(
       continue;
     }
     if (renewal.helps(error, token)) continue;
-    if (error.status === 401 && isKeyBare === known.isKeyBare) {
+    if (error.status === 401 && isKeyBare === firstKeyBare) {
       isKeyBare = !isKeyBare;
       continue;
     }
