@@ -1,7 +1,7 @@
 // A listing that shows what another one stored under a change of ours that is closed and not sent yet: both are kept (J7).
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
-import type { RemoteSyncpoint, VersionId } from '../../src/remote-drive.ts';
+import type { FileId, RemoteSyncpoint, VersionId } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
@@ -117,4 +117,16 @@ it('a rename that the service counts as a version is no change of the content: w
   expect(await program.readFile('P/b.txt')).toBe('ours');
   expect(made.tree.conflicts()).toEqual([]);
   expect(made.journal.get(inode)).toMatchObject({ content: true, at: { name: 'b.txt' } });
+});
+
+it('the version that is known here is no change, whatever id its file has now', async () => {
+  const file = drive.addFile(syncpoint.rootFolderId, 'a.txt', 'first');
+  await program.readdir('P');
+  await program.writeFile('P/a.txt', 'ours');
+  drive.entries(syncpoint.rootFolderId)[0] = { ...file, id: 'another' as FileId };
+  await relist();
+
+  expect(await program.readdir('P')).toEqual(['a.txt']);
+  expect(await program.readFile('P/a.txt')).toBe('ours');
+  expect(made.tree.conflicts()).toEqual([]);
 });

@@ -224,9 +224,10 @@ export class Reconciliation {
     }
     if (node.kind === 'file' && entry.kind === 'file') {
       const sent = sentAs(record.sent, entry);
+      const same = entry.versionId === node.versionId;
       if (
-        sent !== undefined &&
-        (record.at === undefined || node.versionId === undefined || samePlace(record.at, here))
+        same ||
+        (sent !== undefined && (record.at === undefined || node.versionId === undefined || samePlace(record.at, here)))
       ) {
         this.#adopt(entry, record, node, here, sent);
         return 'skip';
