@@ -3,6 +3,9 @@
 /** Node's timers hold no more. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
+/** What is due within this is told together: files written one after another are due one after another, and each look is at all of them. */
+const TOGETHER_MS = 50;
+
 export class DueTimes {
   readonly #atMs = new Map<number, number>();
   readonly #nowMs: () => number;
@@ -15,10 +18,11 @@ export class DueTimes {
     this.#onDue = onDue;
   }
 
-  /** Sets an object's time, wall clock, ms, in place of an earlier one. */
+  /** Sets an object's time, wall clock, ms, in place of an earlier one. It may come a little later. */
   set(inode: number, atMs: number): void {
     this.#atMs.set(inode, atMs);
-    if (atMs < this.#armedForMs) this.#arm(atMs);
+    const togetherMs = Math.ceil(atMs / TOGETHER_MS) * TOGETHER_MS;
+    if (togetherMs < this.#armedForMs) this.#arm(togetherMs);
   }
 
   delete(inode: number): void {
@@ -51,7 +55,7 @@ export class DueTimes {
       else first = Math.min(first, atMs);
     }
     for (const inode of due) this.#atMs.delete(inode);
-    if (first < Infinity) this.#arm(first);
+    if (first < Infinity) this.#arm(Math.ceil(first / TOGETHER_MS) * TOGETHER_MS);
     if (due.length > 0) this.#onDue(due);
   }
 }
