@@ -171,7 +171,7 @@ export class CutDrive implements RemoteDrive {
 
   async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
     const call = `upload ${[...request.folder.folderNames, request.name].join('/')}`;
-    let carriedOut = false;
+    const reached = { carriedOut: false };
     try {
       const outcome = await this.#call(call, options, async () => {
         // Its chunks are points of their own.
@@ -183,7 +183,7 @@ export class CutDrive implements RemoteDrive {
             options,
           ),
         );
-        carriedOut = true;
+        reached.carriedOut = true;
         return done;
       });
       if (outcome.state === 'stored' && this.service.options.tellsIds === false) {
@@ -191,7 +191,7 @@ export class CutDrive implements RemoteDrive {
       }
       return outcome;
     } catch (error) {
-      if (carriedOut && error instanceof RemoteError) return { state: 'unclear', reason: error.message };
+      if (reached.carriedOut && error instanceof RemoteError) return { state: 'unclear', reason: error.message };
       throw error;
     }
   }
@@ -219,15 +219,15 @@ export class CutDrive implements RemoteDrive {
     );
 
   async #move<T>(call: string, options: CallOptions, work: () => Promise<T>): Promise<T | 'unclear'> {
-    let carriedOut = false;
+    const reached = { carriedOut: false };
     try {
       return await this.#call(call, options, async () => {
         const outcome = await this.#changing(call, work);
-        carriedOut = true;
+        reached.carriedOut = true;
         return outcome;
       });
     } catch (error) {
-      if (carriedOut && error instanceof RemoteError) return 'unclear';
+      if (reached.carriedOut && error instanceof RemoteError) return 'unclear';
       throw error;
     }
   }

@@ -24,14 +24,14 @@ export function leaveVirtualTime(): void {
  * it takes longer than `limitMs` of that clock's time.
  */
 export async function passing<T>(work: Promise<T>, look?: () => void, limitMs = 7_200_000): Promise<T> {
-  let settled = false;
-  const outcome = work.finally(() => (settled = true));
+  const state = { settled: false };
+  const outcome = work.finally(() => (state.settled = true));
   // Whoever waits below learns of it.
   outcome.catch(() => undefined);
   const endMs = Date.now() + limitMs;
   for (;;) {
     await quiet();
-    if (settled) return outcome;
+    if (state.settled) return outcome;
     if (Date.now() > endMs) throw new Error(`nothing came of it within ${limitMs / 1000} s`);
     look?.();
     if (vi.getTimerCount() > 0) vi.advanceTimersToNextTimer();
