@@ -1,0 +1,95 @@
+// A service that composes the accents of names: what is spelled otherwise here is stored once, and keeps its spelling here.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { CallOptions, FolderId, RemoteEntry, RemoteSyncpoint, SyncpointId } from '../../src/remote-drive.ts';
+import { Pusher } from '../../src/sync/pusher.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+
+const composed = '\u00e9.txt';
+const decomposed = 'e\u0301.txt';
+
+class ComposingDrive extends MemoryDrive {
+  composes = true;
+
+  override async *list(syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
+    for await (const batch of super.list(syncpoint, folder, options)) {
+      yield batch.map((entry) => (this.composes ? { ...entry, name: entry.name.normalize('NFC') } : entry));
+    }
+  }
+}
+
+let drive: ComposingDrive;
+let syncpoint: RemoteSyncpoint;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  drive = new ComposingDrive();
+  syncpoint = drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive);
+  const { journal, listings, staging, fileSystem } = made;
+  pusher = new Pusher({
+    journal,
+    listings,
+    drive,
+    content: {
+      seal: (staged, signal) => staging.seal(staged, signal),
+      version: () => {
+        throw new Error('nothing here is a copy');
+      },
+      keep: () => undefined,
+    },
+    settleMs: 0,
+    uploadsMax: 2,
+    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+  });
+  program = new Program(fileSystem);
+  pusher.start();
+});
+
+afterEach(async () => {
+  await pusher.stop();
+  await made.stop();
+});
+
+async function flushAndRelist(): Promise<void> {
+  await pusher.flush(AbortSignal.timeout(10_000));
+  await made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+  await pusher.flush(AbortSignal.timeout(10_000));
+  expect(pusher.progress()).toEqual([]);
+}
+
+const changes = (): string[] => drive.calls.filter((call) => /^(upload|move|deleteF|createF)/.test(call));
+
+it('a file and a folder keep their spelling, and nothing is sent again', async () => {
+  await program.writeFile(`P/${decomposed}`, 'ours');
+  await program.mkdir('P/A\u0308');
+  await flushAndRelist();
+  expect((await program.readdir('P')).toSorted()).toEqual(['A\u0308', decomposed]);
+  expect(await program.readFile(`P/${decomposed}`)).toBe('ours');
+  expect(changes()).toHaveLength(2);
+});
+
+it('a removal and a rename find what is spelled otherwise at the service', async () => {
+  await program.writeFile(`P/${decomposed}`, 'ours');
+  await program.writeFile('P/u\u0308.txt', 'removed');
+  await flushAndRelist();
+  await program.rename(`P/${decomposed}`, 'P/o\u0308.txt');
+  await program.unlink('P/u\u0308.txt');
+  await flushAndRelist();
+  expect(await program.readdir('P')).toEqual(['o\u0308.txt']);
+  expect(drive.entries(syncpoint.rootFolderId).map(({ name }) => name.normalize('NFC'))).toEqual(['\u00f6.txt']);
+});
+
+it('two names that differ by their composition are two where the service has both', async () => {
+  drive.composes = false;
+  await program.writeFile(`P/${decomposed}`, 'ours');
+  await flushAndRelist();
+  drive.addFile(syncpoint.rootFolderId, composed, 'theirs');
+  await flushAndRelist();
+  expect((await program.readdir('P')).toSorted()).toEqual([decomposed, composed]);
+  expect(await program.readFile(`P/${composed}`)).toBe('theirs');
+});
