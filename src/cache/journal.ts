@@ -58,6 +58,8 @@ export class Journal {
   readonly #byRemoteId = new Map<string, Set<number>>();
   readonly #remoteIdOf = new Map<number, string>();
   readonly #byPlace = new Map<string, Set<number>>();
+  /** By where uploads were sent to that nobody has heard of yet. */
+  readonly #bySentPlace = new Map<string, Set<number>>();
   /** Inodes by the temporary place that they go by. */
   readonly #byWay = new Map<string, number>();
   /** Removals that wait for an inode. */
@@ -160,6 +162,11 @@ export class Journal {
   /** Records of the object with that file id or folder id. */
   withRemoteId(kind: PendingRecord['kind'], id: string): PendingRecord[] {
     return [...(this.#byRemoteId.get(`${kind} ${id}`) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
+  }
+
+  /** Records of files that were sent to that place, or one that is the same to a service blind to case, and nobody has heard of yet. */
+  sentNear(place: RemotePlace): PendingRecord[] {
+    return [...(this.#bySentPlace.get(placeKey(place)) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
   }
 
   /** The record of the object that goes by that temporary place. */
@@ -338,6 +345,7 @@ export class Journal {
     if (before !== undefined) {
       for (const folder of foldersOf(before)) removeFrom(this.#byFolder, folder, inode);
       if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
+      for (const { place } of before.sent) removeFrom(this.#bySentPlace, placeKey(place), inode);
       if (before.via !== undefined) this.#byWay.delete(placeKey(before.via));
       if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
     }
@@ -349,6 +357,7 @@ export class Journal {
     this.#records.set(inode, record);
     for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
     if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
+    for (const { place } of record.sent) addTo(this.#bySentPlace, placeKey(place), inode);
     if (record.via !== undefined) this.#byWay.set(placeKey(record.via), inode);
     if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
     const node = record.gone === undefined ? this.tree.node(inode) : undefined;
@@ -407,6 +416,7 @@ function foldersOf(record: PendingRecord): Set<number> {
   const folders = new Set(record.was.map(({ parent }) => parent));
   if (record.at !== undefined) folders.add(record.at.parent);
   if (record.via !== undefined) folders.add(record.via.parent);
+  for (const { place } of record.sent) folders.add(place.parent);
   return folders;
 }
 

@@ -217,7 +217,7 @@ export class LocalChanges {
     }
     transaction.putRecord({
       ...(record ?? this.#journal.freshRecord(node, this.#nowMs())),
-      at: at ?? { parent: node.parent, name: node.remoteName },
+      at: at ?? record?.sent.at(-1)?.place ?? { parent: node.parent, name: node.remoteName },
       gone: gone ?? this.#neverSeen(node),
       changedAtMs: this.#nowMs(),
       content: false,

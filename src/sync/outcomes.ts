@@ -426,6 +426,7 @@ function copyOf(node: TreeFile, version: ContentReference | undefined): ContentR
 
 function sameContent(a: SentContent, b: SentContent): boolean {
   return (
+    samePlace(a.place, b.place) &&
     a.generation === b.generation &&
     a.lengthBytes === b.lengthBytes &&
     a.modified.seconds === b.modified.seconds &&

@@ -18,7 +18,7 @@ export type Step =
   | { readonly kind: 'make-folder'; readonly node: TreeDirectory; readonly parent: FolderPlace; readonly name: string }
   | { readonly kind: 'store'; readonly node: TreeFile; readonly place: RemotePlace }
   /** Stored, as the service says, but under ids it did not tell; or a reply was lost: a listing of the folder may show it. */
-  | { readonly kind: 'confirm'; readonly folder: number }
+  | { readonly kind: 'confirm'; readonly folders: readonly number[] }
   /** It was looked for as long as listings lag. */
   | { readonly kind: 'give-up-looking' }
   | {
@@ -93,7 +93,7 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     return { kind: 'blocked', by: at.parent };
   if (above?.gone !== undefined && above.doneAtMs !== undefined) return { kind: 'settle' };
   if (gone.kind === 'file') {
-    if (gone.versionId === undefined) return looking(record, at.parent, nowMs, around);
+    if (gone.versionId === undefined) return looking(record, nowMs, around);
     const heir = record.after === undefined ? heirOf(journal, at) : undefined;
     return heir === undefined ? { kind: 'remove-file', record } : { kind: 'blocked', by: heir };
   }
@@ -137,11 +137,13 @@ function isStored(journal: Journal, inode: number): boolean {
   return node?.kind !== 'file' || (!record.content && node.versionId !== undefined);
 }
 
-/** J3: what may have come through is looked for before anything is sent again. */
-function looking(record: PendingRecord, folder: number, nowMs: number, around: Surroundings): Step {
+/** J3: what may have come through is looked for, where it was sent to, before anything is sent again. */
+function looking(record: PendingRecord, nowMs: number, around: Surroundings): Step {
   const untilMs = around.lookAtMs(record);
   if (untilMs === undefined) return { kind: 'give-up-looking' };
-  return nowMs < untilMs ? { kind: 'wait', untilMs } : { kind: 'confirm', folder };
+  if (nowMs < untilMs) return { kind: 'wait', untilMs };
+  const places = [...record.sent.map(({ place }) => place), ...(record.at === undefined ? [] : [record.at])];
+  return { kind: 'confirm', folders: [...new Set(places.map(({ parent }) => parent))] };
 }
 
 function folderStep(record: PendingRecord, node: TreeDirectory, around: Surroundings): Step {
@@ -168,7 +170,7 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
     if (nowMs < untilMs) return { kind: 'wait', untilMs };
   }
   const target = record.via ?? wantedPlace(node);
-  if (record.sent.length > 0) return looking(record, (record.at ?? target).parent, nowMs, around);
+  if (record.sent.length > 0) return looking(record, nowMs, around);
   const inTheWay = blockedAbove(target.parent, around);
   if (inTheWay !== undefined) return inTheWay;
   const parent = folderPlace(journal, target.parent);
@@ -225,9 +227,9 @@ function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: Rem
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // Its folder is what an upload without an answer is looked for in.
-  for (const { inode, at: theirs, sent, doneAtMs } of around.journal.inFolder(node.inode)) {
-    if (sent.length > 0 && doneAtMs === undefined && theirs?.parent === node.inode)
-      return { kind: 'blocked', by: inode };
+  for (const { inode, sent, doneAtMs } of around.journal.inFolder(node.inode)) {
+    const isThere = sent.some(({ place }) => place.parent === node.inode);
+    if (isThere && doneAtMs === undefined) return { kind: 'blocked', by: inode };
   }
   // A service blind to case would take the new name for the old file.
   const caseOnly = at.parent === to.parent && foldName(at.name) === foldName(to.name);
@@ -265,12 +267,17 @@ function occupant(record: PendingRecord, target: RemotePlace, around: Surroundin
     const sender = journal.get(inode);
     if (sender !== undefined) return sender;
   }
-  return journal
-    .near(target)
-    .find(
-      ({ inode, gone, doneAtMs }) =>
-        inode !== record.inode && !(doneAtMs !== undefined && gone !== undefined) && !isHome(journal, inode),
-    );
+  // What was sent there and not heard of may come to be there, wherever its file is to be now.
+  const sent = journal.sentNear(target).find(({ inode, doneAtMs }) => inode !== record.inode && doneAtMs === undefined);
+  return (
+    sent ??
+    journal
+      .near(target)
+      .find(
+        ({ inode, gone, doneAtMs }) =>
+          inode !== record.inode && !(doneAtMs !== undefined && gone !== undefined) && !isHome(journal, inode),
+      )
+  );
 }
 
 /** True for an object that is where it is wanted: it is in nobody's way but that of a name told apart by more than case. */

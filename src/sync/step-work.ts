@@ -93,8 +93,10 @@ export class StepWork {
         await this.#store(record, step, progress, signal);
         break;
       case 'confirm':
-        this.#confirmations.looked(step.folder);
-        await lookAt(this.#parts, step.folder, 0, signal);
+        for (const folder of step.folders) {
+          this.#confirmations.looked(folder);
+          await lookAt(this.#parts, folder, 0, signal);
+        }
         this.#lookouts.looked(inode);
         this.#keep(inode);
         return true;

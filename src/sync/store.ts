@@ -25,7 +25,7 @@ export async function storeFile(
 ): Promise<StoreResult> {
   const content = await contentOf(parts, record, node, signal);
   try {
-    const sent = { generation: node.staged?.id ?? 0, lengthBytes: content.lengthBytes, modified: shownModified(node) };
+    const sent = { generation: node.staged?.id ?? 0, place, lengthBytes: content.lengthBytes, modified: shownModified(node) };
     return await send(parts, { record, node, place, content, onSent, signal }, sent);
   } finally {
     content.close();

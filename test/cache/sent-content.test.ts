@@ -4,7 +4,13 @@ import { sentAs } from '../../src/cache/tree/sent-content.ts';
 import type { SentContent } from '../../src/cache/journal.ts';
 import type { FileId, RemoteFile, Timestamp, VersionId } from '../../src/remote-drive.ts';
 
-const sent = (modified: Timestamp): SentContent => ({ generation: 1, lengthBytes: 5, modified, sha256: undefined });
+const sent = (modified: Timestamp): SentContent => ({
+  generation: 1,
+  place: { parent: 16, name: 'a' },
+  lengthBytes: 5,
+  modified,
+  sha256: undefined,
+});
 const listed = (modified: Timestamp): RemoteFile => ({
   kind: 'file',
   id: 'f' as FileId,

@@ -112,16 +112,9 @@ export class Reconciliation {
     const living = byId.find(({ gone }) => gone === undefined);
     if (living !== undefined || byId.length > 0) return living ?? byId[0];
     if (entry.kind !== 'file') return undefined;
-    // Removed or moved here while its upload was under way: its ids were never told.
-    return this.#journal
-      .at({ parent: this.#directory.inode, name: entry.name })
-      .find((record) => sentAs(record.sent, entry) !== undefined && this.#isUntold(record));
-  }
-
-  #isUntold({ inode, gone }: PendingRecord): boolean {
-    if (gone !== undefined) return gone.kind === 'file' && gone.fileId === undefined;
-    const node = this.#journal.tree.node(inode);
-    return node?.kind === 'file' && node.versionId === undefined;
+    // Its ids were never told, and it may have been moved or removed here while it was under way.
+    const here = { parent: this.#directory.inode, name: entry.name };
+    return this.#journal.sentNear(here).find(({ sent }) => sentAs(sent, entry)?.place.name === entry.name);
   }
 
   #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict {

@@ -407,6 +407,8 @@ export type GoneObject =
 /** How a version made by an upload of ours can be told. */
 export interface SentContent {
   readonly generation: number;
+  /** Where it was sent to, wherever its file is now. */
+  readonly place: RemotePlace;
   readonly lengthBytes: number;
   readonly modified: Timestamp;
   readonly sha256: string | undefined;
