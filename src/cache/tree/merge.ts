@@ -8,6 +8,9 @@ import type { Naming } from './naming.ts';
 import { Reconciliation } from './reconcile.ts';
 import { sameNode } from './records.ts';
 
+/** Has one composition only. */
+const PLAIN_NAME = /^[\x20-\x7e]*$/;
+
 /** An entry to be merged: everything but its inode and its final name. */
 type Candidate = {
   readonly id: string;
@@ -19,16 +22,17 @@ type Candidate = {
 };
 
 /** Merges the content of a folder as of `listedAtMs`, wall clock, when it was asked for. True if anything changed. */
-export function mergeFolder(
+export async function mergeFolder(
   journal: Journal,
   naming: Naming,
   directory: TreeDirectory,
-  entries: readonly RemoteEntry[],
+  listed: readonly RemoteEntry[],
   listedAtMs: number,
 ): Promise<boolean> {
   const { remote } = directory;
   if (remote === undefined) throw new Error('only folders that the service has are listed');
   const now = wallClock();
+  const entries = await inOwnSpelling(journal, naming, directory, listed);
   const candidates = function* (): Generator<Candidate> {
     for (const entry of entries) {
       yield {
@@ -54,6 +58,38 @@ export function mergeFolder(
   };
   const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
   return merge(journal, naming, directory.inode, listedAtMs, candidates(), reconciliation);
+}
+
+/**
+ * A service may compose accents as it likes: what has another composition of its name here keeps the one it has here, also as a name
+ * at the service, for it would be renamed for ever.
+ */
+async function inOwnSpelling(
+  journal: Journal,
+  naming: Naming,
+  directory: TreeDirectory,
+  entries: readonly RemoteEntry[],
+): Promise<readonly RemoteEntry[]> {
+  const { tree } = journal;
+  const { inode: parent } = directory;
+  const work = new MergeWork(tree);
+  const isKnown = (name: string): boolean =>
+    tree.child(parent, naming.fit(name, '')) !== undefined || journal.at({ parent, name }).length > 0;
+  let listed: Set<string> | undefined;
+  const spelled: RemoteEntry[] = [];
+  for (const entry of entries) {
+    const { name } = entry;
+    const others = PLAIN_NAME.test(name) ? [] : [name.normalize('NFC'), name.normalize('NFD')];
+    const differing = others.filter((other) => other !== name);
+    if (differing.length === 0 || isKnown(name)) spelled.push(entry);
+    else {
+      const names = (listed ??= new Set(entries.map((one) => one.name)));
+      const own = differing.find((other) => !names.has(other) && isKnown(other));
+      spelled.push(own === undefined ? entry : { ...entry, name: own });
+    }
+    if (work.due) await work.pause();
+  }
+  return spelled;
 }
 
 /** A file as listed; times, content and hash kept here are bound to a version. */
