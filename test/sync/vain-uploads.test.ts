@@ -1,19 +1,26 @@
-// A service that answers an upload as if it had stored it, and has not: nothing is lost, nothing asked for without end.
+// A service that answers an upload as if it had stored it, and has not, or a part only: nothing is lost, nothing asked for without end.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { CallOptions, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import type { CallOptions, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import { Pusher } from '../../src/sync/pusher.ts';
 import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { memoryDirectory } from '../fakes/temporary-directory.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
 
 /** Tells no ids, and stores nothing of what it is told to ignore. */
 class SilentDrive extends MemoryDrive {
   ignores: (request: UploadRequest) => boolean = ({ lengthBytes }) => lengthBytes === 0;
+  /** Takes the first bytes for the whole file. */
+  cutsShort: (request: UploadRequest) => boolean = () => false;
   readonly uploadedAtMs: number[] = [];
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
     this.uploadedAtMs.push(Date.now());
+    if (this.cutsShort(request)) {
+      await super.upload({ ...request, lengthBytes: 5, sha256: undefined }, options);
+      return { state: 'unclear', reason: 'the vault took a part for the whole file' };
+    }
     if (!this.ignores(request)) await super.upload(request, options);
     return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
   }
@@ -28,7 +35,7 @@ beforeEach(async () => {
   enterVirtualTime();
   drive = new SilentDrive();
   drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive);
+  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
   const { journal, listings, staging, fileSystem } = made;
   pusher = new Pusher({
     journal,
@@ -88,4 +95,22 @@ it('an upload that no listing shows is sent again, later each time, and status t
   const pauses = drive.uploadedAtMs.slice(1).map((at, index) => at - (drive.uploadedAtMs[index] ?? 0));
   expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
   expect(troubles).toContain('the service told of no error, but no listing shows what was sent');
+});
+
+it('a part that the service took for the whole file is ours, and the whole becomes its next version', async () => {
+  const { rootFolderId } = drive.syncpointList[0] as RemoteSyncpoint;
+  drive.cutsShort = () => drive.uploadedAtMs.length === 1;
+  await passing(program.writeFile('P/new', 'content of the new one'));
+  await passing(pusher.flush(nobody.signal));
+  drive.cutsShort = () => drive.uploadedAtMs.length === 3;
+  await passing(program.writeFile('P/new', 'other content, also longer'));
+  await passing(pusher.flush(nobody.signal));
+
+  expect(drive.uploadedAtMs).toHaveLength(4);
+  expect(made.tree.conflicts()).toEqual([]);
+  const [entry, ...more] = drive.entries(rootFolderId);
+  expect(more).toEqual([]);
+  expect(entry?.kind === 'file' && Buffer.from(drive.content(entry.versionId)).toString()).toBe(
+    'other content, also longer',
+  );
 });

@@ -7,7 +7,7 @@ import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
-import { isKeptTime, sentAs } from './sent-content.ts';
+import { isKeptTime, sentAs, sentInPartAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -156,6 +156,11 @@ export class Reconciliation {
       this.#adopt(entry, record, node, here, sent);
       return 'skip';
     }
+    const part = sentInPartAs(record.sent, entry);
+    if (part !== undefined) {
+      this.#replacePart(entry, record, node, here, part);
+      return 'skip';
+    }
     if (record.content) {
       this.#conflict(node, record);
       return 'merge';
@@ -223,6 +228,11 @@ export class Reconciliation {
         (sent !== undefined && (record.at === undefined || node.versionId === undefined || samePlace(record.at, here)))
       ) {
         this.#adopt(entry, record, node, here, sent);
+        return 'skip';
+      }
+      const part = sentInPartAs(record.sent, entry);
+      if (part !== undefined) {
+        this.#replacePart(entry, record, node, here, part);
         return 'skip';
       }
     }
@@ -304,6 +314,29 @@ export class Reconciliation {
         },
         stored,
       );
+    });
+  }
+
+  /** What the service has is a part of ours: the whole is sent as its next version. */
+  #replacePart(
+    { id: fileId, versionId, lengthBytes, modified, created }: RemoteFile,
+    record: PendingRecord,
+    node: TreeFile,
+    here: RemotePlace,
+    part: SentContent,
+  ): void {
+    log('%s is at the service in part: the whole is sent anew', this.#journal.tree.path(node));
+    this.#journal.change('push', (transaction) => {
+      transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256: undefined });
+      transaction.updateRecord({
+        ...record,
+        at: this.#placeSeen(record, here),
+        content: true,
+        copyOf: node.staged === undefined ? (record.copyOf ?? this.#journal.version(node)) : undefined,
+        session: undefined,
+        sent: record.sent.filter((one) => one !== part),
+        replaced: node.versionId === undefined ? record.replaced : [...record.replaced, node.versionId],
+      });
     });
   }
 

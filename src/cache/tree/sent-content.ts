@@ -14,6 +14,13 @@ export function sentAs(sent: readonly SentContent[], entry: RemoteFile): SentCon
   );
 }
 
+/** The upload of which the service took a chunk for the whole file, and made this version. */
+export function sentInPartAs(sent: readonly SentContent[], entry: RemoteFile): SentContent | undefined {
+  return sent.findLast(
+    (one) => entry.lengthBytes > 0 && entry.lengthBytes < one.lengthBytes && isKeptTime(one.modified, entry.modified),
+  );
+}
+
 /** True where a service that was sent one time may tell the other. */
 export function isKeptTime(sent: Timestamp, kept: Timestamp): boolean {
   const apartNs = Math.abs((kept.seconds - sent.seconds) * 1e9 + (kept.nanoseconds - sent.nanoseconds));
