@@ -58,7 +58,7 @@ export class Journal {
   readonly #byRemoteId = new Map<string, Set<number>>();
   readonly #remoteIdOf = new Map<number, string>();
   readonly #byPlace = new Map<string, Set<number>>();
-  /** By where uploads were sent to that nobody has heard of yet. */
+  /** By where uploads, or folders, were sent to that nobody has heard of yet. */
   readonly #bySentPlace = new Map<string, Set<number>>();
   /** Inodes by the temporary place that they go by. */
   readonly #byWay = new Map<string, number>();
@@ -131,6 +131,7 @@ export class Journal {
       copyOf: undefined,
       after: undefined,
       sent: [],
+      asked: [],
       session: undefined,
       durable: undefined,
       doubtful: undefined,
@@ -164,7 +165,7 @@ export class Journal {
     return [...(this.#byRemoteId.get(`${kind} ${id}`) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
   }
 
-  /** Records of files that were sent to that place, or one that is the same to a service blind to case, and nobody has heard of yet. */
+  /** Records of files and folders that were sent to that place, or one that is the same to a service blind to case, and nobody has heard of yet. */
   sentNear(place: RemotePlace): PendingRecord[] {
     return [...(this.#bySentPlace.get(placeKey(place)) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
   }
@@ -203,7 +204,10 @@ export class Journal {
   /** The folder at the service that an inode stands for, be it here or removed here. */
   folder(inode: number): RemoteFolderPlace | undefined {
     const gone = this.#records.get(inode)?.gone;
-    if (gone !== undefined) return gone.kind === 'directory' ? gone : undefined;
+    if (gone !== undefined) {
+      const { folderId } = gone.kind === 'directory' ? gone : { folderId: undefined };
+      return gone.kind === 'file' || folderId === undefined ? undefined : { syncpointId: gone.syncpointId, folderId };
+    }
     const node = this.tree.node(inode);
     return node?.kind === 'directory' ? node.remote : undefined;
   }
@@ -345,7 +349,7 @@ export class Journal {
     if (before !== undefined) {
       for (const folder of foldersOf(before)) removeFrom(this.#byFolder, folder, inode);
       if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
-      for (const { place } of before.sent) removeFrom(this.#bySentPlace, placeKey(place), inode);
+      for (const place of sentPlaces(before)) removeFrom(this.#bySentPlace, placeKey(place), inode);
       if (before.via !== undefined) this.#byWay.delete(placeKey(before.via));
       if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
     }
@@ -357,7 +361,7 @@ export class Journal {
     this.#records.set(inode, record);
     for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
     if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
-    for (const { place } of record.sent) addTo(this.#bySentPlace, placeKey(place), inode);
+    for (const place of sentPlaces(record)) addTo(this.#bySentPlace, placeKey(place), inode);
     if (record.via !== undefined) this.#byWay.set(placeKey(record.via), inode);
     if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
     const node = record.gone === undefined ? this.tree.node(inode) : undefined;
@@ -416,8 +420,13 @@ function foldersOf(record: PendingRecord): Set<number> {
   const folders = new Set(record.was.map(({ parent }) => parent));
   if (record.at !== undefined) folders.add(record.at.parent);
   if (record.via !== undefined) folders.add(record.via.parent);
-  for (const { place } of record.sent) folders.add(place.parent);
+  for (const { parent } of sentPlaces(record)) folders.add(parent);
   return folders;
+}
+
+/** Where something of it may have come to be that nobody has heard of yet. */
+export function sentPlaces({ sent, asked }: PendingRecord): RemotePlace[] {
+  return [...sent.map(({ place }) => place), ...asked];
 }
 
 function placeKey({ parent, name }: RemotePlace): string {

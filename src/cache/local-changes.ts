@@ -2,7 +2,14 @@
 // what becomes pending; whether a change is allowed is decided before it gets here. Knows neither kernel nor service.
 import type { Timestamp } from '../remote-drive.ts';
 import { isDropping } from './droppings.ts';
-import type { GoneObject, Journal, JournalTransaction, PendingRecord } from './journal.ts';
+import {
+  sentPlaces,
+  type GoneObject,
+  type Journal,
+  type JournalTransaction,
+  type PendingRecord,
+  type RemotePlace,
+} from './journal.ts';
 import { type LocalAttributes, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from './tree.ts';
 
 /** A name as programs see it and as the service is to have it. */
@@ -210,15 +217,16 @@ export class LocalChanges {
     for (const waiting of this.#journal.waitingFor(node.inode)) {
       transaction.putRecord({ ...(transaction.record(waiting.inode) ?? waiting), after: undefined });
     }
-    const known = at !== undefined && gone !== undefined;
-    if (!known && (record === undefined || record.sent.length === 0)) {
+    const sentTo = record === undefined ? undefined : sentPlaces(record).at(-1);
+    const object = at === undefined || gone === undefined ? this.#neverSeen(node, sentTo) : gone;
+    if (object === undefined) {
       transaction.dropRecord(node.inode);
       return;
     }
     transaction.putRecord({
       ...(record ?? this.#journal.freshRecord(node, this.#nowMs())),
-      at: at ?? record?.sent.at(-1)?.place ?? { parent: node.parent, name: node.remoteName },
-      gone: gone ?? this.#neverSeen(node),
+      at: at ?? sentTo,
+      gone: object,
       changedAtMs: this.#nowMs(),
       content: false,
       unclosed: false,
@@ -242,11 +250,16 @@ export class LocalChanges {
     return { kind: 'file', fileId, versionId, lengthBytes, created, modified, path };
   }
 
-  /** A file whose upload began: the service may have it, under ids not told yet. */
-  #neverSeen(node: TreeNode): GoneObject {
-    if (node.kind === 'directory') throw new Error(`directory ${node.inode} has content under way`);
-    const { lengthBytes, created, modified } = node;
+  /** An object that was sent to a place: the service may have it there, under ids not told yet. Undefined where nothing was sent. */
+  #neverSeen(node: TreeNode, sentTo: RemotePlace | undefined): GoneObject | undefined {
+    if (sentTo === undefined) return undefined;
     const path = this.#journal.tree.path(node);
+    if (node.kind === 'directory') {
+      const above = this.#journal.folder(sentTo.parent);
+      if (above === undefined) return undefined;
+      return { kind: 'directory', syncpointId: above.syncpointId, folderId: undefined, listedAtMs: 0, path };
+    }
+    const { lengthBytes, created, modified } = node;
     return { kind: 'file', fileId: undefined, versionId: undefined, lengthBytes, created, modified, path };
   }
 

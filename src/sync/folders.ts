@@ -19,14 +19,19 @@ export async function makeFolders(
   signal: AbortSignal,
 ): Promise<void> {
   if (await lookAt(parts, parent.inode, NEW_NAME_AGE_MS, signal)) throw new Replan('its folder was looked at');
-  const names = folders.slice(0, FOLDERS_PER_CALL).map(({ name }) => name);
+  const asked = folders
+    .slice(0, FOLDERS_PER_CALL)
+    .map(({ node, name }) => ({ inode: node.inode, place: { parent: parent.inode, name } }));
+  const names = asked.map(({ place }) => place.name);
+  parts.outcomes.foldersAsked(asked);
   let made: RemoteFolder[];
   try {
     made = await parts.drive.createFolders(parent.syncpointId, parent.folderId, names, { signal, callClass: 'commit' });
   } catch (error) {
-    if (!(error instanceof RemoteError)) throw error;
+    if (signal.aborted || !(error instanceof RemoteError)) throw error;
     // It is there already, or some may have been made: the listing gives them their ids.
     if (error.kind === 'exists' || error.kind === 'unavailable') await lookAt(parts, parent.inode, 0, signal);
+    if (error.kind !== 'unavailable') parts.outcomes.foldersRefused(asked);
     throw error.kind === 'exists' ? new Replan(error.message) : error;
   }
   const byName = new Map(made.map((folder) => [folder.name, folder]));
@@ -37,5 +42,13 @@ export async function makeFolders(
     return [{ inode: node.inode, place: { parent: parent.inode, name }, folder: remote }];
   });
   parts.outcomes.foldersMade(known);
-  if (known.length < names.length) await lookAt(parts, parent.inode, 0, signal);
+  if (known.length === names.length) return;
+  await lookAt(parts, parent.inode, 0, signal);
+  const { journal } = parts;
+  const missing = asked.find(
+    ({ inode }) => journal.tree.node(inode) !== undefined && journal.folder(inode) === undefined,
+  );
+  if (missing !== undefined) {
+    throw new RemoteError('unavailable', `the service answered, and ${missing.place.name} is not there yet`);
+  }
 }

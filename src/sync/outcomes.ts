@@ -77,15 +77,12 @@ export class Outcomes {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
       if (record === undefined) return;
-      if (record.gone !== undefined) transaction.dropRecord(inode);
-      else
-        transaction.updateRecord({
-          ...record,
-          sent: [],
-          content: true,
-          session: undefined,
-          at: this.#knownPlace(record),
-        });
+      if (record.gone !== undefined) {
+        transaction.dropRecord(inode);
+        return;
+      }
+      const unheard = { ...record, sent: [], asked: [], session: undefined, at: this.#knownPlace(record) };
+      transaction.updateRecord(record.kind === 'directory' ? unheard : { ...unheard, content: true });
     });
   }
 
@@ -121,7 +118,7 @@ export class Outcomes {
               created: node.fileId === ids.fileId ? node.created : sent.modified,
               sha256: sent.sha256,
             });
-      this.#settle(transaction, stored, {
+      const outcome = {
         ...record,
         at: place,
         content: record.content && !whole,
@@ -130,8 +127,12 @@ export class Outcomes {
         sent: left,
         failed: undefined,
         confirmedAtMs: now,
-        replaced: before === undefined || before === ids?.versionId ? record.replaced : [...record.replaced, before],
-      });
+        replaced:
+          seen || before === undefined || before === ids?.versionId ? record.replaced : [...record.replaced, before],
+      };
+      // J3: under which id it is stored, only a listing tells. Until then the version known here is the one before.
+      if (ids === undefined && !seen) transaction.updateRecord(outcome);
+      else this.#settle(transaction, stored, outcome);
     });
   }
 
@@ -142,6 +143,31 @@ export class Outcomes {
       const node = this.#journal.tree.node(inode);
       if (record === undefined || node?.kind !== 'file' || !isStill(node, sent)) return;
       this.#settle(transaction, node, { ...record, content: false, session: undefined });
+    });
+  }
+
+  /** Folders are about to be asked for: from here on one of that name there is ours. */
+  foldersAsked(asked: readonly { readonly inode: number; readonly place: RemotePlace }[]): void {
+    this.#journal.change('push', (transaction) => {
+      for (const { inode, place } of asked) {
+        const record = transaction.record(inode);
+        if (record === undefined || record.asked.some((one) => samePlace(one, place))) continue;
+        transaction.updateRecord({ ...record, asked: [...record.asked, place] });
+      }
+    });
+  }
+
+  /** Folders asked for that were not made, for certain. */
+  foldersRefused(asked: readonly { readonly inode: number; readonly place: RemotePlace }[]): void {
+    this.#journal.change('push', (transaction) => {
+      for (const { inode, place } of asked) {
+        const record = transaction.record(inode);
+        if (record === undefined) continue;
+        const left = record.asked.filter((one) => !samePlace(one, place));
+        const nothing = left.length === 0 && record.gone?.kind === 'directory' && record.gone.folderId === undefined;
+        if (nothing) transaction.dropRecord(inode);
+        else transaction.updateRecord({ ...record, asked: left });
+      }
     });
   }
 
@@ -161,7 +187,7 @@ export class Outcomes {
         if (node?.kind === 'directory') {
           const stored = transaction.put<TreeDirectory>({ ...node, remote: folder });
           const base = record ?? { ...this.#journal.freshRecord(node, now), revision: 0 };
-          this.#settle(transaction, stored, { ...base, at: place, confirmedAtMs: now, failed: undefined });
+          this.#settle(transaction, stored, { ...base, at: place, asked: [], confirmedAtMs: now, failed: undefined });
         } else {
           // Removed while it was being made.
           const placeholder = { inode, kind: 'directory', parent: place.parent } as const;
@@ -296,6 +322,7 @@ export class Outcomes {
     this.#journal.change('service', (transaction) => {
       for (let at: PendingRecord | undefined = record; at?.gone?.kind === 'directory' && at.at !== undefined;) {
         const { syncpointId, folderId } = at.gone;
+        if (folderId === undefined) return;
         const now = this.#nowMs();
         const seconds = Math.floor(now / 1000);
         const parent: PendingRecord | undefined = transaction.record(at.at.parent);
@@ -361,6 +388,7 @@ export class Outcomes {
       copyOf: undefined,
       after: undefined,
       sent: [],
+      asked: [],
       session: undefined,
       durable: undefined,
       doubtful: undefined,

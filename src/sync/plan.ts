@@ -1,7 +1,7 @@
 // What is to be done next for one record of the journal: pure reading of journal, tree and what is under way. J5, J6 and J9 are
 // kept here: one upload a file, nothing removed before what replaces it is stored, nothing sent below a folder that moves.
 import { foldName } from '../base/fold-name.ts';
-import type { Journal, PendingRecord, RemotePlace } from '../cache/journal.ts';
+import { sentPlaces, type Journal, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { FolderId, MoveSupport, RemoteEntry, SyncpointId } from '../remote-drive.ts';
 
@@ -79,7 +79,8 @@ export function nextStep(record: PendingRecord, nowMs: number, around: Surroundi
   if (record.gone !== undefined) return removal(record, nowMs, around);
   const node = around.journal.tree.node(record.inode);
   if (node === undefined) return { kind: 'settle' };
-  const step = node.kind === 'directory' ? folderStep(record, node, around) : fileStep(record, node, nowMs, around);
+  const step =
+    node.kind === 'directory' ? folderStep(record, node, nowMs, around) : fileStep(record, node, nowMs, around);
   return step;
 }
 
@@ -88,6 +89,7 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
   const { gone, at } = record;
   if (record.after !== undefined && !isStored(journal, record.after)) return { kind: 'blocked', by: record.after };
   if (at === undefined || gone === undefined) return { kind: 'settle' };
+  if (gone.kind === 'directory' && gone.folderId === undefined) return looking(record, nowMs, around);
   const above = journal.get(at.parent);
   if (above?.gone !== undefined && above.doneAtMs === undefined && above.failed === undefined)
     return { kind: 'blocked', by: at.parent };
@@ -112,9 +114,12 @@ function heirOf(journal: Journal, place: RemotePlace): number | undefined {
   return hasBytes(node, record) ? node.inode : undefined;
 }
 
-/** True for new content that is told from a version's. A file never written to has none: it would take the old one's for its own. */
-function hasBytes(node: TreeFile, { content, copyOf }: PendingRecord): boolean {
-  return content && (node.staged !== undefined || copyOf !== undefined);
+/**
+ * True for new content that lies here. Whatever else there is, a file never written to or a version at another place, would show the
+ * old version's bytes as soon as the file has its ids.
+ */
+function hasBytes(node: TreeFile, { content }: PendingRecord): boolean {
+  return content && node.staged !== undefined;
 }
 
 /** Something that the service has below a folder removed here, and that is not removed here; or a removal that must wait. */
@@ -122,6 +127,7 @@ function livingInside(journal: Journal, folder: number): number | undefined {
   for (const record of journal.inFolder(folder)) {
     if (record.at?.parent !== folder || record.doneAtMs !== undefined) continue;
     if (record.gone === undefined) return record.inode;
+    if (record.gone.kind === 'directory' && record.gone.folderId === undefined) return record.inode;
     if (record.after !== undefined && !isStored(journal, record.after)) return record.after;
     const inside = record.kind === 'directory' ? livingInside(journal, record.inode) : undefined;
     if (inside !== undefined) return inside;
@@ -142,13 +148,17 @@ function looking(record: PendingRecord, nowMs: number, around: Surroundings): St
   const untilMs = around.lookAtMs(record);
   if (untilMs === undefined) return { kind: 'give-up-looking' };
   if (nowMs < untilMs) return { kind: 'wait', untilMs };
-  const places = [...record.sent.map(({ place }) => place), ...(record.at === undefined ? [] : [record.at])];
+  const places = [...sentPlaces(record), ...(record.at === undefined ? [] : [record.at])];
   return { kind: 'confirm', folders: [...new Set(places.map(({ parent }) => parent))] };
 }
 
-function folderStep(record: PendingRecord, node: TreeDirectory, around: Surroundings): Step {
+function folderStep(record: PendingRecord, node: TreeDirectory, nowMs: number, around: Surroundings): Step {
   const { journal } = around;
   const target = record.via ?? wantedPlace(node);
+  // It may have been made elsewhere, by a call that nobody heard of.
+  if (record.at === undefined && record.asked.some((place) => !samePlace(place, target))) {
+    return looking(record, nowMs, around);
+  }
   const inTheWay = blockedAbove(target.parent, around);
   if (inTheWay !== undefined) return inTheWay;
   const parent = folderPlace(journal, target.parent);
@@ -227,9 +237,9 @@ function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: Rem
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // Its folder is what an upload without an answer is looked for in.
-  for (const { inode, sent, doneAtMs } of around.journal.inFolder(node.inode)) {
-    const isThere = sent.some(({ place }) => place.parent === node.inode);
-    if (isThere && doneAtMs === undefined) return { kind: 'blocked', by: inode };
+  for (const theirs of around.journal.inFolder(node.inode)) {
+    const isThere = sentPlaces(theirs).some(({ parent }) => parent === node.inode);
+    if (isThere && theirs.doneAtMs === undefined) return { kind: 'blocked', by: theirs.inode };
   }
   // A service blind to case would take the new name for the old file.
   const caseOnly = at.parent === to.parent && foldName(at.name) === foldName(to.name);

@@ -32,7 +32,7 @@ export async function removeFile(parts: Parts, record: PendingRecord, signal: Ab
 /** Moves a folder and what was removed in it to the trash. Rejects with RemoteError, or {@link Replan} where it holds something unseen. */
 export async function removeFolder(parts: Parts, record: PendingRecord, signal: AbortSignal): Promise<void> {
   const { gone } = record;
-  if (gone?.kind !== 'directory') throw new Replan('nothing to remove');
+  if (gone?.kind !== 'directory' || gone.folderId === undefined) throw new Replan('nothing to remove');
   const inside = foldersInside(parts, record);
   if (!(await isUnchangedByEvent(parts, gone.syncpointId, inside, signal))) {
     for (const folder of inside) {
@@ -84,11 +84,11 @@ function facts(tops: readonly TreeNode[], syncpointId: string): SyncpointFacts |
 
 async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSignal): Promise<boolean> {
   const { gone } = folder;
-  if (gone?.kind !== 'directory') return false;
+  if (gone?.kind !== 'directory' || gone.folderId === undefined) return false;
   const known = new Map<string, GoneObject>();
   for (const { gone: inside } of parts.journal.inFolder(folder.inode)) {
-    if (inside?.kind === 'directory') known.set(`folder ${inside.folderId}`, inside);
-    else if (inside?.fileId !== undefined) known.set(`file ${inside.fileId}`, inside);
+    if (inside?.kind === 'directory' && inside.folderId !== undefined) known.set(`folder ${inside.folderId}`, inside);
+    else if (inside?.kind === 'file' && inside.fileId !== undefined) known.set(`file ${inside.fileId}`, inside);
   }
   const isOurs = (entry: RemoteEntry): boolean =>
     entry.kind === 'file' &&

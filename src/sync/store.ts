@@ -25,7 +25,12 @@ export async function storeFile(
 ): Promise<StoreResult> {
   const content = await contentOf(parts, record, node, signal);
   try {
-    const sent = { generation: node.staged?.id ?? 0, place, lengthBytes: content.lengthBytes, modified: shownModified(node) };
+    const sent = {
+      generation: node.staged?.id ?? 0,
+      place,
+      lengthBytes: content.lengthBytes,
+      modified: shownModified(node),
+    };
     return await send(parts, { record, node, place, content, onSent, signal }, sent);
   } finally {
     content.close();
@@ -90,6 +95,11 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
     // An abort may have cut off a request that was complete, whatever its reason is.
     const refused = error instanceof RemoteError || error instanceof Replan;
     if (refused && !signal.aborted) parts.outcomes.uploadFailed(inode, sent);
+    if (error instanceof RemoteError && error.kind === 'exists') {
+      // A folder has the name.
+      await lookAt(parts, place.parent, 0, signal);
+      throw new Replan(error.message);
+    }
     throw error;
   }
   if (outcome.state === 'unclear') return 'unclear';

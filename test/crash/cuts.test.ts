@@ -1,8 +1,8 @@
 // Every step of every way to the service is cut before and after it was carried out, by a lost reply, a kill and an orderly stop: what is
 // wanted is at the service under one of its names at every moment, and whoever goes on finishes the job.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { catalogue } from './support/catalogue.ts';
-import { carryOut, type Break, type Case, type Pace } from './support/scenario.ts';
+import { catalogue, changedAgain } from './support/catalogue.ts';
+import { carryOut, type Break, type Case } from './support/scenario.ts';
 import type { CutDriveOptions } from './support/cut-drive.ts';
 import { enterVirtualTime, leaveVirtualTime } from './support/virtual-time.ts';
 
@@ -14,8 +14,6 @@ const services: Readonly<Record<string, CutDriveOptions>> = {
   'listings lag, no moves': { lagMs: 1_500, moves: 'unsupported' },
   'names are blind to case, no moves': { ignoresCase: true, moves: 'unsupported', tellsIds: false },
 };
-const breaks: readonly Break[] = ['lost', 'kill', 'stop'];
-
 beforeEach(enterVirtualTime);
 afterEach(leaveVirtualTime);
 
@@ -23,22 +21,32 @@ const only = process.env['CRASH_SCENARIO'];
 
 for (const [dialect, service] of Object.entries(services)) {
   describe(`where ${dialect}`, () => {
-    for (const scenario of catalogue.filter(({ name }) => only === undefined || name.includes(only))) {
-      for (const pace of ['together', 'apart'] as const satisfies Pace[]) {
+    for (const scenario of [...catalogue, ...changedAgain].filter(
+      ({ name }) => only === undefined || name.includes(only),
+    )) {
+      const again = scenario.afterwards !== undefined;
+      for (const pace of again ? (['together'] as const) : (['together', 'apart'] as const)) {
         it(`${scenario.name}, stored ${pace}`, async () => {
-          const whole = { scenario, service, pace, cut: undefined } satisfies Case;
-          const { points, problems, calls } = await carryOut(whole);
-          expect(problems.length, [...problems, ...calls].join('\n  ')).toBe(0);
-          const broken: string[] = [];
-          for (let point = 0; point < points; point += 1) {
-            for (const how of breaks) {
-              const result = await carryOut({ ...whole, cut: { point, how } });
-              if (result.problems.length > 0) broken.push([...result.problems, ...result.calls].join('\n  '));
-            }
-          }
-          expect(broken.length, broken.slice(0, 1).join('\n')).toBe(0);
+          await cutEverywhere(
+            { scenario, service, pace, cut: undefined },
+            again ? ['outage', 'kill'] : ['lost', 'kill', 'stop'],
+          );
         });
       }
     }
   });
+}
+
+/** Cuts at each point that the case has when nothing is cut, in each of these ways. */
+async function cutEverywhere(whole: Case, breaks: readonly Break[]): Promise<void> {
+  const { points, problems, calls } = await carryOut(whole);
+  expect(problems.length, [...problems, ...calls].join('\n  ')).toBe(0);
+  const broken: string[] = [];
+  for (let point = 0; point < points; point += 1) {
+    for (const how of breaks) {
+      const result = await carryOut({ ...whole, cut: { point, how } });
+      if (result.problems.length > 0) broken.push([...result.problems, ...result.calls].join('\n  '));
+    }
+  }
+  expect(broken.length, broken.slice(0, 1).join('\n')).toBe(0);
 }

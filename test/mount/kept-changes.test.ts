@@ -43,6 +43,7 @@ const record = (inode: number, more: Partial<PendingRecord> = {}): PendingRecord
   copyOf: undefined,
   after: undefined,
   sent: [],
+  asked: [],
   session: undefined,
   durable: undefined,
   doubtful: undefined,

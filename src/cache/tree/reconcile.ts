@@ -1,7 +1,7 @@
 // Where a listing meets what is pending here: decides, entry by entry, whether the listing, the local state or both win. Each verdict
 // is one transaction. J7: a remote change under a pending local one keeps both. A listing counts as of when its request was sent:
 // what the service confirmed later, or within the lag window before, keeps its state.
-import type { RemoteEntry, RemoteFile } from '../../remote-drive.ts';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import { createLog } from '../../base/log.ts';
 import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
@@ -58,7 +58,10 @@ export class Reconciliation {
     if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
-    if (byId !== undefined && node?.kind === 'directory') return this.#knownFolder(entry, byId, node);
+    if (byId !== undefined && node?.kind === 'directory') {
+      if (entry.kind === 'folder' && node.remote === undefined) return this.#adoptFolder(entry, byId, node);
+      return this.#knownFolder(entry, byId, node);
+    }
     return undefined;
   }
 
@@ -111,14 +114,33 @@ export class Reconciliation {
     const byId = this.#journal.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
     const living = byId.find(({ gone }) => gone === undefined);
     if (living !== undefined || byId.length > 0) return living ?? byId[0];
-    if (entry.kind !== 'file') return undefined;
     // Its ids were never told, and it may have been moved or removed here while it was under way.
     const here = { parent: this.#directory.inode, name: entry.name };
-    return this.#journal.sentNear(here).find(({ sent }) => sentAs(sent, entry)?.place.name === entry.name);
+    return this.#journal.sentNear(here).find((record) => {
+      if (entry.kind === 'file')
+        return (
+          sentAs(
+            record.sent.filter(({ place }) => samePlace(place, here)),
+            entry,
+          ) !== undefined
+        );
+      return record.asked.some((place) => samePlace(place, here)) && this.#isUnknownFolder(record);
+    });
+  }
+
+  #isUnknownFolder({ inode, gone }: PendingRecord): boolean {
+    if (gone !== undefined) return gone.kind === 'directory' && gone.folderId === undefined;
+    const node = this.#journal.tree.node(inode);
+    return node?.kind === 'directory' && node.remote === undefined;
   }
 
   #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict {
     const { gone } = record;
+    if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
+      this.#journal.change('push', (transaction) =>
+        transaction.updateRecord({ ...record, asked: [], gone: { ...gone, folderId: entry.id } }),
+      );
+    }
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
@@ -210,15 +232,7 @@ export class Reconciliation {
     const { node, record } = holder;
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined) {
-      const { remote } = this.#directory;
-      if (remote === undefined) throw new Error('a folder without a place at the service was listed');
-      this.#journal.change('push', (transaction) => {
-        transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
-        this.#settle(transaction, { ...record, at: here }, node);
-      });
-      // It may hold what nobody here has seen.
-      this.#journal.tree.expireListing(node.inode);
-      return 'skip';
+      return this.#adoptFolder(entry, record, node);
     }
     if (node.kind === 'file' && entry.kind === 'file') {
       const sent = sentAs(record.sent, entry);
@@ -262,6 +276,20 @@ export class Reconciliation {
       log('%s was removed here and replaced at the service: it is back', gone.path);
       this.#journal.change('push', (transaction) => transaction.dropRecord(inode));
     }
+  }
+
+  /** The folder that was made here is there, be it that our call made it or another one. */
+  #adoptFolder(entry: RemoteFolder, record: PendingRecord, node: TreeDirectory): Verdict {
+    const { remote } = this.#directory;
+    if (remote === undefined) throw new Error('a folder without a place at the service was listed');
+    const at = { parent: this.#directory.inode, name: entry.name };
+    this.#journal.change('push', (transaction) => {
+      transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
+      this.#settle(transaction, { ...record, at, asked: [] }, node);
+    });
+    // It may hold what nobody here has seen.
+    this.#journal.tree.expireListing(node.inode);
+    return 'skip';
   }
 
   /** A node of this folder under that name which the service does not have there. */

@@ -357,6 +357,8 @@ export interface PendingRecord {
   readonly after: number | undefined;
   /** Uploads begun whose outcome no listing has shown yet (J3): a version like this is ours. */
   readonly sent: readonly SentContent[];
+  /** Where a folder was to be made by calls that nobody has heard of yet: one of that name there is ours (J3). */
+  readonly asked: readonly RemotePlace[];
   /** What goes on with an upload that was cut off. */
   readonly session: { readonly generation: number; readonly mark: string } | undefined;
   /** The generation whose bytes are safe against power loss (J8). */
@@ -398,7 +400,8 @@ export type GoneObject =
   | {
       readonly kind: 'directory';
       readonly syncpointId: SyncpointId;
-      readonly folderId: FolderId;
+      /** Undefined while nobody knows whether it was made. */
+      readonly folderId: FolderId | undefined;
       /** When what it holds was listed last, wall clock, ms. */
       readonly listedAtMs: number;
       readonly path: string;

@@ -1,5 +1,5 @@
 // What programs do to files that makes trouble for whoever carries it over: the catalogue that is cut at every point.
-import { O_RDWR, O_TRUNC, O_WRONLY } from '../../fs-ops/support/program.ts';
+import { O_RDWR, O_TRUNC, O_WRONLY, type Program } from '../../fs-ops/support/program.ts';
 import { hashOf, type Holdings } from './cut-drive.ts';
 import type { Scenario } from './scenario.ts';
 
@@ -374,6 +374,73 @@ export const catalogue: readonly Scenario[] = [
     ends: (holdings) => present(holdings, ['theirs']),
   },
 ];
+
+/** Beginnings that leave `P/x`, and what may become of it while the service's answer is still awaited. */
+const beginnings: Readonly<Record<string, Pick<Scenario, 'stored' | 'steps'>>> = {
+  'a new file': { stored: {}, steps: [(program) => program.writeFile('P/x', 'new')] },
+  'a new folder': { stored: {}, steps: [(program) => program.mkdir('P/x')] },
+  'a new folder with a file': {
+    stored: {},
+    steps: [(program) => program.mkdir('P/x'), (program) => program.writeFile('P/x/in', 'inside')],
+  },
+  'a file written over': { stored: { 'P/x': 'old' }, steps: [(program) => program.writeFile('P/x', 'new content')] },
+  'a renamed file': { stored: { 'P/a': 'stays' }, steps: [(program) => program.rename('P/a', 'P/x')] },
+  'a renamed folder': { stored: { 'P/a/in': 'stays' }, steps: [(program) => program.rename('P/a', 'P/x')] },
+  'a file renamed and written over': {
+    stored: { 'P/a': 'old' },
+    steps: [(program) => program.rename('P/a', 'P/x'), (program) => program.writeFile('P/x', 'new content')],
+  },
+  'a file moved to another folder': {
+    stored: { 'P/d/a': 'stays', 'P/d/b': 'other' },
+    steps: [(program) => program.rename('P/d/a', 'P/x')],
+  },
+  'a file made anew': {
+    stored: { 'P/x': 'old' },
+    steps: [(program) => program.unlink('P/x'), (program) => program.writeFile('P/x', 'new')],
+  },
+};
+const endings: Readonly<Record<string, Scenario['steps']>> = {
+  renamed: [(program) => program.rename('P/x', 'P/y')],
+  'renamed, and its name given to another file': [
+    (program) => program.rename('P/x', 'P/y'),
+    (program) => program.writeFile('P/x', 'another'),
+  ],
+  'renamed, and its name given to a folder': [
+    (program) => program.rename('P/x', 'P/y'),
+    (program) => program.mkdir('P/x'),
+    (program) => program.writeFile('P/x/other', 'another'),
+  ],
+  'renamed and removed, and its name given to another file': [
+    (program) => program.rename('P/x', 'P/y'),
+    (program) => removeAll(program, 'P/y'),
+    (program) => program.writeFile('P/x', 'another'),
+  ],
+  removed: [(program) => removeAll(program, 'P/x')],
+  'moved into a new folder': [(program) => program.mkdir('P/new'), (program) => program.rename('P/x', 'P/new/x')],
+  'replaced by another file': [
+    (program) => program.writeFile('P/tmp', 'another'),
+    (program) => removeAll(program, 'P/x'),
+    (program) => program.rename('P/tmp', 'P/x'),
+  ],
+  'moved to another syncpoint': [(program) => program.rename('P/x', 'Q/x')],
+};
+
+/** What is changed again before anybody knows what became of the first change. */
+export const changedAgain: readonly Scenario[] = Object.entries(beginnings).flatMap(([beginning, { stored, steps }]) =>
+  Object.entries(endings).map(([ending, afterwards]) => ({
+    name: `${beginning} is ${ending}`,
+    stored,
+    steps,
+    afterwards,
+  })),
+);
+
+async function removeAll(program: Program, path: string): Promise<void> {
+  const { type } = await program.stat(path);
+  if (type !== 'directory') return program.unlink(path);
+  for (const name of await program.readdir(path)) await removeAll(program, `${path}/${name}`);
+  return program.rmdir(path);
+}
 
 /** What of these contents the service has not. */
 function present(holdings: Holdings, contents: readonly string[]): string[] {

@@ -15,6 +15,8 @@ export interface Scenario {
   readonly stored: Readonly<Record<string, string>>;
   /** What programs do, one after the other; each is carried out whole or not at all. */
   readonly steps: readonly ((program: Program, service: Service) => Promise<unknown>)[];
+  /** What programs go on with as soon as something was cut, before anybody knows what became of that; at the end where nothing was. */
+  readonly afterwards?: Scenario['steps'];
   /** Time between the last change and its being stored. */
   readonly restMs?: number;
   /** Contents that may be nowhere for a while, or for good: somebody else removed them. */
@@ -26,8 +28,11 @@ export interface Scenario {
 /** When what the programs do is stored: after all of it, or after each step. */
 export type Pace = 'together' | 'apart';
 
-/** `kill`: the machine ends at the point. `stop`: it is stopped in order while the call hangs. */
-export type Break = 'lost' | 'kill' | 'stop';
+/**
+ * `lost`: the call fails. `outage`: and so do all that come before programs went on. `kill`: the machine ends at the point. `stop`: it is
+ * stopped in order while the call hangs.
+ */
+export type Break = 'lost' | 'outage' | 'kill' | 'stop';
 
 export interface Case {
   readonly scenario: Scenario;
@@ -81,6 +86,9 @@ class Run implements Result {
   /** Points count while the pusher is waited for. */
   #counting = false;
   #breaking: (() => Promise<void>) | undefined;
+  #outage = false;
+  #wentOn = false;
+  #wanted: ReadonlyMap<string, Seen> = new Map();
 
   constructor(one: Case) {
     this.#case = one;
@@ -95,16 +103,36 @@ class Run implements Result {
     await passing(everything(this.#machine.program, ''));
     if (pace === 'apart') this.#machine.writing.pusher.start();
     this.#machine.writing.pusher.pause();
-    let wanted = new Map<string, Seen>();
     for (const [index, step] of scenario.steps.entries()) {
       await passing(step(this.#machine.program, this.#service));
       if (pace === 'together' && index < scenario.steps.length - 1) continue;
-      wanted = await passing(everything(this.#machine.program, ''));
-      this.#watch(wanted);
+      await this.#want();
       if (pace === 'together') this.#machine.writing.pusher.start();
       await this.#calm();
     }
-    await this.#end(wanted);
+    if (!this.#wentOn && scenario.afterwards !== undefined) {
+      await this.#goOn();
+      await this.#calm();
+    }
+    await this.#end(this.#wanted);
+  }
+
+  async #goOn(): Promise<void> {
+    if (this.#wentOn) return;
+    this.#wentOn = true;
+    const counting = this.#counting;
+    this.#counting = false;
+    for (const step of this.#case.scenario.afterwards ?? []) {
+      await passing(step(this.#machine.program, this.#service));
+    }
+    await this.#want();
+    this.#counting = counting;
+  }
+
+  /** From here on what programs see now is what is wanted in the end. */
+  async #want(): Promise<void> {
+    this.#wanted = await passing(everything(this.#machine.program, ''));
+    this.#watch(this.#wanted);
   }
 
   async stop(): Promise<void> {
@@ -127,8 +155,17 @@ class Run implements Result {
     if (point >= POINTS_MAX) return 'hangs';
     const { cut } = this.#case;
     this.calls.push(`${point} ${call} (${moment})${cut?.point === point ? ` --- ${cut.how}` : ''}`);
+    if (this.#outage) return moment === 'before' ? 'lost' : undefined;
     if (cut?.point !== point) return undefined;
     if (cut.how === 'lost') return 'lost';
+    if (cut.how === 'outage') {
+      this.#outage = true;
+      this.#breaking = async () => {
+        this.#outage = false;
+        await this.#goOn();
+      };
+      return 'lost';
+    }
     const machine = this.#machine;
     const left = cut.how === 'kill' ? machine.kill() : undefined;
     this.#breaking = async () => {
@@ -137,6 +174,7 @@ class Run implements Result {
         this.#machines.splice(this.#machines.indexOf(machine), 1);
       }
       await this.#start(left ?? machine.disk);
+      await this.#goOn();
       this.#machine.writing.pusher.start();
     };
     return 'hangs';
