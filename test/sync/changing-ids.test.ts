@@ -1,0 +1,85 @@
+// A service that gives a file another id with each version, and tells none of them: what was overwritten and removed stays removed.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { CallOptions, FileId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { Pusher } from '../../src/sync/pusher.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+
+class ChangingDrive extends MemoryDrive {
+  #changes = 0;
+
+  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    await super.upload(request, options);
+    const entries = this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId);
+    const at = entries.findIndex(({ name }) => name === request.name);
+    const entry = entries[at];
+    this.#changes += 1;
+    if (entry?.kind === 'file') entries[at] = { ...entry, id: `changed ${this.#changes}` as FileId };
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+  }
+}
+
+let drive: ChangingDrive;
+let syncpoint: RemoteSyncpoint;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  drive = new ChangingDrive();
+  syncpoint = drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive);
+  const { journal, listings, staging, fileSystem } = made;
+  pusher = new Pusher({
+    journal,
+    listings,
+    drive,
+    content: {
+      seal: (staged, signal) => staging.seal(staged, signal),
+      version: () => {
+        throw new Error('nothing here is a copy');
+      },
+      keep: () => undefined,
+    },
+    settleMs: 0,
+    uploadsMax: 2,
+    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+  });
+  program = new Program(fileSystem);
+  pusher.start();
+});
+
+afterEach(async () => {
+  await pusher.stop();
+  await made.stop();
+});
+
+const flush = (): Promise<void> => pusher.flush(AbortSignal.timeout(10_000));
+const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+
+it('an overwritten file is shown once, with its new content', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.writeFile('P/a', 'second');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual(['a']);
+  expect(await program.readFile('P/a')).toBe('second');
+  expect(made.tree.conflicts()).toEqual([]);
+});
+
+it.each(['at once', 'once it is listed'])('a file that was overwritten and is removed %s is gone', async (when) => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.writeFile('P/a', 'second, longer');
+  await flush();
+  if (when === 'once it is listed') await relist();
+  await program.unlink('P/a');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual([]);
+  expect(drive.entries(syncpoint.rootFolderId)).toEqual([]);
+  expect(pusher.progress()).toEqual([]);
+});
