@@ -30,7 +30,8 @@ export async function moveObject(
 ): Promise<MoveResult> {
   const { at } = record;
   if (at === undefined) throw new Replan('it is not at the service');
-  parts.outcomes.moveSent(record.inode, at);
+  const target = { parent: move.to.inode, name: move.name };
+  parts.outcomes.moveSent(record.inode, at, target);
   let outcome: MoveOutcome;
   try {
     outcome = await request(parts, at, move, signal);
@@ -38,21 +39,23 @@ export async function moveObject(
     // An abort may have cut off a request that was carried out.
     if (signal.aborted || !(error instanceof RemoteError || error instanceof Replan)) throw error;
     if (error instanceof RemoteError && (error.kind === 'exists' || error.kind === 'not-found')) {
-      // An earlier try may have come through unheard: then it is where it is to be.
-      await lookAt(parts, move.to.inode, 0, signal);
-      if (isAt(parts, record.inode, { parent: move.to.inode, name: move.name })) return 'moved';
-      parts.outcomes.moveFailed(record.inode, at);
+      // An earlier try may have come through unheard: then it is where it is to be, or was to be then.
+      parts.outcomes.moveAnswered(record.inode, target);
+      const sentTo = parts.journal.get(record.inode)?.asked ?? [];
+      for (const folder of new Set(sentTo.map(({ parent }) => parent))) await lookAt(parts, folder, 0, signal);
+      if (isAt(parts, record.inode, target)) return 'moved';
+      parts.outcomes.moveFailed(record.inode, at, target);
       if (error.kind === 'not-found') await lookAt(parts, move.from.inode, 0, signal);
       throw new Replan(error.message);
     }
-    parts.outcomes.moveFailed(record.inode, at);
+    parts.outcomes.moveFailed(record.inode, at, target);
     throw error;
   }
   if (outcome === 'unsupported') {
-    parts.outcomes.moveFailed(record.inode, at);
+    parts.outcomes.moveFailed(record.inode, at, target);
     return 'unsupported';
   }
-  const target = { parent: move.to.inode, name: move.name };
+  parts.outcomes.moveAnswered(record.inode, target);
   const kind = move.node.kind === 'directory' ? 'folder' : 'file';
   for (const pauseMs of LOOKS_AFTER_MS) {
     await delay(pauseMs, signal);
@@ -64,7 +67,7 @@ export async function moveObject(
     if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed meanwhile');
   }
   parts.drive.moveSeen(move.to.syncpointId, kind, false);
-  parts.outcomes.moveFailed(record.inode, at);
+  parts.outcomes.moveFailed(record.inode, at, target);
   throw new Replan('the service answered and did not move it');
 }
 

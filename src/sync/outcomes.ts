@@ -213,21 +213,36 @@ export class Outcomes {
     });
   }
 
-  /** A move is on its way: listings may show the old place for a while, and that means nothing. */
-  moveSent(inode: number, from: RemotePlace): void {
+  /** A move is on its way: listings may show the old place for a while, and that means nothing; soon it may be at the new one. */
+  moveSent(inode: number, from: RemotePlace, to: RemotePlace): void {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
-      if (record === undefined || record.was.some((place) => samePlace(place, from))) return;
-      transaction.updateRecord({ ...record, was: [...record.was, from], confirmedAtMs: this.#nowMs() });
+      if (record === undefined) return;
+      const asked = [...record.asked.filter((place) => !samePlace(place, to)), to];
+      if (record.was.some((place) => samePlace(place, from))) transaction.updateRecord({ ...record, asked });
+      else transaction.updateRecord({ ...record, asked, was: [...record.was, from], confirmedAtMs: this.#nowMs() });
+    });
+  }
+
+  /** The service answered a move: the place asked for may be one that it left lately, and from here on means what it says again. */
+  moveAnswered(inode: number, to: RemotePlace): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record?.was.some((place) => samePlace(place, to)) !== true) return;
+      transaction.updateRecord({ ...record, was: record.was.filter((place) => !samePlace(place, to)) });
     });
   }
 
   /** A move did not happen: the old place means what it says again. */
-  moveFailed(inode: number, from: RemotePlace): void {
+  moveFailed(inode: number, from: RemotePlace, to: RemotePlace): void {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
       if (record === undefined) return;
-      transaction.updateRecord({ ...record, was: record.was.filter((place) => !samePlace(place, from)) });
+      transaction.updateRecord({
+        ...record,
+        was: record.was.filter((place) => !samePlace(place, from)),
+        asked: record.asked.filter((place) => !samePlace(place, to)),
+      });
     });
   }
 
@@ -353,8 +368,13 @@ export class Outcomes {
     }
     for (const { inode } of [...this.#journal.inFolder(directory)]) {
       const record = transaction.record(inode);
-      if (record?.at?.parent !== directory) continue;
-      const moved = { ...record, at: { parent: left, name: record.at.name } };
+      if (record === undefined) continue;
+      const asked = record.asked.map((place) => (place.parent === directory ? { ...place, parent: left } : place));
+      if (record.at?.parent !== directory) {
+        transaction.updateRecord({ ...record, asked });
+        continue;
+      }
+      const moved = { ...record, asked, at: { parent: left, name: record.at.name } };
       if (record.doneAtMs === undefined || record.gone !== undefined) transaction.updateRecord(moved);
       else transaction.putRecord({ ...moved, sinceMs, doneAtMs: undefined });
     }

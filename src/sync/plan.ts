@@ -238,7 +238,9 @@ function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: Rem
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // Its folder is what an upload without an answer is looked for in.
   for (const theirs of around.journal.inFolder(node.inode)) {
-    const isThere = sentPlaces(theirs).some(({ parent }) => parent === node.inode);
+    // What moves is known by its id, wherever it is.
+    const sentTo = theirs.at === undefined ? sentPlaces(theirs) : theirs.sent.map(({ place }) => place);
+    const isThere = sentTo.some(({ parent }) => parent === node.inode);
     if (isThere && theirs.doneAtMs === undefined) return { kind: 'blocked', by: theirs.inode };
   }
   // A service blind to case would take the new name for the old file.

@@ -198,7 +198,7 @@ export class Reconciliation {
         staged: undefined,
         local: node.local === undefined ? undefined : { ...node.local, modified: undefined, changed: undefined },
       });
-      this.#settle(transaction, { ...record, at: this.#placeSeen(record, here) }, node);
+      this.#settle(transaction, { ...record, ...this.#placeSeen(record, here) }, node);
     });
     return 'skip';
   }
@@ -210,15 +210,15 @@ export class Reconciliation {
       return this.#withinLag(record) || node.parent !== this.#directory.inode ? 'skip' : 'merge';
     }
     this.#journal.change('push', (transaction) =>
-      this.#settle(transaction, { ...record, at: this.#placeSeen(record, here) }, node),
+      this.#settle(transaction, { ...record, ...this.#placeSeen(record, here) }, node),
     );
     return 'skip';
   }
 
   /** The listing's place, unless it is one that listings may still show in vain. */
-  #placeSeen(record: PendingRecord, here: RemotePlace): RemotePlace | undefined {
+  #placeSeen(record: PendingRecord, here: RemotePlace): Pick<PendingRecord, 'at' | 'asked'> {
     const former = record.was.some((place) => samePlace(place, here));
-    return former && this.#withinLag(record) ? record.at : here;
+    return former && this.#withinLag(record) ? { at: record.at, asked: record.asked } : { at: here, asked: [] };
   }
 
   /** An entry whose id is not known here, but its name may be. */
@@ -329,7 +329,7 @@ export class Reconciliation {
         transaction,
         {
           ...record,
-          at: this.#placeSeen(record, here),
+          ...this.#placeSeen(record, here),
           content: record.content && !whole,
           copyOf: whole ? undefined : record.copyOf,
           session: sent === undefined ? record.session : undefined,
@@ -358,7 +358,7 @@ export class Reconciliation {
       transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256: undefined });
       transaction.updateRecord({
         ...record,
-        at: this.#placeSeen(record, here),
+        ...this.#placeSeen(record, here),
         content: true,
         copyOf: node.staged === undefined ? (record.copyOf ?? this.#journal.version(node)) : undefined,
         session: undefined,

@@ -357,7 +357,7 @@ export interface PendingRecord {
   readonly after: number | undefined;
   /** Uploads begun whose outcome no listing has shown yet (J3): a version like this is ours. */
   readonly sent: readonly SentContent[];
-  /** Where a folder was to be made by calls that nobody has heard of yet: one of that name there is ours (J3). */
+  /** Where calls that nobody has heard of yet were to make a folder, or move it or a file to: it may be there (J3). */
   readonly asked: readonly RemotePlace[];
   /** What goes on with an upload that was cut off. */
   readonly session: { readonly generation: number; readonly mark: string } | undefined;

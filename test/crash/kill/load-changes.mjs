@@ -200,10 +200,11 @@ export class Changes {
   #copyTree() {
     const top = this.#newName();
     this.#makeDirectory(top);
-    for (const place of [top, this.#newName(top)]) {
-      if (place !== top) this.#makeDirectory(place);
+    for (const place of [top, undefined]) {
+      const directory = place ?? this.#newName(top);
+      if (place === undefined) this.#makeDirectory(directory);
       for (let i = 0; i < 2; i++) {
-        const path = this.#newName(place);
+        const path = this.#newName(directory);
         this.create(path);
         this.#touch(path);
       }
