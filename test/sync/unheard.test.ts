@@ -1,0 +1,109 @@
+// What the service did and this machine did not hear of at once: it is known again, without being looked for in vain.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { CallOptions, MoveOutcome, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { Pusher } from '../../src/sync/pusher.ts';
+import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { memoryDirectory } from '../fakes/temporary-directory.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+
+/** Far less than a look in vain takes. */
+const AT_ONCE_MS = 900;
+
+/** Tells no ids of what it stored; may carry a rename out and never say so. */
+class UntellingDrive extends MemoryDrive {
+  answersMoves = true;
+
+  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    await super.upload(request, options);
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+  }
+
+  override async moveFile(...args: Parameters<MemoryDrive['moveFile']>): Promise<MoveOutcome> {
+    const outcome = await super.moveFile(...args);
+    if (this.answersMoves) return outcome;
+    return new Promise((_resolve, reject) => {
+      const signal = args.at(-1) as CallOptions;
+      signal.signal?.addEventListener('abort', () => reject(signal.signal?.reason as Error));
+    });
+  }
+}
+
+let drive: UntellingDrive;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  enterVirtualTime();
+  drive = new UntellingDrive();
+  drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
+  program = new Program(made.fileSystem);
+  pusher = started();
+});
+
+afterEach(async () => {
+  leaveVirtualTime();
+  await pusher.stop();
+  await made.stop();
+});
+
+function started(): Pusher {
+  const { journal, listings, staging, fileSystem } = made;
+  const pushing = new Pusher({
+    journal,
+    listings,
+    drive,
+    content: {
+      seal: (staged, signal) => staging.seal(staged, signal),
+      version: () => {
+        throw new Error('nothing here is a copy');
+      },
+      keep: () => undefined,
+    },
+    settleMs: 0,
+    uploadsMax: 2,
+    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
+  });
+  pushing.start();
+  return pushing;
+}
+
+/** Flushes, and tells how long that took. */
+async function flushMs(): Promise<number> {
+  const begunMs = Date.now();
+  await passing(pusher.flush(nobody.signal));
+  return Date.now() - begunMs;
+}
+
+it('a new version stored under an id not told is known before it counts as done, and not looked for again', async () => {
+  await passing(program.writeFile('P/file', 'one'));
+  await flushMs();
+  await passing(program.writeFile('P/file', 'number two'));
+  await flushMs();
+  const { inode } = await program.stat('P/file');
+  expect(made.journal.get(inode)).toMatchObject({ content: false, sent: [] });
+
+  await passing(program.writeFile('P/file', 'and three'));
+  expect(await flushMs()).toBeLessThan(AT_ONCE_MS);
+});
+
+it('a file renamed there and back, the way back unheard of, is where it is to be', async () => {
+  await passing(program.writeFile('P/a', 'content'));
+  await flushMs();
+  await passing(program.rename('P/a', 'P/b'));
+  await flushMs();
+  drive.answersMoves = false;
+  await passing(program.rename('P/b', 'P/a'));
+  await passing(new Promise((resolve) => setTimeout(resolve, 100)));
+  await pusher.stop();
+
+  drive.answersMoves = true;
+  pusher = started();
+  expect(await flushMs()).toBeLessThan(AT_ONCE_MS);
+  const { inode } = await program.stat('P/a');
+  expect(made.journal.get(inode)?.failed).toBeUndefined();
+  expect(made.journal.get(inode)?.doneAtMs).toBeDefined();
+});
