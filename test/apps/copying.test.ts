@@ -104,6 +104,21 @@ describe.skipIf(!fuseExists)('copying', () => {
     await script('mv $D/moved $E/; mv $E/b/zero $D/; diff -r source/empty $D/renamed/empty');
   });
 
+  it('mv of a stored file over another one, across syncpoints, shows what was moved while it is sent', async () => {
+    await script('echo moved > $D/file; echo replaced > $E/file');
+    await desk.flush();
+    await desk.remount('wiped');
+    const attempts = (): number => desk.drive.emulator.calls().byEndpoint['saveFile'] ?? 0;
+    const before = attempts();
+    desk.drive.emulator.setFaults([{ kind: 'throttle', endpoint: 'saveFile', count: 3, retryAfterSeconds: 1 }]);
+    await script('mv $D/file $E/file');
+    await expect.poll(attempts, { timeout: 20_000, interval: 20 }).toBeGreaterThan(before);
+    expect(await script('cat $E/file')).toBe('moved\n');
+    desk.drive.emulator.setFaults([]);
+    await desk.flush();
+    expect(await script('cat $E/file; stat -c %s $E/file')).toBe('moved\n6\n');
+  });
+
   it('rm -rf, before and after it is stored', async () => {
     await script('cp -r source $D/copy; rm -rf $D/copy; test ! -e $D/copy; cp -r source $D/copy');
     await desk.flush();

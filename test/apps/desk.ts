@@ -7,7 +7,6 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'vitest';
-import { takeSnapshot } from '../../src/emulator/store-snapshot.ts';
 import { Drive, type DriveOptions } from '../mount/drive.ts';
 
 /** 100 ns, the service's unit of time. */
@@ -105,14 +104,20 @@ export class Desk {
     });
   }
 
-  /** Unmounts and mounts again. `wiped`: as on a machine that never saw this account. */
-  async remount(how: 'as it is' | 'wiped' = 'as it is'): Promise<void> {
-    await this.drive.unmount();
+  /** Mounts as at first. */
+  async mount(): Promise<void> {
+    await this.drive.mount(this.#options);
+  }
+
+  /** Unmounts and mounts again. `unsent`: what is pending goes on afterwards; `wiped`: as on a machine that never saw this account. */
+  async remount(how: 'as it is' | 'unsent' | 'wiped' = 'as it is'): Promise<void> {
+    if (how === 'unsent') await this.drive.succeed(['unmount', '--no-wait', this.drive.mountpoint]);
+    else await this.drive.unmount();
     if (how === 'wiped') {
       await rm(this.drive.user.directory('.local', 'state', 'syncplicityfs', 'accounts'), { recursive: true });
       await rm(this.drive.user.directory('.cache'), { recursive: true });
     }
-    await this.drive.mount(this.#options);
+    await this.mount();
   }
 
   /**
@@ -133,7 +138,7 @@ export class Desk {
   /** `path: folder` or `path: length sha256 [time]` of all that the service holds, sorted. */
   async heldByService(times = false): Promise<readonly string[]> {
     const lines: string[] = [];
-    for (const { name, entries } of (await takeSnapshot(this.drive.store)).syncpoints) {
+    for (const { name, entries } of (await this.drive.emulator.snapshot()).syncpoints) {
       lines.push(`${name}: folder`);
       for (const entry of entries) {
         const path = `${name}/${entry.path}`;
