@@ -56,7 +56,6 @@ export async function moveObject(
     return 'unsupported';
   }
   parts.outcomes.moveAnswered(record.inode, target);
-  parts.outcomes.moveAnswered(record.inode, target);
   const kind = move.node.kind === 'directory' ? 'folder' : 'file';
   for (const pauseMs of LOOKS_AFTER_MS) {
     await delay(pauseMs, signal);

@@ -233,15 +233,6 @@ export class Outcomes {
     });
   }
 
-  /** The service answered a move: the place asked for may be one that it left lately, and from here on means what it says again. */
-  moveAnswered(inode: number, to: RemotePlace): void {
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      if (record?.was.some((place) => samePlace(place, to)) !== true) return;
-      transaction.updateRecord({ ...record, was: record.was.filter((place) => !samePlace(place, to)) });
-    });
-  }
-
   /** A move did not happen: the old place means what it says again. */
   moveFailed(inode: number, from: RemotePlace, to: RemotePlace): void {
     this.#journal.change('push', (transaction) => {
