@@ -26,6 +26,8 @@ export class Rig {
   readonly mountpoint: string;
   readonly service: Service;
   readonly workers: readonly Worker[];
+  /** How long changes of the present mount wait before they are sent. */
+  settleMs = 0;
   #client: ControlClient | undefined;
   #pid = 0;
 
@@ -50,6 +52,7 @@ export class Rig {
 
   /** Mounts, over a mount whose daemon was killed too. */
   async mount(settleMs: number): Promise<void> {
+    this.settleMs = settleMs;
     const pace = ['--calls-per-second', '0', '--calls-per-hour', '0'];
     await this.#succeed(['mount', 'test', this.mountpoint, '--settle', `${settleMs}ms`, ...pace]);
     const runtimeDirectory = this.user.directory('.local', 'state', 'syncplicityfs', 'run');

@@ -16,6 +16,9 @@ const ROUNDS_PER_RIG = 25;
 const FLUSH_TIMEOUT_MS = 60_000;
 /** A large file is written in one round of so many. */
 const LARGE_EVERY = 3;
+/** What the service's line takes for it, with what the others have written. */
+const LARGE_MS = 1_200;
+const BUSY_MS_MIN = 100;
 
 export interface Figures {
   rounds: number;
@@ -87,11 +90,14 @@ export async function runRounds({ variant, rounds, seed, tell }: RoundsOptions):
 
 /** One round on a mounted drive, which is mounted again at its end. Gives back what was wrong. */
 async function round(rig: Rig, variant: Variant, random: () => number, figures: Figures): Promise<readonly string[]> {
-  const loadMs = 150 + random() * random() * 2_500;
   const large = random() < 1 / LARGE_EVERY;
+  // A large file is on its way from when it has settled and programs rest.
+  const loadMs = large ? rig.settleMs + BUSY_MS_MIN + random() * LARGE_MS : 150 + random() * random() * 2_500;
   const serverDies = { atMs: loadMs * random() * 1.2, backAfterMs: random() * 1_500, again: random() < 0.3 };
   if (variant === 'lost') rig.service.setFaults(lossy(Math.floor(random() * 2 ** 31)));
-  const pace = { busyMs: 50 + random() * 500, quietMs: random() < 0.3 ? 0 : 200 + random() * 900 };
+  const pace = large
+    ? { busyMs: BUSY_MS_MIN, quietMs: 2 * LARGE_MS }
+    : { busyMs: BUSY_MS_MIN + random() * 500, quietMs: random() < 0.3 ? 0 : 200 + random() * 900 };
   for (const [index, worker] of rig.workers.entries()) await worker.go({ ...pace, large: large && index === 0 });
   const server = variant === 'server' ? outage(rig, serverDies) : Promise.resolve();
   await sleep(loadMs);
