@@ -6,7 +6,7 @@ import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
-import type { Journal, RemoteFolderPlace } from './journal.ts';
+import { LAG_WINDOW_MS, type Journal, type RemoteFolderPlace } from './journal.ts';
 import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
 import type { Naming } from './tree/naming.ts';
@@ -149,7 +149,7 @@ export class Listings {
     const refreshed = this.#refresh(directory, callClass).then(
       () => true,
       (error: unknown) => {
-        if (isRefusal(error)) throw error;
+        if (isRefusal(error) && !this.#isYoung(directory)) throw error;
         return false;
       },
     );
@@ -167,6 +167,13 @@ export class Listings {
     } finally {
       done.abort();
     }
+  }
+
+  /** Made from here a moment ago: a service whose listings lag does not know it everywhere yet. */
+  #isYoung({ inode }: TreeDirectory): boolean {
+    const confirmedAtMs = this.#options.journal.get(inode)?.confirmedAtMs;
+    const ageMs = confirmedAtMs === undefined ? Infinity : Date.now() - confirmedAtMs;
+    return ageMs >= 0 && ageMs < LAG_WINDOW_MS;
   }
 
   /** The one refresh of a folder under way, started if there is none. */

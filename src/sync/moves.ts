@@ -1,7 +1,7 @@
 // Renames and moves at the service, where it can. What it says of a move is believed when a listing shows it: some servers answer
 // 200 and do nothing, and a lost reply says nothing at all.
 import { delay } from '../base/abort.ts';
-import type { PendingRecord, RemotePlace } from '../cache/journal.ts';
+import { LAG_WINDOW_MS, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
 import type { TreeNode } from '../cache/tree.ts';
 import { RemoteError, type MoveOutcome } from '../remote-drive.ts';
 import { lookAt } from './freshness.ts';
@@ -44,8 +44,13 @@ export async function moveObject(
       const sentTo = parts.journal.get(record.inode)?.asked ?? [];
       for (const folder of new Set(sentTo.map(({ parent }) => parent))) await lookAt(parts, folder, 0, signal);
       if (isAt(parts, record.inode, target)) return 'moved';
-      parts.outcomes.moveFailed(record.inode, at, target);
-      if (error.kind === 'not-found') await lookAt(parts, move.from.inode, 0, signal);
+      if (error.kind === 'exists') parts.outcomes.moveFailed(record.inode, at, target);
+      else {
+        await lookAt(parts, move.from.inode, 0, signal);
+        // While listings may lag, what they show, or do not, says nothing of where it went.
+        const { confirmedAtMs = 0 } = parts.journal.get(record.inode) ?? {};
+        if (parts.nowMs() - confirmedAtMs > LAG_WINDOW_MS) parts.outcomes.movesFailed(record.inode);
+      }
       throw new Replan(error.message);
     }
     parts.outcomes.moveFailed(record.inode, at, target);

@@ -238,11 +238,21 @@ export class Outcomes {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
       if (record === undefined) return;
+      const asked = record.asked.filter((place) => !samePlace(place, to));
       transaction.updateRecord({
         ...record,
-        was: record.was.filter((place) => !samePlace(place, from)),
-        asked: record.asked.filter((place) => !samePlace(place, to)),
+        // Another move of it may have happened nevertheless.
+        was: asked.length > 0 ? record.was : record.was.filter((place) => !samePlace(place, from)),
+        asked,
       });
+    });
+  }
+
+  /** None of the moves asked for has happened, for all that anybody can see. */
+  movesFailed(inode: number): void {
+    this.#journal.change('push', (transaction) => {
+      const record = transaction.record(inode);
+      if (record !== undefined) transaction.updateRecord({ ...record, was: [], asked: [] });
     });
   }
 

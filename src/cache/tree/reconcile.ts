@@ -3,7 +3,7 @@
 // what the service confirmed later, or within the lag window before, keeps its state.
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import { createLog } from '../../base/log.ts';
-import { LAG_WINDOW_MS, type Journal, type JournalTransaction } from '../journal.ts';
+import { LAG_WINDOW_MS, sentPlaces, type Journal, type JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
@@ -73,7 +73,7 @@ export class Reconciliation {
       this.#strand(node);
       return 'skip';
     }
-    if (this.#withinLag(record)) return 'skip';
+    if (this.#withinLag(record) || record.asked.length > 0) return 'skip';
     if (record.doneAtMs !== undefined && node.kind === 'file') return 'merge';
     this.#vanished(node, record);
     return 'skip';
@@ -86,7 +86,7 @@ export class Reconciliation {
     for (const record of [...this.#journal.inFolder(this.#directory.inode)]) {
       if (seen.has(record.inode) || this.#seen.has(record.inode) || record.at?.parent !== this.#directory.inode)
         continue;
-      if (record.doneAtMs !== undefined || this.#withinLag(record) || record.sent.length > 0) continue;
+      if (record.doneAtMs !== undefined || this.#withinLag(record) || sentPlaces(record).length > 0) continue;
       if (listed.has(this.#journal.remoteId(record.inode) ?? '')) continue;
       if (record.gone !== undefined) {
         this.#journal.change('push', (transaction) => transaction.dropRecord(record.inode));

@@ -118,11 +118,13 @@ class Run implements Result {
   }
 
   async #goOn(): Promise<void> {
-    if (this.#wentOn) return;
+    if (this.#wentOn || this.#case.scenario.afterwards === undefined) return;
     this.#wentOn = true;
+    // What is wanted changes with each of them.
+    this.#service.onChange = () => undefined;
     const counting = this.#counting;
     this.#counting = false;
-    for (const step of this.#case.scenario.afterwards ?? []) {
+    for (const step of this.#case.scenario.afterwards) {
       await passing(step(this.#machine.program, this.#service));
     }
     await this.#want();
