@@ -58,14 +58,15 @@ export class Expectation {
 
   /** What differs from what the service holds, were the change under way made or not. */
   differences(held: Tree): { readonly undone: readonly string[]; readonly done: readonly string[] } {
-    const undone = compare(this.#tree, held);
+    const undone = compare(this.#open === undefined ? this.#tree : opened(this.#tree, this.#open.change), held);
     if (this.#open === undefined) return { undone, done: undone };
     return { undone, done: compare(applied(this.#tree, this.#open.change, this.#open.mtime), held) };
   }
 
   #close(happened: boolean): void {
     if (this.#open === undefined) return;
-    if (happened) this.#tree = applied(this.#tree, this.#open.change, this.#open.mtime);
+    const { change, mtime } = this.#open;
+    this.#tree = happened ? applied(this.#tree, change, mtime) : opened(this.#tree, change);
     this.#open = undefined;
   }
 }
@@ -133,6 +134,13 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
     for (const [one, entry] of moved) next.set((to ?? '') + one.slice(path.length), entry);
   }
   return next;
+}
+
+/** Opening an empty file to truncate it has a result of its own, its time. */
+function opened(tree: Tree, { kind, path }: Change): Tree {
+  const file = tree.get(path);
+  if (kind !== 'store' || file?.kind !== 'file' || file.bytes > 0) return tree;
+  return new Map(tree).set(path, { ...file, ticks: undefined });
 }
 
 function compare(wanted: Tree, held: Tree): readonly string[] {

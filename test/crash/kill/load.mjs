@@ -70,7 +70,11 @@ async function go({ large, busyMs, quietMs }) {
 /** The change under way when the mount died did happen, or did not. */
 function settle(happened) {
   note({ settled: happened });
+  const { kind, path } = underWay.record;
   if (happened) tree.apply(underWay.record, underWay.bytes);
+  // Opening an empty file to truncate it has a result of its own, its time.
+  else if (kind === 'store' && tree.get(path)?.bytes.length === 0)
+    tree.apply({ kind: 'touch', path, mtime: undefined });
   underWay = undefined;
 }
 
