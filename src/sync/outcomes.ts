@@ -105,6 +105,8 @@ export class Outcomes {
       if (node?.kind !== 'file') return;
       const whole = isStill(node, sent);
       const before = node.versionId;
+      // What the service had already is no new version.
+      const isPresent = sent.already === true || before === ids?.versionId;
       const staged = node.staged?.id === kept?.id ? kept : node.staged;
       const stored =
         ids === undefined
@@ -127,8 +129,7 @@ export class Outcomes {
         sent: left,
         failed: undefined,
         confirmedAtMs: now,
-        replaced:
-          seen || before === undefined || before === ids?.versionId ? record.replaced : [...record.replaced, before],
+        replaced: seen || before === undefined || isPresent ? record.replaced : [...record.replaced, before],
       };
       // J3: under which id it is stored, only a listing tells. Until then the version known here is the one before.
       if (ids === undefined && !seen) transaction.updateRecord(outcome);

@@ -172,8 +172,13 @@ export class Reconciliation {
       if (this.#withinLag(record)) return stale || !isAt(node, here) ? 'skip' : 'merge';
       return node.parent === this.#directory.inode ? 'merge' : 'skip';
     }
-    if (stale) return 'skip';
-    const sent = same ? undefined : sentAs(record.sent, entry);
+    // What the service had already is no new version: it may be the one known, or, as a listing shows that does not lag, a former one.
+    const present = sentAs(
+      record.sent.filter(({ already }) => already === true),
+      entry,
+    );
+    if (stale && (present === undefined || this.#withinLag(record))) return 'skip';
+    const sent = same ? present : sentAs(record.sent, entry);
     if (same || sent !== undefined) {
       this.#adopt(entry, record, node, here, sent);
       return 'skip';
