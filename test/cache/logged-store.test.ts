@@ -92,6 +92,36 @@ describe('the store with a log', () => {
     expect(rows(openStore(as))).toEqual([[1, 2]]);
   });
 
+  it('W2: a log that is back after the power was lost undoes nothing that was committed after it', () => {
+    const store = openStore('one');
+    const path = join(directory.path, 'one', 'log');
+    store.first.put(key(1), { value: 1 });
+    store.first.put(key(2), { value: 1 });
+    const old = readFileSync(path);
+    store.store.commit();
+    store.first.put(key(1), { value: 2 });
+    store.first.remove(key(2));
+    store.store.commit();
+    const restarted = openStore(killed('one', 'two'));
+    restarted.store.bulk(() => {
+      restarted.first.put(key(3), { value: 3 });
+    });
+    restarted.first.put(key(1), { value: 4 });
+    const unheard = readFileSync(join(directory.path, 'two', 'log'));
+    const as = killed('two', 'three');
+    writeFileSync(join(directory.path, as, 'log'), old);
+    expect(rows(openStore(as))).toEqual([
+      [1, 2],
+      [3, 3],
+    ]);
+    const both = killed('two', 'four');
+    writeFileSync(join(directory.path, both, 'log'), Buffer.concat([old, unheard]));
+    expect(rows(openStore(both))).toEqual([
+      [1, 4],
+      [3, 3],
+    ]);
+  });
+
   it.each(['cut', 'garbage', 'a byte flipped'] as const)('goes on with what is whole before a torn end: %s', (how) => {
     const store = openStore('one');
     store.first.put(key(1), { value: 1 });
@@ -106,7 +136,7 @@ describe('the store with a log', () => {
       appendFileSync(log, Buffer.alloc(100, 0xff));
     } else {
       const bytes = readFileSync(log);
-      bytes[whole + 12] = (bytes[whole + 12] ?? 0) ^ 1;
+      bytes[whole + 20] = (bytes[whole + 20] ?? 0) ^ 1;
       writeFileSync(log, bytes);
     }
     expect(rows(openStore(as))).toEqual([[1, 1]]);

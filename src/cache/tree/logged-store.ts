@@ -4,7 +4,8 @@
 //
 // Invariants, asserted in tests:
 // W1 what LMDB lacks is in the log; the log is emptied only after a commit that is safe against power loss.
-// W2 logged writes are absolute: having them twice, after a crash between commit and emptying, changes nothing.
+// W2 each commit says which transaction is its last: what the log has up to that one is never applied again, not even when
+//    emptying the log was undone by the machine's end.
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
 import { join } from 'node:path';
 import { deferred, type Deferred } from '../../base/deferred.ts';
@@ -18,6 +19,9 @@ const COMMIT_AFTER_MS = 100;
 /** More writes than this are committed at once: some ten milliseconds of work. */
 const BUFFERED_WRITES_MAX = 4_000;
 const LOG_BYTES_MAX = 8 * 2 ** 20;
+/** The table of the store's own, and its one key: the number of the last transaction committed. */
+const POSITION_TABLE = 'log';
+const COMMITTED_KEY = 'committed';
 
 export type TableKey = Buffer | string;
 
@@ -43,6 +47,9 @@ interface Buffered {
 export class LoggedStore {
   readonly #environment: RootDatabase;
   readonly #log: WriteAheadLog;
+  readonly #position: Database<number, string>;
+  /** Of the last transaction logged. */
+  #number: number;
   readonly #tables: Database[] = [];
   /** Written and not committed, by table and key. */
   readonly #buffers: Map<string, Buffered>[] = [];
@@ -55,7 +62,9 @@ export class LoggedStore {
 
   /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. */
   constructor(directory: string, tablesMax: number) {
-    this.#environment = open({ path: directory, maxDbs: tablesMax, noSubdir: false });
+    this.#environment = open({ path: directory, maxDbs: tablesMax + 1, noSubdir: false });
+    this.#position = this.#environment.openDB({ name: POSITION_TABLE });
+    this.#number = this.#position.get(COMMITTED_KEY) ?? 0;
     this.#log = new WriteAheadLog(join(directory, 'log'));
   }
 
@@ -80,18 +89,21 @@ export class LoggedStore {
     };
   }
 
-  /** Brings what the log has, after a crash, into LMDB. */
+  /** Brings what the log has and LMDB lacks, after a crash, into LMDB. */
   recover(): void {
-    const transactions = this.#log.read();
-    if (transactions.length === 0) {
-      if (this.#log.lengthBytes > 0) this.#log.clear();
-      return;
+    const committed = this.#number;
+    const transactions = this.#log.read().filter(({ number }) => number > committed);
+    if (transactions.length > 0) {
+      log('%d transactions of an earlier process come out of the log', transactions.length);
+      this.#environment.transactionSync(() => {
+        for (const { number, writes } of transactions) {
+          for (const [table, key, value] of writes) this.#store(table, key, value);
+          this.#number = number;
+        }
+        this.#position.putSync(COMMITTED_KEY, this.#number);
+      });
     }
-    log('%d transactions of an earlier process come out of the log', transactions.length);
-    this.#environment.transactionSync(() => {
-      for (const writes of transactions) for (const [table, key, value] of writes) this.#store(table, key, value);
-    });
-    this.#log.clear();
+    if (this.#log.lengthBytes > 0) this.#emptyLog();
   }
 
   /** All of `work`'s writes or, when it throws, none; logged when this returns. Within another transaction it is part of that. */
@@ -101,7 +113,10 @@ export class LoggedStore {
     let result: T;
     try {
       result = work();
-      if (this.#writes.length > 0) this.#log.append(this.#writes);
+      if (this.#writes.length > 0) {
+        this.#log.append(this.#number + 1, this.#writes);
+        this.#number += 1;
+      }
     } catch (error) {
       for (const { buffer, key, before } of this.#undo.reverse()) {
         if (before === undefined) buffer.delete(key);
@@ -138,10 +153,11 @@ export class LoggedStore {
     this.#environment.transactionSync(() => {
       for (const buffer of this.#buffers)
         for (const { table, key, value } of buffer.values()) this.#store(table, key, value);
+      this.#position.putSync(COMMITTED_KEY, this.#number);
     });
     for (const buffer of this.#buffers) buffer.clear();
     this.#bufferedCount = 0;
-    this.#log.clear();
+    this.#emptyLog();
     this.#nextCommit?.resolve(undefined);
     this.#nextCommit = undefined;
   }
@@ -186,6 +202,15 @@ export class LoggedStore {
     } catch (error) {
       log('what is logged could not be committed: %O', error);
       this.#commitLater();
+    }
+  }
+
+  /** What stays in it does no harm (W2), and the next commit tries again. */
+  #emptyLog(): void {
+    try {
+      this.#log.clear();
+    } catch (error) {
+      log('the log could not be emptied: %O', error);
     }
   }
 

@@ -1,6 +1,7 @@
 // A file of transactions that the database does not have yet, one record each. Appending to it costs microseconds, a commit of the
 // database a sync of the disk: so transactions are logged one by one and committed many at a time. What was logged outlives this
-// process, however it ends; what the machine's end leaves of it is read up to its first torn record. Knows no tables' content.
+// process, however it ends; what the machine's end leaves of it is read up to its first torn record. Transactions are numbered, since
+// emptying the file need not survive the machine's end: what it held may be back, older than the database. Knows no tables' content.
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { deserialize, serialize } from 'node:v8';
@@ -8,12 +9,22 @@ import { deserialize, serialize } from 'node:v8';
 /** One write of a transaction: which table, which key, and the value, or undefined for a removal. */
 export type LoggedWrite = readonly [table: number, key: Buffer | string, value: unknown];
 
-/** Length and checksum. */
-const HEADER_BYTES = 8;
+/** A transaction as it was logged. Numbers count up by one, through restarts. */
+export interface LoggedTransaction {
+  readonly number: number;
+  readonly writes: readonly LoggedWrite[];
+}
+
+/** Length of the body, checksum of the rest, number (as a double: exact up to 2^53). */
+const HEADER_BYTES = 16;
+const CHECKED_FROM = 8;
 
 export class WriteAheadLog {
   readonly #descriptor: number;
+  /** Of whole records. */
   #lengthBytes: number;
+  /** Half a record may follow the whole ones. */
+  #torn = false;
 
   /** Opens or makes the log (0600). */
   constructor(path: string) {
@@ -26,50 +37,60 @@ export class WriteAheadLog {
   }
 
   /** Adds a transaction. Throws when the disk takes none of it; then the log is as it was. */
-  append(writes: readonly LoggedWrite[]): void {
+  append(number: number, writes: readonly LoggedWrite[]): void {
+    if (this.#torn) this.#truncate(this.#lengthBytes);
     const body = serialize(writes);
     const record = Buffer.allocUnsafe(HEADER_BYTES + body.length);
     record.writeUInt32LE(body.length, 0);
-    record.writeUInt32LE(crc32(body), 4);
+    record.writeDoubleLE(number, CHECKED_FROM);
     body.copy(record, HEADER_BYTES);
+    record.writeUInt32LE(crc32(record.subarray(CHECKED_FROM)), 4);
     let written = 0;
     try {
       while (written < record.length) written += writeSync(this.#descriptor, record, written);
     } catch (error) {
       // Half a record would hide those that come after it.
-      if (written > 0) ftruncateSync(this.#descriptor, this.#lengthBytes);
+      this.#torn = written > 0;
+      if (this.#torn) this.#truncate(this.#lengthBytes);
       throw error;
     }
     this.#lengthBytes += record.length;
   }
 
   /** The transactions in it, oldest first, up to the first one that is not whole. */
-  read(): LoggedWrite[][] {
+  read(): LoggedTransaction[] {
     const bytes = Buffer.alloc(this.#lengthBytes);
     for (let at = 0; at < bytes.length;) {
       const count = readSync(this.#descriptor, bytes, at, bytes.length - at, at);
       if (count === 0) break;
       at += count;
     }
-    const transactions: LoggedWrite[][] = [];
+    const transactions: LoggedTransaction[] = [];
     for (let at = 0; at + HEADER_BYTES <= bytes.length;) {
       const end = at + HEADER_BYTES + bytes.readUInt32LE(at);
       if (end > bytes.length) break;
-      const body = bytes.subarray(at + HEADER_BYTES, end);
-      if (crc32(body) !== bytes.readUInt32LE(at + 4)) break;
-      transactions.push(deserialize(body) as LoggedWrite[]);
+      if (crc32(bytes.subarray(at + CHECKED_FROM, end)) !== bytes.readUInt32LE(at + 4)) break;
+      transactions.push({
+        number: bytes.readDoubleLE(at + CHECKED_FROM),
+        writes: deserialize(bytes.subarray(at + HEADER_BYTES, end)) as LoggedWrite[],
+      });
       at = end;
     }
     return transactions;
   }
 
-  /** Empties it: the database has all of it, safe against power loss. */
+  /** Empties it: the database has all of it, safe against power loss. Throws when the file can't be cut; then it is as it was. */
   clear(): void {
-    ftruncateSync(this.#descriptor, 0);
+    this.#truncate(0);
     this.#lengthBytes = 0;
   }
 
   close(): void {
     closeSync(this.#descriptor);
+  }
+
+  #truncate(lengthBytes: number): void {
+    ftruncateSync(this.#descriptor, lengthBytes);
+    this.#torn = false;
   }
 }
