@@ -36,6 +36,8 @@ const log = createLog('mount');
 
 /** Programs repeat what fails: the log gets one line in this time. */
 const FAILURE_LOG_INTERVAL_MS = 5_000;
+/** Empty files kept for what is written next: as many as a folder of a working tree has. */
+const SPARE_FILES = 1024;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
 
@@ -103,6 +105,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     {
       accountDirectory,
       config,
+      spareFilesMax: SPARE_FILES,
       journal,
       listings,
       blocks,

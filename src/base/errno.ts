@@ -28,6 +28,7 @@ export const errno = {
   EPROTO: 71,
   EOVERFLOW: 75,
   ENOTSUP: 95,
+  ECONNABORTED: 103,
   EDQUOT: 122,
   ESTALE: 116,
 } as const;

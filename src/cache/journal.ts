@@ -66,6 +66,9 @@ export class Journal {
   readonly #byAfter = new Map<number, Set<number>>();
   readonly #listeners = new Set<(inodes: readonly number[]) => void>();
   readonly #openForWriting = new Map<number, number>();
+  /** Records as the transaction under way has changed them; undefined: dropped. */
+  #touched = new Map<number, PendingRecord | undefined>();
+  #transaction: JournalTransaction | undefined;
   #nextRevision = 1;
   #localChangeAtMs = -Infinity;
 
@@ -292,40 +295,47 @@ export class Journal {
   /** One transaction of tree and journal: all of it, or, when `work` throws, nothing. */
   change<T>(origin: ChangeOrigin, work: (transaction: JournalTransaction) => T): T {
     if (origin === 'local') this.#localChangeAtMs = performance.now();
+    const outer = this.#touched;
     const touched = new Map<number, PendingRecord | undefined>();
     const firstRevision = this.#nextRevision;
     let result: T;
     try {
-      result = this.tree.change(origin, (transaction) => {
-        const record = (inode: number): PendingRecord | undefined =>
-          touched.has(inode) ? touched.get(inode) : this.#records.get(inode);
-        const updateRecord = (updated: PendingRecord): void => {
-          transaction.putPending(updated);
-          touched.set(updated.inode, updated);
-        };
-        return work({
-          ...transaction,
-          record,
-          updateRecord,
-          putRecord: (changed) => {
-            updateRecord({ ...changed, revision: this.#nextRevision });
-            this.#nextRevision += 1;
-          },
-          dropRecord: (inode) => {
-            if (record(inode) === undefined) return;
-            transaction.removePending(inode);
-            touched.set(inode, undefined);
-          },
-        });
-      });
+      this.#touched = touched;
+      result = this.tree.change(origin, (transaction) => work((this.#transaction ??= this.#wrapped(transaction))));
     } catch (error) {
       this.#nextRevision = firstRevision;
       throw error;
+    } finally {
+      this.#touched = outer;
     }
     if (touched.size === 0) return result;
     for (const [inode, record] of touched) this.#index(inode, record);
     this.#tell([...touched.keys()]);
     return result;
+  }
+
+  /** The tree's transaction, which is one object for all of them, with the records. */
+  #wrapped(transaction: TreeTransaction): JournalTransaction {
+    const record = (inode: number): PendingRecord | undefined =>
+      this.#touched.has(inode) ? this.#touched.get(inode) : this.#records.get(inode);
+    const updateRecord = (updated: PendingRecord): void => {
+      transaction.putPending(updated);
+      this.#touched.set(updated.inode, updated);
+    };
+    return {
+      ...transaction,
+      record,
+      updateRecord,
+      putRecord: (changed) => {
+        updateRecord({ ...changed, revision: this.#nextRevision });
+        this.#nextRevision += 1;
+      },
+      dropRecord: (inode) => {
+        if (record(inode) === undefined) return;
+        transaction.removePending(inode);
+        this.#touched.set(inode, undefined);
+      },
+    };
   }
 
   /** Drops guards whose time is over. Returns how many there were. */

@@ -51,6 +51,8 @@ export interface StagingOptions {
   readonly reserveBytes?: number | undefined;
   /** What stored generations may take that are kept as cache. */
   readonly keptBytesMax?: number | undefined;
+  /** Files that nobody needs any more are kept, empty, for new ones: so many. Default: none. */
+  readonly spareFilesMax?: number | undefined;
   /** Resolves when what the journal was told so far is safe against power loss: files go only then. Default: at once. */
   readonly journalFlushed?: (() => Promise<unknown>) | undefined;
   /** Stands in for the operating system, for tests. */
@@ -76,7 +78,7 @@ export class Staging {
 
   private constructor(options: StagingOptions) {
     const { directory, blocks, system } = options;
-    const files = new StagedFiles(directory, system);
+    const files = new StagedFiles(directory, options.spareFilesMax ?? 0, system);
     const room = new DiskRoom(directory, options.reserveBytes ?? defaultReserveBytes, (bytes) =>
       this.#kept.makeRoom(bytes),
     );
@@ -112,6 +114,7 @@ export class Staging {
     await chmod(options.directory, 0o700);
     const staging = new Staging(options);
     for (const id of await staging.#files.list()) staging.#generations.seen(id);
+    await staging.#files.openSpares();
     return staging;
   }
 
@@ -194,7 +197,7 @@ export class Staging {
     this.#folding.stop();
     this.#around.gapFilling.stop();
     await this.#generations.stop();
-    this.#files.close();
+    await this.#files.close();
   }
 
   async #sync(records: readonly StagedContent[]): Promise<void> {

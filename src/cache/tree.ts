@@ -75,6 +75,9 @@ export const treeDatabases = [
   'conflicts',
 ] as const;
 
+/** Nodes, and listings, kept as they were read. */
+const READ_MAX = 8192;
+
 const log = createLog('tree');
 
 /** What is known of a folder's listing. */
@@ -136,6 +139,47 @@ export class Tree {
   readonly #conflictInodes: Set<number>;
   readonly #releaseListeners = new Set<(generations: readonly number[]) => void>();
   #released: number[] = [];
+  /** Of the transaction under way. */
+  #changes: TreeChange[] = [];
+  /** Nodes and listings read or written lately: each request asks for the same few of them again and again. */
+  readonly #nodesRead = new Map<number, TreeNode>();
+  readonly #listingsRead = new Map<number, ListingState>();
+  /** Made once: a copy of many files makes ten transactions a file. */
+  readonly #transaction: TreeTransaction = {
+    put: (node) => this.#put(node),
+    remove: (node) => {
+      const removed = this.#remove(node);
+      if (removed) this.#changes.push({ kind: 'removed', previous: node });
+      return removed;
+    },
+    allocateInode: () => this.#allocateInode(),
+    putPending: (record) => {
+      this.#pending.put(inodeKey(record.inode), record);
+    },
+    removePending: (inode) => {
+      this.#pending.remove(inodeKey(inode));
+    },
+    putUnfinished: (content) => {
+      this.#unfinished.put(generationKey(content.generation), content);
+    },
+    removeUnfinished: (generation) => {
+      this.#unfinished.remove(generationKey(generation));
+    },
+    putConflict: (conflict) => {
+      this.#conflictInodes.add(conflict.inode);
+      this.#conflicts.put(inodeKey(conflict.inode), conflict);
+    },
+    removeConflict: (inode) => {
+      // Nearly no object has one, and every removal and rename comes here.
+      if (this.#conflictInodes.delete(inode)) this.#conflicts.remove(inodeKey(inode));
+    },
+    putBootId: (bootId) => {
+      this.#meta.put('bootId', bootId);
+    },
+    putListing: (directory, listedAtMs) => {
+      this.#putListing(directory, { listedAtMs, generation: 1 });
+    },
+  };
   #nextInode: number;
   #closed = false;
 
@@ -188,6 +232,8 @@ export class Tree {
   /** The node of an inode number, or undefined when it is gone. */
   node(inode: number): TreeNode | undefined {
     if (inode === ROOT_INODE) return this.root();
+    const read = this.#nodesRead.get(inode);
+    if (read !== undefined) return read;
     const parent = this.#parents.get(inodeKey(inode));
     if (parent === undefined) return undefined;
     return this.#entry(readInode(parent), inode);
@@ -222,8 +268,13 @@ export class Tree {
 
   /** The state of a folder's listing; undefined: never listed, nothing is known of its entries. */
   listing(directory: number): ListingState | undefined {
+    const read = this.#listingsRead.get(directory);
+    if (read !== undefined) return read;
     const stored = this.#listings.get(inodeKey(directory));
-    return stored === undefined ? undefined : { listedAtMs: stored.at, generation: stored.g };
+    if (stored === undefined) return undefined;
+    const listing = { listedAtMs: stored.at, generation: stored.g };
+    remember(this.#listingsRead, directory, listing);
+    return listing;
   }
 
   /** The syncpoint's top directory above (or at) a node; undefined for the root or where it is gone. */
@@ -302,47 +353,14 @@ export class Tree {
     quiet = false,
     size: 'few' | 'bulk' = 'few',
   ): T {
+    const outer = this.#changes;
     const changes: TreeChange[] = [];
     const firstInode = this.#nextInode;
-    const transaction: TreeTransaction = {
-      put: (node) => this.#put(node, changes),
-      remove: (node) => {
-        const removed = this.#remove(node);
-        if (removed) changes.push({ kind: 'removed', previous: node });
-        return removed;
-      },
-      allocateInode: () => this.#allocateInode(),
-      putPending: (record) => {
-        this.#pending.put(inodeKey(record.inode), record);
-      },
-      removePending: (inode) => {
-        this.#pending.remove(inodeKey(inode));
-      },
-      putUnfinished: (content) => {
-        this.#unfinished.put(generationKey(content.generation), content);
-      },
-      removeUnfinished: (generation) => {
-        this.#unfinished.remove(generationKey(generation));
-      },
-      putConflict: (conflict) => {
-        this.#conflictInodes.add(conflict.inode);
-        this.#conflicts.put(inodeKey(conflict.inode), conflict);
-      },
-      removeConflict: (inode) => {
-        // Nearly no object has one, and every removal and rename comes here.
-        if (this.#conflictInodes.delete(inode)) this.#conflicts.remove(inodeKey(inode));
-      },
-      putBootId: (bootId) => {
-        this.#meta.put('bootId', bootId);
-      },
-      putListing: (directory, listedAtMs) => {
-        this.#listings.put(inodeKey(directory), { at: listedAtMs, g: 1 });
-      },
-    };
     let result: T;
     try {
+      this.#changes = changes;
       const all = (): T => {
-        const done = work(transaction);
+        const done = work(this.#transaction);
         if (this.#nextInode !== firstInode) this.#meta.put('nextInode', this.#nextInode);
         return done;
       };
@@ -350,7 +368,10 @@ export class Tree {
     } catch (error) {
       this.#nextInode = firstInode;
       this.#released = [];
+      this.#forgetRead();
       throw error;
+    } finally {
+      this.#changes = outer;
     }
     this.#tellReleased();
     if (!quiet) {
@@ -383,23 +404,22 @@ export class Tree {
   /** Marks a folder's listing complete as of `listedAtMs`; `changed` starts a new generation. The last step of a merge (T3). */
   completeListing(directory: number, listedAtMs: number, changed: boolean): void {
     this.#store.transaction(() => {
-      const before = this.#listings.get(inodeKey(directory));
-      const generation = before === undefined ? 1 : before.g + (changed ? 1 : 0);
-      this.#listings.put(inodeKey(directory), { at: listedAtMs, g: generation });
+      const before = this.listing(directory);
+      const generation = before === undefined ? 1 : before.generation + (changed ? 1 : 0);
+      this.#putListing(directory, { listedAtMs, generation });
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: (Date.now() % 1000) * 1e6 };
         const local = node.local === undefined ? undefined : { ...node.local, modified: undefined };
-        this.#entries.put(entryKey(node.parent, node.inode), encodeNode({ ...node, modified, local }));
+        this.#putEntry({ ...node, modified, local });
       }
     });
   }
 
   /** Makes a folder's listing due again without forgetting it. */
   expireListing(directory: number): void {
-    const before = this.#listings.get(inodeKey(directory));
-    if (before === undefined) return;
-    this.#listings.put(inodeKey(directory), { at: 0, g: before.g });
+    const before = this.listing(directory);
+    if (before !== undefined) this.#putListing(directory, { ...before, listedAtMs: 0 });
   }
 
   /** Deletes what hangs below removed folders, `SLICE_NODES` at a time. True while there is more. */
@@ -466,8 +486,29 @@ export class Tree {
   }
 
   #entry(parent: number, inode: number): TreeNode | undefined {
+    const read = this.#nodesRead.get(inode);
+    if (read?.parent === parent) return read;
     const stored = this.#entries.get(entryKey(parent, inode));
-    return stored === undefined ? undefined : decodeNode(inode, parent, stored);
+    if (stored === undefined) return undefined;
+    const node = decodeNode(inode, parent, stored);
+    remember(this.#nodesRead, inode, node);
+    return node;
+  }
+
+  #putEntry(node: TreeNode): void {
+    this.#entries.put(entryKey(node.parent, node.inode), encodeNode(node));
+    remember(this.#nodesRead, node.inode, node);
+  }
+
+  #putListing(directory: number, listing: ListingState): void {
+    this.#listings.put(inodeKey(directory), { at: listing.listedAtMs, g: listing.generation });
+    remember(this.#listingsRead, directory, listing);
+  }
+
+  /** What a transaction wrote that came to nothing must not be read. */
+  #forgetRead(): void {
+    this.#nodesRead.clear();
+    this.#listingsRead.clear();
   }
 
   #allocateInode(): number {
@@ -485,9 +526,8 @@ export class Tree {
     for (const listener of this.#releaseListeners) listener(released);
   }
 
-  #put<Node extends TreeNode>(node: Node, changes: TreeChange[]): Node {
-    const known = node.inode === 0 ? undefined : this.#parents.get(inodeKey(node.inode));
-    const previous = known === undefined ? undefined : this.#entry(readInode(known), node.inode);
+  #put<Node extends TreeNode>(node: Node): Node {
+    const previous = node.inode === 0 ? undefined : this.node(node.inode);
     const current: Node = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
     if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
       const holder = this.#names.get(nameKey(previous.parent, previous.name));
@@ -496,11 +536,11 @@ export class Tree {
       }
       if (previous.parent !== current.parent) this.#entries.remove(entryKey(previous.parent, previous.inode));
     }
-    this.#entries.put(entryKey(current.parent, current.inode), encodeNode(current));
+    this.#putEntry(current);
     this.#names.put(nameKey(current.parent, current.name), inodeKey(current.inode));
     this.#nameStaged(previous, current);
     if (previous?.parent !== current.parent) this.#parents.put(inodeKey(current.inode), inodeKey(current.parent));
-    changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
+    this.#changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
     return current;
   }
 
@@ -524,6 +564,8 @@ export class Tree {
     const stored = this.#entries.get(key);
     if (stored === undefined) return false;
     this.#entries.remove(key);
+    this.#nodesRead.delete(node.inode);
+    this.#listingsRead.delete(node.inode);
     this.#nameStaged(decodeNode(node.inode, node.parent, stored), undefined);
     const holder = this.#names.get(nameKey(node.parent, node.name));
     if (holder !== undefined && readInode(holder) === node.inode) this.#names.remove(nameKey(node.parent, node.name));
@@ -534,4 +576,10 @@ export class Tree {
     }
     return true;
   }
+}
+
+/** Keeps what was read, and forgets all of it once that is much: a few megabytes. */
+function remember<Value>(read: Map<number, Value>, inode: number, value: Value): void {
+  if (read.size >= READ_MAX) read.clear();
+  read.set(inode, value);
 }

@@ -248,7 +248,11 @@ export class FsError extends Error {
   override readonly name = 'FsError';
   readonly errno: number;
   constructor(errno: number, message: string, options?: { cause?: unknown }) {
+    // An answer, not a fault: most of them say that there is no such file, and a stack costs more than looking for it.
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
     super(message, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.errno = errno;
   }
 }

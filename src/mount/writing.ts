@@ -33,6 +33,8 @@ export interface WritingOptions {
   readonly listings: Listings;
   readonly blocks: ContentBlocks;
   readonly drive: RemoteDrive;
+  /** See {@link Staging}; empty files are no content. */
+  readonly spareFilesMax?: number | undefined;
   /** Known once the file system is. */
   readonly commitOpenFiles: (ageMs: number) => void;
 }
@@ -45,6 +47,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     directory: join(options.accountDirectory, 'staging'),
     blocks,
     reserveBytes: config.stageReserveBytes,
+    spareFilesMax: options.spareFilesMax,
     journalFlushed: () => tree.committed(),
   });
   stops.add('staging', () => staging.stop());

@@ -5,6 +5,7 @@ import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fallocate } from '../../base/fallocate.ts';
+import { SpareFiles } from './spare-files.ts';
 import { StagingError, stagingErrorOf } from './staging-error.ts';
 
 /** Open at a time: far more files than programs write at once, far fewer than a process may open (1024 by default). */
@@ -31,6 +32,7 @@ interface OpenFile {
 export class StagedFiles {
   readonly directory: string;
   readonly #system: StagingSystem;
+  readonly #spares: SpareFiles;
   /** Least recently used first. */
   readonly #open = new Map<number, OpenFile>();
   /** What each file takes on disk, as of when it was last measured. */
@@ -41,8 +43,10 @@ export class StagedFiles {
   #namesDurable = 0;
   #closed = false;
 
-  constructor(directory: string, system: Partial<StagingSystem> = {}) {
+  /** `sparesMax` files that nobody needs any more are kept for new ones. */
+  constructor(directory: string, sparesMax: number, system: Partial<StagingSystem> = {}) {
     this.directory = directory;
+    this.#spares = new SpareFiles(directory, sparesMax);
     this.#system = { ...fs, fallocate, datasync, ...system };
   }
 
@@ -65,6 +69,11 @@ export class StagedFiles {
     return names.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
   }
 
+  /** Takes over the spare files of an earlier process. */
+  openSpares(): Promise<void> {
+    return this.#spares.open();
+  }
+
   /** Begins to count a file that was there before. */
   async adopt(id: number): Promise<void> {
     const { blocks } = await stat(this.pathOf(id));
@@ -73,7 +82,7 @@ export class StagedFiles {
 
   create(id: number): void {
     this.#guard(`can't make file ${id}`, () => {
-      this.#keep(id, this.#openSync(id, 'wx+'));
+      this.#keep(id, this.#spares.take(this.pathOf(id)) ? this.#openTaken(id) : this.#openSync(id, 'wx+'));
       this.#count(id, 0);
       this.#namesMade++;
     });
@@ -174,11 +183,13 @@ export class StagedFiles {
     this.#namesDurable = Math.max(this.#namesDurable, made);
   }
 
-  /** Deletes the file, if it is there. */
+  /** Deletes the file, if it is there, or keeps it, empty, for another one. */
   async remove(id: number): Promise<void> {
+    const inUse = (this.#open.get(id)?.users ?? 0) > 0;
     this.#forget(id);
     this.#allocatedBytes -= this.measured(id);
     this.#allocated.delete(id);
+    if (!inUse && (await this.#spares.give(this.pathOf(id)))) return;
     try {
       await unlink(this.pathOf(id));
     } catch (error) {
@@ -187,8 +198,9 @@ export class StagedFiles {
   }
 
   /** Closes what is open; what is in use, when its call ends. */
-  close(): void {
+  async close(): Promise<void> {
     this.#closed = true;
+    await this.#spares.stop();
     for (const id of [...this.#open.keys()]) this.#forget(id);
   }
 
@@ -207,6 +219,16 @@ export class StagedFiles {
     this.#open.delete(id);
     this.#open.set(id, file);
     return file;
+  }
+
+  #openTaken(id: number): number {
+    try {
+      return this.#openSync(id, 'r+');
+    } catch (error) {
+      // The number is given again.
+      fs.rmSync(this.pathOf(id), { force: true });
+      throw error;
+    }
   }
 
   #openSync(id: number, flags: 'r+' | 'wx+'): number {

@@ -162,29 +162,32 @@ export const INODE_MAX = 2 ** 48 - 1;
 
 export function encodeNode(node: TreeNode): StoredNode {
   if (node.inode === ROOT_INODE) throw new Error('the root is not stored');
-  const names = node.remoteName === node.name ? { n: node.name } : { n: node.name, r: node.remoteName };
-  const times = { t: node.modified.seconds, u: node.modified.nanoseconds };
+  // No spreads: a copy of many files encodes five nodes a file.
   if (node.kind === 'file') {
     const file: StoredFile = {
-      ...names,
+      n: node.name,
       i: node.fileId ?? '',
       w: node.versionId ?? '',
       l: node.lengthBytes,
-      ...times,
+      t: node.modified.seconds,
+      u: node.modified.nanoseconds,
       c: node.created.seconds,
       d: node.created.nanoseconds,
     };
+    if (node.remoteName !== node.name) file.r = node.remoteName;
     if (node.sha256 !== undefined) file.h = node.sha256;
     if (node.staged !== undefined) file.g = node.staged;
     if (node.local !== undefined) file.x = encodeLocal(node.local);
     return file;
   }
   const directory: StoredDirectory = {
-    ...names,
+    n: node.name,
+    t: node.modified.seconds,
+    u: node.modified.nanoseconds,
     s: node.remote?.syncpointId ?? '',
     f: node.remote?.folderId ?? '',
-    ...times,
   };
+  if (node.remoteName !== node.name) directory.r = node.remoteName;
   if (node.syncpoint !== undefined) {
     directory.p = node.syncpoint.permission === 'read-write';
     directory.v = node.syncpoint.vaultId ?? null;

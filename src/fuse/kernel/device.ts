@@ -3,13 +3,15 @@
 // while requests come fast the event loop itself looks for the next one, once a turn; only when none has come for a while does one
 // thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must be set before the process
 // starts: 2 plus what others need (8). A process cannot exit while a thread waits: unmount first and wait for `finished`.
-import { close, readSync, write, writeSync, writevSync } from 'node:fs';
+import { close, write, writeSync, writevSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { getSystemErrorName } from 'node:util';
+import { errno } from '../../base/errno.ts';
 import { createLog } from '../../base/log.ts';
 import { size } from './protocol/constants.ts';
 import { REQUEST_BYTES_MAX } from './protocol/init.ts';
 import { Message } from './protocol/message.ts';
-import { Readiness } from './readiness.ts';
+import { NonblockingReader } from './readiness.ts';
 import type { ReplyChannel } from './session.ts';
 
 const log = createLog('fuse');
@@ -36,7 +38,7 @@ type OnMessage = (message: Message, lengthBytes: number) => void;
 
 export class Device implements ReplyChannel {
   readonly #fd: number;
-  readonly #readiness: Readiness;
+  readonly #reader: NonblockingReader;
   readonly #message = new Message(Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX));
   #ended: DeviceEnd | undefined;
   #writing = 0;
@@ -47,22 +49,22 @@ export class Device implements ReplyChannel {
   /** @param fd an open /dev/fuse that is mounted; closed by this object after the end */
   constructor(fd: number) {
     this.#fd = fd;
-    this.#readiness = new Readiness(fd);
+    this.#reader = new NonblockingReader(fd);
   }
 
   /** Starts reading. A message is valid until `onMessage` returns. `onEnd` is called once, when nothing is read or written any more. */
   start(onMessage: OnMessage, onEnd: (end: DeviceEnd) => void): void {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
-    this.#readiness.wait(this.#serveTurn);
+    this.#reader.wait(this.#serveTurn);
   }
 
   /** Serves what waits, within a turn's share, and arranges for the next turn or for being woken. */
   readonly #serveTurn = (): void => {
     const begunMs = performance.now();
     let nowMs = begunMs;
-    while (this.#readiness.now) {
-      if (!this.#serveNext()) {
+    for (let served = this.#serveNext(); served !== 'nothing'; served = this.#serveNext()) {
+      if (served === 'ended') {
         this.#closeWhenIdle();
         return;
       }
@@ -71,36 +73,31 @@ export class Device implements ReplyChannel {
       if (nowMs - begunMs > TURN_MS) break;
     }
     if (nowMs - this.#lastRequestMs < LOOKING_MS) setImmediate(this.#serveTurn);
-    else this.#readiness.wait(this.#serveTurn);
+    else this.#reader.wait(this.#serveTurn);
   };
 
-  /** Reads one message and hands it over. False when the conversation has ended. */
-  #serveNext(): boolean {
-    let lengthBytes: number;
-    try {
-      lengthBytes = readSync(this.#fd, this.#message.bytes);
-    } catch (error) {
-      return this.#goesOnAfter(error as NodeJS.ErrnoException);
+  /** Reads one message, if there is one, and hands it over. */
+  #serveNext(): 'served' | 'nothing' | 'ended' {
+    const count = this.#reader.read(this.#message.bytes);
+    if (count > 0) {
+      this.#onMessage?.(this.#message, count);
+      return 'served';
     }
-    this.#onMessage?.(this.#message, lengthBytes);
-    return true;
-  }
-
-  #goesOnAfter(error: NodeJS.ErrnoException): boolean {
-    switch (error.code) {
-      case 'EINTR':
-      case 'EAGAIN':
-      case 'ENOENT': // the request was withdrawn before or while it was handed over
-        return true;
-      case 'ENODEV':
+    switch (-count) {
+      case errno.EAGAIN:
+        return 'nothing';
+      case errno.EINTR:
+      case errno.ENOENT: // the request was withdrawn before or while it was handed over
+        return 'served';
+      case errno.ENODEV:
         this.#ended = { reason: 'unmounted' };
-        return false;
-      case 'ECONNABORTED':
+        return 'ended';
+      case errno.ECONNABORTED:
         this.#ended = { reason: 'aborted' };
-        return false;
+        return 'ended';
       default:
-        this.#ended = { reason: 'device-error', error };
-        return false;
+        this.#ended = { reason: 'device-error', error: readError(count) };
+        return 'ended';
     }
   }
 
@@ -158,4 +155,10 @@ export class Device implements ReplyChannel {
       this.#closeWhenIdle();
     });
   }
+}
+
+/** @param result of a read: an errno, negative, or 0, which /dev/fuse never answers */
+function readError(result: number): NodeJS.ErrnoException {
+  const code = result === 0 ? 'EOF' : getSystemErrorName(result);
+  return Object.assign(new Error(`${code}: reading /dev/fuse`), { code });
 }

@@ -1,0 +1,83 @@
+// Spare files: what is done with is used again, empty, and nobody ever sees the bytes of the file it was.
+import fs from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import type { Staging } from '../../../src/cache/staging.ts';
+import type { StagedContent } from '../../../src/cache/tree/records.ts';
+import { contentOf, freshDirectory, open, stopAll } from './opened.ts';
+
+afterEach(stopAll);
+
+const nothing = { version: undefined, staged: undefined };
+const inodeOf = (directory: string, name: string | number): number => fs.statSync(join(directory, String(name))).ino;
+
+function stored(staging: Staging, bytes: Buffer): StagedContent {
+  const content = staging.openContent(nothing);
+  content.write(0, bytes);
+  const staged = content.commit();
+  content.committed(staged);
+  content.close();
+  return staged;
+}
+
+test('a file that nobody needs any more becomes another one, empty at first', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory, spareFilesMax: 2 });
+  const first = stored(staging, Buffer.alloc(100_000, 1));
+  const inode = inodeOf(directory, first.id);
+  staging.drop(first.id);
+  await staging.idle();
+  expect(await readdir(directory)).toEqual(['spare-1']);
+  expect(staging.statistics()).toMatchObject({ files: 0, bytes: 0 });
+  const content = staging.openContent(nothing);
+  content.write(10, Buffer.from('x'));
+  const second = content.commit();
+  content.committed(second);
+  expect(inodeOf(directory, second.id)).toBe(inode);
+  expect(second.id).toBeGreaterThan(first.id);
+  expect(await contentOf(staging, second)).toEqual(Buffer.concat([Buffer.alloc(10), Buffer.from('x')]));
+  content.close();
+});
+
+test('no more are kept than was said', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory, spareFilesMax: 2 });
+  const contents = [1, 2, 3, 4].map((byte) => stored(staging, Buffer.alloc(10, byte)));
+  for (const { id } of contents) staging.drop(id);
+  await staging.idle();
+  expect((await readdir(directory)).filter((name) => name.startsWith('spare-'))).toHaveLength(2);
+});
+
+test('another process goes on with them, but for one that is not empty', async () => {
+  const directory = await freshDirectory();
+  const before = await open({ directory, spareFilesMax: 2 });
+  const { id } = stored(before, Buffer.from('secret'));
+  before.drop(id);
+  await before.idle();
+  await before.stop();
+  const inode = inodeOf(directory, 'spare-1');
+  await writeFile(join(directory, 'spare-7'), 'left over');
+  const staging = await open({ directory, spareFilesMax: 2 });
+  await staging.sweep(new Set());
+  expect(await readdir(directory)).toEqual(['spare-1']);
+  const content = stored(staging, Buffer.from('new'));
+  expect(inodeOf(directory, content.id)).toBe(inode);
+  expect(await contentOf(staging, content)).toEqual(Buffer.from('new'));
+});
+
+test('one that somebody deleted is done without', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory, spareFilesMax: 2 });
+  const { id } = stored(staging, Buffer.from('a'));
+  staging.drop(id);
+  await staging.idle();
+  fs.unlinkSync(join(directory, 'spare-1'));
+  expect(await contentOf(staging, stored(staging, Buffer.from('b')))).toEqual(Buffer.from('b'));
+});
+
+test('they are made when nothing is written for a while', async () => {
+  const directory = await freshDirectory();
+  await open({ directory, spareFilesMax: 20 });
+  await expect.poll(() => readdir(directory), { timeout: 10_000 }).toHaveLength(20);
+});
