@@ -19,10 +19,25 @@ import {
   type TreeNode,
   type TreeTransaction,
 } from './tree.ts';
-import type { PendingRecord, RemotePlace, UnfinishedContent } from './tree/records.ts';
+import {
+  blankRecord,
+  sentPlaces,
+  type PendingRecord,
+  type RemotePlace,
+  type UnfinishedContent,
+} from './tree/pending-record.ts';
 
-export { isPending } from './tree/records.ts';
-export type { GoneObject, PendingRecord, RemotePlace, SentContent, UnfinishedContent } from './tree/records.ts';
+export {
+  blankRecord,
+  isPending,
+  samePlace,
+  sentPlaces,
+  type GoneObject,
+  type PendingRecord,
+  type RemotePlace,
+  type SentContent,
+  type UnfinishedContent,
+} from './tree/pending-record.ts';
 export { sentAs } from './tree/sent-content.ts';
 
 const log = createLog('journal');
@@ -122,30 +137,7 @@ export class Journal {
 
   /** A record of a node as of now, with nothing pending. */
   freshRecord(node: TreeNode, nowMs: number): Omit<PendingRecord, 'revision'> {
-    return {
-      inode: node.inode,
-      kind: node.kind,
-      sinceMs: nowMs,
-      changedAtMs: nowMs,
-      at: this.place(node.inode),
-      gone: undefined,
-      content: false,
-      unclosed: false,
-      copyOf: undefined,
-      after: undefined,
-      sent: [],
-      asked: [],
-      session: undefined,
-      durable: undefined,
-      doubtful: undefined,
-      via: undefined,
-      localOnly: false,
-      failed: undefined,
-      doneAtMs: undefined,
-      confirmedAtMs: undefined,
-      was: [],
-      replaced: [],
-    };
+    return blankRecord(node, this.place(node.inode), nowMs);
   }
 
   /** Records of objects that the service has at that very place. */
@@ -432,11 +424,6 @@ function foldersOf(record: PendingRecord): Set<number> {
   if (record.via !== undefined) folders.add(record.via.parent);
   for (const { parent } of sentPlaces(record)) folders.add(parent);
   return folders;
-}
-
-/** Where something of it may have come to be that nobody has heard of yet. */
-export function sentPlaces({ sent, asked }: PendingRecord): RemotePlace[] {
-  return [...sent.map(({ place }) => place), ...asked];
 }
 
 function placeKey({ parent, name }: RemotePlace): string {

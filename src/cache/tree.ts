@@ -22,15 +22,13 @@ import {
   nameKey,
   readInode,
   generationsOf,
-  type ConflictRecord,
-  type PendingRecord,
   type StoredNode,
   type TreeDirectory,
   type TreeFile,
   type TreeNode,
-  type UnfinishedContent,
 } from './tree/records.ts';
 import { LoggedStore, type Table } from './tree/logged-store.ts';
+import type { ConflictRecord, PendingRecord, UnfinishedContent } from './tree/pending-record.ts';
 
 export {
   ROOT_INODE,

@@ -1,12 +1,12 @@
 // Renames and moves at the service, where it can. What it says of a move is believed when a listing shows it: some servers answer
 // 200 and do nothing, and a lost reply says nothing at all.
 import { delay } from '../base/abort.ts';
-import { LAG_WINDOW_MS, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
+import { LAG_WINDOW_MS, samePlace, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
 import type { TreeNode } from '../cache/tree.ts';
 import { RemoteError, type MoveOutcome } from '../remote-drive.ts';
 import { lookAt } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
-import { samePlace, type FolderPlace } from './plan.ts';
+import type { FolderPlace } from './plan.ts';
 
 /** When listings are looked at after a move, ms after its reply. They may lag for some seconds. */
 const LOOKS_AFTER_MS = [0, 500, 1_000, 2_000, 4_000] as const;

@@ -1,6 +1,14 @@
 // What the service did, written into tree and journal: each outcome one transaction. A result counts for the object as it was when
 // the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
-import type { Journal, JournalTransaction, PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
+import {
+  blankRecord,
+  samePlace,
+  type Journal,
+  type JournalTransaction,
+  type PendingRecord,
+  type RemotePlace,
+  type SentContent,
+} from '../cache/journal.ts';
 import { shownModified, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
 import type {
   ContentReference,
@@ -11,7 +19,6 @@ import type {
   Timestamp,
   VersionId,
 } from '../remote-drive.ts';
-import { samePlace } from './plan.ts';
 
 /** A file that the service says it stored. */
 export interface StoredFile {
@@ -406,32 +413,7 @@ export class Outcomes {
     gone: NonNullable<PendingRecord['gone']>,
     more: Partial<Pick<PendingRecord, 'confirmedAtMs' | 'sinceMs' | 'after' | 'sent' | 'replaced'>> = {},
   ): void {
-    const now = this.#nowMs();
-    transaction.putRecord({
-      inode: object.inode,
-      kind: object.kind,
-      sinceMs: now,
-      changedAtMs: now,
-      at,
-      gone,
-      content: false,
-      unclosed: false,
-      copyOf: undefined,
-      after: undefined,
-      sent: [],
-      asked: [],
-      session: undefined,
-      durable: undefined,
-      doubtful: undefined,
-      via: undefined,
-      localOnly: false,
-      failed: undefined,
-      doneAtMs: undefined,
-      confirmedAtMs: undefined,
-      was: [],
-      replaced: [],
-      ...more,
-    });
+    transaction.putRecord({ ...blankRecord(object, at, this.#nowMs()), gone, ...more });
   }
 
   /** Keeps the record while anything is left to do, else as a guard against listings that lag behind. */

@@ -1,7 +1,7 @@
 // What is to be done next for one record of the journal: pure reading of journal, tree and what is under way. J5, J6 and J9 are
 // kept here: one upload a file, nothing removed before what replaces it is stored, nothing sent below a folder that moves.
 import { foldName } from '../base/fold-name.ts';
-import { sentPlaces, type Journal, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
+import { samePlace, sentPlaces, type Journal, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import type { FolderId, MoveSupport, RemoteEntry, SyncpointId } from '../remote-drive.ts';
 
@@ -353,8 +353,4 @@ function temporaryName(node: TreeNode): string {
 
 function wantedPlace(node: TreeNode): RemotePlace {
   return { parent: node.parent, name: node.remoteName };
-}
-
-export function samePlace(a: RemotePlace, b: RemotePlace): boolean {
-  return a.parent === b.parent && a.name === b.name;
 }

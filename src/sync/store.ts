@@ -1,12 +1,11 @@
 // Stores one file: content made complete and durable, the folder looked at, the bytes sent, the outcome written down. What was begun
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
 import { createHash } from 'node:crypto';
-import type { PendingRecord, RemotePlace, SentContent } from '../cache/journal.ts';
+import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from '../cache/journal.ts';
 import { shownModified, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
 import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
 import { DamagedContent, type Parts, Replan, type SendableContent } from './parts.ts';
-import { samePlace } from './plan.ts';
 
 /** Below this, asking for a hash costs more than sending the bytes. */
 const HASH_WORTH_BYTES = 2 ** 20;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockAccount } from '../../src/cache/account-lock.ts';
 import { accountDirectoryName, rememberAccount } from '../../src/cache/account-names.ts';
-import type { PendingRecord } from '../../src/cache/journal.ts';
+import { blankRecord, type PendingRecord } from '../../src/cache/journal.ts';
 import { openTree } from '../../src/cache/tree/open-tree.ts';
 import type { ConnectionAuth } from '../../src/connections/auth-file.ts';
 import { keptChanges } from '../../src/mount/kept-changes.ts';
@@ -31,29 +31,9 @@ beforeEach(async () => {
 afterEach(() => directory.removeCallback());
 
 const record = (inode: number, more: Partial<PendingRecord> = {}): PendingRecord => ({
-  inode,
-  kind: 'file',
+  ...blankRecord({ inode, kind: 'file' }, undefined, 1),
   revision: inode,
-  sinceMs: 1,
-  changedAtMs: 1,
-  at: undefined,
-  gone: undefined,
   content: true,
-  unclosed: false,
-  copyOf: undefined,
-  after: undefined,
-  sent: [],
-  asked: [],
-  session: undefined,
-  durable: undefined,
-  doubtful: undefined,
-  via: undefined,
-  localOnly: false,
-  failed: undefined,
-  doneAtMs: undefined,
-  confirmedAtMs: undefined,
-  was: [],
-  replaced: [],
   ...more,
 });
 

@@ -6,7 +6,8 @@ import { createLog } from '../../base/log.ts';
 import { LAG_WINDOW_MS, sentPlaces, type Journal, type JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
-import { generationsOf, type PendingRecord, type RemotePlace, type SentContent } from './records.ts';
+import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from './pending-record.ts';
+import { generationsOf } from './records.ts';
 import { isKeptTime, sentAs, sentInPartAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
@@ -493,8 +494,4 @@ function holdsGeneration(node: TreeFile, sent: SentContent): boolean {
 
 function isAt(node: TreeNode, place: RemotePlace): boolean {
   return node.parent === place.parent && node.remoteName === place.name;
-}
-
-function samePlace(a: RemotePlace, b: RemotePlace): boolean {
-  return a.parent === b.parent && a.name === b.name;
 }

@@ -1,7 +1,7 @@
 // How a version made by an upload of ours is told from one that somebody else made, where no reply named it (J3).
 // Must not know: listings' merging, calls.
 import type { RemoteFile, Timestamp } from '../../remote-drive.ts';
-import type { SentContent } from './records.ts';
+import type { SentContent } from './pending-record.ts';
 
 /** Services keep times in units of 1 ns, 100 ns, a microsecond, a millisecond or a second, and cut off or round what is below. */
 const TIME_UNITS_NS = [1, 100, 1_000, 1_000_000, 1_000_000_000] as const;
