@@ -22,6 +22,12 @@ export interface Timestamp {
   readonly nanoseconds: number;
 }
 
+/** Wall clock milliseconds, with fractions where there are any, as a time. */
+export function timestampOf(ms: number): Timestamp {
+  const seconds = Math.floor(ms / 1000);
+  return { seconds, nanoseconds: Math.round((ms - seconds * 1000) * 1e6) };
+}
+
 /** What the user may do in a syncpoint. Syncpoints without any permission are not reported at all. */
 export type SyncpointPermission = 'read-write' | 'read-only';
 

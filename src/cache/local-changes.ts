@@ -1,6 +1,6 @@
 // What programs do to the tree through the mount: each verb one transaction of node, directory times and journal record. Decides
 // what becomes pending; whether a change is allowed is decided before it gets here. Knows neither kernel nor service.
-import type { Timestamp } from '../remote-drive.ts';
+import { timestampOf, type Timestamp } from '../remote-drive.ts';
 import { isDropping } from './droppings.ts';
 import {
   sentPlaces,
@@ -322,10 +322,4 @@ function guardOf(
   if (record === undefined) return {};
   const { sent, replaced, was, confirmedAtMs } = record;
   return { sent, replaced, was, confirmedAtMs };
-}
-
-/** Wall clock milliseconds, with fractions where there are any, as a time. */
-export function timestampOf(ms: number): Timestamp {
-  const seconds = Math.floor(ms / 1000);
-  return { seconds, nanoseconds: Math.round((ms - seconds * 1000) * 1e6) };
 }

@@ -9,7 +9,7 @@
 import { mkdirSync } from 'node:fs';
 import { markLmdbClosed } from '../base/lmdb-state.ts';
 import { createLog } from '../base/log.ts';
-import type { RemoteVault, VaultId } from '../remote-drive.ts';
+import { timestampOf, type RemoteVault, type VaultId } from '../remote-drive.ts';
 import {
   FIRST_INODE,
   INODE_MAX,
@@ -407,7 +407,7 @@ export class Tree {
       this.#putListing(directory, { listedAtMs, generation });
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
-        const modified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: (Date.now() % 1000) * 1e6 };
+        const modified = timestampOf(Date.now());
         const local = node.local === undefined ? undefined : { ...node.local, modified: undefined };
         this.#putEntry({ ...node, modified, local });
       }

@@ -1,9 +1,9 @@
 // SETATTR: length, permission bits, owner and times. The service keeps none of them but the modification time, which goes with content;
 // the rest is of this machine. Knows no handles.
 import { errno } from '../base/errno.ts';
-import { timestampOf, type LocalChanges } from '../cache/local-changes.ts';
+import type { LocalChanges } from '../cache/local-changes.ts';
 import type { LocalAttributes, TreeNode } from '../cache/tree.ts';
-import type { Timestamp } from '../remote-drive.ts';
+import { timestampOf, type Timestamp } from '../remote-drive.ts';
 import { permissionsOf } from './attributes.ts';
 import type { Changeable } from './changeable.ts';
 import type { Nodes } from './nodes.ts';

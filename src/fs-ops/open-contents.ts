@@ -6,9 +6,9 @@
 import { errno } from '../base/errno.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal } from '../cache/journal.ts';
-import { timestampOf, type LocalChanges } from '../cache/local-changes.ts';
+import type { LocalChanges } from '../cache/local-changes.ts';
 import { shownLengthBytes, shownModified, type StagedContent, type TreeChange, type TreeFile } from '../cache/tree.ts';
-import type { ContentReference, Timestamp } from '../remote-drive.ts';
+import { timestampOf, type ContentReference, type Timestamp } from '../remote-drive.ts';
 import { later, type UncommittedState } from './attributes.ts';
 import { naming } from './names.ts';
 import type { Nodes } from './nodes.ts';

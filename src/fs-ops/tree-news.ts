@@ -1,7 +1,7 @@
 // Changes of the tree -> what the kernel must forget, and what open files must know. What a program did through the mount the kernel
 // knows already; our own uploads change ids, not bytes. Knows no verbs.
-import { timestampOf } from '../cache/local-changes.ts';
 import type { ChangeOrigin, Tree, TreeChange, TreeFile, TreeNode } from '../cache/tree.ts';
+import { timestampOf } from '../remote-drive.ts';
 import type { FoldedNames } from './folded-names.ts';
 import type { Nodes } from './nodes.ts';
 import type { OpenContents } from './open-contents.ts';

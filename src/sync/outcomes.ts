@@ -10,14 +10,15 @@ import {
   type SentContent,
 } from '../cache/journal.ts';
 import { shownModified, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
-import type {
-  ContentReference,
-  FileId,
-  FolderId,
-  RemoteErrorKind,
-  SyncpointId,
-  Timestamp,
-  VersionId,
+import {
+  timestampOf,
+  type ContentReference,
+  type FileId,
+  type FolderId,
+  type RemoteErrorKind,
+  type SyncpointId,
+  type Timestamp,
+  type VersionId,
 } from '../remote-drive.ts';
 
 /** A file that the service says it stored. */
@@ -356,8 +357,6 @@ export class Outcomes {
       for (let at: PendingRecord | undefined = record; at?.gone?.kind === 'directory' && at.at !== undefined;) {
         const { syncpointId, folderId } = at.gone;
         if (folderId === undefined) return;
-        const now = this.#nowMs();
-        const seconds = Math.floor(now / 1000);
         const parent: PendingRecord | undefined = transaction.record(at.at.parent);
         const name = this.#freeName(at.at, at.inode);
         transaction.put<TreeDirectory>({
@@ -368,7 +367,7 @@ export class Outcomes {
           remoteName: at.at.name,
           remote: { syncpointId, folderId },
           syncpoint: undefined,
-          modified: { seconds, nanoseconds: 0 },
+          modified: timestampOf(this.#nowMs()),
           local: undefined,
         });
         transaction.dropRecord(at.inode);

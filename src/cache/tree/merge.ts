@@ -1,7 +1,7 @@
 // Brings one complete listing of a folder into the tree: entries keep their inode by remote id, names are made fit and
 // unique, the rest is added, changed or removed. Works in slices of one transaction each and yields between them.
 import { Slices } from '../../base/event-loop.ts';
-import type { RemoteEntry, RemoteFile, RemoteSyncpoint, Timestamp } from '../../remote-drive.ts';
+import { timestampOf, type RemoteEntry, type RemoteFile, type RemoteSyncpoint } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
 import { SLICE_NODES, type Tree, type TreeDirectory, type TreeFile, type TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
@@ -31,7 +31,7 @@ export async function mergeFolder(
 ): Promise<boolean> {
   const { remote } = directory;
   if (remote === undefined) throw new Error('only folders that the service has are listed');
-  const now = wallClock();
+  const now = timestampOf(Date.now());
   const entries = await inOwnSpelling(journal, naming, directory, listed);
   const candidates = function* (): Generator<Candidate> {
     for (const entry of entries) {
@@ -126,7 +126,7 @@ export function mergeSyncpoints(
   listedAtMs: number,
 ): Promise<boolean> {
   const { tree } = journal;
-  const now = wallClock();
+  const now = timestampOf(Date.now());
   const visible = new Set(syncpoints.map((syncpoint) => syncpoint.id));
   const shown = syncpoints.filter((syncpoint) => syncpoint.parentId === undefined || !visible.has(syncpoint.parentId));
   const plain = (syncpoint: RemoteSyncpoint): string => naming.fit(syncpoint.name, syncpoint.id);
@@ -362,9 +362,4 @@ function countBy<T>(items: readonly T[], key: (item: T) => string): Map<string, 
   const counts = new Map<string, number>();
   for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1);
   return counts;
-}
-
-function wallClock(): Timestamp {
-  const now = Date.now();
-  return { seconds: Math.floor(now / 1000), nanoseconds: (now % 1000) * 1e6 };
 }
