@@ -1,20 +1,13 @@
 // A store whose listings lag: what a call changed shows in the listing of its folder some time later, everywhere else at once.
 // Promises: within the lag a listing is one that once was true. Must not know: why a client minds.
 import type {
-  Child,
   ContentStore,
   FileRecord,
   FileTimes,
   FileToStore,
   FolderListing,
   FolderRecord,
-  LeftOut,
   ListOptions,
-  Staged,
-  StoreChange,
-  SyncpointRecord,
-  VersionContent,
-  VersionRecord,
 } from './store.ts';
 
 interface Earlier {
@@ -118,63 +111,22 @@ export class LaggingStore implements ContentStore {
 
   // --- as the store has it
 
-  syncpoints(): Promise<readonly SyncpointRecord[]> {
-    return this.#store.syncpoints();
-  }
-  folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    return this.#store.folder(syncpointId, folderId);
-  }
-  file(syncpointId: number, fileId: number): Promise<FileRecord | undefined> {
-    return this.#store.file(syncpointId, fileId);
-  }
-  child(
-    syncpointId: number,
-    folderId: number,
-    name: string,
-    options: { readonly ignoreCase: boolean },
-  ): Promise<Child | undefined> {
-    return this.#store.child(syncpointId, folderId, name, options);
-  }
-  fileOfVersion(versionId: number): ReturnType<ContentStore['fileOfVersion']> {
-    return this.#store.fileOfVersion(versionId);
-  }
-  removedFolder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined> {
-    return this.#store.removedFolder(syncpointId, folderId);
-  }
-  sha256(syncpointId: number, versionId: number): Promise<string | undefined> {
-    return this.#store.sha256(syncpointId, versionId);
-  }
-  versions(syncpointId: number, versionId: number): Promise<readonly VersionRecord[] | undefined> {
-    return this.#store.versions(syncpointId, versionId);
-  }
-  open(syncpointId: number, versionId: number): Promise<VersionContent | undefined> {
-    return this.#store.open(syncpointId, versionId);
-  }
-  space(): ReturnType<ContentStore['space']> {
-    return this.#store.space();
-  }
-  contentBytes(): Promise<number> {
-    return this.#store.contentBytes();
-  }
-  durable(): Promise<void> {
-    return this.#store.durable();
-  }
-  stage(): Promise<Staged> {
-    return this.#store.stage();
-  }
-  kept(): Promise<readonly Staged[]> {
-    return this.#store.kept();
-  }
-  purge(syncpointId: number, id: number): Promise<void> {
-    return this.#store.purge(syncpointId, id);
-  }
-  leftOut(): LeftOut {
-    return this.#store.leftOut();
-  }
-  mutate(change: StoreChange): Promise<void> {
-    return this.#store.mutate(change);
-  }
-  close(): Promise<void> {
-    return this.#store.close();
-  }
+  readonly syncpoints: ContentStore['syncpoints'] = () => this.#store.syncpoints();
+  readonly folder: ContentStore['folder'] = (...of) => this.#store.folder(...of);
+  readonly file: ContentStore['file'] = (...of) => this.#store.file(...of);
+  readonly child: ContentStore['child'] = (...of) => this.#store.child(...of);
+  readonly fileOfVersion: ContentStore['fileOfVersion'] = (...of) => this.#store.fileOfVersion(...of);
+  readonly removedFolder: ContentStore['removedFolder'] = (...of) => this.#store.removedFolder(...of);
+  readonly sha256: ContentStore['sha256'] = (...of) => this.#store.sha256(...of);
+  readonly versions: ContentStore['versions'] = (...of) => this.#store.versions(...of);
+  readonly open: ContentStore['open'] = (...of) => this.#store.open(...of);
+  readonly space: ContentStore['space'] = () => this.#store.space();
+  readonly contentBytes: ContentStore['contentBytes'] = () => this.#store.contentBytes();
+  readonly durable: ContentStore['durable'] = () => this.#store.durable();
+  readonly stage: ContentStore['stage'] = () => this.#store.stage();
+  readonly kept: ContentStore['kept'] = () => this.#store.kept();
+  readonly purge: ContentStore['purge'] = (...of) => this.#store.purge(...of);
+  readonly leftOut: ContentStore['leftOut'] = () => this.#store.leftOut();
+  readonly mutate: ContentStore['mutate'] = (change) => this.#store.mutate(change);
+  readonly close: ContentStore['close'] = () => this.#store.close();
 }
