@@ -1,47 +1,63 @@
 // The keys of `status --json`: scripts rely on each being there.
-import { describe, expect, it } from 'vitest';
-import { emptyStatus } from '../../src/control/status.ts';
+import { expect, it } from 'vitest';
+import { emptyStatus, type MountIdentity } from '../../src/control/status.ts';
 
-describe('emptyStatus', () => {
-  it('has every key, zero or empty', () => {
-    const status = emptyStatus({
-      mountpoint: '/mnt/drive',
-      connection: 'demo',
-      root: '/',
-      pid: 1,
-      transport: 'kernel',
-      since: '2026-01-01T00:00:00.000Z',
-      readOnly: true,
-      online: true,
-    });
-    expect(status).toEqual({
-      mountpoint: '/mnt/drive',
-      connection: 'demo',
-      root: '/',
-      pid: 1,
-      transport: 'kernel',
-      since: '2026-01-01T00:00:00.000Z',
-      readOnly: true,
-      online: true,
-      paused: false,
-      pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
-      failed: [],
-      conflicts: [],
-      unfinished: [],
-      localOnly: { files: 0, bytes: 0 },
-      waiting: [],
-      calls: {
-        total: 0,
-        byEndpoint: {},
-        byClass: {},
-        throttled: 0,
-        budget: { perSecond: 0, perHour: 0, leftThisHour: 0 },
-      },
-      cache: { memoryBytes: 0, diskBytes: 0, hits: 0, misses: 0, staleListings: 0 },
-      prefetch: { unusedBytes: 0 },
-      transfers: { bytesIn: 0, bytesOut: 0 },
-      capabilities: {},
-      memory: { ownBytes: 0, filePagesBytes: 0 },
-    });
-  });
+const identity: MountIdentity = {
+  mountpoint: '/mnt/drive',
+  connection: 'demo',
+  root: '/',
+  pid: 1,
+  transport: 'kernel',
+  since: '2026-01-01T00:00:00.000Z',
+  readOnly: true,
+  online: true,
+};
+
+it('the status of a mount that did nothing yet says who it is, and has every other key, zero or empty', () => {
+  const status = emptyStatus(identity);
+  expect(status).toMatchObject(identity);
+  const others = valuesByPath(status).filter(([path]) => !(path in identity));
+  expect(others.map(([path]) => path).toSorted()).toEqual([
+    'cache.diskBytes',
+    'cache.hits',
+    'cache.memoryBytes',
+    'cache.misses',
+    'cache.staleListings',
+    'calls.budget.leftThisHour',
+    'calls.budget.perHour',
+    'calls.budget.perSecond',
+    'calls.byClass',
+    'calls.byEndpoint',
+    'calls.throttled',
+    'calls.total',
+    'capabilities',
+    'conflicts',
+    'failed',
+    'localOnly.bytes',
+    'localOnly.files',
+    'memory.filePagesBytes',
+    'memory.ownBytes',
+    'paused',
+    'pending.bytes',
+    'pending.bytesPerSecond',
+    'pending.files',
+    'pending.items',
+    'pending.secondsLeft',
+    'pending.sent',
+    'prefetch.unusedBytes',
+    'transfers.bytesIn',
+    'transfers.bytesOut',
+    'unfinished',
+    'waiting',
+  ]);
+  for (const [path, value] of others) expect([0, false, null, '{}', '[]'], path).toContain(value);
 });
+
+/** The innermost values, each by its keys; an empty object or list as its JSON text. */
+function valuesByPath(value: object, above = ''): (readonly [path: string, value: unknown])[] {
+  return Object.entries(value).flatMap(([key, inner]: [string, unknown]) => {
+    const path = `${above}${key}`;
+    if (typeof inner !== 'object' || inner === null) return [[path, inner] as const];
+    return Object.keys(inner).length === 0 ? [[path, JSON.stringify(inner)] as const] : valuesByPath(inner, `${path}.`);
+  });
+}
