@@ -65,19 +65,31 @@ export class SpareFiles {
     return false;
   }
 
-  /** Empties the file at `path`, which nobody has open, and keeps it. False: it is still there, to be deleted. */
+  /**
+   * Keeps the file at `path`, which nobody has open, and empties it. False: it is to be deleted, if it is still there. It is renamed before
+   * it is emptied: of two who give the same file one gets it, and the other can't empty it when it is another generation's already.
+   */
   async give(path: string): Promise<boolean> {
     if (this.#stopped || this.#names.length + this.#coming >= this.#max) return false;
     this.#coming += 1;
+    const name = this.#nextName();
+    const kept = join(this.#directory, name);
     try {
-      await truncate(path, 0);
-      const name = this.#nextName();
-      await rename(path, join(this.#directory, name));
+      await rename(path, kept);
+    } catch (error) {
+      this.#coming -= 1;
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        log('%s could not be kept as a spare file: %O', path, error);
+      return false;
+    }
+    try {
+      await truncate(kept, 0);
       this.#names.push(name);
       return true;
     } catch (error) {
-      log('%s could not be kept as a spare file: %O', path, error);
-      return false;
+      // The next process deletes it.
+      log('spare file %s could not be emptied: %O', name, error);
+      return true;
     } finally {
       this.#coming -= 1;
     }

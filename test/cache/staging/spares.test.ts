@@ -1,14 +1,18 @@
 // Spare files: what is done with is used again, empty, and nobody ever sees the bytes of the file it was.
+import { pbkdf2 } from 'node:crypto';
 import fs from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import type { Staging } from '../../../src/cache/staging.ts';
+import { SpareFiles } from '../../../src/cache/staging/spare-files.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import { contentOf, freshDirectory, open, stopAll } from './opened.ts';
 
 afterEach(stopAll);
 
+const hashed = promisify(pbkdf2);
 const nothing = { version: undefined, staged: undefined };
 const inodeOf = (directory: string, name: string | number): number => fs.statSync(join(directory, String(name))).ino;
 
@@ -74,6 +78,34 @@ test('one that somebody deleted is done without', async () => {
   await staging.idle();
   fs.unlinkSync(join(directory, 'spare-1'));
   expect(await contentOf(staging, stored(staging, Buffer.from('b')))).toEqual(Buffer.from('b'));
+});
+
+test('one that is given twice is emptied before another generation takes it, not after', async () => {
+  const directory = await freshDirectory();
+  const spares = new SpareFiles(directory, 1000);
+  const turn = promisify(setImmediate);
+  for (let round = 1; round <= 100; round++) {
+    const given = join(directory, `given-${round}`);
+    const taken = join(directory, `taken-${round}`);
+    await writeFile(given, 'old');
+    let kept = 0;
+    const give = async (): Promise<void> => {
+      if (!(await spares.give(given))) return;
+      kept += 1;
+      spares.take(taken);
+      fs.writeFileSync(taken, 'new');
+    };
+    // One after the other, so that some are under way when the first is done, between others who have the threads wait.
+    const work: Promise<unknown>[] = [];
+    for (let turns = 0; turns < 20; turns++) {
+      work.push(give(), hashed('password', 'salt', 200, 64, 'sha512'));
+      await turn();
+    }
+    await Promise.all(work);
+    expect(kept).toBe(1);
+    expect(fs.readFileSync(taken, 'utf8')).toBe('new');
+  }
+  await spares.stop();
 });
 
 test('they are made when nothing is written for a while', async () => {
