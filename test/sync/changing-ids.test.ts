@@ -2,10 +2,11 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, FileId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 class ChangingDrive extends MemoryDrive {
   #changes = 0;
@@ -31,23 +32,8 @@ beforeEach(async () => {
   drive = new ChangingDrive();
   syncpoint = drive.addSyncpoint('P');
   made = await TestFileSystem.start(drive);
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: () => {
-        throw new Error('nothing here is a copy');
-      },
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  program = new Program(fileSystem);
+  pusher = pusherFor(made, drive);
+  program = new Program(made.fileSystem);
   pusher.start();
 });
 

@@ -10,10 +10,11 @@ import type {
   UploadOutcome,
   UploadRequest,
 } from '../../src/remote-drive.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 const composed = '\u00e9.txt';
 const decomposed = 'e\u0301.txt';
@@ -45,30 +46,8 @@ beforeEach(async () => {
   drive = new ComposingDrive();
   syncpoint = drive.addSyncpoint('P');
   made = await TestFileSystem.start(drive);
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: (content) => ({
-        lengthBytes: content.lengthBytes,
-        staged: undefined,
-        sha256: () => Promise.resolve(undefined),
-        async *read(offsetBytes, lengthBytes) {
-          yield* await drive.read(content, { offsetBytes, lengthBytes });
-        },
-        makeDurable: () => Promise.resolve(),
-        close: () => undefined,
-      }),
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  program = new Program(fileSystem);
+  pusher = pusherFor(made, drive);
+  program = new Program(made.fileSystem);
   pusher.start();
 });
 

@@ -6,10 +6,11 @@ import type { TreeDirectory } from '../../src/cache/tree.ts';
 import { dialects, type Dialect, type DialectName } from '../../src/emulator/dialect.ts';
 import { startEmulator, type Emulator } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { createSyncplicityDrive, type SyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import { O_CREAT, O_RDONLY, O_WRONLY, Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 let emulator: Emulator;
 let drive: SyncplicityDrive;
@@ -37,31 +38,9 @@ async function start(dialect: Dialect): Promise<void> {
     retries: { delayMs: 5 },
   });
   made = await TestFileSystem.start(drive, { moves: { cost: () => 'free' } });
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: (content) => ({
-        lengthBytes: content.lengthBytes,
-        staged: undefined,
-        sha256: () => Promise.resolve(undefined),
-        async *read(offsetBytes, lengthBytes) {
-          if (lengthBytes > 0) yield* await drive.read(content, { offsetBytes, lengthBytes });
-        },
-        makeDurable: () => Promise.resolve(),
-        close: () => undefined,
-      }),
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 4,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
+  pusher = pusherFor(made, drive, 4);
   pusher.start();
-  program = new Program(fileSystem);
+  program = new Program(made.fileSystem);
 }
 
 afterEach(async () => {

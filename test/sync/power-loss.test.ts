@@ -3,11 +3,12 @@ import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Journal } from '../../src/cache/journal.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_RDWR, Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 let drive: MemoryDrive;
 let syncpoint: RemoteSyncpoint;
@@ -18,23 +19,8 @@ let program: Program;
 /** Starts over what an earlier start left, in a given start of the machine. */
 async function start(boot: string, state?: TestFileSystem['state']): Promise<void> {
   made = await TestFileSystem.start(drive, { bootId: boot, ...(state !== undefined && { state }) });
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: () => {
-        throw new Error('nothing here is a copy');
-      },
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  program = new Program(fileSystem);
+  pusher = pusherFor(made, drive);
+  program = new Program(made.fileSystem);
 }
 
 /** The machine goes down: staged files are as `damage` leaves them, the tree is whole. */

@@ -3,10 +3,11 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { waitFor } from '../../src/base/abort.ts';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 /** Ends an upload as soon as it is told to, as drives do, whether or not the service went through with it. */
 class ImpatientDrive extends MemoryDrive {
@@ -21,23 +22,8 @@ let pusher: Pusher;
 
 async function start(state?: TestFileSystem['state']): Promise<Program> {
   made = await TestFileSystem.start(drive, state === undefined ? {} : { state });
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: () => {
-        throw new Error('nothing here is a copy');
-      },
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  return new Program(fileSystem);
+  pusher = pusherFor(made, drive);
+  return new Program(made.fileSystem);
 }
 
 async function stop(keepState = false): Promise<void> {

@@ -1,12 +1,13 @@
 // What the service did and this machine did not hear of at once: it is known again, without being looked for in vain.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CallOptions, MoveOutcome, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { memoryDirectory } from '../fakes/temporary-directory.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 /** Far less than a look in vain takes. */
 const AT_ONCE_MS = 900;
@@ -41,7 +42,7 @@ beforeEach(async () => {
   drive.addSyncpoint('P');
   made = await TestFileSystem.start(drive, { state: memoryDirectory() });
   program = new Program(made.fileSystem);
-  pusher = started();
+  start();
 });
 
 afterEach(async () => {
@@ -50,25 +51,9 @@ afterEach(async () => {
   await made.stop();
 });
 
-function started(): Pusher {
-  const { journal, listings, staging, fileSystem } = made;
-  const pushing = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: () => {
-        throw new Error('nothing here is a copy');
-      },
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  pushing.start();
-  return pushing;
+function start(): void {
+  pusher = pusherFor(made, drive);
+  pusher.start();
 }
 
 /** Flushes, and tells how long that took. */
@@ -101,7 +86,7 @@ it('a file renamed there and back, the way back unheard of, is where it is to be
   await pusher.stop();
 
   drive.answersMoves = true;
-  pusher = started();
+  start();
   expect(await flushMs()).toBeLessThan(AT_ONCE_MS);
   const { inode } = await program.stat('P/a');
   expect(made.journal.get(inode)?.failed).toBeUndefined();

@@ -1,12 +1,13 @@
 // A service that answers an upload as if it had stored it, and has not, or a part only: nothing is lost, nothing asked for without end.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CallOptions, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
-import { Pusher } from '../../src/sync/pusher.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
 import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { memoryDirectory } from '../fakes/temporary-directory.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
 
 /** Tells no ids, and stores nothing of what it is told to ignore. */
 class SilentDrive extends MemoryDrive {
@@ -36,23 +37,8 @@ beforeEach(async () => {
   drive = new SilentDrive();
   drive.addSyncpoint('P');
   made = await TestFileSystem.start(drive, { state: memoryDirectory() });
-  const { journal, listings, staging, fileSystem } = made;
-  pusher = new Pusher({
-    journal,
-    listings,
-    drive,
-    content: {
-      seal: (staged, signal) => staging.seal(staged, signal),
-      version: () => {
-        throw new Error('nothing here is a copy');
-      },
-      keep: () => undefined,
-    },
-    settleMs: 0,
-    uploadsMax: 2,
-    commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
-  });
-  program = new Program(fileSystem);
+  pusher = pusherFor(made, drive);
+  program = new Program(made.fileSystem);
   pusher.start();
 });
 
