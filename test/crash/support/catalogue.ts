@@ -1,7 +1,21 @@
 // What programs do to files that makes trouble for whoever carries it over: the catalogue that is cut at every point.
-import { O_RDWR, O_TRUNC, O_WRONLY, type Program } from '../../fs-ops/support/program.ts';
 import { hashOf, type Holdings } from './cut-drive.ts';
 import type { Scenario } from './scenario.ts';
+import {
+  cutToNothing,
+  elsewhere,
+  exchange,
+  make,
+  makeFolder,
+  removeAll,
+  removeFile,
+  removeFolder,
+  rename,
+  setModified,
+  together,
+  write,
+  writeAt,
+} from './steps.ts';
 
 const long = 'a content of several chunks: '.repeat(12);
 
@@ -9,283 +23,218 @@ export const catalogue: readonly Scenario[] = [
   {
     name: 'a new file, then another content',
     stored: {},
-    steps: [(program) => program.writeFile('P/new', 'one'), (program) => program.writeFile('P/new', 'two')],
+    steps: [write('P/new', 'one'), write('P/new', 'two')],
   },
   {
     name: 'a file of several chunks',
     stored: {},
-    steps: [(program) => program.writeFile('P/new', long)],
+    steps: [write('P/new', long)],
   },
   {
     name: 'an empty file',
     stored: {},
-    steps: [(program) => program.mknod('P/new')],
+    steps: [make('P/new')],
   },
   {
     name: 'new folders in each other with a file in the innermost',
     stored: {},
-    steps: [
-      (program) => program.mkdir('P/a'),
-      (program) => program.mkdir('P/b'),
-      (program) => program.mkdir('P/a/c'),
-      (program) => program.writeFile('P/a/c/new', 'new'),
-    ],
+    steps: [makeFolder('P/a'), makeFolder('P/b'), makeFolder('P/a/c'), write('P/a/c/new', 'new')],
   },
   {
     name: 'a file is written over',
     stored: { 'P/a': 'old' },
-    steps: [(program) => program.writeFile('P/a', 'new and longer')],
+    steps: [write('P/a', 'new and longer')],
   },
   {
     name: 'a file is written over in its middle',
     stored: { 'P/a': 'the old content' },
-    steps: [
-      async (program) => {
-        const file = await program.open('P/a', O_RDWR);
-        await program.pwrite(file, 4, 'new');
-        await program.close(file);
-      },
-    ],
+    steps: [writeAt('P/a', 4, 'new')],
   },
   {
     name: 'a file is renamed',
     stored: { 'P/a': 'stays' },
-    steps: [(program) => program.rename('P/a', 'P/b')],
+    steps: [rename('P/a', 'P/b')],
   },
   {
     name: 'a file is renamed and written over',
     stored: { 'P/a': 'old' },
-    steps: [(program) => program.rename('P/a', 'P/b'), (program) => program.writeFile('P/b', 'new')],
+    steps: [rename('P/a', 'P/b'), write('P/b', 'new')],
   },
   {
     name: 'a file is written over and renamed',
     stored: { 'P/a': 'old' },
-    steps: [(program) => program.writeFile('P/a', 'new'), (program) => program.rename('P/a', 'P/b')],
+    steps: [write('P/a', 'new'), rename('P/a', 'P/b')],
   },
   {
     name: 'a file is moved to another folder',
     stored: { 'P/a': 'stays', 'P/d/other': 'other' },
-    steps: [(program) => program.rename('P/a', 'P/d/b')],
+    steps: [rename('P/a', 'P/d/b')],
   },
   {
     name: 'a file is moved to a new folder',
     stored: { 'P/a': 'stays' },
-    steps: [(program) => program.mkdir('P/d'), (program) => program.rename('P/a', 'P/d/a')],
+    steps: [makeFolder('P/d'), rename('P/a', 'P/d/a')],
   },
   {
     name: 'a file is moved to another syncpoint',
     stored: { 'P/a': 'stays' },
-    steps: [(program) => program.rename('P/a', 'Q/a')],
+    steps: [rename('P/a', 'Q/a')],
   },
   {
     name: 'a file is renamed over another one',
     stored: { 'P/a': 'stays', 'P/b': 'goes' },
-    steps: [(program) => program.rename('P/a', 'P/b')],
+    steps: [rename('P/a', 'P/b')],
   },
   {
     name: 'a file takes another case',
     stored: { 'P/name': 'stays' },
-    steps: [(program) => program.rename('P/name', 'P/Name')],
+    steps: [rename('P/name', 'P/Name')],
   },
   {
     name: 'a folder takes another case',
     stored: { 'P/name/a': 'stays' },
-    steps: [(program) => program.rename('P/name', 'P/Name')],
+    steps: [rename('P/name', 'P/Name')],
   },
   {
     name: 'a folder is renamed with all in it',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two', 'P/d/f/': '' },
-    steps: [(program) => program.rename('P/d', 'P/g')],
+    steps: [rename('P/d', 'P/g')],
   },
   {
     name: 'a folder is moved into another one',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two', 'P/g/c': 'three' },
-    steps: [(program) => program.rename('P/d', 'P/g/d')],
+    steps: [rename('P/d', 'P/g/d')],
   },
   {
     name: 'a folder is renamed and changed in',
     stored: { 'P/d/a': 'one', 'P/d/b': 'two' },
-    steps: [
-      (program) => program.writeFile('P/d/a', 'changed'),
-      (program) => program.rename('P/d', 'P/g'),
-      (program) => program.writeFile('P/g/c', 'three'),
-      (program) => program.unlink('P/g/b'),
-    ],
+    steps: [write('P/d/a', 'changed'), rename('P/d', 'P/g'), write('P/g/c', 'three'), removeFile('P/g/b')],
   },
   {
     name: "two files take each other's name",
     stored: { 'P/a': 'one', 'P/b': 'two' },
-    steps: [(program) => program.rename('P/a', 'P/b', { exchange: true })],
+    steps: [exchange('P/a', 'P/b')],
   },
   {
     name: "two folders take each other's name",
     stored: { 'P/a/x': 'one', 'P/b/y': 'two' },
-    steps: [(program) => program.rename('P/a', 'P/b', { exchange: true })],
+    steps: [exchange('P/a', 'P/b')],
   },
   {
     name: 'logs are rotated',
     stored: { 'P/log': 'now', 'P/log.1': 'before', 'P/log.2': 'long ago' },
-    steps: [
-      (program) => program.rename('P/log.1', 'P/log.2'),
-      (program) => program.rename('P/log', 'P/log.1'),
-      (program) => program.writeFile('P/log', 'new'),
-    ],
+    steps: [rename('P/log.1', 'P/log.2'), rename('P/log', 'P/log.1'), write('P/log', 'new')],
   },
   {
     name: 'an editor saves: temporary file renamed over the old one',
     stored: { 'P/text': 'old' },
-    steps: [(program) => program.writeFile('P/text.tmp', 'new'), (program) => program.rename('P/text.tmp', 'P/text')],
+    steps: [write('P/text.tmp', 'new'), rename('P/text.tmp', 'P/text')],
   },
   {
     name: 'an editor saves with a backup',
     stored: { 'P/text': 'old', 'P/text~': 'older' },
-    steps: [(program) => program.rename('P/text', 'P/text~'), (program) => program.writeFile('P/text', 'new')],
+    steps: [rename('P/text', 'P/text~'), write('P/text', 'new')],
   },
   {
     name: 'an editor saves with a backup that it removes',
     stored: { 'P/text': 'old' },
-    steps: [
-      (program) => program.rename('P/text', 'P/text~'),
-      (program) => program.writeFile('P/text', 'new'),
-      (program) => program.unlink('P/text~'),
-    ],
+    steps: [rename('P/text', 'P/text~'), write('P/text', 'new'), removeFile('P/text~')],
   },
   {
     name: 'a file is removed and made anew',
     stored: { 'P/a': 'old' },
-    steps: [(program) => program.unlink('P/a'), (program) => program.writeFile('P/a', 'new')],
+    steps: [removeFile('P/a'), write('P/a', 'new')],
   },
   {
     name: 'a file is removed, and a folder takes its name',
     stored: { 'P/a': 'old' },
-    steps: [
-      (program) => program.unlink('P/a'),
-      (program) => program.mkdir('P/a'),
-      (program) => program.writeFile('P/a/b', 'new'),
-    ],
+    steps: [removeFile('P/a'), makeFolder('P/a'), write('P/a/b', 'new')],
   },
   {
     name: 'a folder is removed, and a file takes its name',
     stored: { 'P/a/b': 'old' },
-    steps: [
-      (program) => program.unlink('P/a/b'),
-      (program) => program.rmdir('P/a'),
-      (program) => program.writeFile('P/a', 'new'),
-    ],
+    steps: [removeFile('P/a/b'), removeFolder('P/a'), write('P/a', 'new')],
   },
   {
     name: 'a tree is removed',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two', 'P/d/e/f/c': 'three', 'P/stays': 'stays' },
     steps: [
-      (program) => program.unlink('P/d/e/f/c'),
-      (program) => program.rmdir('P/d/e/f'),
-      (program) => program.unlink('P/d/e/b'),
-      (program) => program.rmdir('P/d/e'),
-      (program) => program.unlink('P/d/a'),
-      (program) => program.rmdir('P/d'),
+      removeFile('P/d/e/f/c'),
+      removeFolder('P/d/e/f'),
+      removeFile('P/d/e/b'),
+      removeFolder('P/d/e'),
+      removeFile('P/d/a'),
+      removeFolder('P/d'),
     ],
   },
   {
     name: 'a tree is removed and made anew',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two' },
     steps: [
-      (program) => program.unlink('P/d/e/b'),
-      (program) => program.rmdir('P/d/e'),
-      (program) => program.unlink('P/d/a'),
-      (program) => program.rmdir('P/d'),
-      (program) => program.mkdir('P/d'),
-      (program) => program.writeFile('P/d/a', 'new'),
+      removeFile('P/d/e/b'),
+      removeFolder('P/d/e'),
+      removeFile('P/d/a'),
+      removeFolder('P/d'),
+      makeFolder('P/d'),
+      write('P/d/a', 'new'),
     ],
   },
   {
     name: 'what is in a folder is moved out, and the folder removed',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two' },
-    steps: [
-      (program) => program.rename('P/d/a', 'P/a'),
-      (program) => program.rename('P/d/e', 'P/e'),
-      (program) => program.rmdir('P/d'),
-    ],
+    steps: [rename('P/d/a', 'P/a'), rename('P/d/e', 'P/e'), removeFolder('P/d')],
   },
   {
     name: 'a folder is replaced by a new one of its name, the old one below it',
     stored: { 'P/d/a': 'one' },
-    steps: [
-      (program) => program.rename('P/d', 'P/tmp'),
-      (program) => program.mkdir('P/d'),
-      (program) => program.rename('P/tmp', 'P/d/old'),
-    ],
+    steps: [rename('P/d', 'P/tmp'), makeFolder('P/d'), rename('P/tmp', 'P/d/old')],
   },
   {
     name: 'a folder is replaced by the file that was in it',
     stored: { 'P/d/a': 'one' },
-    steps: [
-      (program) => program.rename('P/d/a', 'P/tmp'),
-      (program) => program.rmdir('P/d'),
-      (program) => program.rename('P/tmp', 'P/d'),
-    ],
+    steps: [rename('P/d/a', 'P/tmp'), removeFolder('P/d'), rename('P/tmp', 'P/d')],
   },
   {
     name: 'a folder is made anew, and what was in it put back',
     stored: { 'P/d/a': 'one', 'P/d/e/b': 'two', 'P/d/c': 'three' },
     steps: [
-      (program) => program.rename('P/d/a', 'P/tmp'),
-      (program) => program.rename('P/d/e', 'P/tmp2'),
-      (program) => program.unlink('P/d/c'),
-      (program) => program.rmdir('P/d'),
-      (program) => program.mkdir('P/d'),
-      (program) => program.rename('P/tmp', 'P/d/a'),
-      (program) => program.rename('P/tmp2', 'P/d/e'),
+      rename('P/d/a', 'P/tmp'),
+      rename('P/d/e', 'P/tmp2'),
+      removeFile('P/d/c'),
+      removeFolder('P/d'),
+      makeFolder('P/d'),
+      rename('P/tmp', 'P/d/a'),
+      rename('P/tmp2', 'P/d/e'),
     ],
   },
   {
     name: 'a file gives its name to a folder that it goes into',
     stored: { 'P/a': 'one' },
-    steps: [
-      (program) => program.rename('P/a', 'P/tmp'),
-      (program) => program.mkdir('P/a'),
-      (program) => program.rename('P/tmp', 'P/a/a'),
-    ],
+    steps: [rename('P/a', 'P/tmp'), makeFolder('P/a'), rename('P/tmp', 'P/a/a')],
   },
   {
     name: 'a folder and the one of its name in it change places',
     stored: { 'P/a/a/inner': 'one', 'P/a/outer': 'two' },
-    steps: [
-      (program) => program.rename('P/a/a', 'P/tmp'),
-      (program) => program.rename('P/a', 'P/tmp/a'),
-      (program) => program.rename('P/tmp', 'P/a'),
-    ],
+    steps: [rename('P/a/a', 'P/tmp'), rename('P/a', 'P/tmp/a'), rename('P/tmp', 'P/a')],
   },
   {
     name: 'a file is cut to nothing and appended to',
     stored: { 'P/a': 'old' },
-    steps: [
-      async (program) => program.close(await program.open('P/a', O_WRONLY | O_TRUNC)),
-      async (program) => {
-        const file = await program.open('P/a', O_RDWR);
-        await program.pwrite(file, 0, 'appended');
-        await program.close(file);
-      },
-    ],
+    steps: [cutToNothing('P/a'), writeAt('P/a', 0, 'appended')],
   },
   {
     name: 'a time is set on what is not stored yet',
     stored: {},
-    steps: [
-      async (program) => {
-        await program.writeFile('P/a', 'one');
-        await program.setattr('P/a', { modified: { seconds: 1_234_567_890, nanoseconds: 123_456_700 } });
-      },
-    ],
+    steps: [together(write('P/a', 'one'), setModified('P/a', { seconds: 1_234_567_890, nanoseconds: 123_456_700 }))],
   },
   {
     name: 'somebody else renames the folder that a file was made in',
     stored: { 'P/d/a': 'one' },
     steps: [
-      async (program, { memory }) => {
-        await program.writeFile('P/d/b', 'two');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.rename(root, 'd', 'theirs');
-      },
+      together(
+        write('P/d/b', 'two'),
+        elsewhere((memory, root) => memory.rename(root, 'd', 'theirs')),
+      ),
     ],
     ends: (holdings) =>
       [...holdings.keys()].some((path) => path.endsWith('/b')) && holdings.has('P/theirs/a')
@@ -297,11 +246,10 @@ export const catalogue: readonly Scenario[] = [
     restMs: 61_000,
     stored: { 'P/a': 'old' },
     steps: [
-      async (program, { memory }) => {
-        await program.rename('P/a', 'P/b');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.write(root, 'a', 'theirs');
-      },
+      together(
+        rename('P/a', 'P/b'),
+        elsewhere((memory, root) => memory.write(root, 'a', 'theirs')),
+      ),
     ],
     mayGo: ['old'],
     ends: (holdings) => present(holdings, ['theirs']),
@@ -311,11 +259,10 @@ export const catalogue: readonly Scenario[] = [
     restMs: 61_000,
     stored: { 'P/a': 'old' },
     steps: [
-      async (program, { memory }) => {
-        await program.writeFile('P/a', 'ours');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.write(root, 'a', 'theirs');
-      },
+      together(
+        write('P/a', 'ours'),
+        elsewhere((memory, root) => memory.write(root, 'a', 'theirs')),
+      ),
     ],
     ends: (holdings) => present(holdings, ['ours', 'theirs']),
   },
@@ -324,11 +271,10 @@ export const catalogue: readonly Scenario[] = [
     restMs: 61_000,
     stored: { 'P/a': 'old' },
     steps: [
-      async (program, { memory }) => {
-        await program.writeFile('P/a', 'ours');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.remove(root, 'a');
-      },
+      together(
+        write('P/a', 'ours'),
+        elsewhere((memory, root) => memory.remove(root, 'a')),
+      ),
     ],
     ends: (holdings) => present(holdings, ['ours']),
   },
@@ -337,11 +283,10 @@ export const catalogue: readonly Scenario[] = [
     restMs: 61_000,
     stored: { 'P/a': 'old' },
     steps: [
-      async (program, { memory }) => {
-        await program.unlink('P/a');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.write(root, 'a', 'theirs');
-      },
+      together(
+        removeFile('P/a'),
+        elsewhere((memory, root) => memory.write(root, 'a', 'theirs')),
+      ),
     ],
     ends: (holdings) => present(holdings, ['theirs']),
   },
@@ -350,11 +295,10 @@ export const catalogue: readonly Scenario[] = [
     restMs: 61_000,
     stored: { 'P/d/': '' },
     steps: [
-      async (program, { memory }) => {
-        await program.writeFile('P/a', 'ours');
-        const root = memory.syncpointList[0]?.rootFolderId;
-        if (root !== undefined) memory.addFile(root, 'a', 'theirs');
-      },
+      together(
+        write('P/a', 'ours'),
+        elsewhere((memory, root) => memory.addFile(root, 'a', 'theirs')),
+      ),
     ],
     ends: (holdings) => present(holdings, ['ours', 'theirs']),
   },
@@ -362,14 +306,14 @@ export const catalogue: readonly Scenario[] = [
     name: 'somebody else adds a file to the tree that is removed here',
     stored: { 'P/d/a': 'one' },
     steps: [
-      async (program, { memory }) => {
-        await program.unlink('P/d/a');
-        await program.rmdir('P/d');
-        const [{ id } = { id: undefined }] = memory
-          .entries(memory.syncpointList[0]?.rootFolderId ?? memory.addSyncpoint('none').rootFolderId)
-          .filter((entry) => entry.kind === 'folder');
-        if (id !== undefined) memory.addFile(id, 'theirs', 'theirs');
-      },
+      together(
+        removeFile('P/d/a'),
+        removeFolder('P/d'),
+        elsewhere((memory, root) => {
+          const folder = memory.entries(root).find((entry) => entry.kind === 'folder');
+          if (folder !== undefined) memory.addFile(folder.id, 'theirs', 'theirs');
+        }),
+      ),
     ],
     ends: (holdings) => present(holdings, ['theirs']),
   },
@@ -377,52 +321,41 @@ export const catalogue: readonly Scenario[] = [
 
 /** Beginnings that leave `P/x`, and what may become of it while the service's answer is still awaited. */
 const beginnings: Readonly<Record<string, Pick<Scenario, 'stored' | 'steps'>>> = {
-  'a new file': { stored: {}, steps: [(program) => program.writeFile('P/x', 'new')] },
-  'a new folder': { stored: {}, steps: [(program) => program.mkdir('P/x')] },
+  'a new file': { stored: {}, steps: [write('P/x', 'new')] },
+  'a new folder': { stored: {}, steps: [makeFolder('P/x')] },
   'a new folder with a file': {
     stored: {},
-    steps: [(program) => program.mkdir('P/x'), (program) => program.writeFile('P/x/in', 'inside')],
+    steps: [makeFolder('P/x'), write('P/x/in', 'inside')],
   },
-  'a file written over': { stored: { 'P/x': 'old' }, steps: [(program) => program.writeFile('P/x', 'new content')] },
-  'a renamed file': { stored: { 'P/a': 'stays' }, steps: [(program) => program.rename('P/a', 'P/x')] },
-  'a renamed folder': { stored: { 'P/a/in': 'stays' }, steps: [(program) => program.rename('P/a', 'P/x')] },
+  'a file written over': { stored: { 'P/x': 'old' }, steps: [write('P/x', 'new content')] },
+  'a renamed file': { stored: { 'P/a': 'stays' }, steps: [rename('P/a', 'P/x')] },
+  'a renamed folder': { stored: { 'P/a/in': 'stays' }, steps: [rename('P/a', 'P/x')] },
   'a file renamed and written over': {
     stored: { 'P/a': 'old' },
-    steps: [(program) => program.rename('P/a', 'P/x'), (program) => program.writeFile('P/x', 'new content')],
+    steps: [rename('P/a', 'P/x'), write('P/x', 'new content')],
   },
   'a file moved to another folder': {
     stored: { 'P/d/a': 'stays', 'P/d/b': 'other' },
-    steps: [(program) => program.rename('P/d/a', 'P/x')],
+    steps: [rename('P/d/a', 'P/x')],
   },
   'a file made anew': {
     stored: { 'P/x': 'old' },
-    steps: [(program) => program.unlink('P/x'), (program) => program.writeFile('P/x', 'new')],
+    steps: [removeFile('P/x'), write('P/x', 'new')],
   },
 };
 const endings: Readonly<Record<string, Scenario['steps']>> = {
-  renamed: [(program) => program.rename('P/x', 'P/y')],
-  'renamed, and its name given to another file': [
-    (program) => program.rename('P/x', 'P/y'),
-    (program) => program.writeFile('P/x', 'another'),
-  ],
-  'renamed, and its name given to a folder': [
-    (program) => program.rename('P/x', 'P/y'),
-    (program) => program.mkdir('P/x'),
-    (program) => program.writeFile('P/x/other', 'another'),
-  ],
+  renamed: [rename('P/x', 'P/y')],
+  'renamed, and its name given to another file': [rename('P/x', 'P/y'), write('P/x', 'another')],
+  'renamed, and its name given to a folder': [rename('P/x', 'P/y'), makeFolder('P/x'), write('P/x/other', 'another')],
   'renamed and removed, and its name given to another file': [
-    (program) => program.rename('P/x', 'P/y'),
-    (program) => removeAll(program, 'P/y'),
-    (program) => program.writeFile('P/x', 'another'),
+    rename('P/x', 'P/y'),
+    removeAll('P/y'),
+    write('P/x', 'another'),
   ],
-  removed: [(program) => removeAll(program, 'P/x')],
-  'moved into a new folder': [(program) => program.mkdir('P/new'), (program) => program.rename('P/x', 'P/new/x')],
-  'replaced by another file': [
-    (program) => program.writeFile('P/tmp', 'another'),
-    (program) => removeAll(program, 'P/x'),
-    (program) => program.rename('P/tmp', 'P/x'),
-  ],
-  'moved to another syncpoint': [(program) => program.rename('P/x', 'Q/x')],
+  removed: [removeAll('P/x')],
+  'moved into a new folder': [makeFolder('P/new'), rename('P/x', 'P/new/x')],
+  'replaced by another file': [write('P/tmp', 'another'), removeAll('P/x'), rename('P/tmp', 'P/x')],
+  'moved to another syncpoint': [rename('P/x', 'Q/x')],
 };
 
 /** What is changed again before anybody knows what became of the first change. */
@@ -434,13 +367,6 @@ export const changedAgain: readonly Scenario[] = Object.entries(beginnings).flat
     afterwards,
   })),
 );
-
-async function removeAll(program: Program, path: string): Promise<void> {
-  const { type } = await program.stat(path);
-  if (type !== 'directory') return program.unlink(path);
-  for (const name of await program.readdir(path)) await removeAll(program, `${path}/${name}`);
-  return program.rmdir(path);
-}
 
 /** What of these contents the service has not. */
 function present(holdings: Holdings, contents: readonly string[]): string[] {
