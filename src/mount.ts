@@ -143,6 +143,10 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     writeThrough: config.writeThrough,
     moves: {
       cost: (node, target) => moveCost(journal, drive, node, target),
+      uncachedBytes: (file, bytesMax) => {
+        const version = journal.version(file);
+        return version === undefined ? file.lengthBytes : blocks.uncachedBytes(version, bytesMax);
+      },
       filesMax: config.exdevFilesMax,
       bytesMax: config.exdevBytesMax,
     },

@@ -78,6 +78,8 @@ export interface ContentReader {
 export interface ContentBlocks {
   /** A reader for one open file; it learns that file's access pattern. To be closed. */
   reader(content: ContentReference): ContentReader;
+  /** How much of a content would have to be fetched; counted no further than to what is above `bytesMax`. Costs no I/O. */
+  uncachedBytes(content: ContentReference, bytesMax: number): number;
   statistics(): ContentStatistics;
   /** Ends all transfers, rejects waiting reads with `unavailable` and closes the disk cache. */
   stop(): Promise<void>;
@@ -150,6 +152,18 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
         versionsByNumber.set(version.number, version);
       }
       return new BlockReader(version, around);
+    },
+    uncachedBytes(content, bytesMax) {
+      if (stopped) throw new RemoteError('unavailable', 'the cache is closed');
+      const version = versions.get(nameOf(content));
+      const disk = version === undefined ? around.disk?.content(content) : undefined;
+      let bytes = 0;
+      for (let at = 0; at < content.lengthBytes && bytes <= bytesMax; at += blockSizeBytes) {
+        const index = at / blockSizeBytes;
+        const cached = version === undefined ? disk?.has(index) === true : version.isNear(index, index);
+        if (!cached) bytes += Math.min(blockSizeBytes, content.lengthBytes - at);
+      }
+      return bytes;
     },
     statistics: () => ({ memoryBytes: memory.usedBytes, diskBytes: around.disk?.usedBytes ?? 0, ...counts }),
     async stop() {

@@ -11,8 +11,11 @@ export type MoveCost = 'free' | 'copy';
 export interface MoveLimits {
   /** Default: free within a syncpoint. */
   readonly cost?: ((node: TreeNode, target: TreeDirectory) => MoveCost) | undefined;
-  /** How much of a file would have to be fetched first. Default: all that is not of this machine. */
-  readonly uncachedBytes?: ((file: TreeFile) => number) | undefined;
+  /**
+   * How much would have to be fetched first of a file whose content was not written here; what is above `bytesMax` need not be counted.
+   * Default: all of it.
+   */
+  readonly uncachedBytes?: ((file: TreeFile, bytesMax: number) => number) | undefined;
   /** Stored files in a directory that are copied without the program's doing. */
   readonly filesMax?: number | undefined;
   /** Bytes that are fetched for it. */
@@ -51,7 +54,7 @@ export class Moves {
         if (child.kind === 'directory') directories.push(child);
         else if (child.versionId !== undefined) {
           files += 1;
-          bytes += this.#uncachedBytes(child);
+          bytes += this.#uncachedBytes(child, bytesMax - bytes);
         }
         if (files > filesMax || bytes > bytesMax) break;
       }
@@ -63,8 +66,9 @@ export class Moves {
     }
   }
 
-  #uncachedBytes(file: TreeFile): number {
+  #uncachedBytes(file: TreeFile, bytesMax: number): number {
+    // It is whole on this machine, or is being made whole for its upload, wherever that goes.
     if (file.staged !== undefined) return 0;
-    return this.#limits.uncachedBytes?.(file) ?? file.lengthBytes;
+    return this.#limits.uncachedBytes?.(file, bytesMax) ?? file.lengthBytes;
   }
 }

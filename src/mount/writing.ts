@@ -31,7 +31,7 @@ export interface WritingOptions {
   readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes'>;
   readonly journal: Journal;
   readonly listings: Listings;
-  readonly blocks: ContentBlocks;
+  readonly blocks: Pick<ContentBlocks, 'reader'>;
   readonly drive: RemoteDrive;
   /** See {@link Staging}; empty files are no content. */
   readonly spareFilesMax?: number | undefined;
@@ -134,7 +134,7 @@ async function restoreUnfinished(
 }
 
 /** A version of the service as content to be stored elsewhere: what is cached of it is not fetched. */
-function cachedVersion(blocks: ContentBlocks, version: ContentReference): SendableContent {
+function cachedVersion(blocks: WritingOptions['blocks'], version: ContentReference): SendableContent {
   const reader = blocks.reader(version);
   async function* read(offsetBytes: number, lengthBytes: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     const end = offsetBytes + lengthBytes;

@@ -1,7 +1,7 @@
 // Reads through memory and transfers: right bytes in every range dialect, one fetch a block, little fetched for little read.
 import { afterEach, expect, test } from 'vitest';
 import { bytesOf, contentReference, FakeContentDrive } from '../../fakes/content-drive.ts';
-import { open, readBytes, stopAll } from './opened.ts';
+import { freshDirectory, open, readBytes, stopAll } from './opened.ts';
 
 afterEach(stopAll);
 
@@ -20,4 +20,28 @@ test.for(['bounded', 'open', 'none'] as const)('reads a whole file right where r
     expect(drive.sentBytes).toBeLessThan(content.lengthBytes * 1.01);
     reader.close();
   }
+});
+
+test('tells what of a content is neither in memory nor on disk, and counts no further than it is asked to', async () => {
+  const drive = new FakeContentDrive({ ranges: 'bounded' });
+  const directory = await freshDirectory();
+  const [small, large] = [contentReference('uncached-small', 1000), contentReference('uncached-large', MiB + 1)];
+  const first = await open({ drive, directory });
+  expect(first.uncachedBytes(contentReference('uncached-empty', 0), 0)).toBe(0);
+  expect(first.uncachedBytes(small, MiB)).toBe(1000);
+  expect(first.uncachedBytes(large, 2 * MiB)).toBe(MiB + 1);
+  const counted = first.uncachedBytes(large, 1);
+  expect(counted).toBeGreaterThan(1);
+  expect(counted).toBeLessThan(MiB);
+
+  for (const content of [small, large]) {
+    const reader = first.reader(content);
+    await readBytes(reader, 0, content.lengthBytes);
+    reader.close();
+    expect(first.uncachedBytes(content, MiB)).toBe(0);
+  }
+  await first.stop();
+
+  const next = await open({ drive, directory });
+  expect([small, large].map((content) => next.uncachedBytes(content, 2 * MiB))).toEqual([0, 0]);
 });

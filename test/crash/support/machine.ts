@@ -13,8 +13,6 @@ import { openWriting, type Writing } from '../../../src/mount/writing.ts';
 import { Program } from '../../fs-ops/support/program.ts';
 import { CutDrive, type Service } from './cut-drive.ts';
 
-const unused = { memoryBytes: 0, diskBytes: 0, hits: 0, misses: 0, bytesFetched: 0, prefetchUnusedBytes: 0 };
-
 /** A directory in memory where there is one: these disks are synced often, and thrown away. */
 function freshDisk(): string {
   return mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'crash-test-'));
@@ -73,8 +71,6 @@ export class Machine {
             },
             close: () => undefined,
           }),
-          statistics: () => unused,
-          stop: () => Promise.resolve(),
         },
         drive,
         commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
