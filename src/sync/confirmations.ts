@@ -41,11 +41,13 @@ export class Confirmations {
     else known.lastMs = now;
   }
 
-  /** When the folder is worth a look, wall clock, ms. `hurried`: somebody waits for it. */
-  dueMs(folder: number, hurried: boolean): number {
+  /** When the folder is worth a look, wall clock, ms. `hurried`: somebody waits for it. `awaited`: more waits to be stored there. */
+  dueMs(folder: number, hurried: boolean, awaited: boolean): number {
     const known = this.#waiting.get(folder);
     if (known === undefined) return 0;
     const latestMs = known.firstMs + BUSY_MS_MAX;
+    // Looked at again by then, whether or not anybody tells.
+    if (awaited) return Math.min(latestMs, this.#nowMs() + QUIET_MS);
     const quietMs = hurried && !this.#storing.has(folder) ? known.lastMs : known.lastMs + QUIET_MS;
     return Math.min(latestMs, quietMs);
   }

@@ -10,6 +10,7 @@ import { Blockers } from './blockers.ts';
 import { DueTimes } from './due-times.ts';
 import { Failures } from './failures.ts';
 import { FlushScope } from './flush-scope.ts';
+import { HeldUploads } from './held-uploads.ts';
 import type { FolderToMake } from './folders.ts';
 import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
@@ -29,7 +30,9 @@ const CHORES_MS = 15_000;
 const BLOCKED_AGAIN_MS = 5_000;
 /** A program that changed something so lately is likely to go on. */
 const BUSY_MS = 100;
-/** For so long uploads give way to programs that write. */
+/** For folders and names a pause is longer: a script starts a program for each of them. */
+const BUSY_WITH_NAMES_MS = 300;
+/** For so long what is to be done at the service gives way to programs that change things. */
 const YIELD_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
@@ -72,7 +75,9 @@ export class Pusher {
   /** Inodes to be planned, in the order they came. */
   readonly #queue = new Set<number>();
   /** Planned, but no room to do it. */
-  readonly #held = { uploads: new Set<number>(), gateway: new Set<number>() };
+  readonly #held = { uploads: new HeldUploads(), gateway: new Set<number>() };
+  /** Planned, but programs go on changing things: what they do next may be done together, or make it needless. */
+  readonly #yielding = new Set<number>();
   readonly #blockers = new Blockers();
   readonly #due: DueTimes;
   readonly #outage: Outage;
@@ -257,6 +262,7 @@ export class Pusher {
     this.#blockers.clear(inode);
     this.#held.uploads.delete(inode);
     this.#held.gateway.delete(inode);
+    this.#yielding.delete(inode);
     if (this.#running.has(inode)) return; // planned again when it is done
     const record = this.#options.journal.get(inode);
     if (record === undefined) {
@@ -301,21 +307,24 @@ export class Pusher {
       case 'store':
         if (this.#waitsForService(inode)) return;
         if (this.#runningCount('store') < this.#uploadsMax(record)) this.#run(record, step);
-        else this.#hold(inode);
+        else this.#hold(inode, step.place.parent);
         return;
       default:
         if (this.#waitsForService(inode)) return;
-        if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
+        if (step.kind !== 'confirm' && this.#givesWay(record, BUSY_WITH_NAMES_MS)) this.#yield(inode);
+        else if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
         else this.#run(record, step);
     }
   }
 
   /** Programs that write are waited for by somebody; what they wrote a moment ago is not. What is older goes whatever they do. */
   #uploadsMax(record: PendingRecord): number {
-    const { journal, uploadsMax } = this.#options;
-    const busy =
-      journal.sinceLocalChangeMs < BUSY_MS && this.#nowMs() - record.sinceMs < YIELD_MS && this.#hurries === 0;
-    return busy ? 0 : uploadsMax;
+    return this.#givesWay(record, BUSY_MS) ? 0 : this.#options.uploadsMax;
+  }
+
+  #givesWay({ sinceMs }: PendingRecord, busyMs: number): boolean {
+    const { journal } = this.#options;
+    return journal.sinceLocalChangeMs < busyMs && this.#nowMs() - sinceMs < YIELD_MS && this.#hurries === 0;
   }
 
   /** While the service is away, one object at a time finds out when it is back. */
@@ -326,22 +335,41 @@ export class Pusher {
   }
 
   /** An upload waits for room, or for programs that write to come to rest. */
-  #hold(inode: number): void {
-    this.#held.uploads.add(inode);
-    if (this.#runningCount('store') >= this.#options.uploadsMax) return;
+  #hold(inode: number, folder: number): void {
+    this.#held.uploads.add(inode, folder);
+    if (this.#runningCount('store') < this.#options.uploadsMax) this.#lookLater();
+  }
+
+  #yield(inode: number): void {
+    this.#yielding.add(inode);
+    this.#lookLater();
+  }
+
+  /** Looks soon whether programs have come to rest. */
+  #lookLater(): void {
     this.#busyTimer ??= setTimeout(() => {
       this.#busyTimer = undefined;
       this.#release();
+      const { journal } = this.#options;
+      const isQuiet = journal.sinceLocalChangeMs >= BUSY_WITH_NAMES_MS;
+      for (const inode of this.#yielding) {
+        const record = journal.get(inode);
+        // They came in the order of their changes: those behind are younger.
+        if (!isQuiet && record !== undefined && this.#givesWay(record, BUSY_WITH_NAMES_MS)) break;
+        this.#yielding.delete(inode);
+        this.#queue.add(inode);
+      }
+      if (this.#yielding.size > 0) this.#lookLater();
     }, BUSY_MS).unref();
   }
 
   /** Plans as many of those that wait for room as there is room for. */
   #release(): void {
     let room = this.#options.uploadsMax - this.#runningCount('store');
-    for (const inode of this.#held.uploads) {
+    for (const inode of this.#held.uploads.inodes()) {
       if (room <= 0) break;
       room -= 1;
-      this.#held.uploads.delete(inode);
+      // Held until it is planned: its folder goes on waiting for it.
       this.#queue.add(inode);
     }
     room = GATEWAY_STEPS_MAX - (this.#running.size - this.#runningCount('store'));
@@ -453,13 +481,14 @@ export class Pusher {
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
       isImmovable: (inode) => this.#work.isImmovable(inode),
       openFileDueMs: (record) => this.#work.openFileDueMs(record),
-      lookAtMs: (record) => this.#work.lookAtMs(record, this.#hurries > 0),
+      lookAtMs: (record) =>
+        this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#held.uploads.awaits(folder)),
     };
   }
 
   /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
   #lookAgain(folder: number): void {
-    if (this.#hurries === 0) return;
+    if (this.#hurries === 0 || this.#held.uploads.awaits(folder)) return;
     for (const { inode, sent, doneAtMs } of this.#options.journal.inDirectory(folder)) {
       if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
     }

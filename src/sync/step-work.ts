@@ -54,11 +54,15 @@ export class StepWork {
     return this.#openFiles.dueMs(record);
   }
 
-  /** When to look next for an upload whose outcome nobody told, wall clock, ms; undefined: it was looked for long enough. */
-  lookAtMs(record: PendingRecord, hurried: boolean): number | undefined {
+  /**
+   * When to look next for an upload whose outcome nobody told, wall clock, ms; undefined: it was looked for long enough. `hurried`:
+   * somebody waits for it; `isAwaited` tells whether more waits to be stored in a folder.
+   */
+  lookAtMs(record: PendingRecord, hurried: boolean, isAwaited: (folder: number) => boolean): number | undefined {
     const atMs = this.#lookouts.nextAtMs(record.inode);
     if (atMs === undefined || record.at === undefined) return atMs;
-    return Math.max(atMs, this.#confirmations.dueMs(record.at.parent, hurried));
+    const { parent } = record.at;
+    return Math.max(atMs, this.#confirmations.dueMs(parent, hurried, isAwaited(parent)));
   }
 
   /** It is looked for no longer. Returns how often that came to pass. */
