@@ -20,6 +20,7 @@ import {
   type TreeTransaction,
 } from './tree.ts';
 import {
+  LAG_WINDOW_MS,
   blankRecord,
   sentPlaces,
   type PendingRecord,
@@ -28,8 +29,10 @@ import {
 } from './tree/pending-record.ts';
 
 export {
+  LAG_WINDOW_MS,
   blankRecord,
   isPending,
+  isWantedAt,
   samePlace,
   sentPlaces,
   type GoneObject,
@@ -41,9 +44,6 @@ export {
 export { sentAs } from './tree/sent-content.ts';
 
 const log = createLog('journal');
-
-/** How long a listing may lag behind a change that the service confirmed. */
-export const LAG_WINDOW_MS = 60_000;
 
 /** A folder at the service. */
 export interface RemoteFolderPlace {

@@ -3,6 +3,7 @@
 import { timestampOf, type Timestamp } from '../remote-drive.ts';
 import { isDropping } from './droppings.ts';
 import {
+  isWantedAt,
   sentPlaces,
   type GoneObject,
   type Journal,
@@ -275,7 +276,7 @@ export class LocalChanges {
       remoteName: to.remoteName,
       local: { ...node.local, changed: now },
     });
-    const home = at !== undefined && at.parent === to.parent.inode && at.name === to.remoteName;
+    const home = isWantedAt(moved, at);
     const guard = record === undefined || record.doneAtMs !== undefined;
     if (guard && home) return moved;
     const base = record === undefined ? this.#journal.freshRecord(node, this.#nowMs()) : record;

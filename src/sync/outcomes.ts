@@ -2,6 +2,7 @@
 // the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
 import {
   blankRecord,
+  isWantedAt,
   samePlace,
   type Journal,
   type JournalTransaction,
@@ -417,9 +418,9 @@ export class Outcomes {
 
   /** Keeps the record while anything is left to do, else as a guard against listings that lag behind. */
   #settle(transaction: JournalTransaction, node: TreeNode, record: PendingRecord): void {
-    const home = record.at?.parent === node.parent && record.at.name === node.remoteName;
     const told = node.kind === 'directory' || node.versionId !== undefined;
-    if (record.content || !home || !told || record.via !== undefined) transaction.updateRecord(record);
+    if (record.content || !isWantedAt(node, record.at) || !told || record.via !== undefined)
+      transaction.updateRecord(record);
     else transaction.updateRecord({ ...record, failed: undefined, doneAtMs: this.#nowMs() });
   }
 

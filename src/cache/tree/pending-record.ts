@@ -9,6 +9,10 @@ import type {
   Timestamp,
   VersionId,
 } from '../../remote-drive.ts';
+import type { TreeNode } from './records.ts';
+
+/** How long a listing may lag behind a change that the service confirmed. */
+export const LAG_WINDOW_MS = 60_000;
 
 /** Where an object is at the service: in which folder (by the inode that stands for it here), under which name. */
 export interface RemotePlace {
@@ -18,6 +22,11 @@ export interface RemotePlace {
 
 export function samePlace(a: RemotePlace, b: RemotePlace): boolean {
   return a.parent === b.parent && a.name === b.name;
+}
+
+/** True where a node is wanted at that place. */
+export function isWantedAt(node: Pick<TreeNode, 'parent' | 'remoteName'>, place: RemotePlace | undefined): boolean {
+  return place !== undefined && node.parent === place.parent && node.remoteName === place.name;
 }
 
 /**
@@ -104,6 +113,11 @@ export function blankRecord(
 /** True for what is not at the service, and is to be. */
 export function isPending(record: PendingRecord): boolean {
   return record.doneAtMs === undefined && !record.localOnly;
+}
+
+/** True where a listing asked for at that time need not show yet what the service confirmed of the object. */
+export function isWithinLag({ confirmedAtMs, doneAtMs }: PendingRecord, listedAtMs: number): boolean {
+  return listedAtMs < Math.max(confirmedAtMs ?? -Infinity, doneAtMs ?? -Infinity) + LAG_WINDOW_MS;
 }
 
 /** Where something of it may have come to be that nobody has heard of yet. */

@@ -1,0 +1,284 @@
+// What a listing shows of objects that something is pending for, written into tree and journal: each outcome one transaction. What was
+// pending stays so unless the listing shows it done. J7 is kept here: where both sides changed, both are kept. Decides nothing.
+import { createLog } from '../../base/log.ts';
+import type { FolderId, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
+import type { Journal, JournalTransaction } from '../journal.ts';
+import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
+import type { Naming } from './naming.ts';
+import {
+  isWantedAt,
+  isWithinLag,
+  samePlace,
+  type GoneObject,
+  type PendingRecord,
+  type RemotePlace,
+  type SentContent,
+} from './pending-record.ts';
+import { generationsOf } from './records.ts';
+
+const log = createLog('reconcile');
+
+/** A listing, as far as outcomes go. */
+export interface ListedFolder {
+  readonly journal: Journal;
+  readonly naming: Naming;
+  readonly directory: TreeDirectory;
+  /** Wall clock, ms, when the listing's request was sent. */
+  readonly listedAtMs: number;
+}
+
+export class ListingOutcomes {
+  readonly #journal: Journal;
+  readonly #naming: Naming;
+  readonly #directory: TreeDirectory;
+  readonly #listedAtMs: number;
+
+  constructor({ journal, naming, directory, listedAtMs }: ListedFolder) {
+    this.#journal = journal;
+    this.#naming = naming;
+    this.#directory = directory;
+    this.#listedAtMs = listedAtMs;
+  }
+
+  /** What was removed here is gone at the service too, or is back as something else: nothing is left to be done. */
+  removalIsOver({ inode }: PendingRecord): void {
+    this.#journal.change('push', (transaction) => transaction.dropRecord(inode));
+  }
+
+  /** A folder that was removed here before anybody knew whether it was made: it was. */
+  removedFolderWasMade(
+    record: PendingRecord,
+    gone: Extract<GoneObject, { kind: 'directory' }>,
+    folderId: FolderId,
+  ): void {
+    this.#journal.change('push', (transaction) =>
+      transaction.updateRecord({ ...record, asked: [], gone: { ...gone, folderId } }),
+    );
+  }
+
+  /** An upload that was under way when the file was removed made this version. */
+  removedFileWasStored(
+    { id: fileId, versionId, lengthBytes, modified, created }: RemoteFile,
+    record: PendingRecord,
+    gone: Extract<GoneObject, { kind: 'file' }>,
+    ours: SentContent,
+  ): void {
+    this.#journal.change('push', (transaction) =>
+      transaction.updateRecord({
+        ...record,
+        // Found: whoever takes the file's place need not look for it.
+        sent: record.sent.filter((one) => one !== ours),
+        gone: { ...gone, fileId, versionId, lengthBytes, modified, created },
+      }),
+    );
+  }
+
+  /** An object is in the folder under that name. */
+  seen(record: PendingRecord, node: TreeNode, name: string): void {
+    this.#journal.change('push', (transaction) =>
+      this.#settle(transaction, { ...record, ...this.#placeSeen(record, name) }, node),
+    );
+  }
+
+  /** A file that is to be moved has new content: that comes along. */
+  newContent(entry: RemoteFile, record: PendingRecord, node: TreeFile): void {
+    this.#journal.change('service', (transaction) => {
+      transaction.put<TreeFile>({
+        ...node,
+        versionId: entry.versionId,
+        lengthBytes: entry.lengthBytes,
+        modified: entry.modified,
+        sha256: undefined,
+        staged: undefined,
+        local: node.local === undefined ? undefined : { ...node.local, modified: undefined, changed: undefined },
+      });
+      this.#settle(transaction, { ...record, ...this.#placeSeen(record, entry.name) }, node);
+    });
+  }
+
+  /** The folder that was made here is there, be it that our call made it or another one. */
+  adoptFolder(entry: RemoteFolder, record: PendingRecord, node: TreeDirectory): void {
+    const { remote } = this.#directory;
+    if (remote === undefined) throw new Error('a folder without a place at the service was listed');
+    const at = { parent: this.#directory.inode, name: entry.name };
+    this.#journal.change('push', (transaction) => {
+      transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
+      this.#settle(transaction, { ...record, at, asked: [] }, node);
+    });
+    // It may hold what nobody here has seen.
+    this.#journal.tree.expireListing(node.inode);
+  }
+
+  /** The service's version is the one known, or one that our upload made: it becomes what is stored. */
+  adopt(entry: RemoteFile, record: PendingRecord, node: TreeFile, sent: SentContent | undefined): void {
+    this.#journal.change('push', (transaction) => {
+      const stored = transaction.put<TreeFile>({
+        ...node,
+        fileId: entry.id,
+        versionId: entry.versionId,
+        lengthBytes: entry.lengthBytes,
+        modified: entry.modified,
+        created: entry.created,
+        sha256: sent === undefined ? node.sha256 : sent.sha256,
+      });
+      const whole = sent !== undefined && holdsGeneration(node, sent);
+      this.#settle(
+        transaction,
+        {
+          ...record,
+          ...this.#placeSeen(record, entry.name),
+          content: record.content && !whole,
+          copyOf: whole ? undefined : record.copyOf,
+          session: sent === undefined ? record.session : undefined,
+          sent: sent === undefined ? record.sent : record.sent.filter((one) => one !== sent),
+          replaced:
+            node.versionId === undefined || node.versionId === entry.versionId
+              ? record.replaced
+              : [...record.replaced, node.versionId],
+          confirmedAtMs: sent === undefined ? record.confirmedAtMs : this.#listedAtMs,
+        },
+        stored,
+      );
+    });
+  }
+
+  /** What the service has is a part of ours: the whole is sent as its next version. */
+  replacePart(
+    { id: fileId, name, versionId, lengthBytes, modified, created }: RemoteFile,
+    record: PendingRecord,
+    node: TreeFile,
+    part: SentContent,
+  ): void {
+    log('%s is at the service in part: the whole is sent anew', this.#journal.tree.path(node));
+    this.#journal.change('push', (transaction) => {
+      transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256: undefined });
+      transaction.updateRecord({
+        ...record,
+        ...this.#placeSeen(record, name),
+        content: true,
+        copyOf: node.staged === undefined ? (record.copyOf ?? this.#journal.version(node)) : undefined,
+        session: undefined,
+        sent: record.sent.filter((one) => one !== part),
+        replaced: node.versionId === undefined ? record.replaced : [...record.replaced, node.versionId],
+      });
+    });
+  }
+
+  /** J7: theirs keeps the name, ours goes on under another one and is stored as a file of its own. */
+  conflict(node: TreeNode, record: PendingRecord): void {
+    const { tree } = this.#journal;
+    const path = tree.path(node);
+    const parent = node.parent;
+    const name = this.#conflictName(node);
+    const now = Date.now();
+    this.#journal.change('service', (transaction) => {
+      if (node.kind === 'directory' || !record.content) {
+        transaction.put<TreeNode>({ ...node, name, remoteName: name });
+        transaction.putRecord({ ...record, changedAtMs: now });
+      } else {
+        const ours = { ...node, name, remoteName: name, fileId: undefined, versionId: undefined, sha256: undefined };
+        transaction.put<TreeFile>(ours);
+        transaction.putRecord({
+          ...record,
+          at: undefined,
+          copyOf: node.staged === undefined ? (record.copyOf ?? this.#journal.version(node)) : undefined,
+          sent: [],
+          session: undefined,
+          via: undefined,
+          changedAtMs: now,
+          failed: undefined,
+        });
+      }
+      const above = tree.node(parent);
+      const keptAs = `${above === undefined || above.inode === tree.root().inode ? '' : tree.path(above)}/${name}`;
+      transaction.putConflict({ inode: node.inode, path, keptAs, sinceMs: now });
+    });
+    log('%s changed at the service and here: ours is kept as %s', path, name);
+  }
+
+  /** The service no longer has an object with changes pending: a file's content is stored anew, a moved one is gone. */
+  vanished(node: TreeNode, record: PendingRecord): void {
+    if (node.kind === 'directory') {
+      if (this.#journal.hasPendingBelow(node.inode)) this.strand(node);
+      else {
+        this.#journal.change('service', (transaction) => {
+          transaction.remove(node);
+          transaction.dropRecord(node.inode);
+        });
+      }
+      return;
+    }
+    this.#journal.change(record.content ? 'push' : 'service', (transaction) => {
+      if (record.content) {
+        transaction.put<TreeFile>({ ...node, fileId: undefined, versionId: undefined, sha256: undefined });
+        transaction.putRecord({ ...record, at: undefined });
+      } else {
+        transaction.remove(node);
+        transaction.dropRecord(node.inode);
+      }
+    });
+  }
+
+  /** A folder that is gone at the service holds what is pending: it is made anew, without what was the service's alone. */
+  strand(directory: TreeDirectory): void {
+    const { tree } = this.#journal;
+    log('%s is gone at the service; it is made anew for what is pending in it', tree.path(directory));
+    const children = [...tree.children(directory.inode)];
+    this.#journal.change('service', (transaction) => {
+      const record = transaction.record(directory.inode);
+      transaction.put<TreeDirectory>({ ...directory, remote: undefined });
+      transaction.putRecord({
+        ...(record ?? this.#journal.freshRecord(directory, Date.now())),
+        at: undefined,
+        doneAtMs: undefined,
+      });
+      for (const gone of this.#journal.inFolder(directory.inode)) {
+        if (gone.gone !== undefined) transaction.dropRecord(gone.inode);
+      }
+    });
+    for (const child of children) {
+      const record = this.#journal.get(child.inode);
+      if (child.kind === 'directory' && child.remote === undefined) continue;
+      if (child.kind === 'directory' && this.#journal.hasPendingBelow(child.inode)) this.strand(child);
+      else if (
+        record === undefined ||
+        record.doneAtMs !== undefined ||
+        (!record.content && child.kind === 'directory')
+      ) {
+        this.#journal.change('service', (transaction) => {
+          transaction.remove(child);
+          transaction.dropRecord(child.inode);
+        });
+      } else if (record.at?.parent === directory.inode) this.vanished(child, record);
+    }
+  }
+
+  #conflictName(node: TreeNode): string {
+    let name = this.#naming.conflicting(node.name, new Date());
+    while (this.#journal.tree.child(node.parent, name) !== undefined) {
+      name = this.#naming.distinct(name, String(node.inode));
+    }
+    return name;
+  }
+
+  /** Keeps the record while anything is left to do, else as a guard. */
+  #settle(transaction: JournalTransaction, record: PendingRecord, node: TreeNode): void {
+    if (record.content || !isWantedAt(node, record.at) || record.via !== undefined) transaction.updateRecord(record);
+    else transaction.updateRecord({ ...record, failed: undefined, doneAtMs: Date.now() });
+  }
+
+  /** The listing's place, unless it is one that listings may still show in vain. */
+  #placeSeen(record: PendingRecord, name: string): Pick<PendingRecord, 'at' | 'asked'> {
+    const here: RemotePlace = { parent: this.#directory.inode, name };
+    const former = record.was.some((place) => samePlace(place, here));
+    return former && isWithinLag(record, this.#listedAtMs)
+      ? { at: record.at, asked: record.asked }
+      : { at: here, asked: [] };
+  }
+}
+
+/** True where the node's content is still what was sent. */
+function holdsGeneration(node: TreeFile, sent: SentContent): boolean {
+  const [generation] = generationsOf(node.staged);
+  return (generation ?? 0) === sent.generation;
+}
