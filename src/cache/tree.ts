@@ -2,7 +2,7 @@
 // synchronous and cost microseconds; a million nodes cost no objects in memory. Knows neither the network nor the kernel.
 //
 // Invariants, asserted in tests:
-// T1 each entry is in `entries`, `names` and `parents` with the same inode, or in none of them.
+// T1 each entry is in `entries`, `names` and `parents` with the same inode, or in none of them (`tree/entries.ts`).
 // T2 a name is unique in its folder; an inode number is never given twice.
 // T3 a listing is marked complete only in the transaction that finishes its merge; a crash in between leaves it as before.
 // T4 what was cut off the tree is in `orphans` until its last descendant is deleted.
@@ -14,21 +14,19 @@ import {
   FIRST_INODE,
   INODE_MAX,
   ROOT_INODE,
-  decodeNode,
-  encodeNode,
-  entryKey,
-  entryKeyInode,
+  generationKey,
   inodeKey,
-  nameKey,
   readInode,
-  generationsOf,
-  type StoredNode,
   type TreeDirectory,
   type TreeFile,
   type TreeNode,
 } from './tree/records.ts';
-import { LoggedStore, type Table } from './tree/logged-store.ts';
+import { Entries } from './tree/entries.ts';
+import type { LoggedStore } from './tree/logged-store.ts';
 import type { ConflictRecord, PendingRecord, UnfinishedContent } from './tree/pending-record.ts';
+import { RecentlyRead } from './tree/recently-read.ts';
+import { StagedNames } from './tree/staged-names.ts';
+import { openTables, type TreeTables } from './tree/tables.ts';
 
 export {
   ROOT_INODE,
@@ -42,39 +40,8 @@ export {
   type TreeNode,
 } from './tree/records.ts';
 
-/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending; 1 reads the same. */
-const SCHEMA_VERSION = 2;
-
 /** Nodes of one transaction: below 10 ms on two slow cores, and enough for its commit not to weigh. */
 export const SLICE_NODES = 300;
-
-/** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
-const STRUCTURES_KEY = Buffer.from([0]);
-
-/** Key of a generation: numbers up to 2^53, in order. */
-function generationKey(generation: number): Buffer {
-  const key = Buffer.allocUnsafe(8);
-  key.writeBigUInt64BE(BigInt(generation));
-  return key;
-}
-
-/** The named databases of the tree. */
-export const treeDatabases = [
-  'entries',
-  'names',
-  'parents',
-  'listings',
-  'orphans',
-  'vaults',
-  'meta',
-  'pending',
-  'unfinished',
-  'staged',
-  'conflicts',
-] as const;
-
-/** Nodes, and listings, kept as they were read. */
-const READ_MAX = 8192;
 
 const log = createLog('tree');
 
@@ -120,28 +87,15 @@ export interface TreeTransaction {
 export class Tree {
   readonly #directory: string;
   readonly #store: LoggedStore;
-  readonly #entries: Table<StoredNode>;
-  readonly #names: Table<Buffer>;
-  readonly #parents: Table<Buffer>;
-  readonly #listings: Table<{ at: number; g: number }>;
-  readonly #orphans: Table<boolean>;
-  readonly #vaults: Table<{ name: string; size: number | null; used: number | null }, string>;
-  readonly #meta: Table<number | string, string>;
+  readonly #tables: TreeTables;
+  readonly #entries: Entries;
   readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
-  readonly #pending: Table<PendingRecord>;
-  readonly #unfinished: Table<UnfinishedContent>;
-  readonly #conflicts: Table<ConflictRecord>;
-  /** Generation to the inode whose node names it: the few among the many that have one. */
-  readonly #staged: Table<Buffer>;
+  readonly #staged: StagedNames;
   readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
   readonly #conflictInodes: Set<number>;
-  readonly #releaseListeners = new Set<(generations: readonly number[]) => void>();
-  #released: number[] = [];
   /** Of the transaction under way. */
   #changes: TreeChange[] = [];
-  /** Nodes and listings read or written lately: each request asks for the same few of them again and again. */
-  readonly #nodesRead = new Map<number, TreeNode>();
-  readonly #listingsRead = new Map<number, ListingState>();
+  readonly #listingsRead = new RecentlyRead<ListingState>();
   /** Made once: a copy of many files makes ten transactions a file. */
   readonly #transaction: TreeTransaction = {
     put: (node) => this.#put(node),
@@ -152,27 +106,27 @@ export class Tree {
     },
     allocateInode: () => this.#allocateInode(),
     putPending: (record) => {
-      this.#pending.put(inodeKey(record.inode), record);
+      this.#tables.pending.put(inodeKey(record.inode), record);
     },
     removePending: (inode) => {
-      this.#pending.remove(inodeKey(inode));
+      this.#tables.pending.remove(inodeKey(inode));
     },
     putUnfinished: (content) => {
-      this.#unfinished.put(generationKey(content.generation), content);
+      this.#tables.unfinished.put(generationKey(content.generation), content);
     },
     removeUnfinished: (generation) => {
-      this.#unfinished.remove(generationKey(generation));
+      this.#tables.unfinished.remove(generationKey(generation));
     },
     putConflict: (conflict) => {
       this.#conflictInodes.add(conflict.inode);
-      this.#conflicts.put(inodeKey(conflict.inode), conflict);
+      this.#tables.conflicts.put(inodeKey(conflict.inode), conflict);
     },
     removeConflict: (inode) => {
       // Nearly no object has one, and every removal and rename comes here.
-      if (this.#conflictInodes.delete(inode)) this.#conflicts.remove(inodeKey(inode));
+      if (this.#conflictInodes.delete(inode)) this.#tables.conflicts.remove(inodeKey(inode));
     },
     putBootId: (bootId) => {
-      this.#meta.put('bootId', bootId);
+      this.#tables.meta.put('bootId', bootId);
     },
     putListing: (directory, listedAtMs) => {
       this.#putListing(directory, { listedAtMs, generation: 1 });
@@ -191,50 +145,18 @@ export class Tree {
 
   private constructor(directory: string) {
     this.#directory = directory;
-    try {
-      this.#store = new LoggedStore(directory, 16);
-      const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
-      const plain = { keyEncoding: 'binary', encoding: 'msgpack' } as const;
-      const records = { ...plain, sharedStructuresKey: STRUCTURES_KEY as unknown as symbol } as const;
-      // In this order: the log names tables by their numbers.
-      this.#entries = this.#store.table({ name: 'entries', ...records });
-      this.#names = this.#store.table({ name: 'names', ...binary });
-      this.#parents = this.#store.table({ name: 'parents', ...binary });
-      this.#listings = this.#store.table({ name: 'listings', ...plain });
-      this.#orphans = this.#store.table({ name: 'orphans', ...plain });
-      this.#vaults = this.#store.table({ name: 'vaults', encoding: 'msgpack' });
-      this.#meta = this.#store.table({ name: 'meta', encoding: 'msgpack' });
-      this.#pending = this.#store.table({ name: 'pending', ...plain });
-      this.#unfinished = this.#store.table({ name: 'unfinished', ...plain });
-      this.#staged = this.#store.table({ name: 'staged', ...binary });
-      this.#conflicts = this.#store.table({ name: 'conflicts', ...plain });
-    } catch (error) {
-      throw new Error(
-        `the tree in ${directory} cannot be opened: ${error instanceof Error ? error.message : String(error)}; move the directory away to start anew`,
-        { cause: error },
-      );
-    }
-    const schema = this.#meta.get('schema');
-    if (typeof schema === 'number' && schema > SCHEMA_VERSION) {
-      void this.#store.close();
-      throw new Error(
-        `the tree in ${directory} was written by a newer syncplicityfs (schema ${schema}, this program knows ${SCHEMA_VERSION}); use that version`,
-      );
-    }
-    this.#store.recover();
+    const { store, tables } = openTables(directory);
+    this.#store = store;
+    this.#tables = tables;
+    this.#entries = new Entries(tables);
+    this.#staged = new StagedNames(tables.staged);
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
-    this.#nextInode = Number(this.#meta.get('nextInode') ?? FIRST_INODE);
-    if (schema !== SCHEMA_VERSION) this.#meta.put('schema', SCHEMA_VERSION);
+    this.#nextInode = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
   }
 
   /** The node of an inode number, or undefined when it is gone. */
   node(inode: number): TreeNode | undefined {
-    if (inode === ROOT_INODE) return this.root();
-    const read = this.#nodesRead.get(inode);
-    if (read !== undefined) return read;
-    const parent = this.#parents.get(inodeKey(inode));
-    if (parent === undefined) return undefined;
-    return this.#entry(readInode(parent), inode);
+    return inode === ROOT_INODE ? this.root() : this.#entries.get(inode);
   }
 
   /** The directory that holds the syncpoints. */
@@ -254,24 +176,22 @@ export class Tree {
 
   /** The entry of that name, or undefined. Says nothing of whether the folder was ever listed. */
   child(parent: number, name: string): TreeNode | undefined {
-    const found = this.#names.get(nameKey(parent, name));
-    return found === undefined ? undefined : this.#entry(parent, readInode(found));
+    return this.#entries.child(parent, name);
   }
 
   /** The entries of a folder with an inode number above `afterInode`, in the order of inode numbers. */
-  *children(parent: number, afterInode = 0): Generator<TreeNode, void, undefined> {
-    const range = this.#entries.range({ start: entryKey(parent, afterInode + 1), end: entryKey(parent + 1, 0) });
-    for (const { key, value } of range) yield decodeNode(entryKeyInode(key), parent, value);
+  children(parent: number, afterInode = 0): Generator<TreeNode, void, undefined> {
+    return this.#entries.children(parent, afterInode);
   }
 
   /** The state of a folder's listing; undefined: never listed, nothing is known of its entries. */
   listing(directory: number): ListingState | undefined {
     const read = this.#listingsRead.get(directory);
     if (read !== undefined) return read;
-    const stored = this.#listings.get(inodeKey(directory));
+    const stored = this.#tables.listings.get(inodeKey(directory));
     if (stored === undefined) return undefined;
     const listing = { listedAtMs: stored.at, generation: stored.g };
-    remember(this.#listingsRead, directory, listing);
+    this.#listingsRead.set(directory, listing);
     return listing;
   }
 
@@ -306,36 +226,35 @@ export class Tree {
 
   /** Tells the generations that no node names any more, after the transaction that let go of them. Returns the way out. */
   onReleased(listener: (generations: readonly number[]) => void): () => void {
-    this.#releaseListeners.add(listener);
-    return () => this.#releaseListeners.delete(listener);
+    return this.#staged.onReleased(listener);
   }
 
   /** The start of the machine that the tree was last used in. */
   bootId(): string | undefined {
-    const known = this.#meta.get('bootId');
+    const known = this.#tables.meta.get('bootId');
     return typeof known === 'string' ? known : undefined;
   }
 
   /** Everything that is pending, or guards. */
   *pendingRecords(): Generator<PendingRecord, void, undefined> {
-    for (const { value } of this.#pending.range()) yield value;
+    for (const { value } of this.#tables.pending.range()) yield value;
   }
 
   /** Contents being written, by this daemon or one before it. */
   unfinished(): UnfinishedContent[] {
-    return [...this.#unfinished.range()].map(({ value }) => value);
+    return [...this.#tables.unfinished.range()].map(({ value }) => value);
   }
 
   /** Files that were kept under another name. */
   conflicts(): ConflictRecord[] {
-    return [...this.#conflicts.range()].map(({ value }) => value);
+    return [...this.#tables.conflicts.range()].map(({ value }) => value);
   }
 
   /** The files that name staged content, whether it is pending or kept. */
   stagedFiles(): TreeFile[] {
     const files: TreeFile[] = [];
-    for (const { value } of this.#staged.range()) {
-      const node = this.node(readInode(value));
+    for (const inode of this.#staged.inodes()) {
+      const node = this.node(inode);
       if (node?.kind === 'file' && node.staged !== undefined) files.push(node);
     }
     return files;
@@ -359,19 +278,19 @@ export class Tree {
       this.#changes = changes;
       const all = (): T => {
         const done = work(this.#transaction);
-        if (this.#nextInode !== firstInode) this.#meta.put('nextInode', this.#nextInode);
+        if (this.#nextInode !== firstInode) this.#tables.meta.put('nextInode', this.#nextInode);
         return done;
       };
       result = size === 'bulk' ? this.#store.bulk(all) : this.#store.transaction(all);
     } catch (error) {
       this.#nextInode = firstInode;
-      this.#released = [];
+      this.#staged.takeBack();
       this.#forgetRead();
       throw error;
     } finally {
       this.#changes = outer;
     }
-    this.#tellReleased();
+    this.#staged.tellReleased();
     if (!quiet) {
       for (const change of changes) for (const listener of this.#listeners) listener(change, origin);
     }
@@ -409,7 +328,7 @@ export class Tree {
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = timestampOf(Date.now());
         const local = node.local === undefined ? undefined : { ...node.local, modified: undefined };
-        this.#putEntry({ ...node, modified, local });
+        this.#entries.update({ ...node, modified, local });
       }
     });
   }
@@ -424,28 +343,28 @@ export class Tree {
   sweepOrphans(): boolean {
     let more = false;
     this.#store.bulk(() => {
-      const orphan = this.#orphans.range().next().value?.key;
+      const orphan = this.#tables.orphans.range().next().value?.key;
       if (orphan === undefined) return;
       const directory = readInode(orphan);
       let left = SLICE_NODES;
-      const children = [];
-      for (const child of this.#entries.range({ start: entryKey(directory, 0), end: entryKey(directory + 1, 0) })) {
+      const children: TreeNode[] = [];
+      for (const child of this.#entries.children(directory, 0)) {
         if (children.push(child) === left) break;
       }
       for (const child of children) {
-        this.#remove(decodeNode(entryKeyInode(child.key), directory, child.value));
+        this.#remove(child);
         left -= 1;
       }
-      if (left > 0) this.#orphans.remove(orphan);
+      if (left > 0) this.#tables.orphans.remove(orphan);
       more = true;
     });
-    this.#tellReleased();
+    this.#staged.tellReleased();
     return more;
   }
 
   /** Capacity of the vaults, as last told. */
   vault(id: VaultId): RemoteVault | undefined {
-    const stored = this.#vaults.get(id);
+    const stored = this.#tables.vaults.get(id);
     if (stored === undefined) return undefined;
     return { id, name: stored.name, sizeBytes: stored.size ?? undefined, consumedBytes: stored.used ?? undefined };
   }
@@ -454,7 +373,7 @@ export class Tree {
   putVaults(vaults: readonly RemoteVault[]): void {
     this.#store.transaction(() => {
       for (const vault of vaults) {
-        this.#vaults.put(vault.id, {
+        this.#tables.vaults.put(vault.id, {
           name: vault.name,
           size: vault.sizeBytes ?? null,
           used: vault.consumedBytes ?? null,
@@ -483,29 +402,14 @@ export class Tree {
     log('closed');
   }
 
-  #entry(parent: number, inode: number): TreeNode | undefined {
-    const read = this.#nodesRead.get(inode);
-    if (read?.parent === parent) return read;
-    const stored = this.#entries.get(entryKey(parent, inode));
-    if (stored === undefined) return undefined;
-    const node = decodeNode(inode, parent, stored);
-    remember(this.#nodesRead, inode, node);
-    return node;
-  }
-
-  #putEntry(node: TreeNode): void {
-    this.#entries.put(entryKey(node.parent, node.inode), encodeNode(node));
-    remember(this.#nodesRead, node.inode, node);
-  }
-
   #putListing(directory: number, listing: ListingState): void {
-    this.#listings.put(inodeKey(directory), { at: listing.listedAtMs, g: listing.generation });
-    remember(this.#listingsRead, directory, listing);
+    this.#tables.listings.put(inodeKey(directory), { at: listing.listedAtMs, g: listing.generation });
+    this.#listingsRead.set(directory, listing);
   }
 
   /** What a transaction wrote that came to nothing must not be read. */
   #forgetRead(): void {
-    this.#nodesRead.clear();
+    this.#entries.forgetRead();
     this.#listingsRead.clear();
   }
 
@@ -517,67 +421,25 @@ export class Tree {
     return inode;
   }
 
-  #tellReleased(): void {
-    if (this.#released.length === 0) return;
-    const released = this.#released;
-    this.#released = [];
-    for (const listener of this.#releaseListeners) listener(released);
-  }
-
   #put<Node extends TreeNode>(node: Node): Node {
     const previous = node.inode === 0 ? undefined : this.node(node.inode);
     const current: Node = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
-    if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
-      const holder = this.#names.get(nameKey(previous.parent, previous.name));
-      if (holder !== undefined && readInode(holder) === previous.inode) {
-        this.#names.remove(nameKey(previous.parent, previous.name));
-      }
-      if (previous.parent !== current.parent) this.#entries.remove(entryKey(previous.parent, previous.inode));
-    }
-    this.#putEntry(current);
-    this.#names.put(nameKey(current.parent, current.name), inodeKey(current.inode));
-    this.#nameStaged(previous, current);
-    if (previous?.parent !== current.parent) this.#parents.put(inodeKey(current.inode), inodeKey(current.parent));
+    this.#entries.replace(previous, current);
+    this.#staged.replace(previous, current);
     this.#changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
     return current;
   }
 
-  /** Keeps `staged` true to what nodes name. */
-  #nameStaged(previous: TreeNode | undefined, current: TreeNode | undefined): void {
-    const stagedBefore = previous?.kind === 'file' ? previous.staged : undefined;
-    const stagedAfter = current?.kind === 'file' ? current.staged : undefined;
-    if (stagedBefore === undefined && stagedAfter === undefined) return;
-    const kept = new Set(generationsOf(stagedAfter));
-    this.#released.push(...generationsOf(stagedBefore).filter((generation) => !kept.has(generation)));
-    const before = stagedBefore?.id;
-    const after = stagedAfter?.id;
-    if (before === after) return;
-    if (before !== undefined) this.#staged.remove(generationKey(before));
-    if (after !== undefined && current !== undefined) this.#staged.put(generationKey(after), inodeKey(current.inode));
-  }
-
   /** Cuts a node off (T1); a folder's content is left to sweepOrphans (T4). False when it was gone already. */
   #remove(node: TreeNode): boolean {
-    const key = entryKey(node.parent, node.inode);
-    const stored = this.#entries.get(key);
-    if (stored === undefined) return false;
-    this.#entries.remove(key);
-    this.#nodesRead.delete(node.inode);
+    const removed = this.#entries.remove(node);
+    if (removed === undefined) return false;
+    this.#staged.replace(removed, undefined);
     this.#listingsRead.delete(node.inode);
-    this.#nameStaged(decodeNode(node.inode, node.parent, stored), undefined);
-    const holder = this.#names.get(nameKey(node.parent, node.name));
-    if (holder !== undefined && readInode(holder) === node.inode) this.#names.remove(nameKey(node.parent, node.name));
-    this.#parents.remove(inodeKey(node.inode));
     if (node.kind === 'directory') {
-      this.#listings.remove(inodeKey(node.inode));
-      this.#orphans.put(inodeKey(node.inode), true);
+      this.#tables.listings.remove(inodeKey(node.inode));
+      this.#tables.orphans.put(inodeKey(node.inode), true);
     }
     return true;
   }
-}
-
-/** Keeps what was read, and forgets all of it once that is much: a few megabytes. */
-function remember<Value>(read: Map<number, Value>, inode: number, value: Value): void {
-  if (read.size >= READ_MAX) read.clear();
-  read.set(inode, value);
 }

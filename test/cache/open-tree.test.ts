@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lmdbState } from '../../src/base/lmdb-state.ts';
-import { ROOT_INODE, treeDatabases, type TreeNode } from '../../src/cache/tree.ts';
+import { ROOT_INODE, type TreeNode } from '../../src/cache/tree.ts';
 import { openTree } from '../../src/cache/tree/open-tree.ts';
+import { treeDatabases } from '../../src/cache/tree/tables.ts';
 import type { FolderId, SyncpointId } from '../../src/remote-drive.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 

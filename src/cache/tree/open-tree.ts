@@ -2,7 +2,8 @@
 // holds besides the service's own facts is the user's, and the user's to give up.
 import { mkdir } from 'node:fs/promises';
 import { lmdbState } from '../../base/lmdb-state.ts';
-import { Tree, treeDatabases } from '../tree.ts';
+import { Tree } from '../tree.ts';
+import { treeDatabases } from './tables.ts';
 
 /** A tree of a million files takes one to three seconds. A slower check is given up, and the tree opened nevertheless. */
 const checkTimeoutMs = 60_000;

@@ -293,6 +293,13 @@ export function inodeKey(inode: number): Buffer {
   return key;
 }
 
+/** Key of a generation: numbers up to 2^53, in order. */
+export function generationKey(generation: number): Buffer {
+  const key = Buffer.allocUnsafe(8);
+  key.writeBigUInt64BE(BigInt(generation));
+  return key;
+}
+
 /** An inode number out of {@link inodeKey}'s bytes. */
 export function readInode(bytes: Uint8Array): number {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).readUIntBE(0, INODE_BYTES);
