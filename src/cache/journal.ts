@@ -330,6 +330,18 @@ export class Journal {
     };
   }
 
+  /**
+   * Ends the removals of what was in a folder that the service has not any more. What a move that nobody heard of may have taken out of
+   * it is still to be removed.
+   */
+  endRemovalsIn(transaction: JournalTransaction, folder: number): void {
+    for (const inside of [...this.inFolder(folder)]) {
+      if (inside.at?.parent !== folder || inside.gone === undefined || inside.asked.length > 0) continue;
+      transaction.dropRecord(inside.inode);
+      if (inside.kind === 'directory') this.endRemovalsIn(transaction, inside.inode);
+    }
+  }
+
   /** Drops guards whose time is over. Returns how many there were. */
   sweepGuards(nowMs: number): number {
     const over = [...this.#records.values()].filter(

@@ -93,16 +93,26 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
   const above = journal.get(at.parent);
   if (above?.gone !== undefined && above.doneAtMs === undefined && above.failed === undefined)
     return { kind: 'blocked', by: at.parent };
-  if (above?.gone !== undefined && above.doneAtMs !== undefined) return { kind: 'settle' };
+  // What a move that nobody heard of may have taken elsewhere goes by its id; all else went with its folder.
+  if (record.asked.length === 0 && !isAlive(journal, at.parent)) return { kind: 'settle' };
   if (gone.kind === 'file') {
     if (gone.versionId === undefined) return looking(record, nowMs, around);
-    const heir = record.after === undefined ? heirOf(journal, at) : undefined;
+    // Where a move of it may have come through unheard, it is perhaps not in anybody's place: it goes by its id.
+    const isThere = record.asked.length === 0;
+    const heir = isThere && record.after === undefined ? heirOf(journal, at) : undefined;
     return heir === undefined ? { kind: 'remove-file', record } : { kind: 'blocked', by: heir };
   }
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(record.inode)) return { kind: 'blocked', by: inode };
   const holdsBack = livingInside(journal, record.inode);
   return holdsBack === undefined ? { kind: 'remove-folder', record } : { kind: 'blocked', by: holdsBack };
+}
+
+/** True for a folder that the service has, or is to have. */
+function isAlive(journal: Journal, folder: number): boolean {
+  const record = journal.get(folder);
+  if (record?.gone !== undefined) return record.doneAtMs === undefined;
+  return journal.tree.node(folder) !== undefined;
 }
 
 /** New content that is wanted in the place of a file removed here: it becomes that file's next version, so nothing goes before it (J6). */
@@ -197,8 +207,9 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
       return leaving(record, record.at, node, target, around);
   }
   if (occupied !== undefined) {
-    const { gone, after, failed } = occupied;
-    const heir = record.at === undefined && hasBytes(node, record) && occupied.at?.name === target.name;
+    const { gone, after, asked, failed } = occupied;
+    const isThere = asked.length === 0 && occupied.at?.name === target.name;
+    const heir = record.at === undefined && hasBytes(node, record) && isThere;
     const free = !around.underWay.has(occupied.inode) && after === undefined && failed === undefined;
     if (heir && free && gone?.kind === 'file' && gone.versionId !== undefined)
       return { kind: 'inherit', from: occupied };

@@ -17,7 +17,8 @@ export async function removeFile(parts: Parts, record: PendingRecord, signal: Ab
     // What changed there was dropped from the journal.
     if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed at the service');
   }
-  const folder = parts.journal.folder(at.parent);
+  // Where a move may have come through unheard, its own folder may be gone: the id is what counts.
+  const [folder] = [at, ...record.asked].flatMap(({ parent }) => parts.journal.folder(parent) ?? []);
   if (folder === undefined) throw new Replan('its folder is gone');
   try {
     await parts.drive.deleteFile(folder.syncpointId, gone.versionId, { signal, callClass: 'commit' });

@@ -42,7 +42,10 @@ export class ListingOutcomes {
 
   /** What was removed here is gone at the service too, or is back as something else: nothing is left to be done. */
   removalIsOver({ inode }: PendingRecord): void {
-    this.#journal.change('push', (transaction) => transaction.dropRecord(inode));
+    this.#journal.change('push', (transaction) => {
+      transaction.dropRecord(inode);
+      this.#journal.endRemovalsIn(transaction, inode);
+    });
   }
 
   /** A folder that was removed here before anybody knew whether it was made: it was. */

@@ -279,6 +279,19 @@ export const catalogue: readonly Scenario[] = [
     ends: (holdings) => present(holdings, ['ours']),
   },
   {
+    name: 'a tree is removed, and a file written over beside it',
+    stored: { 'P/d/a': 'one', 'P/d/e/b': 'two', 'P/x': 'old' },
+    steps: [
+      together(
+        removeFile('P/d/a'),
+        removeFile('P/d/e/b'),
+        removeFolder('P/d/e'),
+        removeFolder('P/d'),
+        write('P/x', 'new'),
+      ),
+    ],
+  },
+  {
     name: 'somebody else changes what is removed here',
     restMs: 61_000,
     stored: { 'P/a': 'old' },
@@ -353,6 +366,7 @@ const endings: Readonly<Record<string, Scenario['steps']>> = {
     write('P/x', 'another'),
   ],
   removed: [removeAll('P/x')],
+  'removed, and another file made under a name of before': [removeAll('P/x'), write('P/a', 'another')],
   'moved into a new folder': [makeFolder('P/new'), rename('P/x', 'P/new/x')],
   'replaced by another file': [write('P/tmp', 'another'), removeAll('P/x'), rename('P/tmp', 'P/x')],
   'moved to another syncpoint': [rename('P/x', 'Q/x')],
