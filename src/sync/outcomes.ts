@@ -1,36 +1,22 @@
-// What the service did, written into tree and journal: each outcome one transaction. A result counts for the object as it was when
-// the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
+// What the service did but for uploads, written into tree and journal: each outcome one transaction. A result counts for the object as it
+// was when the call began; what programs changed since stays pending. J4 and J6 are kept here.
 import {
   blankRecord,
-  isWantedAt,
   samePlace,
   type Journal,
   type JournalTransaction,
   type PendingRecord,
   type RemotePlace,
-  type SentContent,
 } from '../cache/journal.ts';
-import { shownModified, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
+import type { TreeDirectory, TreeFile } from '../cache/tree.ts';
 import {
   timestampOf,
   type ContentReference,
-  type FileId,
   type FolderId,
   type RemoteErrorKind,
   type SyncpointId,
-  type Timestamp,
-  type VersionId,
 } from '../remote-drive.ts';
-
-/** A file that the service says it stored. */
-export interface StoredFile {
-  readonly inode: number;
-  readonly place: RemotePlace;
-  readonly sent: SentContent;
-  readonly ids: { readonly fileId: FileId; readonly versionId: VersionId } | undefined;
-  /** The content complete in itself, to serve reads. */
-  readonly kept: StagedContent | undefined;
-}
+import { settleRecord } from './settle-record.ts';
 
 export class Outcomes {
   readonly #journal: Journal;
@@ -39,46 +25,6 @@ export class Outcomes {
   constructor(journal: Journal, nowMs: () => number) {
     this.#journal = journal;
     this.#nowMs = nowMs;
-  }
-
-  /** An upload is about to begin: from here on a version like this is ours. Returns false where there is nothing to send any more. */
-  uploadBegins(inode: number, sent: SentContent): boolean {
-    return this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      if (record === undefined || record.gone !== undefined || !record.content) return false;
-      const others = record.sent.filter((one) => !sameContent(one, sent));
-      transaction.updateRecord({ ...record, sent: [...others, sent], durable: sent.generation });
-      return true;
-    });
-  }
-
-  /** Content that the machine's end may have touched is what was written. */
-  proven(inode: number, generation: number): void {
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      if (record?.doubtful === generation) transaction.updateRecord({ ...record, doubtful: undefined });
-    });
-  }
-
-  /** What to go on with where an upload is cut off. */
-  uploadReached(inode: number, generation: number, mark: string | undefined): void {
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      if (record === undefined) return;
-      transaction.updateRecord({ ...record, session: mark === undefined ? undefined : { generation, mark } });
-    });
-  }
-
-  /** An upload that stored nothing for certain: nothing like it will ever show up. */
-  uploadFailed(inode: number, sent: SentContent): void {
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      if (record === undefined) return;
-      const left = record.sent.filter((one) => !sameContent(one, sent));
-      const nothing = left.length === 0 && record.gone?.kind === 'file' && record.gone.versionId === undefined;
-      if (nothing) transaction.dropRecord(inode);
-      else transaction.updateRecord({ ...record, sent: left });
-    });
   }
 
   /** No listing showed what was sent and not heard of, for as long as listings lag. */
@@ -92,67 +38,6 @@ export class Outcomes {
       }
       const unheard = { ...record, sent: [], asked: [], session: undefined, at: this.#knownPlace(record) };
       transaction.updateRecord(record.kind === 'directory' ? unheard : { ...unheard, content: true });
-    });
-  }
-
-  /** A file is stored. Without ids the next listing of its folder tells them, and confirms it. */
-  stored({ inode, place, sent, ids, kept }: StoredFile): void {
-    const now = this.#nowMs();
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      const node = this.#journal.tree.node(inode);
-      if (record === undefined) return;
-      const others = record.sent.filter((one) => !sameContent(one, sent));
-      // A listing that came before this reply has shown it already: then nothing is left to be looked for.
-      const seen = !record.sent.some((one) => sameContent(one, sent));
-      const left = ids === undefined && !seen ? [...others, sent] : others;
-      if (record.gone?.kind === 'file') {
-        // Removed while it was being sent.
-        transaction.updateRecord({ ...record, at: place, sent: left, gone: { ...record.gone, ...ids } });
-        return;
-      }
-      if (node?.kind !== 'file') return;
-      const whole = isStill(node, sent);
-      const before = node.versionId;
-      // What the service had already is no new version.
-      const isPresent = sent.already === true || before === ids?.versionId;
-      const staged = node.staged?.id === kept?.id ? kept : node.staged;
-      const stored =
-        ids === undefined
-          ? node
-          : transaction.put<TreeFile>({
-              ...node,
-              ...ids,
-              staged,
-              lengthBytes: sent.lengthBytes,
-              modified: keptTime(sent.modified),
-              created: node.fileId === ids.fileId ? node.created : sent.modified,
-              sha256: sent.sha256,
-            });
-      const outcome = {
-        ...record,
-        at: place,
-        content: record.content && !whole,
-        copyOf: whole && ids !== undefined ? undefined : record.copyOf,
-        session: undefined,
-        sent: left,
-        failed: undefined,
-        confirmedAtMs: now,
-        replaced: seen || before === undefined || isPresent ? record.replaced : [...record.replaced, before],
-      };
-      // J3: under which id it is stored, only a listing tells. Until then the version known here is the one before.
-      if (ids === undefined && !seen) transaction.updateRecord(outcome);
-      else this.#settle(transaction, stored, outcome);
-    });
-  }
-
-  /** The service has these very bytes already. */
-  unchanged(inode: number, sent: SentContent): void {
-    this.#journal.change('push', (transaction) => {
-      const record = transaction.record(inode);
-      const node = this.#journal.tree.node(inode);
-      if (record === undefined || node?.kind !== 'file' || !isStill(node, sent)) return;
-      this.#settle(transaction, node, { ...record, content: false, session: undefined });
     });
   }
 
@@ -197,7 +82,8 @@ export class Outcomes {
         if (node?.kind === 'directory') {
           const stored = transaction.put<TreeDirectory>({ ...node, remote: folder });
           const base = record ?? { ...this.#journal.freshRecord(node, now), revision: 0 };
-          this.#settle(transaction, stored, { ...base, at: place, asked: [], confirmedAtMs: now, failed: undefined });
+          const made = { ...base, at: place, asked: [], confirmedAtMs: now, failed: undefined };
+          settleRecord(transaction, stored, made, now);
         } else {
           // Removed while it was being made.
           const placeholder = { inode, kind: 'directory', parent: place.parent } as const;
@@ -273,7 +159,7 @@ export class Outcomes {
       const node = this.#journal.tree.node(inode);
       if (record === undefined) return;
       if (node === undefined) transaction.dropRecord(inode);
-      else this.#settle(transaction, node, { ...record, via: undefined });
+      else settleRecord(transaction, node, { ...record, via: undefined }, this.#nowMs());
     });
   }
 
@@ -416,14 +302,6 @@ export class Outcomes {
     transaction.putRecord({ ...blankRecord(object, at, this.#nowMs()), gone, ...more });
   }
 
-  /** Keeps the record while anything is left to do, else as a guard against listings that lag behind. */
-  #settle(transaction: JournalTransaction, node: TreeNode, record: PendingRecord): void {
-    const told = node.kind === 'directory' || node.versionId !== undefined;
-    if (record.content || !isWantedAt(node, record.at) || !told || record.via !== undefined)
-      transaction.updateRecord(record);
-    else transaction.updateRecord({ ...record, failed: undefined, doneAtMs: this.#nowMs() });
-  }
-
   /** A place that only a reply without ids told of is no place known. */
   #knownPlace(record: PendingRecord): RemotePlace | undefined {
     const node = this.#journal.tree.node(record.inode);
@@ -448,29 +326,7 @@ export class Outcomes {
   }
 }
 
-/** True where the file is as it was when it was sent. */
-function isStill(node: TreeFile, sent: SentContent): boolean {
-  const { seconds, nanoseconds } = shownModified(node);
-  const { modified, generation } = sent;
-  return (node.staged?.id ?? 0) === generation && seconds === modified.seconds && nanoseconds === modified.nanoseconds;
-}
-
-/** A time as the service keeps it: in units of 100 ns. */
-function keptTime({ seconds, nanoseconds }: Timestamp): Timestamp {
-  return { seconds, nanoseconds: nanoseconds - (nanoseconds % 100) };
-}
-
 /** What the new object's content is read from, where it is not on this machine. */
 function copyOf(node: TreeFile, version: ContentReference | undefined): ContentReference | undefined {
   return node.staged === undefined ? version : undefined;
-}
-
-function sameContent(a: SentContent, b: SentContent): boolean {
-  return (
-    samePlace(a.place, b.place) &&
-    a.generation === b.generation &&
-    a.lengthBytes === b.lengthBytes &&
-    a.modified.seconds === b.modified.seconds &&
-    a.modified.nanoseconds === b.modified.nanoseconds
-  );
 }

@@ -4,6 +4,7 @@ import type { Listings } from '../cache/listings.ts';
 import type { StagedContent } from '../cache/tree.ts';
 import type { ContentReference, RemoteDrive } from '../remote-drive.ts';
 import type { Outcomes } from './outcomes.ts';
+import type { UploadOutcomes } from './upload-outcomes.ts';
 
 /** Content to be sent: complete, and unchanged until close(). */
 export interface SendableContent {
@@ -34,6 +35,7 @@ export interface Parts {
   readonly drive: RemoteDrive;
   readonly content: ContentToSend;
   readonly outcomes: Outcomes;
+  readonly uploads: UploadOutcomes;
   /** Wall clock, ms. */
   readonly nowMs: () => number;
 }

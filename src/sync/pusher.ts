@@ -10,8 +10,8 @@ import { Blockers } from './blockers.ts';
 import { DueTimes } from './due-times.ts';
 import { Failures } from './failures.ts';
 import { FlushScope } from './flush-scope.ts';
-import { HeldUploads } from './held-uploads.ts';
 import type { FolderToMake } from './folders.ts';
+import { HeldUploads } from './held-uploads.ts';
 import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
@@ -19,6 +19,7 @@ import type { Parts } from './parts.ts';
 import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
 import { StepWork } from './step-work.ts';
 import { Troubles, type Trouble } from './troubles.ts';
+import { UploadOutcomes } from './upload-outcomes.ts';
 
 const log = createLog('pusher');
 
@@ -39,7 +40,7 @@ const TELL_AFTER_MS = 10;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
 
-export interface PusherOptions extends Omit<Parts, 'outcomes' | 'nowMs'> {
+export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'nowMs'> {
   /** How long after its last change an object waits, so that pairs of changes meet. */
   readonly settleMs: number;
   /** Files sent at once. */
@@ -96,8 +97,9 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs ?? Date.now;
-    const outcomes = new Outcomes(options.journal, this.#nowMs);
-    this.#parts = { ...options, outcomes, nowMs: this.#nowMs };
+    const { journal } = options;
+    const [outcomes, uploads] = [new Outcomes(journal, this.#nowMs), new UploadOutcomes(journal, this.#nowMs)];
+    this.#parts = { ...options, outcomes, uploads, nowMs: this.#nowMs };
     this.#troubles = new Troubles(this.#nowMs);
     this.#work = new StepWork(this.#parts, (folder) => this.#lookAgain(folder));
     this.#outage = new Outage(this.#nowMs);

@@ -50,7 +50,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   const { inode } = record;
   if (record.doubtful !== undefined && record.doubtful === node.staged?.id) {
     await prove(content, node.staged.sha256, signal);
-    parts.outcomes.proven(inode, record.doubtful);
+    parts.uploads.proven(inode, record.doubtful);
   }
   const sha256 = await content.sha256(signal);
   const sent: SentContent = { ...facts, sha256 };
@@ -59,12 +59,12 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   await look(parts, sending);
   if (isElsewhere(parts, node)) throw new Replan('it was renamed while it was prepared');
   if (await isUnchanged(parts, sending, sent)) {
-    parts.outcomes.unchanged(inode, sent);
+    parts.uploads.unchanged(inode, sent);
     return 'unchanged';
   }
   const folder = parts.journal.remotePath(place.parent);
   if (folder?.syncpoint.remote === undefined) throw new Replan('its folder is not at the service any more');
-  if (!parts.outcomes.uploadBegins(inode, sent)) throw new Replan('there is nothing to send any more');
+  if (!parts.uploads.begins(inode, sent)) throw new Replan('there is nothing to send any more');
   let outcome: UploadOutcome;
   try {
     outcome = await parts.drive.upload(
@@ -81,7 +81,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
         sha256,
         read: (offsetBytes, lengthBytes) => content.read(offsetBytes, lengthBytes, signal),
         session: record.session?.generation === sent.generation ? record.session.mark : undefined,
-        onSession: (mark) => parts.outcomes.uploadReached(inode, sent.generation, mark),
+        onSession: (mark) => parts.uploads.reached(inode, sent.generation, mark),
         onSent: (sentBytes) => onSent(sentBytes, content.lengthBytes),
         beforeLast: async () => {
           await look(parts, sending);
@@ -93,7 +93,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   } catch (error) {
     // An abort may have cut off a request that was complete, whatever its reason is.
     const refused = error instanceof RemoteError || error instanceof Replan;
-    if (refused && !signal.aborted) parts.outcomes.uploadFailed(inode, sent);
+    if (refused && !signal.aborted) parts.uploads.failed(inode, sent);
     if (error instanceof RemoteError && error.kind === 'exists') {
       // A folder has the name.
       await lookAt(parts, place.parent, 0, signal);
@@ -105,7 +105,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   const { fileId, versionId } = outcome;
   const ids = fileId === undefined || versionId === undefined ? undefined : { fileId, versionId };
   const kept = content.staged;
-  parts.outcomes.stored({ inode, place, sent: outcome.already ? { ...sent, already: true } : sent, ids, kept });
+  parts.uploads.stored({ inode, place, sent: outcome.already ? { ...sent, already: true } : sent, ids, kept });
   return ids === undefined ? 'untold' : 'stored';
 }
 
