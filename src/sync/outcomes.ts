@@ -34,6 +34,7 @@ export class Outcomes {
       if (record === undefined) return;
       if (record.gone !== undefined) {
         transaction.dropRecord(inode);
+        this.#journal.endRemovalsIn(transaction, inode);
         return;
       }
       const unheard = { ...record, sent: [], asked: [], session: undefined, at: this.#knownPlace(record) };
@@ -105,7 +106,7 @@ export class Outcomes {
       const present = transaction.record(record.inode);
       if (present?.gone === undefined) return;
       transaction.updateRecord({ ...present, doneAtMs: now, failed: undefined });
-      this.#dropInside(transaction, record.inode);
+      this.#journal.endRemovalsIn(transaction, record.inode);
     });
   }
 
@@ -281,14 +282,6 @@ export class Outcomes {
       const moved = { ...record, asked, at: { parent: left, name: record.at.name } };
       if (record.doneAtMs === undefined || record.gone !== undefined) transaction.updateRecord(moved);
       else transaction.putRecord({ ...moved, sinceMs, doneAtMs: undefined });
-    }
-  }
-
-  #dropInside(transaction: JournalTransaction, folder: number): void {
-    for (const inside of [...this.#journal.inFolder(folder)]) {
-      if (inside.at?.parent !== folder || inside.gone === undefined) continue;
-      transaction.dropRecord(inside.inode);
-      if (inside.kind === 'directory') this.#dropInside(transaction, inside.inode);
     }
   }
 
