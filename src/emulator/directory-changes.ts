@@ -2,7 +2,6 @@
 // Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named. The index is
 // written behind: `DirectoryIndex.committed` tells when. Must not know: HTTP, listings.
 import { chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
-import { basename } from 'node:path';
 import { versionIdOf } from './directory-index.ts';
 import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
 import { ARRIVING_PREFIX, scannedEntry } from './directory-scan.ts';
@@ -44,6 +43,21 @@ export class DirectoryChanges {
         // Keeping the old content changed nothing of the file but its status time.
         this.#index.put({ ...entry, fingerprint });
       }
+    }
+    await this.#index.committed();
+  }
+
+  /** After a start: what an earlier process had moved when it was killed keeps its id. */
+  async finishMoves(): Promise<void> {
+    const { history } = this.#index;
+    for (const { id, path, inode, parentId, name, times } of history.moves()) {
+      history.endMove(id);
+      const entry = this.#index.entry(id);
+      const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+      if (entry === undefined || stats === undefined || String(stats.ino) !== inode) continue;
+      const { fingerprint } = scannedEntry(name, stats);
+      const moved = { ...entry, parentId, name, ...(entry.isFolder ? {} : { fingerprint, times }) };
+      this.#index.move(moved, entry.parentId);
     }
     await this.#index.committed();
   }
@@ -138,10 +152,10 @@ export class DirectoryChanges {
       const [from, to] = [this.#place(syncpointId, parentId), this.#place(syncpointId, toFolderId)];
       const { entry, scanned } = await this.#own(from, fileId);
       const { created, modified, added } = fileRecord(syncpointId, entry, scanned);
-      this.#rename(`${from.path}/${entry.name}`, `${to.path}/${name}`);
+      const times = { created, modified, added };
+      await this.#rename(entry, from, to, name, times);
       this.#tree.changed(syncpointId, 'entries');
       const now = this.#scan(to, name);
-      const times = { created, modified, added };
       const moved = { ...entry, parentId: toFolderId, name, fingerprint: now.fingerprint, times };
       await this.#relocate(entry, moved);
       return fileRecord(syncpointId, moved, now);
@@ -158,7 +172,7 @@ export class DirectoryChanges {
       if (`${to.path}/`.startsWith(`${path}/`)) {
         throw new StoreRefusal('a folder cannot move into itself', 'invalid');
       }
-      this.#rename(path, `${to.path}/${name}`);
+      await this.#rename(entry, from, to, name);
       this.#tree.changed(syncpointId, 'structure');
       await this.#relocate(entry, { ...entry, parentId: toFolderId, name });
       return folderRecord(syncpointId, folderId, to, name);
@@ -242,10 +256,14 @@ export class DirectoryChanges {
     return scannedEntry(name, lstatSync(`${place.path}/${name}`, { bigint: true }));
   }
 
-  #rename(from: string, to: string): void {
-    refuseOwnName(basename(to));
-    if (exists(to)) throw new StoreRefusal(`the name is taken: ${basename(to)}`, 'taken');
-    onDisk(() => renameSync(from, to));
+  /** On the disk; {@link #relocate} follows. */
+  async #rename(entry: IndexEntry, from: Place, to: Place, name: string, times?: FileTimes): Promise<void> {
+    refuseOwnName(name);
+    const [former, path] = [`${from.path}/${entry.name}`, `${to.path}/${name}`];
+    if (exists(path)) throw new StoreRefusal(`the name is taken: ${name}`, 'taken');
+    const inode = String(onDisk(() => lstatSync(former, { bigint: true })).ino);
+    await this.#index.history.beginMove(entry.id, { path, inode, parentId: to.record.id, name, times });
+    onDisk(() => renameSync(former, path));
   }
 
   async #put(entry: IndexEntry): Promise<void> {
@@ -264,6 +282,7 @@ export class DirectoryChanges {
     target.set(now.name, now);
     this.#tree.remember(now.parentId, target);
     this.#index.move(now, former.parentId);
+    this.#index.history.endMove(now.id);
   }
 
   async #takeOut(entry: IndexEntry): Promise<void> {

@@ -21,7 +21,18 @@ export interface Replacement {
   readonly replaced: OlderVersion;
 }
 
-export const historyDatabases = ['versions', 'hashes', 'removed', 'removedFrom', 'replacements'] as const;
+/** A file or folder about to be moved: enough to tell after a crash whether it was. */
+export interface Move {
+  readonly path: string;
+  /** Inode number of what is moved, in digits. */
+  readonly inode: string;
+  readonly parentId: number;
+  readonly name: string;
+  /** Of a file. */
+  readonly times: FileTimes | undefined;
+}
+
+export const historyDatabases = ['versions', 'hashes', 'removed', 'removedFrom', 'replacements', 'moves'] as const;
 
 export class DirectoryHistory {
   /** By [file, generation]. */
@@ -33,6 +44,8 @@ export class DirectoryHistory {
   /** The folder it was in, by id. */
   readonly #removedFrom: Database<number, number>;
   readonly #replacements: Database<Replacement, number>;
+  /** By id. */
+  readonly #moves: Database<Move, number>;
 
   constructor(root: RootDatabase) {
     this.#versions = root.openDB({ name: 'versions' });
@@ -40,6 +53,7 @@ export class DirectoryHistory {
     this.#removed = root.openDB({ name: 'removed' });
     this.#removedFrom = root.openDB({ name: 'removedFrom' });
     this.#replacements = root.openDB({ name: 'replacements' });
+    this.#moves = root.openDB({ name: 'moves' });
   }
 
   version(fileId: number, generation: number): OlderVersion | undefined {
@@ -103,5 +117,19 @@ export class DirectoryHistory {
   /** Those begun and not ended, by file. */
   replacements(): readonly (Replacement & { readonly fileId: number })[] {
     return [...this.#replacements.getRange()].map(({ key: fileId, value }) => ({ ...value, fileId }));
+  }
+
+  /** Resolves when it is on disk. */
+  beginMove(id: number, move: Move): Promise<boolean> {
+    return this.#moves.put(id, move);
+  }
+
+  endMove(id: number): void {
+    void this.#moves.remove(id);
+  }
+
+  /** Those begun and not ended, by what is moved. */
+  moves(): readonly (Move & { readonly id: number })[] {
+    return [...this.#moves.getRange()].map(({ key: id, value }) => ({ ...value, id }));
   }
 }

@@ -88,6 +88,7 @@ export class DirectoryStore implements ContentStore {
       const store = new DirectoryStore(directory, options, index, lock);
       await store.syncpoints();
       await store.#changes.finishReplacements();
+      await store.#changes.finishMoves();
       return store;
     } catch (error) {
       await lock.close();

@@ -60,6 +60,22 @@ describe('the judge of the kills', () => {
     else expect(undone.join('\n')).toContain(found);
   });
 
+  it('bytes written anew that were there before keep the time they were sent with, or get the new one', () => {
+    const again: LogLine[] = [
+      ...made,
+      { start: 3, kind: 'store', path: 'Work/w0-d/w0-a', bytes: 3, sha256: 'aaa' },
+      { mtime: '1700000001000000000' },
+      { done: 3 },
+    ];
+    const held = (modified: string): readonly Held[] => [
+      { path: 'w0-d' },
+      { path: 'w0-d/w0-a', sha256: 'aaa', modified },
+    ];
+    expect(judge(again, whole).undone).toEqual([]);
+    expect(judge(again, held('2023-11-14T22:13:21.0000000Z')).undone).toEqual([]);
+    expect(judge(again, held('2023-11-14T22:13:22.0000000Z')).undone).not.toEqual([]);
+  });
+
   it('a rename under way may have happened or not, and only as a whole', () => {
     const lines: LogLine[] = [...made, { start: 3, kind: 'rename', path: 'Work/w0-d', to: 'Work/w0-e' }];
     const moved = [{ path: 'w0-e' }, { path: 'w0-e/w0-a', sha256: 'aaa' }];

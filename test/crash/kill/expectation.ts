@@ -119,14 +119,17 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
   if (kind === 'mkdir') next.set(path, { kind: 'folder' });
   else if (kind === 'remove') next.delete(path);
   else if (kind === 'store') {
+    const before = tree.get(path);
+    const same = before?.kind === 'file' && before.sha256 === sha256 ? before : undefined;
     const ticks = mtime === undefined ? undefined : new Set([ticksOfNs(mtime)]);
-    next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks });
+    // The bytes that were there: nothing is sent, and the time is known here alone.
+    if (same !== undefined) next.set(path, { ...same, ticks: ticks === undefined ? undefined : union(same.ticks, ticks) });
+    else next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks });
   } else if (kind === 'touch') {
     const file = tree.get(path);
     if (file?.kind === 'file' && mtime !== undefined) {
-      const before = replacing ? [] : file.ticks;
-      // Where no time is known, none can be ruled out.
-      if (before !== undefined) next.set(path, { ...file, ticks: new Set([...before, ticksOfNs(mtime)]) });
+      const ticks = new Set([ticksOfNs(mtime)]);
+      next.set(path, { ...file, ticks: replacing ? ticks : union(file.ticks, ticks) });
     }
   } else {
     const moved = [...tree].filter(([one]) => one === path || one.startsWith(`${path}/`));
@@ -134,6 +137,11 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
     for (const [one, entry] of moved) next.set((to ?? '') + one.slice(path.length), entry);
   }
   return next;
+}
+
+/** Undefined: no time can be ruled out. */
+function union(some: ReadonlySet<bigint> | undefined, more: ReadonlySet<bigint>): ReadonlySet<bigint> | undefined {
+  return some === undefined ? undefined : new Set([...some, ...more]);
 }
 
 /** Opening an empty file to truncate it has a result of its own, its time. */
