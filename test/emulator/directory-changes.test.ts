@@ -163,24 +163,27 @@ test.skipIf(process.getuid?.() === 0)('a directory that cannot be written is a s
   expect((await store.syncpoints())[0]?.permission).toBe(1);
 });
 
-test.each(['moved already', 'not moved yet'] as const)('a file keeps its id when a kill meets its move: %s', async (how) => {
-  const folder = await store.createFolder(syncpointId, rootFolderId, 'folder');
-  const { id, versionId } = await put('a', 'content');
-  const { ino } = statSync(join(data, 'a'));
-  await store.close();
-  const index = await DirectoryIndex.open(join(directory, 'state', 'index'));
-  const path = join(data, 'folder', 'b');
-  const times = { created: 1n, modified: 2n, added: 3n };
-  await index.history.beginMove(id, { path, inode: String(ino), parentId: folder.id, name: 'b', times });
-  await index.close();
-  if (how === 'moved already') renameSync(join(data, 'a'), path);
-  await open(join(directory, 'state'));
-  const place = how === 'moved already' ? folder.id : rootFolderId;
-  const listing = await store.list(syncpointId, place);
-  expect(listing?.files.map((file) => [file.name, file.id, file.versionId])).toEqual([
-    [how === 'moved already' ? 'b' : 'a', id, versionId],
-  ]);
-});
+test.each(['moved already', 'not moved yet'] as const)(
+  'a file keeps its id when a kill meets its move: %s',
+  async (how) => {
+    const folder = await store.createFolder(syncpointId, rootFolderId, 'folder');
+    const { id, versionId } = await put('a', 'content');
+    const { ino } = statSync(join(data, 'a'));
+    await store.close();
+    const index = await DirectoryIndex.open(join(directory, 'state', 'index'));
+    const path = join(data, 'folder', 'b');
+    const times = { created: 1n, modified: 2n, added: 3n };
+    await index.history.beginMove(id, { path, inode: String(ino), parentId: folder.id, name: 'b', times });
+    await index.close();
+    if (how === 'moved already') renameSync(join(data, 'a'), path);
+    await open(join(directory, 'state'));
+    const place = how === 'moved already' ? folder.id : rootFolderId;
+    const listing = await store.list(syncpointId, place);
+    expect([...(listing?.files ?? [])].map((file) => [file.name, file.id, file.versionId])).toEqual([
+      [how === 'moved already' ? 'b' : 'a', id, versionId],
+    ]);
+  },
+);
 
 test.each([
   ['EEXIST', 'taken'],

@@ -123,7 +123,8 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
     const same = before?.kind === 'file' && before.sha256 === sha256 ? before : undefined;
     const ticks = mtime === undefined ? undefined : new Set([ticksOfNs(mtime)]);
     // The bytes that were there: nothing is sent, and the time is known here alone.
-    if (same !== undefined) next.set(path, { ...same, ticks: ticks === undefined ? undefined : union(same.ticks, ticks) });
+    if (same !== undefined)
+      next.set(path, { ...same, ticks: ticks === undefined ? undefined : union(same.ticks, ticks) });
     else next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks });
   } else if (kind === 'touch') {
     const file = tree.get(path);
