@@ -1,15 +1,15 @@
 // The journal: what is wanted here and not at the service yet. One record an object, in the tree's database, with the node it is
-// about in the same transaction; all records are in memory too. Answers where the service has an object, whatever its place here.
-// Knows neither calls nor kernel.
+// about in the same transaction; all records are in memory too (`journal/record-index.ts`). Answers where the service has an object,
+// whatever its place here. Knows neither calls nor kernel.
 //
 // Invariants, asserted in tests:
 // J4 the records and the tree change in one transaction, so that after a crash both are of one acknowledged moment.
 // J6 an object removed here keeps its place and ids in a record until the service confirmed the removal.
 // J8 content that was not safe when the machine went down is doubtful, which is written down before anything else is done.
 // J3 `sent` is written before an upload's first byte, so that a version made by a lost reply is known as ours.
-import { foldName } from '../base/fold-name.ts';
 import { createLog } from '../base/log.ts';
 import type { ContentReference, FolderId, SyncpointId, VaultId } from '../remote-drive.ts';
+import { RecordIndex } from './journal/record-index.ts';
 import {
   ROOT_INODE,
   type ChangeOrigin,
@@ -22,7 +22,6 @@ import {
 import {
   LAG_WINDOW_MS,
   blankRecord,
-  sentPlaces,
   type PendingRecord,
   type RemotePlace,
   type UnfinishedContent,
@@ -64,21 +63,9 @@ export interface JournalTransaction extends TreeTransaction {
 
 export class Journal {
   readonly tree: Tree;
-  readonly #records = new Map<number, PendingRecord>();
-  /** Records by the folder that has, or may still show, their object. */
-  readonly #byFolder = new Map<number, Set<number>>();
-  /** Living ones by the directory they are in here. */
-  readonly #byParent = new Map<number, Set<number>>();
-  readonly #parentOf = new Map<number, number>();
-  readonly #byRemoteId = new Map<string, Set<number>>();
-  readonly #remoteIdOf = new Map<number, string>();
-  readonly #byPlace = new Map<string, Set<number>>();
-  /** By where uploads, or folders, were sent to that nobody has heard of yet. */
-  readonly #bySentPlace = new Map<string, Set<number>>();
-  /** Inodes by the temporary place that they go by. */
-  readonly #byWay = new Map<string, number>();
-  /** Removals that wait for an inode. */
-  readonly #byAfter = new Map<number, Set<number>>();
+  /** Records by what they are about. */
+  readonly index: Omit<RecordIndex, 'get' | 'all' | 'set' | 'delete'>;
+  readonly #index = new RecordIndex();
   readonly #listeners = new Set<(inodes: readonly number[]) => void>();
   readonly #openForWriting = new Map<number, number>();
   /** Records as the transaction under way has changed them; undefined: dropped. */
@@ -93,38 +80,25 @@ export class Journal {
    */
   constructor(tree: Tree, bootId?: string) {
     this.tree = tree;
-    for (const record of tree.pendingRecords()) this.#index(record.inode, record);
-    for (const { revision } of this.#records.values()) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
+    this.index = this.#index;
+    for (const record of tree.pendingRecords()) this.#keep(record.inode, record);
+    for (const { revision } of this.#index.all()) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
     this.#takeBackUnclosed();
     if (bootId !== undefined && bootId !== tree.bootId()) this.#doubt(bootId);
   }
 
   get(inode: number): PendingRecord | undefined {
-    return this.#records.get(inode);
+    return this.#index.get(inode);
   }
 
   /** All records, guards included. */
   records(): Iterable<PendingRecord> {
-    return this.#records.values();
-  }
-
-  /** Records whose object is, or was lately, in that folder at the service. */
-  *inFolder(folder: number): Generator<PendingRecord, void, undefined> {
-    for (const inode of this.#byFolder.get(folder) ?? []) {
-      const record = this.#records.get(inode);
-      if (record !== undefined) yield record;
-    }
-  }
-
-  /** True where a listing of the folder may meet something pending: in it at the service, or in it here. */
-  hasPending(folder: number): boolean {
-    if (this.#byFolder.has(folder)) return true;
-    return this.#byParent.has(folder);
+    return this.#index.all();
   }
 
   /** True where an object below the directory, at any depth here, has something pending. */
   hasPendingBelow(directory: number): boolean {
-    for (const record of this.#records.values()) {
+    for (const record of this.#index.all()) {
       if (record.gone !== undefined || record.doneAtMs !== undefined) continue;
       let at = this.tree.node(record.inode)?.parent;
       for (let depth = 0; at !== undefined && at !== ROOT_INODE && depth < 4096; depth += 1) {
@@ -140,47 +114,6 @@ export class Journal {
     return blankRecord(node, this.place(node.inode), nowMs);
   }
 
-  /** Records of objects that the service has at that very place. */
-  at(place: RemotePlace): PendingRecord[] {
-    return this.near(place).filter(({ at }) => at?.name === place.name);
-  }
-
-  /** Records of objects that the service has at that place, or at one that a service blind to case takes for the same. */
-  near(place: RemotePlace): PendingRecord[] {
-    return [...(this.#byPlace.get(placeKey(place)) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
-  }
-
-  /** Records of objects that are in that directory here, removed ones left out. */
-  inDirectory(directory: number): PendingRecord[] {
-    return [...(this.#byParent.get(directory) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
-  }
-
-  /** Records of the object with that file id or folder id. */
-  withRemoteId(kind: PendingRecord['kind'], id: string): PendingRecord[] {
-    return [...(this.#byRemoteId.get(`${kind} ${id}`) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
-  }
-
-  /** Records of files and folders that were sent to that place, or one that is the same to a service blind to case, and nobody has heard of yet. */
-  sentNear(place: RemotePlace): PendingRecord[] {
-    return [...(this.#bySentPlace.get(placeKey(place)) ?? [])].flatMap((inode) => this.#records.get(inode) ?? []);
-  }
-
-  /** The record of the object that goes by that temporary place. */
-  goingBy(place: RemotePlace): PendingRecord | undefined {
-    const inode = this.#byWay.get(placeKey(place));
-    return inode === undefined ? undefined : this.#records.get(inode);
-  }
-
-  /** `file` or `directory`, and the id that the service has for an object with a record; undefined where it has, or told, none. */
-  remoteId(inode: number): string | undefined {
-    return this.#remoteIdOf.get(inode);
-  }
-
-  /** Removals that wait until this inode's content is stored. */
-  waitingFor(inode: number): PendingRecord[] {
-    return [...(this.#byAfter.get(inode) ?? [])].flatMap((waiting) => this.#records.get(waiting) ?? []);
-  }
-
   /** Tells the inodes whose records changed, after each transaction. Returns the way out. */
   onChange(listener: (inodes: readonly number[]) => void): () => void {
     this.#listeners.add(listener);
@@ -189,7 +122,7 @@ export class Journal {
 
   /** Where the service has an object; undefined where it has none. */
   place(inode: number): RemotePlace | undefined {
-    const record = this.#records.get(inode);
+    const record = this.#index.get(inode);
     if (record !== undefined) return record.at;
     const node = this.tree.node(inode);
     if (node === undefined || inode === ROOT_INODE) return undefined;
@@ -198,7 +131,7 @@ export class Journal {
 
   /** The folder at the service that an inode stands for, be it here or removed here. */
   folder(inode: number): RemoteFolderPlace | undefined {
-    const gone = this.#records.get(inode)?.gone;
+    const gone = this.#index.get(inode)?.gone;
     if (gone !== undefined) {
       const { folderId } = gone.kind === 'directory' ? gone : { folderId: undefined };
       return gone.kind === 'file' || folderId === undefined ? undefined : { syncpointId: gone.syncpointId, folderId };
@@ -234,7 +167,7 @@ export class Journal {
 
   /** The version at the service that a file's content starts from, wherever it lies. */
   version(file: TreeFile): ContentReference | undefined {
-    if (file.versionId === undefined) return this.#records.get(file.inode)?.copyOf;
+    if (file.versionId === undefined) return this.#index.get(file.inode)?.copyOf;
     const place = this.place(file.inode);
     const folder = place === undefined ? undefined : this.folder(place.parent);
     if (folder === undefined) return undefined;
@@ -267,7 +200,7 @@ export class Journal {
       return;
     }
     this.#openForWriting.delete(inode);
-    if (this.#records.has(inode)) this.#tell([inode]);
+    if (this.#index.get(inode) !== undefined) this.#tell([inode]);
   }
 
   /** How long ago a program changed anything, ms; Infinity: not in this process. */
@@ -301,7 +234,7 @@ export class Journal {
       this.#touched = outer;
     }
     if (touched.size === 0) return result;
-    for (const [inode, record] of touched) this.#index(inode, record);
+    for (const [inode, record] of touched) this.#keep(inode, record);
     this.#tell([...touched.keys()]);
     return result;
   }
@@ -309,7 +242,7 @@ export class Journal {
   /** The tree's transaction, which is one object for all of them, with the records. */
   #wrapped(transaction: TreeTransaction): JournalTransaction {
     const record = (inode: number): PendingRecord | undefined =>
-      this.#touched.has(inode) ? this.#touched.get(inode) : this.#records.get(inode);
+      this.#touched.has(inode) ? this.#touched.get(inode) : this.#index.get(inode);
     const updateRecord = (updated: PendingRecord): void => {
       transaction.putPending(updated);
       this.#touched.set(updated.inode, updated);
@@ -335,7 +268,7 @@ export class Journal {
    * it is still to be removed.
    */
   endRemovalsIn(transaction: JournalTransaction, folder: number): void {
-    for (const inside of [...this.inFolder(folder)]) {
+    for (const inside of [...this.#index.inFolder(folder)]) {
       if (inside.at?.parent !== folder || inside.gone === undefined || inside.asked.length > 0) continue;
       transaction.dropRecord(inside.inode);
       if (inside.kind === 'directory') this.endRemovalsIn(transaction, inside.inode);
@@ -344,7 +277,7 @@ export class Journal {
 
   /** Drops guards whose time is over. Returns how many there were. */
   sweepGuards(nowMs: number): number {
-    const over = [...this.#records.values()].filter(
+    const over = [...this.#index.all()].filter(
       ({ doneAtMs }) => doneAtMs !== undefined && (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs),
     );
     if (over.length === 0) return 0;
@@ -358,53 +291,15 @@ export class Journal {
     for (const listener of this.#listeners) listener(inodes);
   }
 
-  #index(inode: number, record: PendingRecord | undefined): void {
-    const before = this.#records.get(inode);
-    if (before !== undefined) {
-      for (const folder of foldersOf(before)) removeFrom(this.#byFolder, folder, inode);
-      if (before.at !== undefined) removeFrom(this.#byPlace, placeKey(before.at), inode);
-      for (const place of sentPlaces(before)) removeFrom(this.#bySentPlace, placeKey(place), inode);
-      if (before.via !== undefined) this.#byWay.delete(placeKey(before.via));
-      if (before.after !== undefined) removeFrom(this.#byAfter, before.after, inode);
-    }
-    this.#indexNode(inode, undefined, undefined);
-    if (record === undefined) {
-      this.#records.delete(inode);
-      return;
-    }
-    this.#records.set(inode, record);
-    for (const folder of foldersOf(record)) addTo(this.#byFolder, folder, inode);
-    if (record.at !== undefined) addTo(this.#byPlace, placeKey(record.at), inode);
-    for (const place of sentPlaces(record)) addTo(this.#bySentPlace, placeKey(place), inode);
-    if (record.via !== undefined) this.#byWay.set(placeKey(record.via), inode);
-    if (record.after !== undefined) addTo(this.#byAfter, record.after, inode);
-    const node = record.gone === undefined ? this.tree.node(inode) : undefined;
-    const object = record.gone ?? (node?.kind === 'directory' ? node.remote : node);
-    const id = object === undefined ? undefined : 'folderId' in object ? object.folderId : object.fileId;
-    this.#indexNode(inode, node?.parent, id === undefined ? undefined : `${record.kind} ${id}`);
-  }
-
-  #indexNode(inode: number, parent: number | undefined, remoteId: string | undefined): void {
-    const parentBefore = this.#parentOf.get(inode);
-    if (parentBefore !== undefined) removeFrom(this.#byParent, parentBefore, inode);
-    const idBefore = this.#remoteIdOf.get(inode);
-    if (idBefore !== undefined) removeFrom(this.#byRemoteId, idBefore, inode);
-    this.#parentOf.delete(inode);
-    this.#remoteIdOf.delete(inode);
-    if (parent !== undefined) {
-      this.#parentOf.set(inode, parent);
-      addTo(this.#byParent, parent, inode);
-    }
-    if (remoteId !== undefined) {
-      this.#remoteIdOf.set(inode, remoteId);
-      addTo(this.#byRemoteId, remoteId, inode);
-    }
+  #keep(inode: number, record: PendingRecord | undefined): void {
+    if (record === undefined) this.#index.delete(inode);
+    else this.#index.set(record, record.gone === undefined ? this.tree.node(inode) : undefined);
   }
 
   /** Marks what may have lost pages with the machine's power. */
   #doubt(bootId: string): void {
     this.change('local', (transaction) => {
-      for (const record of this.#records.values()) {
+      for (const record of this.#index.all()) {
         const node = record.content ? this.tree.node(record.inode) : undefined;
         const generation = node?.kind === 'file' ? node.staged?.id : undefined;
         if (generation === undefined || generation === record.durable) continue;
@@ -415,7 +310,7 @@ export class Journal {
   }
 
   #takeBackUnclosed(): void {
-    const unclosed = [...this.#records.values()].filter((record) => record.unclosed);
+    const unclosed = [...this.#index.all()].filter((record) => record.unclosed);
     const interrupted = this.tree.unfinished().filter(({ abandoned }) => !abandoned);
     if (unclosed.length === 0 && interrupted.length === 0) return;
     this.change('local', (transaction) => {
@@ -428,28 +323,4 @@ export class Journal {
     });
     log('%d files were open when the last daemon ended', interrupted.length);
   }
-}
-
-function foldersOf(record: PendingRecord): Set<number> {
-  const folders = new Set(record.was.map(({ parent }) => parent));
-  if (record.at !== undefined) folders.add(record.at.parent);
-  if (record.via !== undefined) folders.add(record.via.parent);
-  for (const { parent } of sentPlaces(record)) folders.add(parent);
-  return folders;
-}
-
-function placeKey({ parent, name }: RemotePlace): string {
-  return `${parent}/${foldName(name)}`;
-}
-
-function addTo<K>(index: Map<K, Set<number>>, key: K, inode: number): void {
-  const set = index.get(key);
-  if (set === undefined) index.set(key, new Set([inode]));
-  else set.add(inode);
-}
-
-function removeFrom<K>(index: Map<K, Set<number>>, key: K, inode: number): void {
-  const set = index.get(key);
-  set?.delete(inode);
-  if (set?.size === 0) index.delete(key);
 }

@@ -215,7 +215,7 @@ export class LocalChanges {
     transaction.remove(node);
     transaction.removeConflict(node.inode);
     // What was to follow this object's content need not wait any longer: nobody wants it.
-    for (const waiting of this.#journal.waitingFor(node.inode)) {
+    for (const waiting of this.#journal.index.waitingFor(node.inode)) {
       transaction.putRecord({ ...(transaction.record(waiting.inode) ?? waiting), after: undefined });
     }
     const sentTo = record === undefined ? undefined : sentPlaces(record).at(-1);

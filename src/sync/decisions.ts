@@ -154,7 +154,7 @@ export class Decisions {
   #removeAll(node: TreeNode): void {
     const { journal } = this.#options;
     if (node.kind === 'directory') for (const child of [...journal.tree.children(node.inode)]) this.#removeAll(child);
-    const waiting = journal.waitingFor(node.inode);
+    const waiting = journal.index.waitingFor(node.inode);
     journal.change('service', (transaction) => {
       transaction.remove(node);
       transaction.dropRecord(node.inode);

@@ -271,7 +271,7 @@ export class Outcomes {
       const at = { parent: left, name: child.remoteName };
       transaction.putRecord({ ...this.#journal.freshRecord(child, this.#nowMs()), sinceMs, at });
     }
-    for (const { inode } of [...this.#journal.inFolder(directory)]) {
+    for (const { inode } of [...this.#journal.index.inFolder(directory)]) {
       const record = transaction.record(inode);
       if (record === undefined) continue;
       const asked = record.asked.map((place) => (place.parent === directory ? { ...place, parent: left } : place));

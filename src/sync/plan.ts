@@ -134,7 +134,7 @@ function hasBytes(node: TreeFile, { content }: PendingRecord): boolean {
 
 /** Something that the service has below a folder removed here, and that is not removed here; or a removal that must wait. */
 function livingInside(journal: Journal, folder: number): number | undefined {
-  for (const record of journal.inFolder(folder)) {
+  for (const record of journal.index.inFolder(folder)) {
     if (record.at?.parent !== folder || record.doneAtMs !== undefined) continue;
     if (record.gone === undefined) return record.inode;
     if (record.gone.kind === 'directory' && record.gone.folderId === undefined) return record.inode;
@@ -248,7 +248,7 @@ function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: Rem
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // Its folder is what an upload without an answer is looked for in.
-  for (const theirs of around.journal.inFolder(node.inode)) {
+  for (const theirs of around.journal.index.inFolder(node.inode)) {
     // What moves is known by its id, wherever it is.
     const sentTo = theirs.at === undefined ? sentPlaces(theirs) : theirs.sent.map(({ place }) => place);
     const isThere = sentTo.some(({ parent }) => parent === node.inode);
@@ -291,10 +291,12 @@ function occupant(record: PendingRecord, target: RemotePlace, around: Surroundin
     if (sender !== undefined) return sender;
   }
   // What was sent there and not heard of may come to be there, wherever its file is to be now.
-  const sent = journal.sentNear(target).find(({ inode, doneAtMs }) => inode !== record.inode && doneAtMs === undefined);
+  const sent = journal.index
+    .sentNear(target)
+    .find(({ inode, doneAtMs }) => inode !== record.inode && doneAtMs === undefined);
   return (
     sent ??
-    journal
+    journal.index
       .near(target)
       .find(
         ({ inode, gone, doneAtMs }) =>

@@ -433,7 +433,7 @@ export class Pusher {
   #siblings(record: PendingRecord, step: Extract<Step, { kind: 'make-folder' }>): FolderToMake[] {
     const found: FolderToMake[] = [{ node: step.node, name: step.name }];
     const around = this.#surroundings();
-    for (const other of this.#options.journal.inDirectory(step.node.parent)) {
+    for (const other of this.#options.journal.index.inDirectory(step.node.parent)) {
       if (found.length === FOLDERS_PER_CALL) break;
       if (
         other.inode === record.inode ||
@@ -491,7 +491,7 @@ export class Pusher {
   /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
   #lookAgain(folder: number): void {
     if (this.#hurries === 0 || this.#held.uploads.awaits(folder)) return;
-    for (const { inode, sent, doneAtMs } of this.#options.journal.inDirectory(folder)) {
+    for (const { inode, sent, doneAtMs } of this.#options.journal.index.inDirectory(folder)) {
       if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
     }
   }

@@ -51,7 +51,7 @@ export async function removeFolder(parts: Parts, record: PendingRecord, signal: 
 /** The folder and those removed in it, the outermost first. */
 function foldersInside(parts: Parts, record: PendingRecord): PendingRecord[] {
   const found = [record];
-  for (const inside of parts.journal.inFolder(record.inode)) {
+  for (const inside of parts.journal.index.inFolder(record.inode)) {
     const here = inside.at?.parent === record.inode && inside.doneAtMs === undefined;
     if (here && inside.gone?.kind === 'directory') found.push(...foldersInside(parts, inside));
   }
@@ -87,13 +87,13 @@ async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSig
   const { gone } = folder;
   if (gone?.kind !== 'directory' || gone.folderId === undefined) return false;
   const known = new Map<string, GoneObject>();
-  for (const { gone: inside } of parts.journal.inFolder(folder.inode)) {
+  for (const { gone: inside } of parts.journal.index.inFolder(folder.inode)) {
     if (inside?.kind === 'directory' && inside.folderId !== undefined) known.set(`folder ${inside.folderId}`, inside);
     else if (inside?.kind === 'file' && inside.fileId !== undefined) known.set(`file ${inside.fileId}`, inside);
   }
   const isOurs = (entry: RemoteEntry): boolean =>
     entry.kind === 'file' &&
-    parts.journal
+    parts.journal.index
       .at({ parent: folder.inode, name: entry.name })
       .some((record) => record.gone?.kind === 'file' && sentAs(record.sent, entry) !== undefined);
   try {

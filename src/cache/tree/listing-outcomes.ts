@@ -235,7 +235,7 @@ export class ListingOutcomes {
         at: undefined,
         doneAtMs: undefined,
       });
-      for (const gone of this.#journal.inFolder(directory.inode)) {
+      for (const gone of this.#journal.index.inFolder(directory.inode)) {
         if (gone.gone !== undefined) transaction.dropRecord(gone.inode);
       }
     });

@@ -74,7 +74,7 @@ async function inOwnSpelling(
   const { inode: parent } = directory;
   const work = new MergeWork(tree);
   const isKnown = (name: string): boolean =>
-    tree.child(parent, naming.fit(name, '')) !== undefined || journal.at({ parent, name }).length > 0;
+    tree.child(parent, naming.fit(name, '')) !== undefined || journal.index.at({ parent, name }).length > 0;
   let listed: Set<string> | undefined;
   const spelled: RemoteEntry[] = [];
   for (const entry of entries) {

@@ -48,7 +48,7 @@ export class Reconciliation {
 
   /** False while nothing is pending in the folder: then every entry is merged. */
   get needed(): boolean {
-    return this.#journal.hasPending(this.#directory.inode);
+    return this.#journal.index.hasPending(this.#directory.inode);
   }
 
   /** Decides on one entry, and does what follows for the objects here. */
@@ -91,12 +91,12 @@ export class Reconciliation {
   missingElsewhere(seen: ReadonlySet<number>): void {
     // While entries were merged, an object may have left its old self behind under a new number.
     const listed = new Set(this.#entries.map(({ kind, id }) => `${kind === 'file' ? 'file' : 'directory'} ${id}`));
-    for (const record of [...this.#journal.inFolder(this.#directory.inode)]) {
+    for (const record of [...this.#journal.index.inFolder(this.#directory.inode)]) {
       if (seen.has(record.inode) || this.#seen.has(record.inode) || record.at?.parent !== this.#directory.inode)
         continue;
       if (record.doneAtMs !== undefined || isWithinLag(record, this.#listedAtMs) || sentPlaces(record).length > 0)
         continue;
-      if (listed.has(this.#journal.remoteId(record.inode) ?? '')) continue;
+      if (listed.has(this.#journal.index.remoteId(record.inode) ?? '')) continue;
       if (record.gone !== undefined) {
         this.#outcomes.removalIsOver(record);
         continue;
@@ -115,12 +115,12 @@ export class Reconciliation {
 
   /** The record of the object with that id, a living one before a removed one. */
   #recordOf(entry: RemoteEntry): PendingRecord | undefined {
-    const byId = this.#journal.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
+    const byId = this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
     const living = byId.find(({ gone }) => gone === undefined);
     if (living !== undefined || byId.length > 0) return living ?? byId[0];
     // Its ids were never told, and it may have been moved or removed here while it was under way.
     const here = { parent: this.#directory.inode, name: entry.name };
-    return this.#journal.sentNear(here).find((record) => {
+    return this.#journal.index.sentNear(here).find((record) => {
       if (entry.kind === 'file')
         return (
           sentAs(
@@ -236,7 +236,7 @@ export class Reconciliation {
 
   /** A service may give a file another id with each version. True for a version replaced here, which listings may still show. */
   #isFormer(entry: RemoteFile): boolean {
-    return this.#journal.at({ parent: this.#directory.inode, name: entry.name }).some((record) => {
+    return this.#journal.index.at({ parent: this.#directory.inode, name: entry.name }).some((record) => {
       const { gone, replaced, doneAtMs } = record;
       const former =
         replaced.includes(entry.versionId) || (gone?.kind === 'file' && gone.versionId === entry.versionId);
@@ -246,7 +246,7 @@ export class Reconciliation {
 
   /** What took the place of a file removed here is not what was removed: that removal has nothing left to do. */
   #dropRemovalsAt(entry: RemoteFile): void {
-    for (const record of this.#journal.at({ parent: this.#directory.inode, name: entry.name })) {
+    for (const record of this.#journal.index.at({ parent: this.#directory.inode, name: entry.name })) {
       const { gone, doneAtMs, sent } = record;
       if (gone?.kind !== 'file' || gone.versionId === undefined || doneAtMs !== undefined) continue;
       if (sent.length > 0 || this.#entries.some(({ kind, id }) => kind === 'file' && id === gone.fileId)) continue;
@@ -257,7 +257,7 @@ export class Reconciliation {
 
   /** A node of this folder under that name which the service does not have there. */
   #localHolder(name: string): { node: TreeNode; record: PendingRecord } | undefined {
-    const goingRound = this.#journal.goingBy({ parent: this.#directory.inode, name });
+    const goingRound = this.#journal.index.goingBy({ parent: this.#directory.inode, name });
     const itsNode = goingRound === undefined ? undefined : this.#journal.tree.node(goingRound.inode);
     if (goingRound !== undefined && itsNode !== undefined) return { node: itsNode, record: goingRound };
     for (const shown of new Set([name, name.normalize('NFC'), name.normalize('NFD')])) {
