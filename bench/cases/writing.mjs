@@ -117,6 +117,8 @@ export async function run({ ours, rclone, data, line, signal, workDirectory }) {
     const none = { gateway: 0, vault: 0 };
     const reset = async () => (drive === ours ? drive.resetCalls() : undefined);
     const calls = async () => (drive === ours ? drive.calls() : none);
+    // An earlier run's, where the data is kept.
+    rmSync(stored, { recursive: true, force: true });
     mkdirSync(stored, { recursive: true });
     await place.mount();
     readdirSync(target);
@@ -130,6 +132,8 @@ export async function run({ ours, rclone, data, line, signal, workDirectory }) {
         await whenStored(until, `${key} of ${drive.name}`, signal);
         result[`${key}Stored`] = performance.now() - start;
       }
+      // With the looks that confirm what was stored.
+      if (drive === ours) await drive.flush();
       result[`${key}Calls`] = await calls();
     };
     const count = () => countOf(join(stored, 'small'));
@@ -161,14 +165,11 @@ export async function run({ ours, rclone, data, line, signal, workDirectory }) {
       },
       () => statSync(join(stored, 'mk/a9/b199'), { throwIfNoEntry: false }) !== undefined,
     );
-    // Late listings of the stored tree are not the rename's.
-    if (drive === ours) await drive.flush();
     await timed(
       'rename',
       () => renameSync(join(target, 'small'), join(target, 'renamed')),
       () => countOf(join(stored, 'renamed')) === files && sizeOf(join(stored, 'small')) === undefined,
     );
-    if (drive === ours) await drive.flush();
     await timed(
       'remove',
       () => timeShell(`rm -rf '${join(target, 'renamed')}'`, signal),
