@@ -24,7 +24,7 @@ export interface IndexEntry {
 }
 
 type StoredFile = readonly [parentId: number, name: string, fingerprint: string, generation: number, ...times: Ticks[]];
-/** `ranges`: the ids of its children, as [start, end) pairs; `unused`: where the free ones of the last pair begin. */
+/** `ranges`: the ids of its children, as [start, end) pairs; `unused`: where the free ones of the last pair begin, if it has any. */
 type StoredFolder = readonly [parentId: number, name: string, ranges: readonly number[], unused?: number];
 type StoredEntry = StoredFile | StoredFolder;
 
@@ -158,17 +158,14 @@ export class DirectoryIndex {
   /** Stores an entry that came from another folder or had another name; `formerParentId` is the folder it was in. */
   move(entry: IndexEntry, formerParentId: number): void {
     if (entry.isFolder) {
-      const [, , ranges, unused] = this.#folder(entry.id);
-      this.#write(entry.id, [entry.parentId, entry.name, ranges, unused ?? ranges.at(-1) ?? 0]);
+      const [, , ranges, ...unused] = this.#folder(entry.id);
+      this.#write(entry.id, [entry.parentId, entry.name, ranges, ...unused]);
     } else this.put(entry);
     if (entry.parentId === formerParentId) return;
-    const [parentId, name, ranges, unused] = this.#folder(entry.parentId);
+    const [parentId, name, ranges, ...unused] = this.#folder(entry.parentId);
     const inRange = ranges.some((start, at) => at % 2 === 0 && entry.id >= start && entry.id < (ranges[at + 1] ?? 0));
     // Before the others: the last range is the one that new children take their ids from.
-    if (!inRange) {
-      const more = [entry.id, entry.id + 1, ...ranges];
-      this.#write(entry.parentId, [parentId, name, more, unused ?? ranges.at(-1) ?? entry.id + 1]);
-    }
+    if (!inRange) this.#write(entry.parentId, [parentId, name, [entry.id, entry.id + 1, ...ranges], ...unused]);
   }
 
   put(entry: IndexEntry): void {

@@ -91,6 +91,15 @@ test('a link is neither followed nor replaced', async () => {
   expect(readFileSync(join(outside, 'file'), 'utf8')).toBe('theirs');
 });
 
+test('a folder that was moved while it was empty gives what comes into it ids of its own', async () => {
+  const folder = await store.createFolder(syncpointId, rootFolderId, 'folder');
+  await store.moveFolder(syncpointId, folder.id, rootFolderId, 'moved');
+  const there = await put('there', 'x');
+  await store.moveFile(syncpointId, there.id, folder.id, 'there');
+  const made = await put('made', 'y', folder.id);
+  expect(made.id).toBeGreaterThan(there.id);
+});
+
 test('its own state is out of reach', async () => {
   await store.close();
   mkdirSync(join(data, 'sub'));
