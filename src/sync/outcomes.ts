@@ -1,5 +1,5 @@
 // What the service did but for uploads, written into tree and journal: each outcome one transaction. A result counts for the object as it
-// was when the call began; what programs changed since stays pending. J4 and J6 are kept here.
+// was when the call began; what programs changed since stays pending. J3, J4 and J6 are kept here.
 import {
   blankRecord,
   samePlace,

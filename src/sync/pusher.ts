@@ -11,7 +11,6 @@ import { DueTimes } from './due-times.ts';
 import { Failures } from './failures.ts';
 import { FlushScope } from './flush-scope.ts';
 import type { FolderToMake } from './folders.ts';
-import { HeldUploads } from './held-uploads.ts';
 import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
@@ -19,22 +18,15 @@ import type { Parts } from './parts.ts';
 import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
 import { StepWork } from './step-work.ts';
 import { Troubles, type Trouble } from './troubles.ts';
+import { Turns } from './turns.ts';
 import { UploadOutcomes } from './upload-outcomes.ts';
 
 const log = createLog('pusher');
 
-/** Gateway calls of one drive at once: the pace of calls, not their number, limits them. */
-const GATEWAY_STEPS_MAX = 6;
 /** Between two looks at guards whose time is over, and at files that have been open for long; nobody waits for either. */
 const CHORES_MS = 15_000;
 /** What waits for something that has no record is planned again after this, should nobody tell. */
 const BLOCKED_AGAIN_MS = 5_000;
-/** A program that changed something so lately is likely to go on. */
-const BUSY_MS = 100;
-/** For folders and names a pause is longer: a script starts a program for each of them. */
-const BUSY_WITH_NAMES_MS = 300;
-/** For so long what is to be done at the service gives way to programs that change things. */
-const YIELD_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
 /** Records planned before other work of the process gets its turn. */
@@ -75,10 +67,7 @@ export class Pusher {
   readonly #work: StepWork;
   /** Inodes to be planned, in the order they came. */
   readonly #queue = new Set<number>();
-  /** Planned, but no room to do it. */
-  readonly #held = { uploads: new HeldUploads(), gateway: new Set<number>() };
-  /** Planned, but programs go on changing things: what they do next may be done together, or make it needless. */
-  readonly #yielding = new Set<number>();
+  readonly #turns: Turns;
   readonly #blockers = new Blockers();
   readonly #due: DueTimes;
   readonly #outage: Outage;
@@ -86,7 +75,6 @@ export class Pusher {
   readonly #failures: Failures;
   readonly #waiters = new Set<() => void>();
   readonly #unsubscribe: () => void;
-  #busyTimer: NodeJS.Timeout | undefined;
   #tellTimer: NodeJS.Timeout | undefined;
   #turn: NodeJS.Immediate | undefined;
   #chores: NodeJS.Timeout | undefined;
@@ -104,22 +92,26 @@ export class Pusher {
     this.#work = new StepWork(this.#parts, (folder) => this.#lookAgain(folder));
     this.#outage = new Outage(this.#nowMs);
     this.#failures = new Failures(this.#parts, this.#troubles);
-    this.#due = new DueTimes(this.#nowMs, (inodes) => {
-      for (const inode of inodes) this.#queue.add(inode);
-      this.#wake();
+    this.#due = new DueTimes(this.#nowMs, (inodes) => this.#planSoon(inodes));
+    this.#turns = new Turns({
+      journal,
+      nowMs: this.#nowMs,
+      uploadsMax: options.uploadsMax,
+      running: this.#running,
+      isHurried: () => this.#hurries > 0,
+      onTurn: (inodes) => this.#planSoon(inodes),
     });
     this.#unsubscribe = options.journal.onChange((inodes) => this.#changed(inodes));
   }
 
   /** Begins with what earlier processes left. Does not wait for any of it. */
   start(): void {
-    for (const { inode } of this.#options.journal.records()) this.#queue.add(inode);
     this.#chores = setInterval(() => {
       this.#options.journal.sweepGuards(this.#nowMs());
       this.#options.commitOpenFiles(OPEN_FILE_DUE_MS);
     }, CHORES_MS);
     this.#chores.unref();
-    this.#wake();
+    this.#planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
   }
 
   /** Stops beginning anything; what is under way goes on to its end. */
@@ -139,8 +131,7 @@ export class Pusher {
   /** Tries at once what waits for its next try: the service is back, or somebody asked. */
   retryNow(): void {
     this.#outage.retry();
-    for (const inode of this.#troubles.hurry()) this.#queue.add(inode);
-    this.#wake();
+    this.#planSoon(this.#troubles.hurry());
   }
 
   /**
@@ -205,7 +196,7 @@ export class Pusher {
     this.#stopped = true;
     this.#unsubscribe();
     this.#due.stop();
-    clearTimeout(this.#busyTimer);
+    this.#turns.stop();
     clearTimeout(this.#tellTimer);
     clearImmediate(this.#turn);
     clearInterval(this.#chores);
@@ -236,6 +227,11 @@ export class Pusher {
     }, TELL_AFTER_MS);
   }
 
+  #planSoon(inodes: Iterable<number>): void {
+    for (const inode of inodes) this.#queue.add(inode);
+    this.#wake();
+  }
+
   /** The next turn of the event loop plans: changes that come together are planned together. */
   #wake(): void {
     if (this.#stopped || this.#turn !== undefined) return;
@@ -262,9 +258,7 @@ export class Pusher {
   #planOne(inode: number): void {
     this.#due.delete(inode);
     this.#blockers.clear(inode);
-    this.#held.uploads.delete(inode);
-    this.#held.gateway.delete(inode);
-    this.#yielding.delete(inode);
+    this.#turns.forget(inode);
     if (this.#running.has(inode)) return; // planned again when it is done
     const record = this.#options.journal.get(inode);
     if (record === undefined) {
@@ -306,27 +300,9 @@ export class Pusher {
       case 'give-up-looking':
         this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
         return;
-      case 'store':
-        if (this.#waitsForService(inode)) return;
-        if (this.#runningCount('store') < this.#uploadsMax(record)) this.#run(record, step);
-        else this.#hold(inode, step.place.parent);
-        return;
       default:
-        if (this.#waitsForService(inode)) return;
-        if (step.kind !== 'confirm' && this.#givesWay(record, BUSY_WITH_NAMES_MS)) this.#yield(inode);
-        else if (this.#running.size - this.#runningCount('store') >= GATEWAY_STEPS_MAX) this.#held.gateway.add(inode);
-        else this.#run(record, step);
+        if (!this.#waitsForService(inode) && this.#turns.hasCome(record, step)) this.#run(record, step);
     }
-  }
-
-  /** Programs that write are waited for by somebody; what they wrote a moment ago is not. What is older goes whatever they do. */
-  #uploadsMax(record: PendingRecord): number {
-    return this.#givesWay(record, BUSY_MS) ? 0 : this.#options.uploadsMax;
-  }
-
-  #givesWay({ sinceMs }: PendingRecord, busyMs: number): boolean {
-    const { journal } = this.#options;
-    return journal.sinceLocalChangeMs < busyMs && this.#nowMs() - sinceMs < YIELD_MS && this.#hurries === 0;
   }
 
   /** While the service is away, one object at a time finds out when it is back. */
@@ -334,60 +310,6 @@ export class Pusher {
     const { untilMs } = this.#outage;
     if (untilMs !== undefined) this.#due.set(inode, untilMs);
     return untilMs !== undefined;
-  }
-
-  /** An upload waits for room, or for programs that write to come to rest. */
-  #hold(inode: number, folder: number): void {
-    this.#held.uploads.add(inode, folder);
-    if (this.#runningCount('store') < this.#options.uploadsMax) this.#lookLater();
-  }
-
-  #yield(inode: number): void {
-    this.#yielding.add(inode);
-    this.#lookLater();
-  }
-
-  /** Looks soon whether programs have come to rest. */
-  #lookLater(): void {
-    this.#busyTimer ??= setTimeout(() => {
-      this.#busyTimer = undefined;
-      this.#release();
-      const { journal } = this.#options;
-      const isQuiet = journal.sinceLocalChangeMs >= BUSY_WITH_NAMES_MS;
-      for (const inode of this.#yielding) {
-        const record = journal.get(inode);
-        // They came in the order of their changes: those behind are younger.
-        if (!isQuiet && record !== undefined && this.#givesWay(record, BUSY_WITH_NAMES_MS)) break;
-        this.#yielding.delete(inode);
-        this.#queue.add(inode);
-      }
-      if (this.#yielding.size > 0) this.#lookLater();
-    }, BUSY_MS).unref();
-  }
-
-  /** Plans as many of those that wait for room as there is room for. */
-  #release(): void {
-    let room = this.#options.uploadsMax - this.#runningCount('store');
-    for (const inode of this.#held.uploads.inodes()) {
-      if (room <= 0) break;
-      room -= 1;
-      // Held until it is planned: its folder goes on waiting for it.
-      this.#queue.add(inode);
-    }
-    room = GATEWAY_STEPS_MAX - (this.#running.size - this.#runningCount('store'));
-    for (const inode of this.#held.gateway) {
-      if (room <= 0) break;
-      room -= 1;
-      this.#held.gateway.delete(inode);
-      this.#queue.add(inode);
-    }
-    this.#wake();
-  }
-
-  #runningCount(kind: Step['kind']): number {
-    let count = 0;
-    for (const { step } of this.#running.values()) if (step === kind) count += 1;
-    return count;
   }
 
   /** Does a step, and looks afterwards at what it changed. */
@@ -422,7 +344,7 @@ export class Pusher {
           this.#running.delete(one);
           this.#requeue(one);
         }
-        this.#release();
+        this.#turns.release();
         this.#tellWaiters();
         finished.resolve(undefined);
       })
@@ -470,8 +392,7 @@ export class Pusher {
   /** The service is there; where it had been away, everything is worth a try at once. */
   #answered(): void {
     if (!this.#outage.answered()) return;
-    for (const inode of [...this.#due.inodes(), ...this.#troubles.hurry()]) this.#queue.add(inode);
-    this.#wake();
+    this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
   }
 
   #surroundings(): Surroundings {
@@ -483,14 +404,13 @@ export class Pusher {
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
       isImmovable: (inode) => this.#work.isImmovable(inode),
       openFileDueMs: (record) => this.#work.openFileDueMs(record),
-      lookAtMs: (record) =>
-        this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#held.uploads.awaits(folder)),
+      lookAtMs: (record) => this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#turns.isAwaited(folder)),
     };
   }
 
   /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
   #lookAgain(folder: number): void {
-    if (this.#hurries === 0 || this.#held.uploads.awaits(folder)) return;
+    if (this.#hurries === 0 || this.#turns.isAwaited(folder)) return;
     for (const { inode, sent, doneAtMs } of this.#options.journal.index.inDirectory(folder)) {
       if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
     }
