@@ -1,5 +1,6 @@
 // How long one stream may keep us waiting: a limit for its opening, one between two chunks, and a shorter one after which others
 // are told of the silence. And waiting itself, with a way out for both sides.
+import { waitFor } from '../../base/abort.ts';
 
 export interface StreamLimitTimes {
   readonly openMs: number;
@@ -53,26 +54,12 @@ export class StreamLimits {
 }
 
 /** Settles as `work` does or rejects when the signal aborts; `discard` then gets what arrives too late. */
-export function orAbort<T>(work: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason as Error);
-      work.then(discard, () => undefined);
-    };
-    if (signal.aborted) {
-      onAbort();
-      return;
-    }
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(
-      (value) => {
-        signal.removeEventListener('abort', onAbort);
-        resolve(value);
-      },
-      (error: unknown) => {
-        signal.removeEventListener('abort', onAbort);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-  });
+export async function orAbort<T>(work: Promise<T>, signal: AbortSignal, discard?: (late: T) => void): Promise<T> {
+  try {
+    return await waitFor(work, signal);
+  } catch (error) {
+    // What failed by itself, others report; what comes nevertheless is nobody's any more.
+    if (signal.aborted) work.then(discard, () => undefined);
+    throw error;
+  }
 }
