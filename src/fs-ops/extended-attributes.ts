@@ -51,6 +51,14 @@ export function extendedAttribute(of: Attributed, name: string): Uint8Array {
   return Buffer.from(value);
 }
 
+/**
+ * SETXATTR and REMOVEXATTR. Ours stay as they are, without an error: programs that make two files' attributes alike (`rsync -X`) find them
+ * here and would fail. Throws FsError ENOTSUP for every other name, with which programs that copy attributes are content.
+ */
+export function changeExtendedAttribute(name: string): void {
+  if (!name.startsWith(PREFIX)) throw new FsError(errno.ENOTSUP, `the attribute ${name} cannot be kept`);
+}
+
 /** LISTXATTR. */
 export function extendedAttributeNames(of: Attributed): string[] {
   return [...valuesOf(of).keys()].map((name) => PREFIX + name);

@@ -1,7 +1,6 @@
 // The file system: POSIX verbs over the tree, the journal and staged content. Answers from local state at once; waits for the service
 // only for what was never fetched, and at most the operation timeout. Each verb is handed to the one who knows; here they are put
 // together. Knows no URL, no disk path, no kernel bytes.
-import { errno } from '../base/errno.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
@@ -11,7 +10,13 @@ import { AttributeChanges } from './attribute-changes.ts';
 import type { Ownership } from './attributes.ts';
 import { capacityOf } from './capacity.ts';
 import { Changeable } from './changeable.ts';
-import { changeState, extendedAttribute, extendedAttributeNames, type Attributed } from './extended-attributes.ts';
+import {
+  changeExtendedAttribute,
+  changeState,
+  extendedAttribute,
+  extendedAttributeNames,
+  type Attributed,
+} from './extended-attributes.ts';
 import { FoldedNames } from './folded-names.ts';
 import { Moves, type MoveLimits } from './move-limits.ts';
 import { Namespace } from './namespace.ts';
@@ -21,7 +26,6 @@ import { OpenContents, type ContentStore } from './open-contents.ts';
 import { OpenDirectories } from './open-directories.ts';
 import { OpenFiles } from './open-files.ts';
 import {
-  FsError,
   type Answer,
   type AttributeChange,
   type Caller,
@@ -225,9 +229,8 @@ export class FileSystem implements Operations {
     this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
   }
 
-  /** Nothing is kept that the service has no place for: programs that copy attributes are content with ENOTSUP. */
   setExtendedAttribute(_node: NodeId, name: string): void {
-    throw new FsError(errno.ENOTSUP, `the attribute ${name} cannot be kept`);
+    changeExtendedAttribute(name);
   }
 
   flush(node: NodeId, handle: number, caller: Caller): Answer<void> {

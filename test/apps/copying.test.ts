@@ -63,6 +63,13 @@ describe.skipIf(!fuseExists)('copying', () => {
     expect(await script('rsync -ai --omit-dir-times source/ $D/sync')).toBe('');
   });
 
+  it('rsync -X bears the attributes of a drive, into it and within it', async () => {
+    await script(`
+      rsync -aX source/ $D/x; rsync -aX source/ $D/x
+      rsync -aX $D/x/ $D/y; diff -r source $D/y
+    `);
+  });
+
   it('rsync --delete and --inplace', async () => {
     await script(`
       rsync -a source/ $D/sync
