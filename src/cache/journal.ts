@@ -31,6 +31,7 @@ export {
   LAG_WINDOW_MS,
   blankRecord,
   isPending,
+  isStoredAsWanted,
   isWantedAt,
   samePlace,
   sentPlaces,

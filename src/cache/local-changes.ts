@@ -280,9 +280,13 @@ export class LocalChanges {
     const guard = record === undefined || record.doneAtMs !== undefined;
     if (guard && home) return moved;
     const base = record === undefined ? this.#journal.freshRecord(node, this.#nowMs()) : record;
-    if (!guard && home && !record.content) {
+    // What was sent and not heard of is to be looked for wherever it is wanted now.
+    const unheard = base.sent.length > 0 || base.asked.length > 0 || base.copyOf !== undefined;
+    if (!guard && home && !record.content && !unheard) {
       // Back where it was before anything was sent; older places are still guarded against.
-      if (record.was.length === 0) transaction.dropRecord(node.inode);
+      // Listings that lag behind what the service confirmed lately are guarded against too.
+      const isOver = record.was.length === 0 && record.confirmedAtMs === undefined;
+      if (isOver) transaction.dropRecord(node.inode);
       else transaction.putRecord({ ...record, via: undefined, failed: undefined, doneAtMs: this.#nowMs() });
       return moved;
     }

@@ -37,6 +37,11 @@ export class Outcomes {
         this.#journal.endRemovalsIn(transaction, inode);
         return;
       }
+      if (record.sent.length === 0 && record.at !== undefined) {
+        // Moves that did not come through: it is where it was.
+        transaction.updateRecord({ ...record, asked: [], was: [] });
+        return;
+      }
       const unheard = { ...record, sent: [], asked: [], session: undefined, at: this.#knownPlace(record) };
       transaction.updateRecord(record.kind === 'directory' ? unheard : { ...unheard, content: true });
     });

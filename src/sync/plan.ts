@@ -173,7 +173,9 @@ function folderStep(record: PendingRecord, node: TreeDirectory, nowMs: number, a
   if (inTheWay !== undefined) return inTheWay;
   const parent = folderPlace(journal, target.parent);
   if (parent === undefined) return { kind: 'blocked', by: target.parent };
-  if (record.at !== undefined && samePlace(record.at, target)) return arrived(record, node, around);
+  if (record.at !== undefined && samePlace(record.at, target)) {
+    return mayBeElsewhere(record, target) ? looking(record, nowMs, around) : arrived(record, node, around);
+  }
   if (record.at !== undefined && !isMovable(record.at, node, parent, around)) {
     return leaving(record, record.at, node, target, around);
   }
@@ -196,6 +198,7 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
   const parent = folderPlace(journal, target.parent);
   if (parent === undefined) return { kind: 'blocked', by: target.parent };
   const home = record.at !== undefined && samePlace(record.at, target);
+  if (home && mayBeElsewhere(record, target)) return looking(record, nowMs, around);
   if (!record.content && home) {
     return node.versionId === undefined ? { kind: 'give-up-looking' } : arrived(record, node, around);
   }
@@ -217,6 +220,11 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
   }
   if (record.at === undefined || home) return { kind: 'store', node, place: target };
   return moving(record.at, node, parent, target.name, around);
+}
+
+/** A move away from its place may have come through, and nobody has heard of it. */
+function mayBeElsewhere({ asked }: PendingRecord, target: RemotePlace): boolean {
+  return asked.some((place) => !samePlace(place, target));
 }
 
 /** It is at its place, or on its way round to it: there it stays, with what is put into it meanwhile, until its own place is free. */

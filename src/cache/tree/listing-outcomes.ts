@@ -6,7 +6,7 @@ import type { Journal, JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import {
-  isWantedAt,
+  isStoredAsWanted,
   isWithinLag,
   samePlace,
   type GoneObject,
@@ -266,8 +266,8 @@ export class ListingOutcomes {
 
   /** Keeps the record while anything is left to do, else as a guard. */
   #settle(transaction: JournalTransaction, record: PendingRecord, node: TreeNode): void {
-    if (record.content || !isWantedAt(node, record.at) || record.via !== undefined) transaction.updateRecord(record);
-    else transaction.updateRecord({ ...record, failed: undefined, doneAtMs: Date.now() });
+    if (!isStoredAsWanted(record, node)) transaction.updateRecord(record);
+    else transaction.updateRecord({ ...record, asked: [], failed: undefined, doneAtMs: Date.now() });
   }
 
   /** The listing's place, unless it is one that listings may still show in vain. */

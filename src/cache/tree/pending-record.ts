@@ -110,6 +110,14 @@ export function blankRecord(
   };
 }
 
+/** True where the service has all that is wanted of a node, and nothing it was asked for may have gone otherwise. */
+export function isStoredAsWanted(record: PendingRecord, node: TreeNode): boolean {
+  const { at, asked, content, via } = record;
+  const told = node.kind === 'directory' || node.versionId !== undefined;
+  const heard = at !== undefined && asked.every((place) => samePlace(place, at));
+  return !content && isWantedAt(node, at) && told && heard && via === undefined;
+}
+
 /** True for what is not at the service, and is to be. */
 export function isPending(record: PendingRecord): boolean {
   return record.doneAtMs === undefined && !record.localOnly;

@@ -74,6 +74,15 @@ describe('the judge of the kills', () => {
     expect(judge(again, whole).undone).toEqual([]);
     expect(judge(again, held('2023-11-14T22:13:21.0000000Z')).undone).toEqual([]);
     expect(judge(again, held('2023-11-14T22:13:22.0000000Z')).undone).not.toEqual([]);
+    const learned: LogLine[] = [
+      ...made,
+      { start: 3, kind: 'store', path: 'Work/w0-d/w0-a', bytes: 3, sha256: 'aaa' },
+      { done: 3 },
+      { learned: 'Work/w0-d/w0-a', mtime: '1700000001000000000' },
+    ];
+    expect(judge(learned, whole).undone).toEqual([]);
+    expect(judge(learned, held('2023-11-14T22:13:21.0000000Z')).undone).toEqual([]);
+    expect(judge(learned, held('2023-11-14T22:13:22.0000000Z')).undone).not.toEqual([]);
   });
 
   it('a rename under way may have happened or not, and only as a whole', () => {

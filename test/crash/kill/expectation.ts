@@ -27,6 +27,8 @@ interface ExpectedFile {
   readonly sha256: string;
   /** Every time that it had since it has these bytes: one set after they were sent is kept here alone. Undefined: nobody knows one. */
   readonly ticks: ReadonlySet<bigint> | undefined;
+  /** Where the same bytes were written just now: those that it had until then. */
+  readonly ticksBefore: ReadonlySet<bigint> | 'any' | undefined;
 }
 
 type Expected = ExpectedFile | { readonly kind: 'folder' };
@@ -106,6 +108,7 @@ export function heldByWorker(snapshot: StoreSnapshot, shared: readonly string[])
               bytes: entry.lengthBytes,
               sha256: entry.sha256,
               ticks: new Set([ticksOfIso(entry.modified)]),
+              ticksBefore: undefined,
             },
       );
     }
@@ -124,13 +127,16 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
     const ticks = mtime === undefined ? undefined : new Set([ticksOfNs(mtime)]);
     // The bytes that were there: nothing is sent, and the time is known here alone.
     if (same !== undefined)
-      next.set(path, { ...same, ticks: ticks === undefined ? undefined : union(same.ticks, ticks) });
-    else next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks });
+      next.set(path, { ...same, ticks: ticks && union(same.ticks, ticks), ticksBefore: same.ticks ?? 'any' });
+    else next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks, ticksBefore: undefined });
   } else if (kind === 'touch') {
     const file = tree.get(path);
     if (file?.kind === 'file' && mtime !== undefined) {
       const ticks = new Set([ticksOfNs(mtime)]);
-      next.set(path, { ...file, ticks: replacing ? ticks : union(file.ticks, ticks) });
+      const { ticksBefore } = file;
+      const former = replacing ? ticksBefore : file.ticks;
+      const isAny = former === 'any' || (former === undefined && !replacing);
+      next.set(path, { ...file, ticks: isAny ? undefined : union(former ?? new Set(), ticks), ticksBefore: undefined });
     }
   } else {
     const moved = [...tree].filter(([one]) => one === path || one.startsWith(`${path}/`));

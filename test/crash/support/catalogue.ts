@@ -358,6 +358,8 @@ const beginnings: Readonly<Record<string, Pick<Scenario, 'stored' | 'steps'>>> =
 };
 const endings: Readonly<Record<string, Scenario['steps']>> = {
   renamed: [rename('P/x', 'P/y')],
+  'renamed to a name of before': [rename('P/x', 'P/a')],
+  'renamed away and back': [rename('P/x', 'P/y'), rename('P/y', 'P/x')],
   'renamed, and its name given to another file': [rename('P/x', 'P/y'), write('P/x', 'another')],
   'renamed, and its name given to a folder': [rename('P/x', 'P/y'), makeFolder('P/x'), write('P/x/other', 'another')],
   'renamed and removed, and its name given to another file': [
