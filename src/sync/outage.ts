@@ -6,7 +6,7 @@ const FAILURES_IN_A_ROW = 3;
 /** Between two tries while the service is away ... */
 const PAUSE_MS = 1_000;
 /** ... and at most: soon enough after it is back. */
-const PAUSE_MS_MAX = 60_000;
+const PAUSE_MS_MAX = 30_000;
 
 export class Outage {
   readonly #nowMs: () => number;
@@ -33,6 +33,8 @@ export class Outage {
 
   /** The service did not answer. */
   failed(): void {
+    // Of what was under way when the service went away, each fails: only what was tried since says that it is still away.
+    if (this.#failures >= FAILURES_IN_A_ROW && !this.#trying) return;
     this.#trying = false;
     this.#failures += 1;
     const pauseMs = PAUSE_MS * 2 ** Math.min(20, Math.max(0, this.#failures - FAILURES_IN_A_ROW));
