@@ -105,7 +105,8 @@ export class Generations {
   drop(id: number): void {
     const generation = this.#byId.get(id);
     if (generation === undefined) {
-      this.afterFlush(() => this.#files.remove(id));
+      // Somebody may come to read it until then, with a record that was read before.
+      this.afterFlush(() => (this.#byId.has(id) ? this.drop(id) : this.#files.remove(id)));
       return;
     }
     generation.named = false;
