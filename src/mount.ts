@@ -141,6 +141,10 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
       sending: (inode) => pusher.isSending(inode),
     },
     writeThrough: config.writeThrough,
+    fetchAhead: (file) => {
+      const version = journal.version(file);
+      return version === undefined ? () => undefined : blocks.fetchAhead(version);
+    },
     moves: {
       cost: (node, target) => moveCost(journal, drive, node, target),
       uncachedBytes: (file, bytesMax) => {

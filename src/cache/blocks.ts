@@ -78,6 +78,11 @@ export interface ContentReader {
 export interface ContentBlocks {
   /** A reader for one open file; it learns that file's access pattern. To be closed. */
   reader(content: ContentReference): ContentReader;
+  /**
+   * Fetches what is in neither memory nor disk, for somebody who will read it soon, behind everybody who waits. Returns what ends that,
+   * as far as nobody else wants it.
+   */
+  fetchAhead(content: ContentReference): () => void;
   /** How much of a content would have to be fetched; counted no further than to what is above `bytesMax`. Costs no I/O. */
   uncachedBytes(content: ContentReference, bytesMax: number): number;
   statistics(): ContentStatistics;
@@ -138,20 +143,27 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
     },
   };
 
+  const blockReader = (content: ContentReference): BlockReader => {
+    if (stopped) throw new RemoteError('unavailable', 'the cache is closed');
+    if (content.lengthBytes > blockCountMax * blockSizeBytes) {
+      throw new RemoteError('protocol', `a file of ${content.lengthBytes} bytes is larger than any vault stores`);
+    }
+    const name = nameOf(content);
+    let version = versions.get(name);
+    if (version === undefined) {
+      version = new VersionContent(content, freeNumbers.pop() ?? ++lastNumber, around);
+      versions.set(name, version);
+      versionsByNumber.set(version.number, version);
+    }
+    return new BlockReader(version, around);
+  };
+
   return {
-    reader(content) {
-      if (stopped) throw new RemoteError('unavailable', 'the cache is closed');
-      if (content.lengthBytes > blockCountMax * blockSizeBytes) {
-        throw new RemoteError('protocol', `a file of ${content.lengthBytes} bytes is larger than any vault stores`);
-      }
-      const name = nameOf(content);
-      let version = versions.get(name);
-      if (version === undefined) {
-        version = new VersionContent(content, freeNumbers.pop() ?? ++lastNumber, around);
-        versions.set(name, version);
-        versionsByNumber.set(version.number, version);
-      }
-      return new BlockReader(version, around);
+    reader: blockReader,
+    fetchAhead(content) {
+      const reader = blockReader(content);
+      reader.fetchAll();
+      return () => reader.close();
     },
     uncachedBytes(content, bytesMax) {
       if (stopped) throw new RemoteError('unavailable', 'the cache is closed');

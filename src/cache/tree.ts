@@ -184,6 +184,11 @@ export class Tree {
     return this.#entries.children(parent, afterInode);
   }
 
+  /** The entries of a folder whose name comes after `afterName`, in the order of their names' bytes. */
+  childrenByName(parent: number, afterName = ''): Generator<TreeNode, void, undefined> {
+    return this.#entries.childrenByName(parent, afterName);
+  }
+
   /** The state of a folder's listing; undefined: never listed, nothing is known of its entries. */
   listing(directory: number): ListingState | undefined {
     const read = this.#listingsRead.get(directory);

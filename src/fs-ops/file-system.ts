@@ -20,6 +20,7 @@ import {
 import { FoldedNames } from './folded-names.ts';
 import { Moves, type MoveLimits } from './move-limits.ts';
 import { Namespace } from './namespace.ts';
+import { Neighbours, type Fetch } from './neighbours.ts';
 import { NewNames, requireShort } from './new-names.ts';
 import { Nodes } from './nodes.ts';
 import { OpenContents, type ContentStore } from './open-contents.ts';
@@ -65,6 +66,8 @@ export interface FileSystemOptions {
   /** close(), mkdir, unlink and rename answer when the service has it. */
   readonly writeThrough?: boolean | undefined;
   readonly moves?: MoveLimits | undefined;
+  /** Has the content of files fetched that are likely to be read next; without it, none is. */
+  readonly fetchAhead?: Fetch | undefined;
   /** The wall clock. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -84,6 +87,7 @@ export class FileSystem implements Operations {
   readonly #files: OpenFiles;
   readonly #directories: OpenDirectories;
   readonly #namespace: Namespace;
+  readonly #neighbours: Neighbours;
   readonly #news: TreeNews;
 
   constructor(options: FileSystemOptions) {
@@ -109,6 +113,7 @@ export class FileSystem implements Operations {
     const view = new View({ tree, listings, nodes, contents, waits, ownership, opTimeoutMs });
     const changeable = new Changeable(tree, view, options.readOnly);
     const attributes = new AttributeChanges({ changes, nodes, contents, view, changeable, nowMs });
+    const neighbours = new Neighbours(tree, options.fetchAhead ?? (() => () => undefined));
     const files = new OpenFiles({
       journal,
       nodes,
@@ -119,10 +124,12 @@ export class FileSystem implements Operations {
       waits,
       kernelCache,
       stored,
+      neighbours,
     });
     const folded = new FoldedNames(tree);
     const names = new NewNames(folded);
     const moves = new Moves(tree, options.moves ?? {});
+    this.#neighbours = neighbours;
     this.#nodes = nodes;
     this.#waits = waits;
     this.#stored = stored;
@@ -317,6 +324,7 @@ export class FileSystem implements Operations {
 
   /** Commits and closes every handle left open. The transport has stopped asking. */
   stop(): void {
+    this.#neighbours.stop();
     this.#files.stop();
     this.#contents.stop();
     this.#news.stop();

@@ -4,10 +4,11 @@ import { performance } from 'node:perf_hooks';
 import { errno } from '../base/errno.ts';
 import { fileBytesMax } from '../cache/staging/open-content.ts';
 import type { Journal } from '../cache/journal.ts';
-import type { Tree, TreeFile } from '../cache/tree.ts';
+import { shownLengthBytes, type Tree, type TreeFile } from '../cache/tree.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { AttributeChanges } from './attribute-changes.ts';
 import type { Changeable } from './changeable.ts';
+import type { Neighbours } from './neighbours.ts';
 import type { Nodes } from './nodes.ts';
 import type { FileContent, HandleReader, OpenContents } from './open-contents.ts';
 import { FsError, type Answer, type Caller, type KernelCache, type NodeId, type OpenFile } from './operations.ts';
@@ -26,6 +27,7 @@ export interface OpenFilesOptions {
   readonly waits: Waits;
   readonly kernelCache: KernelCache;
   readonly stored: Stored;
+  readonly neighbours: Neighbours;
 }
 
 interface Handle {
@@ -38,6 +40,8 @@ interface Handle {
   readonly made: boolean;
   /** When a read failed last, monotonic ms. */
   failedAtMs: number;
+  /** Of the content as it was opened; 0 once somebody was told that all of it was read. */
+  unreadBytes: number;
 }
 
 /** More than any program opens; a leak ends here, not in the machine's memory. */
@@ -92,7 +96,15 @@ export class OpenFiles {
     const handle = this.#nextHandle;
     this.#nextHandle += 1;
     const { inode } = object;
-    this.#handles.set(handle, { node, inode, reader: content.reader(), writes, made, failedAtMs: -Infinity });
+    this.#handles.set(handle, {
+      node,
+      inode,
+      reader: content.reader(),
+      writes,
+      made,
+      failedAtMs: -Infinity,
+      unreadBytes: shownLengthBytes(object),
+    });
     if (writes) journal.openedForWriting(inode);
     try {
       if (truncates) this.#empty(node, content);
@@ -119,11 +131,19 @@ export class OpenFiles {
       },
       failedLately ? REPEATED_READ_TIMEOUT_MS : undefined,
     );
+    this.#noteRead(opened, lengthBytes);
     if (!(answer instanceof Promise)) return answer;
     return answer.catch((error: unknown) => {
       if (error instanceof FsError && error.errno === errno.EIO) opened.failedAtMs = performance.now();
       throw error;
     });
+  }
+
+  #noteRead(opened: Handle, lengthBytes: number): void {
+    if (opened.unreadBytes <= 0) return;
+    opened.unreadBytes -= lengthBytes;
+    const file = opened.unreadBytes <= 0 ? this.#tree.node(opened.inode) : undefined;
+    if (file?.kind === 'file') this.#options.neighbours.read(file);
   }
 
   /**

@@ -85,6 +85,11 @@ export class BlockReader {
       .finally(() => version.readGone());
   }
 
+  /** Has everything fetched that is not near, for whoever reads it next. */
+  fetchAll(): void {
+    this.#version.fetchAhead(0, Math.ceil(this.#content.lengthBytes / blockSizeBytes), this);
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -41,6 +41,15 @@ export class Entries {
     for (const { key, value } of range) yield decodeNode(entryKeyInode(key), parent, value);
   }
 
+  /** The entries of a folder whose name comes after `afterName`, in the order of their names' bytes. */
+  *childrenByName(parent: number, afterName: string): Generator<TreeNode, void, undefined> {
+    const start = nameKey(parent, `${afterName}\0`);
+    for (const { value } of this.#tables.names.range({ start, end: nameKey(parent + 1, '') })) {
+      const node = this.#in(parent, readInode(value));
+      if (node !== undefined) yield node;
+    }
+  }
+
   /** Stores a node in the place of its former state, from where it is moved where that has another name or parent. */
   replace(previous: TreeNode | undefined, current: TreeNode): void {
     if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
