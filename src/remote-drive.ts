@@ -97,6 +97,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Default: 'interactive'. */
   readonly callClass?: CallClass | undefined;
+  /** Called when a call has had its turn and leaves; until then, ending it costs nothing. */
+  readonly onLeave?: (() => void) | undefined;
 }
 
 /**

@@ -5,7 +5,7 @@ import { delay, waitFor } from '../base/abort.ts';
 import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
-import { RemoteError, type CallClass, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
+import { RemoteError, type CallClass, type CallOptions, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
 import { LAG_WINDOW_MS, type Journal, type RemoteFolderPlace } from './journal.ts';
 import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
@@ -44,9 +44,18 @@ export interface ListingStatistics {
   readonly stale: number;
 }
 
+/** A listing that is being brought. */
+interface Refresh {
+  readonly done: Promise<void>;
+  /** Its call waits for its turn, behind those that somebody waits for. */
+  waitsBehind: boolean;
+  /** Ends it in favour of one that has its turn sooner. */
+  readonly overtake: (by: Promise<void>) => void;
+}
+
 export class Listings {
   readonly #options: ListingsOptions;
-  readonly #underWay = new Map<number, Promise<void>>();
+  readonly #underWay = new Map<number, Refresh>();
   /** When a refresh of a folder failed last, monotonic ms. */
   readonly #failedAt = new Map<number, number>();
   /** Folders whose refresh under way has outlasted somebody's patience. */
@@ -141,7 +150,11 @@ export class Listings {
   /** Ends the calls under way and waits until none touches the tree any more. */
   async stop(): Promise<void> {
     this.#stop.abort(new RemoteError('unavailable', 'the drive is being unmounted'));
-    await Promise.allSettled([...this.#underWay.values(), this.#sweeping, this.#vaultsUnderWay]);
+    await Promise.allSettled([
+      ...[...this.#underWay.values()].map(({ done }) => done),
+      this.#sweeping,
+      this.#vaultsUnderWay,
+    ]);
   }
 
   async #refreshOrStale(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass): Promise<void> {
@@ -176,16 +189,27 @@ export class Listings {
     return ageMs >= 0 && ageMs < LAG_WINDOW_MS;
   }
 
-  /** The one refresh of a folder under way, started if there is none. */
+  /** The one refresh of a folder under way, started if there is none. What somebody waits for does not wait with what nobody does. */
   #refresh(directory: TreeDirectory, callClass: CallClass): Promise<void> {
     const running = this.#underWay.get(directory.inode);
-    if (running !== undefined) return running;
+    const overtakes = running?.waitsBehind === true && callClass === 'interactive';
+    if (running !== undefined && !overtakes) return running.done;
     if (this.#stop.signal.aborted) return Promise.reject(this.#stop.signal.reason as RemoteError);
-    const refresh = this.#fetch(directory, callClass).then(
+    const refresh = this.#begin(directory, callClass);
+    this.#underWay.set(directory.inode, refresh);
+    running?.overtake(refresh.done);
+    return refresh.done;
+  }
+
+  #begin(directory: TreeDirectory, callClass: CallClass): Refresh {
+    const ended = new AbortController();
+    let overtaker: Promise<void> | undefined;
+    const fetched = this.#fetch(directory, callClass, ended.signal, () => (refresh.waitsBehind = false)).then(
       () => {
         this.#failedAt.delete(directory.inode);
       },
       (error: unknown) => {
+        if (overtaker !== undefined) return overtaker;
         if (this.#failedAt.size > 10_000) this.#failedAt.clear();
         this.#failedAt.set(directory.inode, performance.now());
         log('listing of inode %d failed: %s', directory.inode, message(error));
@@ -193,22 +217,29 @@ export class Listings {
         throw error;
       },
     );
-    const settled = refresh.finally(() => {
-      this.#underWay.delete(directory.inode);
-      this.#overdue.delete(directory.inode);
-    });
-    this.#underWay.set(directory.inode, settled);
-    return settled;
+    const refresh: Refresh = {
+      done: fetched.finally(() => {
+        if (this.#underWay.get(directory.inode) !== refresh) return;
+        this.#underWay.delete(directory.inode);
+        this.#overdue.delete(directory.inode);
+      }),
+      waitsBehind: callClass !== 'interactive',
+      overtake: (by) => {
+        overtaker = by;
+        ended.abort(new RemoteError('unavailable', 'somebody waits for this listing'));
+      },
+    };
+    return refresh;
   }
 
-  async #fetch(directory: TreeDirectory, callClass: CallClass): Promise<void> {
+  async #fetch(directory: TreeDirectory, callClass: CallClass, ended: AbortSignal, onLeave: () => void): Promise<void> {
     const { tree } = this.#options.journal;
     const listedAtMs = Date.now();
     const tooLong = (): Error =>
       new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
-    const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal]);
+    const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal, ended]);
     try {
-      await this.#fetchWithin(directory, listedAtMs, deadline.signal, callClass);
+      await this.#fetchWithin(directory, listedAtMs, { signal: deadline.signal, callClass, onLeave });
     } finally {
       deadline.release();
     }
@@ -216,26 +247,18 @@ export class Listings {
     this.#sweep();
   }
 
-  async #fetchWithin(
-    directory: TreeDirectory,
-    listedAtMs: number,
-    signal: AbortSignal,
-    callClass: CallClass,
-  ): Promise<void> {
+  async #fetchWithin(directory: TreeDirectory, listedAtMs: number, options: CallOptions): Promise<void> {
     const { journal, drive, naming } = this.#options;
     const { tree } = journal;
     const present = tree.node(directory.inode);
     if (present?.kind !== 'directory') throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
     if (present.inode === ROOT_INODE) {
-      const syncpoints = await drive.syncpoints({ signal, callClass });
+      const syncpoints = await drive.syncpoints(options);
       await mergeSyncpoints(journal, naming, syncpoints, listedAtMs);
       this.refreshVaults();
     } else if (present.remote !== undefined) {
       const entries: RemoteEntry[] = [];
-      for await (const batch of drive.list(present.remote.syncpointId, present.remote.folderId, {
-        signal,
-        callClass,
-      })) {
+      for await (const batch of drive.list(present.remote.syncpointId, present.remote.folderId, options)) {
         for (const entry of batch) entries.push(entry);
       }
       if (tree.node(directory.inode) === undefined) {

@@ -4,7 +4,7 @@
 import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
-import type { Tree } from '../cache/tree.ts';
+import type { Tree, TreeDirectory, TreeFile } from '../cache/tree.ts';
 import type { RemoteVault } from '../remote-drive.ts';
 import { AttributeChanges } from './attribute-changes.ts';
 import type { Ownership } from './attributes.ts';
@@ -20,7 +20,8 @@ import {
 import { FoldedNames } from './folded-names.ts';
 import { Moves, type MoveLimits } from './move-limits.ts';
 import { Namespace } from './namespace.ts';
-import { Neighbours, type Fetch } from './neighbours.ts';
+import { followedDirectories, followedFiles, type FetchAhead } from './followed.ts';
+import type { Neighbours } from './neighbours.ts';
 import { NewNames, requireShort } from './new-names.ts';
 import { Nodes } from './nodes.ts';
 import { OpenContents, type ContentStore } from './open-contents.ts';
@@ -66,8 +67,8 @@ export interface FileSystemOptions {
   /** close(), mkdir, unlink and rename answer when the service has it. */
   readonly writeThrough?: boolean | undefined;
   readonly moves?: MoveLimits | undefined;
-  /** Has the content of files fetched that are likely to be read next; without it, none is. */
-  readonly fetchAhead?: Fetch | undefined;
+  /** Has content fetched that is likely to be read next; without it, none is. */
+  readonly fetchAhead?: FetchAhead | undefined;
   /** The wall clock. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -87,7 +88,8 @@ export class FileSystem implements Operations {
   readonly #files: OpenFiles;
   readonly #directories: OpenDirectories;
   readonly #namespace: Namespace;
-  readonly #neighbours: Neighbours;
+  readonly #followed: Neighbours<TreeFile>;
+  readonly #walked: Neighbours<TreeDirectory>;
   readonly #news: TreeNews;
 
   constructor(options: FileSystemOptions) {
@@ -113,7 +115,8 @@ export class FileSystem implements Operations {
     const view = new View({ tree, listings, nodes, contents, waits, ownership, opTimeoutMs });
     const changeable = new Changeable(tree, view, options.readOnly);
     const attributes = new AttributeChanges({ changes, nodes, contents, view, changeable, nowMs });
-    const neighbours = new Neighbours(tree, options.fetchAhead ?? (() => () => undefined));
+    const followed = followedFiles(tree, options.fetchAhead);
+    const walked = followedDirectories(tree, listings);
     const files = new OpenFiles({
       journal,
       nodes,
@@ -124,12 +127,13 @@ export class FileSystem implements Operations {
       waits,
       kernelCache,
       stored,
-      neighbours,
+      neighbours: followed,
     });
     const folded = new FoldedNames(tree);
     const names = new NewNames(folded);
     const moves = new Moves(tree, options.moves ?? {});
-    this.#neighbours = neighbours;
+    this.#followed = followed;
+    this.#walked = walked;
     this.#nodes = nodes;
     this.#waits = waits;
     this.#stored = stored;
@@ -138,7 +142,7 @@ export class FileSystem implements Operations {
     this.#changeable = changeable;
     this.#attributes = attributes;
     this.#files = files;
-    this.#directories = new OpenDirectories({ tree, listings, nodes, view });
+    this.#directories = new OpenDirectories({ tree, listings, nodes, view, neighbours: walked });
     this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
     this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache, nowMs });
   }
@@ -324,7 +328,8 @@ export class FileSystem implements Operations {
 
   /** Commits and closes every handle left open. The transport has stopped asking. */
   stop(): void {
-    this.#neighbours.stop();
+    this.#followed.stop();
+    this.#walked.stop();
     this.#files.stop();
     this.#contents.stop();
     this.#news.stop();

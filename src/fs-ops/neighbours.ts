@@ -1,65 +1,72 @@
-// Programs that read one file of a directory after another: tar, cp -r, grep -r, compilers, whoever names files with a star. Sees the run,
-// in the order in which the directory lists its files or in that of their names, and asks for the next ones before they are opened, so
-// that small files cost no round trip each. Only where those before were read to their ends: who looks at headers gets headers.
-import { shownLengthBytes, type Tree, type TreeFile, type TreeNode } from '../cache/tree.ts';
+// Programs that take one entry of a directory after another: tar, cp -r and grep -r read files, find and du list directories. Sees the run,
+// in the order in which the directory lists its entries or in that of their names, and asks for the next ones before they are opened, so
+// that they cost no round trip each. People, who take their time, cause nothing. Knows no bytes and no calls.
+import type { Tree, TreeNode } from '../cache/tree.ts';
 
-/** Larger ones are read ahead by themselves, for the round trip at their begin. */
-const FILE_BYTES_MAX = 1024 * 1024;
-/** Ahead of one reader, over all files asked for. */
-const AHEAD_BYTES_MAX = 16 * 1024 * 1024;
-/** At 30 ms a round trip and eight requests at once, what a program takes half a second to read. */
-const AHEAD_FILES_MAX = 64;
-/** Files read one after another before anything is asked for. */
+/** Entries taken one after another before anything is asked for. */
 const RUN_MIN = 2;
+/** Whoever pauses for longer between two of them is no program, or does not wait for us. */
+const PAUSE_MS_MAX = 2_000;
 /** Readers with several threads do not keep the order, nor do people's alphabets that of bytes. */
 const JUMP_MAX = 8;
-/** Directories in which somebody reads at once. */
+/** Entries of another kind may lie between two of this: so many are passed over in search of the next one. */
+const SEARCH_MAX = 256;
+/** Directories in which somebody takes entries at once. */
 const DIRECTORIES_MAX = 64;
-/** Who walks a tree goes on in the next directory within this. */
-const WALK_MS = 2_000;
-
-/** Has a file's content fetched; the function returned ends that where it goes on still. */
-export type Fetch = (file: TreeFile) => () => void;
 
 /** Directories in both orders. */
 export type ListedTree = Pick<Tree, 'children' | 'childrenByName'>;
 
+/** What runs are of, and what is done ahead of them. */
+export interface NeighbourOptions<Node extends TreeNode> {
+  readonly tree: ListedTree;
+  readonly kind: Node['kind'];
+  /** What an entry counts for; undefined: there is nothing to ask for. */
+  readonly weightOf: (node: Node) => number | undefined;
+  /** Has an entry fetched; the function returned ends that where it goes on still. */
+  readonly fetch: (node: Node) => () => void;
+  /** Ahead of one run: entries, and their weights together. */
+  readonly aheadMax: number;
+  readonly weightMax: number;
+  /** Monotonic. */
+  readonly nowMs?: (() => number) | undefined;
+}
+
 type Order = 'listing' | 'name';
 const orders: readonly Order[] = ['listing', 'name'];
 
-interface Run {
-  /** The file that was read furthest. */
-  at: TreeFile;
-  /** Undefined while one file alone was read. */
+interface Run<Node> {
+  /** The entry that was taken furthest. */
+  at: Node;
+  atMs: number;
+  /** Undefined while one entry alone was taken. */
   order: Order | undefined;
   /** How many came in order. */
   length: number;
   /** What was asked for, up to this entry. */
   aheadTo: TreeNode;
-  /** Files that were asked for and not read yet, and what ends that. */
-  readonly asked: Map<number, { readonly bytes: number; readonly end: () => void }>;
-  askedBytes: number;
+  /** What was asked for and not taken yet, and what ends that. */
+  readonly asked: Map<number, { readonly weight: number; readonly end: () => void }>;
+  askedWeight: number;
 }
 
-export class Neighbours {
-  readonly #tree: ListedTree;
-  readonly #fetch: Fetch;
+export class Neighbours<Node extends TreeNode> {
+  readonly #options: NeighbourOptions<Node>;
   readonly #nowMs: () => number;
-  /** By directory, the one longest unread first. */
-  readonly #runs = new Map<number, Run>();
-  /** When somebody last came to a directory's end on a run, monotonic. */
-  #walkedAtMs = -Infinity;
+  /** By directory, the one longest untouched first. */
+  readonly #runs = new Map<number, Run<Node>>();
+  /** When somebody last came to a directory's end on a run. */
+  #endedAtMs = -Infinity;
 
-  constructor(tree: ListedTree, fetch: Fetch, nowMs = (): number => performance.now()) {
-    this.#tree = tree;
-    this.#fetch = fetch;
-    this.#nowMs = nowMs;
+  constructor(options: NeighbourOptions<Node>) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? ((): number => performance.now());
   }
 
-  /** A file was read from its begin to its end. */
-  read(file: TreeFile): void {
-    const run = this.#runOf(file);
-    this.#take(run, file.inode);
+  /** A program took an entry: read a file to its end, opened a directory. */
+  taken(node: Node): void {
+    const run = this.#runOf(node);
+    this.#take(run, node.inode);
     if (run.length >= RUN_MIN && run.order !== undefined) this.#askAhead(run, run.order);
   }
 
@@ -69,14 +76,15 @@ export class Neighbours {
     this.#runs.clear();
   }
 
-  /** The run that the file goes on with, or begins. */
-  #runOf(file: TreeFile): Run {
-    const known = this.#runs.get(file.parent);
+  /** The run that the entry goes on with, or begins. */
+  #runOf(node: Node): Run<Node> {
+    const known = this.#runs.get(node.parent);
     // Its place is at the end.
-    this.#runs.delete(file.parent);
-    const run = known !== undefined && this.#goesOn(known, file) ? known : this.#begun(file);
+    this.#runs.delete(node.parent);
+    const run = known !== undefined && this.#goesOn(known, node) ? known : this.#begun(node);
     if (known !== undefined && known !== run) this.#end(known);
-    this.#runs.set(file.parent, run);
+    run.atMs = this.#nowMs();
+    this.#runs.set(node.parent, run);
     for (const [directory, oldest] of this.#runs) {
       if (this.#runs.size <= DIRECTORIES_MAX) break;
       this.#end(oldest);
@@ -85,79 +93,93 @@ export class Neighbours {
     return run;
   }
 
-  #begun(file: TreeFile): Run {
-    const run: Run = { at: file, order: undefined, length: 1, aheadTo: file, asked: new Map(), askedBytes: 0 };
-    if (this.#nowMs() - this.#walkedAtMs > WALK_MS) return run;
-    run.order = orders.find((order) => this.#follows(order, file, undefined, 1));
+  #begun(node: Node): Run<Node> {
+    const run: Run<Node> = {
+      at: node,
+      atMs: 0,
+      order: undefined,
+      length: 1,
+      aheadTo: node,
+      asked: new Map(),
+      askedWeight: 0,
+    };
+    // Who walks a tree goes on in the next directory.
+    if (this.#nowMs() - this.#endedAtMs > PAUSE_MS_MAX) return run;
+    run.order = orders.find((order) => this.#follows(order, node, undefined, 1));
     if (run.order !== undefined) run.length = RUN_MIN;
     return run;
   }
 
-  #goesOn(run: Run, file: TreeFile): boolean {
-    if (run.order !== undefined && (run.asked.has(file.inode) || isPassed(run.order, file, run.at))) {
-      if (!isPassed(run.order, file, run.at)) run.at = file;
+  #goesOn(run: Run<Node>, node: Node): boolean {
+    if (this.#nowMs() - run.atMs > PAUSE_MS_MAX) return false;
+    if (run.order !== undefined && (run.asked.has(node.inode) || isPassed(run.order, node, run.at))) {
+      if (!isPassed(run.order, node, run.at)) run.at = node;
       run.length += 1;
       return true;
     }
     const order = orders
       .toSorted((one) => (one === run.order ? -1 : 0))
-      .find((one) => this.#follows(one, file, run.at, JUMP_MAX));
+      .find((one) => this.#follows(one, node, run.at, JUMP_MAX));
     if (order === undefined) return false;
     if (order !== run.order) {
-      // Two files may be neighbours in both orders.
+      // Two entries may be neighbours in both orders.
       this.#end(run);
-      run.aheadTo = file;
+      run.aheadTo = node;
     }
     run.order = order;
-    run.at = file;
+    run.at = node;
     run.length += 1;
     return true;
   }
 
-  /** True for one of the next files behind another one; behind none: one of the directory's first. */
-  #follows(order: Order, file: TreeFile, after: TreeNode | undefined, jumpMax: number): boolean {
+  /** True for one of the next of its kind behind another one; behind none: one of the directory's first. */
+  #follows(order: Order, node: Node, after: TreeNode | undefined, jumpMax: number): boolean {
     let passed = 0;
-    for (const node of this.#behind(order, file.parent, after)) {
-      if (node.inode === file.inode) return true;
-      if (node.kind === 'file') passed += 1;
-      if (passed >= jumpMax) return false;
+    let searched = 0;
+    for (const next of this.#behind(order, node.parent, after)) {
+      if (next.inode === node.inode) return true;
+      if (next.kind === node.kind) passed += 1;
+      searched += 1;
+      if (passed >= jumpMax || searched >= SEARCH_MAX) return false;
     }
     return false;
   }
 
-  #askAhead(run: Run, order: Order): void {
-    // Twice as many with each file read: a short run costs little, a long one is kept fed.
-    const filesMax = Math.min(AHEAD_FILES_MAX, 2 ** Math.min(run.length, 10));
-    if (run.asked.size > filesMax / 2) return;
+  #askAhead(run: Run<Node>, order: Order): void {
+    const { kind, aheadMax, weightMax, weightOf, fetch } = this.#options;
+    // Twice as many with each one taken: a short run costs little, a long one is kept fed.
+    const most = Math.min(aheadMax, 2 ** Math.min(run.length, 10));
+    if (run.asked.size > most / 2) return;
     const from = isPassed(order, run.aheadTo, run.at) ? run.at : run.aheadTo;
-    for (const node of this.#behind(order, run.at.parent, from)) {
-      if (run.asked.size >= filesMax || run.askedBytes >= AHEAD_BYTES_MAX) return;
-      run.aheadTo = node;
-      if (node.kind !== 'file') continue;
-      const bytes = shownLengthBytes(node);
-      if (bytes === 0 || bytes > FILE_BYTES_MAX || node.staged !== undefined) continue;
-      run.asked.set(node.inode, { bytes, end: this.#fetch(node) });
-      run.askedBytes += bytes;
+    let searched = 0;
+    for (const next of this.#behind(order, run.at.parent, from)) {
+      if (run.asked.size >= most || run.askedWeight >= weightMax || searched >= SEARCH_MAX) return;
+      run.aheadTo = next;
+      searched += 1;
+      if (next.kind !== kind) continue;
+      const weight = weightOf(next as Node);
+      if (weight === undefined) continue;
+      run.asked.set(next.inode, { weight, end: fetch(next as Node) });
+      run.askedWeight += weight;
     }
-    this.#walkedAtMs = this.#nowMs();
+    this.#endedAtMs = this.#nowMs();
   }
 
   #behind(order: Order, directory: number, node: TreeNode | undefined): Iterable<TreeNode> {
-    return order === 'name'
-      ? this.#tree.childrenByName(directory, node?.name)
-      : this.#tree.children(directory, node?.inode);
+    const { tree } = this.#options;
+    return order === 'name' ? tree.childrenByName(directory, node?.name) : tree.children(directory, node?.inode);
   }
 
-  /** It is read, and whoever reads it keeps it. */
-  #take(run: Run, inode: number): void {
+  /** Whoever took it keeps it. */
+  #take(run: Run<Node>, inode: number): void {
     const asked = run.asked.get(inode);
     if (asked === undefined) return;
     run.asked.delete(inode);
-    run.askedBytes -= asked.bytes;
+    run.askedWeight -= asked.weight;
     asked.end();
   }
 
-  #end(run: Run): void {
+  #end(run: Run<Node>): void {
     for (const inode of [...run.asked.keys()]) this.#take(run, inode);
   }
 }

@@ -3,6 +3,7 @@
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { Tree, TreeDirectory } from '../cache/tree.ts';
+import type { Neighbours } from './neighbours.ts';
 import type { Nodes } from './nodes.ts';
 import { HANDLES_MAX } from './open-files.ts';
 import { FsError, type Answer, type Caller, type NodeId, type OpenDirectory, type RowSink } from './operations.ts';
@@ -14,6 +15,7 @@ export interface OpenDirectoriesOptions {
   readonly listings: Listings;
   readonly nodes: Nodes;
   readonly view: View;
+  readonly neighbours: Neighbours<TreeDirectory>;
 }
 
 /** "." and ".." as directory cookies; every other cookie is the entry's inode number. */
@@ -33,9 +35,10 @@ export class OpenDirectories {
   }
 
   open(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    const { tree, listings, view } = this.#options;
+    const { tree, listings, view, neighbours } = this.#options;
     const directory = view.directory(node);
     if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
+    neighbours.taken(directory);
     return view.listed('opendir', directory, caller, () => {
       const handle = this.#nextHandle;
       this.#nextHandle += 1;

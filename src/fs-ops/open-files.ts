@@ -27,7 +27,7 @@ export interface OpenFilesOptions {
   readonly waits: Waits;
   readonly kernelCache: KernelCache;
   readonly stored: Stored;
-  readonly neighbours: Neighbours;
+  readonly neighbours: Neighbours<TreeFile>;
 }
 
 interface Handle {
@@ -143,7 +143,7 @@ export class OpenFiles {
     if (opened.unreadBytes <= 0) return;
     opened.unreadBytes -= lengthBytes;
     const file = opened.unreadBytes <= 0 ? this.#tree.node(opened.inode) : undefined;
-    if (file?.kind === 'file') this.#options.neighbours.read(file);
+    if (file?.kind === 'file') this.#options.neighbours.taken(file);
   }
 
   /**

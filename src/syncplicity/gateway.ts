@@ -149,6 +149,7 @@ export class Gateway {
       const gateway = await session.gatewayUrl(signal);
       const token = await session.token.get(signal);
       await budget.acquire({ callClass, signal });
+      options.onLeave?.();
       const url = below(gateway, call.path);
       if (progress !== undefined) progress.isSent = true;
       const reply = await this.#send(url, call, options, session.headers(token));

@@ -27,7 +27,7 @@ let nodes: TreeNode[];
 /** Names asked for, and those of which that was ended. */
 let asked: string[];
 let ended: string[];
-let neighbours: Neighbours;
+let neighbours: Neighbours<TreeFile>;
 let nowMs: number;
 
 beforeEach(() => {
@@ -48,7 +48,15 @@ beforeEach(() => {
     asked.push(name);
     return () => ended.push(name);
   };
-  neighbours = new Neighbours(tree, fetch, () => nowMs);
+  neighbours = new Neighbours<TreeFile>({
+    tree,
+    kind: 'file',
+    weightOf: ({ lengthBytes }) => (lengthBytes === 0 ? undefined : lengthBytes),
+    fetch,
+    aheadMax: 64,
+    weightMax: 1_000_000,
+    nowMs: () => nowMs,
+  });
 });
 
 /** Files f000, f001, ... of inode numbers in that order, or turned round. */
@@ -65,11 +73,11 @@ describe('files read one after another', () => {
     'are asked for ahead, more with each, each once: inode numbers %s',
     (order) => {
       const files = fill(200, order);
-      files.slice(0, 1).forEach((each) => neighbours.read(each));
+      files.slice(0, 1).forEach((each) => neighbours.taken(each));
       expect(asked).toEqual([]);
-      files.slice(1, 2).forEach((each) => neighbours.read(each));
+      files.slice(1, 2).forEach((each) => neighbours.taken(each));
       expect(asked).toEqual(['f002', 'f003', 'f004', 'f005']);
-      for (const each of files.slice(2)) neighbours.read(each);
+      for (const each of files.slice(2)) neighbours.taken(each);
       expect(asked).toEqual(files.slice(2).map(({ name }) => name));
       expect(ended).toEqual(asked);
     },
@@ -79,58 +87,65 @@ describe('files read one after another', () => {
     const files = fill(200);
     let most = 0;
     for (const each of files) {
-      neighbours.read(each);
+      neighbours.taken(each);
       most = Math.max(most, asked.length - ended.length);
     }
     expect(most).toBe(64);
   });
 
-  it('are neither empty, nor large, nor here already, nor directories', () => {
+  it('are neither what counts for nothing, nor directories, and no more than their weights allow', () => {
     const files = fill(3);
     const directory = { ...file(1010, 'g'), kind: 'directory' } as unknown as TreeNode;
-    const staged = { id: 1, lengthBytes: 5, base: undefined, baseEndBytes: 0, extents: [], sha256: undefined };
     nodes.push(
       directory,
       file(1011, 'h', { lengthBytes: 0 }),
-      file(1012, 'i', { lengthBytes: 5_000_000 }),
-      file(1013, 'j', { staged }),
-      file(1014, 'k'),
+      file(1012, 'i', { lengthBytes: 2_000_000 }),
+      file(1013, 'j'),
     );
-    for (const each of files) neighbours.read(each);
-    expect(asked).toEqual(['f002', 'k']);
+    for (const each of files) neighbours.taken(each);
+    expect(asked).toEqual(['f002', 'i']);
+  });
+
+  it('by people, who take their time, are not', () => {
+    const files = fill(20);
+    for (const each of files) {
+      neighbours.taken(each);
+      nowMs += 3_000;
+    }
+    expect(asked).toEqual([]);
   });
 
   it('in another order than that of the directory or of names are not', () => {
     const files = fill(200);
-    for (let at = 0; at < 200; at += 1) neighbours.read(files[(at * 67) % 200] as TreeFile);
+    for (let at = 0; at < 200; at += 1) neighbours.taken(files[(at * 67) % 200] as TreeFile);
     expect(asked).toEqual([]);
   });
 
   it('by several readers out of order are', () => {
     const files = fill(40);
-    for (const at of [0, 2, 1, 4, 3, 6, 5]) neighbours.read(files[at] as TreeFile);
+    for (const at of [0, 2, 1, 4, 3, 6, 5]) neighbours.taken(files[at] as TreeFile);
     expect(asked).toContain('f010');
   });
 
   it('go on in the next directory at once, but not much later', () => {
     const files = fill(5);
     const next = fill(5, 'same', 2);
-    for (const each of files) neighbours.read(each);
-    neighbours.read(next[0] as TreeFile);
+    for (const each of files) neighbours.taken(each);
+    neighbours.taken(next[0] as TreeFile);
     expect(asked.slice(3)).toEqual(['f001', 'f002', 'f003', 'f004']);
     const later = fill(5, 'same', 3);
     nowMs = 10_000;
-    neighbours.read(later[0] as TreeFile);
+    neighbours.taken(later[0] as TreeFile);
     expect(asked).toHaveLength(7);
   });
 
   it('are not fetched any more once the reader went elsewhere, or the drive is stopped', () => {
     const files = fill(200);
-    neighbours.read(files[0] as TreeFile);
-    neighbours.read(files[1] as TreeFile);
-    neighbours.read(files[150] as TreeFile);
+    neighbours.taken(files[0] as TreeFile);
+    neighbours.taken(files[1] as TreeFile);
+    neighbours.taken(files[150] as TreeFile);
     expect(ended).toEqual(asked);
-    neighbours.read(files[151] as TreeFile);
+    neighbours.taken(files[151] as TreeFile);
     expect(asked.length).toBeGreaterThan(ended.length);
     neighbours.stop();
     expect(ended).toEqual(asked);

@@ -1,0 +1,98 @@
+// Listings that are shared, and those that somebody waits for while they were asked for ahead.
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { waitFor } from '../../src/base/abort.ts';
+import { deferred, type Deferred } from '../../src/base/deferred.ts';
+import { Journal } from '../../src/cache/journal.ts';
+import { Listings } from '../../src/cache/listings.ts';
+import { Tree, type TreeDirectory } from '../../src/cache/tree.ts';
+import { naming } from '../../src/fs-ops/names.ts';
+import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { temporaryDirectory } from '../fakes/temporary-directory.ts';
+
+let directory: ReturnType<typeof temporaryDirectory>;
+let tree: Tree;
+let listings: Listings;
+let folder: TreeDirectory;
+/** Calls for the folder's listing: by class, each waiting for its turn until that is resolved, then for its answer. */
+let calls: { readonly callClass: string; readonly turn: Deferred<undefined>; readonly answer: Deferred<undefined> }[];
+let ended: string[];
+
+const never = new AbortController().signal;
+
+beforeEach(async () => {
+  directory = temporaryDirectory();
+  calls = [];
+  ended = [];
+  const memory = new MemoryDrive();
+  const { rootFolderId } = memory.addSyncpoint('P');
+  memory.addFile(rootFolderId, 'a', 'content');
+  tree = Tree.open(directory.path);
+  const drive = {
+    syncpoints: (options: CallOptions = {}) => memory.syncpoints(options),
+    vaults: () => Promise.resolve([]),
+    async *list(_: SyncpointId, id: FolderId, options: CallOptions = {}): AsyncGenerator<RemoteEntry[]> {
+      const call = { callClass: String(options.callClass), turn: deferred<undefined>(), answer: deferred<undefined>() };
+      calls.push(call);
+      try {
+        await waitFor(call.turn.promise, options.signal);
+        options.onLeave?.();
+        await waitFor(call.answer.promise, options.signal);
+      } catch (error) {
+        ended.push(call.callClass);
+        throw error;
+      }
+      yield [...memory.entries(id)];
+    },
+  };
+  listings = new Listings({ journal: new Journal(tree), drive, naming, lifetimeMs: 60_000 });
+  await listings.refresh(tree.root(), never);
+  folder = tree.child(1, 'P') as TreeDirectory;
+});
+afterEach(async () => {
+  await listings.stop();
+  await tree.close();
+  directory.remove();
+});
+
+/** Lets what is begun come as far as it comes. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('all who ask at once share one call', async () => {
+  const both = [listings.ensure(folder, never), listings.ensure(folder, never, 'prefetch')];
+  await settle();
+  expect(calls.map(({ callClass }) => callClass)).toEqual(['interactive']);
+  calls[0]?.turn.resolve(undefined);
+  calls[0]?.answer.resolve(undefined);
+  for (const each of both) await each;
+  expect(tree.child(folder.inode, 'a')).toBeDefined();
+});
+
+test('what somebody waits for does not stand in line as what was asked for ahead', async () => {
+  const ahead = listings.ensure(folder, never, 'prefetch');
+  await settle();
+  const waited = listings.ensure(folder, never);
+  await settle();
+  expect(calls.map(({ callClass }) => callClass)).toEqual(['prefetch', 'interactive']);
+  expect(ended).toEqual(['prefetch']);
+  calls[1]?.turn.resolve(undefined);
+  calls[1]?.answer.resolve(undefined);
+  await ahead;
+  await waited;
+  expect(tree.child(folder.inode, 'a')).toBeDefined();
+  expect(listings.ensure(folder, never)).toBeUndefined();
+});
+
+test('a call that has left already is waited for by all', async () => {
+  const ahead = listings.ensure(folder, never, 'prefetch');
+  await settle();
+  calls[0]?.turn.resolve(undefined);
+  await settle();
+  const waited = listings.ensure(folder, never);
+  await settle();
+  expect(calls).toHaveLength(1);
+  calls[0]?.answer.resolve(undefined);
+  await ahead;
+  await waited;
+  expect(ended).toEqual([]);
+});
