@@ -93,8 +93,8 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
   const above = journal.get(at.parent);
   if (above?.gone !== undefined && above.doneAtMs === undefined && above.failed === undefined)
     return { kind: 'blocked', by: at.parent };
-  // What a move that nobody heard of may have taken elsewhere goes by its id; all else went with its folder.
-  if (record.asked.length === 0 && !isAlive(journal, at.parent)) return { kind: 'settle' };
+  // It went with its folder, unless a move that nobody heard of took it to another one.
+  if (![at, ...record.asked].some(({ parent }) => isAlive(journal, parent))) return { kind: 'settle' };
   if (gone.kind === 'file') {
     if (gone.versionId === undefined) return looking(record, nowMs, around);
     // Where a move of it may have come through unheard, it is perhaps not in anybody's place: it goes by its id.
@@ -109,7 +109,7 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
 }
 
 /** True for a folder that the service has, or is to have. */
-function isAlive(journal: Journal, folder: number): boolean {
+export function isAlive(journal: Journal, folder: number): boolean {
   const record = journal.get(folder);
   if (record?.gone !== undefined) return record.doneAtMs === undefined;
   return journal.tree.node(folder) !== undefined;

@@ -5,6 +5,7 @@ import { sentAs, type GoneObject, type PendingRecord } from '../cache/journal.ts
 import { RemoteError, type RemoteEntry } from '../remote-drive.ts';
 import { lookAt, refresh } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
+import { isAlive } from './plan.ts';
 
 /** Many removals of a folder share one look at it. */
 const REMOVAL_AGE_MS = 10_000;
@@ -13,7 +14,7 @@ const REMOVAL_AGE_MS = 10_000;
 export async function removeFile(parts: Parts, record: PendingRecord, signal: AbortSignal): Promise<void> {
   const { gone, at } = record;
   if (gone?.kind !== 'file' || gone.versionId === undefined || at === undefined) throw new Replan('nothing to remove');
-  if (await lookAt(parts, at.parent, REMOVAL_AGE_MS, signal)) {
+  if (isAlive(parts.journal, at.parent) && (await lookAt(parts, at.parent, REMOVAL_AGE_MS, signal))) {
     // What changed there was dropped from the journal.
     if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed at the service');
   }
