@@ -175,7 +175,7 @@ export class Journal {
     return {
       syncpointId: folder.syncpointId,
       versionId: file.versionId,
-      vaultId: this.vaultOf(folder.syncpointId),
+      vaultId: this.#vaultAbove(file, folder.syncpointId),
       lengthBytes: file.lengthBytes,
     };
   }
@@ -186,6 +186,12 @@ export class Journal {
       if (top.kind === 'directory' && top.remote?.syncpointId === syncpointId) return top.syncpoint?.vaultId;
     }
     return undefined;
+  }
+
+  /** Of a file that is where the service has it, without looking through all syncpoints. */
+  #vaultAbove(file: TreeFile, syncpointId: SyncpointId): VaultId | undefined {
+    const top = this.tree.syncpointOf(file);
+    return top?.remote?.syncpointId === syncpointId ? top.syncpoint?.vaultId : this.vaultOf(syncpointId);
   }
 
   /** Counts a handle that may write: the file's content is not complete while there is one. */
