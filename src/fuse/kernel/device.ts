@@ -22,8 +22,8 @@ export const BLOCKED_THREADS_MAX = 2;
 const MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX + size.IN_HEADER + size.WRITE_IN;
 /** Requests that wait already are served in one turn of the event loop for this long; promises, timers and sockets wait meanwhile. */
 const TURN_MS = 1;
-/** How long after a request the event loop looks for another: some round trips; what a thread's waking costs, paid once more at most. */
-const LOOKING_MS = 0.05;
+/** How long after a request the event loop looks for another: programs that copy do something of their own between two. */
+const LOOKING_MS = 0.2;
 
 /** Why the conversation ended. `device-error` carries the error. */
 export interface DeviceEnd {
