@@ -216,6 +216,7 @@ export class OpenContent {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#hash.close();
     this.#setWriting(undefined);
     this.#setTop(undefined);
   }

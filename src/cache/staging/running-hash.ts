@@ -1,23 +1,38 @@
 // SHA-256 of content that is written from its beginning on: of the bytes [0, hashedBytes), whatever happens behind them. Promises a
 // digest of the whole or none. Knows no files.
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash as hashOf, type Hash } from 'node:crypto';
+
+/** What is written in one piece of up to this length is hashed in one piece: a hash that can go on costs several times as much to make. */
+const pieceBytesMax = 64 * 1024;
+/** Pieces kept for that, over all contents: those of many files that are open at once are hashed as they come. */
+const keptBytesMax = 4 * 1024 * 1024;
+
+let keptBytes = 0;
 
 export class RunningHash {
   #hash: Hash | undefined;
+  /** All that was written so far, where it came in one piece. */
+  #piece: Buffer | undefined;
   #hashedBytes = 0;
 
   /** These bytes were written there. */
   wrote(offsetBytes: number, data: Uint8Array): void {
     this.changed(offsetBytes);
     if (offsetBytes !== this.#hashedBytes) return;
-    this.#hash ??= createHash('sha256');
-    this.#hash.update(data);
+    if (offsetBytes === 0 && data.length <= pieceBytesMax && keptBytes + data.length <= keptBytesMax) {
+      this.#piece = Buffer.from(data);
+      keptBytes += data.length;
+    } else {
+      this.#hash ??= this.#begun();
+      this.#hash.update(data);
+    }
     this.#hashedBytes += data.length;
   }
 
   /** Something at or behind this offset is different now. */
   changed(offsetBytes: number): void {
     if (offsetBytes >= this.#hashedBytes) return;
+    this.#dropPiece();
     this.#hash = undefined;
     this.#hashedBytes = 0;
   }
@@ -25,6 +40,24 @@ export class RunningHash {
   /** Of content of this length; undefined where not all of it came in order. */
   digest(lengthBytes: number): string | undefined {
     if (this.#hashedBytes !== lengthBytes) return undefined;
+    if (this.#piece !== undefined) return hashOf('sha256', this.#piece);
     return (this.#hash ?? createHash('sha256')).copy().digest('hex');
+  }
+
+  /** Nothing is written any more, nor asked. */
+  close(): void {
+    this.changed(0);
+  }
+
+  #dropPiece(): void {
+    keptBytes -= this.#piece?.length ?? 0;
+    this.#piece = undefined;
+  }
+
+  #begun(): Hash {
+    const begun = createHash('sha256');
+    if (this.#piece !== undefined) begun.update(this.#piece);
+    this.#dropPiece();
+    return begun;
   }
 }

@@ -27,8 +27,6 @@ interface ExpectedFile {
   readonly sha256: string;
   /** Every time that it had since it has these bytes: one set after they were sent is kept here alone. Undefined: nobody knows one. */
   readonly ticks: ReadonlySet<bigint> | undefined;
-  /** Where the same bytes were written just now: those that it had until then. */
-  readonly ticksBefore: ReadonlySet<bigint> | 'any' | undefined;
 }
 
 type Expected = ExpectedFile | { readonly kind: 'folder' };
@@ -40,6 +38,8 @@ const TICK_NS = 100n;
 export class Expectation {
   #tree: Tree = new Map();
   #open: { change: Change; mtime: string | undefined } | undefined;
+  /** All times that a file with these bytes ever had: where the service has the bytes already they are not sent, and it keeps its time. */
+  readonly #ever = new Map<string, Set<bigint>>();
 
   /** Lines in the order of the log. */
   add(lines: readonly LogLine[]): void {
@@ -50,6 +50,7 @@ export class Expectation {
       else if ('mtime' in line && this.#open !== undefined) this.#open.mtime = line.mtime;
       else if ('done' in line) this.#close(true);
       else if ('settled' in line) this.#close(line.settled);
+      this.#note();
     }
   }
 
@@ -60,9 +61,22 @@ export class Expectation {
 
   /** What differs from what the service holds, were the change under way made or not. */
   differences(held: Tree): { readonly undone: readonly string[]; readonly done: readonly string[] } {
-    const undone = compare(this.#open === undefined ? this.#tree : opened(this.#tree, this.#open.change), held);
+    const undone = compare(
+      this.#open === undefined ? this.#tree : opened(this.#tree, this.#open.change),
+      held,
+      this.#ever,
+    );
     if (this.#open === undefined) return { undone, done: undone };
-    return { undone, done: compare(applied(this.#tree, this.#open.change, this.#open.mtime), held) };
+    return { undone, done: compare(applied(this.#tree, this.#open.change, this.#open.mtime), held, this.#ever) };
+  }
+
+  #note(): void {
+    for (const entry of this.#tree.values()) {
+      if (entry.kind !== 'file' || entry.ticks === undefined) continue;
+      const ever = this.#ever.get(entry.sha256) ?? new Set();
+      this.#ever.set(entry.sha256, ever);
+      for (const tick of entry.ticks) ever.add(tick);
+    }
   }
 
   #close(happened: boolean): void {
@@ -108,7 +122,6 @@ export function heldByWorker(snapshot: StoreSnapshot, shared: readonly string[])
               bytes: entry.lengthBytes,
               sha256: entry.sha256,
               ticks: new Set([ticksOfIso(entry.modified)]),
-              ticksBefore: undefined,
             },
       );
     }
@@ -122,21 +135,13 @@ function applied(tree: Tree, change: Change, mtime: string | undefined, replacin
   if (kind === 'mkdir') next.set(path, { kind: 'folder' });
   else if (kind === 'remove') next.delete(path);
   else if (kind === 'store') {
-    const before = tree.get(path);
-    const same = before?.kind === 'file' && before.sha256 === sha256 ? before : undefined;
     const ticks = mtime === undefined ? undefined : new Set([ticksOfNs(mtime)]);
-    // The bytes that were there: nothing is sent, and the time is known here alone.
-    if (same !== undefined)
-      next.set(path, { ...same, ticks: ticks && union(same.ticks, ticks), ticksBefore: same.ticks ?? 'any' });
-    else next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks, ticksBefore: undefined });
+    next.set(path, { kind: 'file', bytes: bytes ?? 0, sha256: sha256 ?? '', ticks });
   } else if (kind === 'touch') {
     const file = tree.get(path);
     if (file?.kind === 'file' && mtime !== undefined) {
       const ticks = new Set([ticksOfNs(mtime)]);
-      const { ticksBefore } = file;
-      const former = replacing ? ticksBefore : file.ticks;
-      const isAny = former === 'any' || (former === undefined && !replacing);
-      next.set(path, { ...file, ticks: isAny ? undefined : union(former ?? new Set(), ticks), ticksBefore: undefined });
+      next.set(path, { ...file, ticks: replacing ? ticks : union(file.ticks, ticks) });
     }
   } else {
     const moved = [...tree].filter(([one]) => one === path || one.startsWith(`${path}/`));
@@ -158,7 +163,7 @@ function opened(tree: Tree, { kind, path }: Change): Tree {
   return new Map(tree).set(path, { ...file, ticks: undefined });
 }
 
-function compare(wanted: Tree, held: Tree): readonly string[] {
+function compare(wanted: Tree, held: Tree, ever: ReadonlyMap<string, ReadonlySet<bigint>>): readonly string[] {
   const differences: string[] = [];
   for (const [path, entry] of wanted) {
     const there = held.get(path);
@@ -168,7 +173,9 @@ function compare(wanted: Tree, held: Tree): readonly string[] {
       if (there.sha256 !== entry.sha256)
         differences.push(`${path}: other bytes at the service, ${there.bytes} of them, not ${entry.bytes}`);
       const [ticks] = there.ticks ?? [];
-      if (entry.ticks !== undefined && ticks !== undefined && !entry.ticks.has(ticks))
+      const isKnown =
+        ticks === undefined || entry.ticks?.has(ticks) === true || ever.get(entry.sha256)?.has(ticks) === true;
+      if (entry.ticks !== undefined && !isKnown)
         differences.push(`${path}: modified ${ticks} at the service, not ${[...entry.ticks].join(' or ')}`);
     }
   }
