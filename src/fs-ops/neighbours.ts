@@ -15,7 +15,7 @@ const SEARCH_MAX = 256;
 const DIRECTORIES_MAX = 64;
 
 /** Directories in both orders. */
-export type ListedTree = Pick<Tree, 'children' | 'childrenByName'>;
+export type ListedTree = Pick<Tree, 'children' | 'childrenByName' | 'node'>;
 
 /** What runs are of, and what is done ahead of them. */
 export interface NeighbourOptions<Node extends TreeNode> {
@@ -55,8 +55,8 @@ export class Neighbours<Node extends TreeNode> {
   readonly #nowMs: () => number;
   /** By directory, the one longest untouched first. */
   readonly #runs = new Map<number, Run<Node>>();
-  /** When somebody last came to a directory's end on a run. */
-  #endedAtMs = -Infinity;
+  /** Where, and when, somebody last came to a directory's end on a run. */
+  #ended = { directory: 0, atMs: -Infinity };
 
   constructor(options: NeighbourOptions<Node>) {
     this.#options = options;
@@ -103,11 +103,19 @@ export class Neighbours<Node extends TreeNode> {
       asked: new Map(),
       askedWeight: 0,
     };
-    // Who walks a tree goes on in the next directory.
-    if (this.#nowMs() - this.#endedAtMs > PAUSE_MS_MAX) return run;
+    if (!this.#isNextDirectory(node.parent)) return run;
     run.order = orders.find((order) => this.#follows(order, node, undefined, 1));
     if (run.order !== undefined) run.length = RUN_MIN;
     return run;
+  }
+
+  /** Who walks a tree and came to a directory's end goes on in one beside it. */
+  #isNextDirectory(directory: number): boolean {
+    const { tree } = this.#options;
+    const { directory: former, atMs } = this.#ended;
+    if (this.#nowMs() - atMs > PAUSE_MS_MAX || directory === former) return false;
+    const above = tree.node(directory)?.parent;
+    return above !== undefined && above === tree.node(former)?.parent;
   }
 
   #goesOn(run: Run<Node>, node: Node): boolean {
@@ -162,7 +170,7 @@ export class Neighbours<Node extends TreeNode> {
       run.asked.set(next.inode, { weight, end: fetch(next as Node) });
       run.askedWeight += weight;
     }
-    this.#endedAtMs = this.#nowMs();
+    this.#ended = { directory: run.at.parent, atMs: this.#nowMs() };
   }
 
   #behind(order: Order, directory: number, node: TreeNode | undefined): Iterable<TreeNode> {

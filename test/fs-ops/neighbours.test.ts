@@ -43,6 +43,8 @@ beforeEach(() => {
       const here = nodes.filter((node) => node.parent === parent && node.name > after);
       yield* here.sort((a, b) => (a.name < b.name ? -1 : 1));
     },
+    // Directories 1 to 8 lie beside each other, 9 above them.
+    node: (inode: number) => ({ parent: inode < 9 ? 9 : 0 }) as TreeNode,
   };
   const fetch = ({ name }: TreeFile) => {
     asked.push(name);
@@ -127,12 +129,15 @@ describe('files read one after another', () => {
     expect(asked).toContain('f010');
   });
 
-  it('go on in the next directory at once, but not much later', () => {
+  it('go on in the directory beside it at once, but neither in the one above nor much later', () => {
     const files = fill(5);
     const next = fill(5, 'same', 2);
     for (const each of files) neighbours.taken(each);
     neighbours.taken(next[0] as TreeFile);
     expect(asked.slice(3)).toEqual(['f001', 'f002', 'f003', 'f004']);
+    const above = fill(5, 'same', 9);
+    neighbours.taken(above[0] as TreeFile);
+    expect(asked).toHaveLength(7);
     const later = fill(5, 'same', 3);
     nowMs = 10_000;
     neighbours.taken(later[0] as TreeFile);
