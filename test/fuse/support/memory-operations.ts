@@ -72,11 +72,11 @@ export class MemoryOperations implements Operations {
   /** Names of files whose READ waits until it is aborted. */
   readonly hanging = new Set<NodeId>();
   /** Lookups of such a name wait until they are aborted. */
-  hangingName = '';
+  hangingName: string | undefined;
   /** A CREATE of such a name waits until it is aborted, and then fails. */
-  hangingCreate = '';
+  hangingCreate: string | undefined;
   /** A CREATE of such a name waits until it is aborted, and then succeeds all the same. */
-  lateCreate = '';
+  lateCreate: string | undefined;
   aborted = 0;
   cache: KernelCache | undefined;
   /** Lengths of the WRITEs taken, in order; and how many of them asked to clear privileges. */
