@@ -105,7 +105,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     {
       accountDirectory,
       config,
-      spareFilesMax: SPARE_FILES,
+      spareFilesMax: config.readOnly ? 0 : SPARE_FILES,
       journal,
       listings,
       blocks,

@@ -11,7 +11,7 @@ import { createLog } from '../../base/log.ts';
 import { size } from './protocol/constants.ts';
 import { REQUEST_BYTES_MAX } from './protocol/init.ts';
 import { Message } from './protocol/message.ts';
-import { NonblockingReader } from './readiness.ts';
+import { NonblockingReader } from './nonblocking-reader.ts';
 import type { ReplyChannel } from './session.ts';
 
 const log = createLog('fuse');
