@@ -60,8 +60,12 @@ export interface MountConfig {
   readonly instance: string | undefined;
   /** How long one file system request may wait for the service. */
   readonly opTimeoutMs: number;
-  /** How long a listing is trusted without asking. */
+  /** How long a listing is trusted without asking, where the service tells of no events. */
   readonly listingLifetimeMs: number;
+  /** How long it is trusted on the word of events alone. */
+  readonly backstopLifetimeMs: number;
+  /** How often the service is asked for events; 0: never. */
+  readonly pollIntervalMs: number;
   /** Pace of gateway calls; 0: no limit. */
   readonly callsPerSecond: number;
   /** Allowance of gateway calls; 0: no limit. */
@@ -84,6 +88,10 @@ export const defaults = {
   opTimeoutMs: 30_000,
   /** rclone mount's --dir-cache-time: what users of cloud mounts are used to. */
   listingLifetimeMs: 300_000,
+  /** 5,760 calls a day of the 259,200 that are allowed; a colleague's change is seen before one has told of it. */
+  pollIntervalMs: 15_000,
+  /** Events are not told for everything, perhaps; an hour would be too long to find out. */
+  backstopLifetimeMs: 900_000,
   umask: 0o022,
   /** Editors write, rename and remove within this time; a user hardly notices it. */
   settleMs: 1_000,
@@ -236,7 +244,21 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     key: 'listingLifetimeMs',
     flags: '--listing-lifetime <TIME>',
     name: 'listing_lifetime',
-    help: 'how long the listing of a folder is trusted without asking the service again (default: 5m)',
+    help: 'how long the listing of a folder is trusted where the service tells no events (default: 5m)',
+    parse: parseDuration,
+  },
+  {
+    key: 'pollIntervalMs',
+    flags: '--poll-interval <TIME>',
+    name: 'poll_interval',
+    help: 'how often the service is asked whether anything changed, 0 for never (default: 15s)',
+    parse: (text) => (parseDuration(text) === 0 ? 0 : atLeast(parseDuration(text), 1_000, text, '1s')),
+  },
+  {
+    key: 'backstopLifetimeMs',
+    flags: '--backstop <TIME>',
+    name: 'backstop',
+    help: 'after what time the listing of a folder is looked at again although no event was told (default: 15m)',
     parse: parseDuration,
   },
   {
@@ -385,6 +407,8 @@ export function createMountConfig(
     instance: options.instance,
     opTimeoutMs: options.opTimeoutMs ?? defaults.opTimeoutMs,
     listingLifetimeMs: options.listingLifetimeMs ?? defaults.listingLifetimeMs,
+    backstopLifetimeMs: options.backstopLifetimeMs ?? defaults.backstopLifetimeMs,
+    pollIntervalMs: options.pollIntervalMs ?? defaults.pollIntervalMs,
     callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
     callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
     caFile: options.caFile,

@@ -15,6 +15,7 @@ import { Journal } from './cache/journal.ts';
 import { Listings } from './cache/listings.ts';
 import type { TreeDirectory, TreeNode } from './cache/tree.ts';
 import { openTree } from './cache/tree/open-tree.ts';
+import { Trust } from './cache/trust.ts';
 import type { MountConfig } from './config.ts';
 import { controlHandlers, type LeftChange } from './control/methods.ts';
 import { serveControl } from './control/server.ts';
@@ -31,6 +32,7 @@ import { openWriting } from './mount/writing.ts';
 import type { RemoteDrive } from './remote-drive.ts';
 import type { Pusher } from './sync/pusher.ts';
 import { changeReports } from './sync/reports.ts';
+import { Watcher } from './sync/watcher.ts';
 
 const log = createLog('mount');
 
@@ -92,7 +94,13 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
   const tree = await openTree(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
   const journal = new Journal(tree, bootId());
-  const listings = new Listings({ journal, drive, naming, lifetimeMs: config.listingLifetimeMs });
+  const trust = new Trust({
+    journal,
+    lifetimeMs: config.listingLifetimeMs,
+    backstopMs: config.backstopLifetimeMs,
+    pollIntervalMs: config.pollIntervalMs,
+  });
+  const listings = new Listings({ journal, drive, naming, trust });
   stops.add('listings', () => listings.stop());
   const blocks = await openContentBlocks({
     directory: join(config.cacheDirectory, 'accounts', accountName, 'blocks'),
@@ -110,6 +118,7 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
       listings,
       blocks,
       drive,
+      onChange: (syncpointId) => trust.changing(syncpointId),
       commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
     },
     stops,
@@ -169,6 +178,22 @@ async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
     await kernelMount.unmount({ lazy: true });
     await kernelMount.finished;
   });
+  if (config.pollIntervalMs > 0) {
+    const watcher = new Watcher({
+      tree,
+      listings,
+      intervalMs: config.pollIntervalMs,
+      callsLeft: () => {
+        const { perHour, leftThisHour } = drive.statistics().budget;
+        return perHour === 0 ? 1 : leftThisHour / perHour;
+      },
+      onIdle: () => fileSystem.expireNames(),
+      onWoken: () => drive.woken(),
+      onBack: () => pusher.retryNow(),
+    });
+    stops.add('watcher', () => watcher.stop());
+    watcher.start();
+  }
   // A mount that may not write leaves what an earlier one wrote in the journal.
   if (!config.readOnly) pusher.start();
   const identity = {

@@ -1,16 +1,28 @@
-// Keeps the tree's listings fresh: answers whether a folder may be trusted, and brings a new listing where not. All who
-// ask for one folder at once share one call; a listing that is merely old is served when the service does not answer in time.
+// Keeps the tree's listings fresh: brings a new listing where the one at hand is not to be trusted. All who ask for one folder at once
+// share one call. What is known is shown when the service does not answer in time, is known to be away, or when so much became suspect at
+// once that looking at it would cost a call for each folder of a tree: it is looked at again behind whoever asked.
 import { performance } from 'node:perf_hooks';
 import { delay, waitFor } from '../base/abort.ts';
 import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
-import { RemoteError, type CallClass, type CallOptions, type RemoteDrive, type RemoteEntry } from '../remote-drive.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import {
+  RemoteError,
+  type CallClass,
+  type CallOptions,
+  type RemoteDrive,
+  type RemoteEntry,
+  type RemoteSyncpoint,
+} from '../remote-drive.ts';
 import { LAG_WINDOW_MS, type Journal, type RemoteFolderPlace } from './journal.ts';
-import { ROOT_INODE, type TreeDirectory } from './tree.ts';
+import { ROOT_INODE, type ListingTime, type TreeDirectory } from './tree.ts';
+import { Relisting } from './relisting.ts';
 import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
 import type { Naming } from './tree/naming.ts';
 import { Reconciliation } from './tree/reconcile.ts';
+import type { Trust } from './trust.ts';
+import { UsedFolders } from './used-folders.ts';
 
 const log = createLog('listings');
 
@@ -22,18 +34,33 @@ const STALE_WAIT_WHILE_SLOW_MS = 50;
 const OVERDUE_MAX = 8;
 /** After a failed refresh the old listing is served for this long before the service is asked again. */
 const RETRY_AFTER_MS = 5_000;
+/** Where the list of syncpoints cannot be had, nobody waits for other lists for so long, unless one comes. */
+const AWAY_MS = 30_000;
 /** A call that nobody waits for any more is given up after this: the answer would come to nobody's use. */
 const CALL_LIMIT_MS = 120_000;
+/** Somebody who looks into folders of a syncpoint that changes waits for so many of them, then for one now and then. */
+const SUSPECT_WAITS = { burst: 16, perSecond: 1 } as const;
+/** The same, where the changes are our own: nobody can tell that nothing else happened. */
+const OWN_SUSPECT_WAITS = { burst: 16, perSecond: 0.2 } as const;
+/** Of the folders that were used last, so many are looked at again as soon as something changed. */
+const USED_AGAIN_MAX = 8;
 /** The vaults' capacity changes slowly, and df need not be exact. */
 const VAULTS_LIFETIME_MS = 600_000;
 
 export interface ListingsOptions {
   /** With its tree. */
   readonly journal: Journal;
-  readonly drive: Pick<RemoteDrive, 'syncpoints' | 'list' | 'vaults'>;
+  readonly drive: Pick<RemoteDrive, 'syncpoints' | 'list' | 'vaults' | 'callDelayMs'>;
   readonly naming: Naming;
-  /** How long a listing is trusted. */
-  readonly lifetimeMs: number;
+  readonly trust: Trust;
+}
+
+/** Who asks for a listing. */
+export interface Asker {
+  /** Default: 'interactive'. */
+  readonly callClass?: CallClass | undefined;
+  /** False for who walks over many folders: what is known is good enough, if it may have changed. Asked only where that matters. */
+  readonly minds?: ((inode: number) => boolean) | undefined;
 }
 
 /** Why a folder was served from an old listing. */
@@ -60,6 +87,12 @@ export class Listings {
   readonly #failedAt = new Map<number, number>();
   /** Folders whose refresh under way has outlasted somebody's patience. */
   readonly #overdue = new Set<number>();
+  readonly #relisting: Relisting;
+  readonly #suspectWaits = new TokenBucket(SUSPECT_WAITS);
+  readonly #ownSuspectWaits = new TokenBucket(OWN_SUSPECT_WAITS);
+  /** What somebody looked into. */
+  readonly used = new UsedFolders();
+  #awayUntilMs = -Infinity;
   readonly #stop = new AbortController();
   #fetched = 0;
   #stale = 0;
@@ -69,46 +102,72 @@ export class Listings {
 
   constructor(options: ListingsOptions) {
     this.#options = options;
+    const { trust, journal } = options;
+    this.#relisting = new Relisting({
+      isWorthIt: (inode) => ['suspect', 'old'].includes(trust.standing(inode).kind),
+      refresh: async (inode, callClass) => {
+        const directory = journal.tree.node(inode);
+        if (directory?.kind === 'directory') await this.#refresh(directory, callClass);
+      },
+    });
+    trust.onMoved((top, own) => this.#relistUsed(top, own));
   }
 
-  /** How much longer a folder's listing may be trusted, ms; 0 when it is due or was never brought. */
-  remainingMs(directory: number): number {
-    const { journal } = this.#options;
-    const listing = journal.tree.listing(directory);
-    if (listing === undefined) return 0;
-    const record = journal.get(directory);
-    // The service has no such folder yet: everything in it is known.
-    if (record !== undefined && record.at === undefined) return this.#options.lifetimeMs;
-    const age = Date.now() - listing.listedAtMs;
-    // A wall clock set back makes a listing look younger than it is: then it is due.
-    return age < 0 ? 0 : Math.max(0, this.#options.lifetimeMs - age);
+  /** How long the kernel may keep what it learns of a folder's entries; 0: until it asks next. */
+  keptMs(directory: number): number {
+    return this.#options.trust.keptMs(directory);
+  }
+
+  /** True where a folder may be read as it is known, without any wait. */
+  isGood(directory: number): boolean {
+    const { kind } = this.#options.trust.standing(directory);
+    if (kind === 'old') this.#relisting.add(directory, 'old');
+    return kind === 'fresh' || kind === 'old';
+  }
+
+  /** Tells each syncpoint in which something happened. */
+  onMoved(listener: (top: TreeDirectory) => void): void {
+    this.#options.trust.onMoved(listener);
   }
 
   /**
-   * Returns undefined when the folder's listing is fresh, else a promise that settles once the tree may be read: after a new
-   * listing, or with the old one when the service fails or is slow. Rejects with RemoteError, or the signal's reason, when there is no
-   * listing at all, or when the service refuses the folder.
+   * Returns undefined when the folder may be read as it is known, else a promise that settles once it may: after a new listing, or with
+   * the old one when the service fails or is slow. Rejects with RemoteError, or the signal's reason, when there is no listing at all, or
+   * when the service refuses the folder.
    */
-  ensure(
-    directory: TreeDirectory,
-    signal: AbortSignal,
-    callClass: CallClass = 'interactive',
-  ): Promise<void> | undefined {
-    if (this.remainingMs(directory.inode) > 0) return undefined;
-    const known = this.#options.journal.tree.listing(directory.inode) !== undefined;
-    if (!known) return waitFor(this.#refresh(directory, callClass), signal);
-    const failedAt = this.#failedAt.get(directory.inode);
-    const failedLately = failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS;
-    const hopeless = this.#overdue.has(directory.inode) || this.#overdue.size >= OVERDUE_MAX;
-    if (failedLately || hopeless) {
-      this.#stale += 1;
-      return undefined;
+  ensure(directory: TreeDirectory, signal: AbortSignal, asker: Asker = {}): Promise<void> | undefined {
+    const { inode } = directory;
+    const standing = this.#options.trust.standing(inode);
+    switch (standing.kind) {
+      case 'fresh':
+        return undefined;
+      case 'unlisted':
+        return waitFor(this.#refresh(directory, asker.callClass), signal);
+      case 'old':
+        this.#relisting.add(inode, 'old');
+        return undefined;
+      case 'unconfirmed':
+        return this.#confirm(directory, signal, asker);
+      case 'suspect':
+        if (this.#mayWait(inode, standing.own, asker)) return this.#renew(directory, signal, asker);
+        this.#stale += 1;
+        this.#relisting.add(inode, standing.own ? 'own' : 'others');
+        return undefined;
+      case 'due':
+        return this.#renew(directory, signal, asker);
     }
-    return this.#refreshOrStale(directory, signal, callClass);
+  }
+
+  /** What is known of a folder is shown without waiting; it is looked at again behind that. False where it must be waited for. */
+  showAsKnown(directory: number): boolean {
+    const standing = this.#options.trust.standing(directory);
+    if (standing.kind !== 'suspect') return this.isGood(directory);
+    this.#relisting.add(directory, standing.own ? 'own' : 'others');
+    return true;
   }
 
   /** Brings a new listing whatever the age of the present one. */
-  refresh(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass = 'interactive'): Promise<void> {
+  refresh(directory: TreeDirectory, signal: AbortSignal, callClass?: CallClass): Promise<void> {
     return waitFor(this.#refresh(directory, callClass), signal);
   }
 
@@ -149,12 +208,59 @@ export class Listings {
 
   /** Ends the calls under way and waits until none touches the tree any more. */
   async stop(): Promise<void> {
+    this.#relisting.stop();
     this.#stop.abort(new RemoteError('unavailable', 'the drive is being unmounted'));
     await Promise.allSettled([
       ...[...this.#underWay.values()].map(({ done }) => done),
       this.#sweeping,
       this.#vaultsUnderWay,
     ]);
+  }
+
+  /** Asks what happened since the service was asked last, for all folders at once. */
+  async #confirm(directory: TreeDirectory, signal: AbortSignal, asker: Asker): Promise<void> {
+    await this.#renew(this.#options.journal.tree.root(), signal, asker);
+    const { kind } = this.#options.trust.standing(directory.inode);
+    // Else the service did not answer: what is known is shown.
+    if (kind !== 'unconfirmed') await this.ensure(directory, signal, asker);
+  }
+
+  #mayWait(inode: number, own: boolean, { callClass, minds }: Asker): boolean {
+    if (callClass !== undefined && callClass !== 'interactive') return false;
+    if (minds?.(inode) === false) return false;
+    return (own ? this.#ownSuspectWaits : this.#suspectWaits).take();
+  }
+
+  /** Of what is being used, the folders used last: a program in one of them may not ask again by itself. */
+  #relistUsed(top: TreeDirectory, own: boolean): void {
+    const { tree } = this.#options.journal;
+    let left = USED_AGAIN_MAX;
+    for (const inode of this.used.lastFirst()) {
+      const node = tree.node(inode);
+      if (node === undefined || tree.syncpointOf(node)?.inode !== top.inode) continue;
+      this.#relisting.add(inode, own ? 'own' : 'others');
+      left -= 1;
+      if (left === 0) return;
+    }
+  }
+
+  /** Brings a new listing, or settles with the one at hand: at once where there is no hope of an answer, else after a while. */
+  #renew(
+    directory: TreeDirectory,
+    signal: AbortSignal,
+    { callClass = 'interactive' }: Asker,
+  ): Promise<void> | undefined {
+    const { drive, journal } = this.#options;
+    const { inode } = directory;
+    if (journal.tree.listing(inode) === undefined) return waitFor(this.#refresh(directory, callClass), signal);
+    const failedAt = this.#failedAt.get(inode);
+    const failedLately = failedAt !== undefined && performance.now() - failedAt < RETRY_AFTER_MS;
+    const isBusy = this.#overdue.has(inode) || this.#overdue.size >= OVERDUE_MAX;
+    const isAway = performance.now() < this.#awayUntilMs;
+    const isHopeless = isAway || failedLately || isBusy || drive.callDelayMs(callClass) > STALE_WAIT_MS;
+    if (!isHopeless) return this.#refreshOrStale(directory, signal, callClass);
+    this.#stale += 1;
+    return undefined;
   }
 
   async #refreshOrStale(directory: TreeDirectory, signal: AbortSignal, callClass: CallClass): Promise<void> {
@@ -190,7 +296,7 @@ export class Listings {
   }
 
   /** The one refresh of a folder under way, started if there is none. What somebody waits for does not wait with what nobody does. */
-  #refresh(directory: TreeDirectory, callClass: CallClass): Promise<void> {
+  #refresh(directory: TreeDirectory, callClass: CallClass = 'interactive'): Promise<void> {
     const running = this.#underWay.get(directory.inode);
     const overtakes = running?.waitsBehind === true && callClass === 'interactive';
     if (running !== undefined && !overtakes) return running.done;
@@ -207,6 +313,7 @@ export class Listings {
     const fetched = this.#fetch(directory, callClass, ended.signal, () => (refresh.waitsBehind = false)).then(
       () => {
         this.#failedAt.delete(directory.inode);
+        this.#awayUntilMs = -Infinity;
       },
       (error: unknown) => {
         if (overtaker !== undefined) return overtaker;
@@ -214,6 +321,9 @@ export class Listings {
         this.#failedAt.set(directory.inode, performance.now());
         log('listing of inode %d failed: %s', directory.inode, message(error));
         if (isRefusal(error)) this.#reportGone(directory);
+        if (directory.inode === ROOT_INODE && error instanceof RemoteError && error.kind === 'unavailable') {
+          this.#awayUntilMs = performance.now() + AWAY_MS;
+        }
         throw error;
       },
     );
@@ -234,12 +344,12 @@ export class Listings {
 
   async #fetch(directory: TreeDirectory, callClass: CallClass, ended: AbortSignal, onLeave: () => void): Promise<void> {
     const { tree } = this.#options.journal;
-    const listedAtMs = Date.now();
+    const asked = { listedAtMs: Date.now(), moment: tree.moment };
     const tooLong = (): Error =>
       new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
     const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal, ended]);
     try {
-      await this.#fetchWithin(directory, listedAtMs, { signal: deadline.signal, callClass, onLeave });
+      await this.#fetchWithin(directory, asked, { signal: deadline.signal, callClass, onLeave });
     } finally {
       deadline.release();
     }
@@ -247,15 +357,19 @@ export class Listings {
     this.#sweep();
   }
 
-  async #fetchWithin(directory: TreeDirectory, listedAtMs: number, options: CallOptions): Promise<void> {
+  async #fetchWithin(directory: TreeDirectory, asked: ListingTime, options: CallOptions): Promise<void> {
     const { journal, drive, naming } = this.#options;
     const { tree } = journal;
     const present = tree.node(directory.inode);
     if (present?.kind !== 'directory') throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
     if (present.inode === ROOT_INODE) {
+      const askedAt = { wallMs: Date.now(), monotonicMs: performance.now() };
       const syncpoints = await drive.syncpoints(options);
-      await mergeSyncpoints(journal, naming, syncpoints, listedAtMs);
-      this.refreshVaults();
+      await mergeSyncpoints(journal, naming, syncpoints, asked);
+      this.#options.trust.confirmed(askedAt);
+      const isNew = ({ vaultId }: RemoteSyncpoint): boolean =>
+        vaultId !== undefined && tree.vault(vaultId) === undefined;
+      if (syncpoints.some(isNew)) this.refreshVaults();
     } else if (present.remote !== undefined) {
       const entries: RemoteEntry[] = [];
       for await (const batch of drive.list(present.remote.syncpointId, present.remote.folderId, options)) {
@@ -265,7 +379,7 @@ export class Listings {
         throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
       }
       // It may have been renamed meanwhile; what it is at the service stays.
-      await mergeFolder(journal, naming, present, entries, listedAtMs);
+      await mergeFolder(journal, naming, present, entries, asked);
     }
   }
 

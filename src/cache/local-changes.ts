@@ -243,8 +243,8 @@ export class LocalChanges {
     const path = this.#journal.tree.path(node);
     if (node.kind === 'directory') {
       if (node.remote === undefined) return undefined;
-      const listedAtMs = this.#journal.tree.listing(node.inode)?.listedAtMs ?? 0;
-      return { kind: 'directory', ...node.remote, listedAtMs, path };
+      const listedAt = this.#journal.tree.listing(node.inode)?.moment;
+      return { kind: 'directory', ...node.remote, listedAt, path };
     }
     if (node.versionId === undefined) return undefined;
     const { fileId, versionId, lengthBytes, created, modified } = node;
@@ -258,7 +258,7 @@ export class LocalChanges {
     if (node.kind === 'directory') {
       const above = this.#journal.folder(sentTo.parent);
       if (above === undefined) return undefined;
-      return { kind: 'directory', syncpointId: above.syncpointId, folderId: undefined, listedAtMs: 0, path };
+      return { kind: 'directory', syncpointId: above.syncpointId, folderId: undefined, listedAt: undefined, path };
     }
     const { lengthBytes, created, modified } = node;
     return { kind: 'file', fileId: undefined, versionId: undefined, lengthBytes, created, modified, path };

@@ -51,7 +51,12 @@ export interface ListingState {
   readonly listedAtMs: number;
   /** Counts changes of the folder's set of entries; a number never returns. */
   readonly generation: number;
+  /** The tree's moment when that request was sent; 0 where it proves nothing. */
+  readonly moment: number;
 }
+
+/** When a listing was asked for. */
+export type ListingTime = Pick<ListingState, 'listedAtMs' | 'moment'>;
 
 /** What became of one entry. */
 export type TreeChange =
@@ -129,10 +134,11 @@ export class Tree {
       this.#tables.meta.put('bootId', bootId);
     },
     putListing: (directory, listedAtMs) => {
-      this.#putListing(directory, { listedAtMs, generation: 1 });
+      this.#putListing(directory, { listedAtMs, generation: 1, moment: this.#moment });
     },
   };
   #nextInode: number;
+  #moment: number;
   #closed = false;
 
   /** Opens or makes the tree in `directory` (0700). Throws an Error that says what to do where it is of a newer
@@ -152,6 +158,7 @@ export class Tree {
     this.#staged = new StagedNames(tables.staged);
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
     this.#nextInode = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
+    this.#moment = Number(this.#tables.meta.get('moment') ?? 1);
   }
 
   /** The node of an inode number, or undefined when it is gone. */
@@ -195,9 +202,24 @@ export class Tree {
     if (read !== undefined) return read;
     const stored = this.#tables.listings.get(inodeKey(directory));
     if (stored === undefined) return undefined;
-    const listing = { listedAtMs: stored.at, generation: stored.g };
+    const listing = { listedAtMs: stored.at, generation: stored.g, moment: stored.m ?? 0 };
     this.#listingsRead.set(directory, listing);
     return listing;
+  }
+
+  /**
+   * Counts the events of the service that were seen, over all mounts: what tells whether a listing was asked for before or after one,
+   * whatever the clocks do.
+   */
+  get moment(): number {
+    return this.#moment;
+  }
+
+  /** An event was seen: what is listed from now on is later. Returns the new moment. */
+  advance(): number {
+    this.#moment += 1;
+    this.#tables.meta.put('moment', this.#moment);
+    return this.#moment;
   }
 
   /** The syncpoint's top directory above (or at) a node; undefined for the root or where it is gone. */
@@ -323,12 +345,12 @@ export class Tree {
     return this.#store.flushed();
   }
 
-  /** Marks a folder's listing complete as of `listedAtMs`; `changed` starts a new generation. The last step of a merge (T3). */
-  completeListing(directory: number, listedAtMs: number, changed: boolean): void {
+  /** Marks a folder's listing complete as of when it was asked for; `changed` starts a new generation. The last step of a merge (T3). */
+  completeListing(directory: number, asked: ListingTime, changed: boolean): void {
     this.#store.transaction(() => {
       const before = this.listing(directory);
       const generation = before === undefined ? 1 : before.generation + (changed ? 1 : 0);
-      this.#putListing(directory, { listedAtMs, generation });
+      this.#putListing(directory, { ...asked, generation });
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = timestampOf(Date.now());
@@ -341,7 +363,7 @@ export class Tree {
   /** Makes a folder's listing due again without forgetting it. */
   expireListing(directory: number): void {
     const before = this.listing(directory);
-    if (before !== undefined) this.#putListing(directory, { ...before, listedAtMs: 0 });
+    if (before !== undefined) this.#putListing(directory, { ...before, listedAtMs: 0, moment: 0 });
   }
 
   /** Deletes what hangs below removed folders, `SLICE_NODES` at a time. True while there is more. */
@@ -408,7 +430,11 @@ export class Tree {
   }
 
   #putListing(directory: number, listing: ListingState): void {
-    this.#tables.listings.put(inodeKey(directory), { at: listing.listedAtMs, g: listing.generation });
+    this.#tables.listings.put(inodeKey(directory), {
+      at: listing.listedAtMs,
+      g: listing.generation,
+      m: listing.moment,
+    });
     this.#listingsRead.set(directory, listing);
   }
 

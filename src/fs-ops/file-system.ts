@@ -6,6 +6,7 @@ import type { Listings } from '../cache/listings.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
 import type { Tree, TreeDirectory, TreeFile } from '../cache/tree.ts';
 import type { RemoteVault } from '../remote-drive.ts';
+import { Askers } from './askers.ts';
 import { AttributeChanges } from './attribute-changes.ts';
 import type { Ownership } from './attributes.ts';
 import { capacityOf } from './capacity.ts';
@@ -74,6 +75,8 @@ export interface FileSystemOptions {
 }
 
 const W_OK = 2;
+/** As long as a poll's interval is by default. */
+const MISSING_LIFETIME_MS = 15_000;
 
 export class FileSystem implements Operations {
   readonly #options: FileSystemOptions;
@@ -112,7 +115,8 @@ export class FileSystem implements Operations {
       nowMs,
       onAppeared: (file) => this.#news.appeared(file),
     });
-    const view = new View({ tree, listings, nodes, contents, waits, ownership, opTimeoutMs });
+    const askers = new Askers();
+    const view = new View({ tree, listings, nodes, contents, waits, askers, ownership, opTimeoutMs });
     const changeable = new Changeable(tree, view, options.readOnly);
     const attributes = new AttributeChanges({ changes, nodes, contents, view, changeable, nowMs });
     const followed = followedFiles(tree, options.fetchAhead);
@@ -145,15 +149,20 @@ export class FileSystem implements Operations {
     this.#directories = new OpenDirectories({ tree, listings, nodes, view, neighbours: walked });
     this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
     this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache, nowMs });
+    listings.onMoved((top) => this.#news.expire(top));
   }
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
     requireShort(name);
     const directory = this.#view.directory(parent);
+    const known = this.#tree.child(directory.inode, name);
+    // What somebody wants in it will ask for its own listing: the way there need not be waited for folder by folder.
+    if (known?.kind === 'directory' && this.#options.listings.showAsKnown(directory.inode))
+      return this.#view.grant(known);
     return this.#view.listed<Entry | NoEntry>('lookup', directory, caller, () => {
       const found = this.#tree.child(directory.inode, name);
       if (found !== undefined) return this.#view.grant(found);
-      return { node: 0, entryLifetimeMs: this.#view.lifetimeMs(directory.inode) };
+      return { node: 0, entryLifetimeMs: this.#missingLifetimeMs(directory.inode) };
     });
   }
 
@@ -311,6 +320,12 @@ export class FileSystem implements Operations {
     this.#contents.commitOlder(ageMs);
   }
 
+  /** Has the kernel ask anew for whatever it knows when it is used next; where it cannot be told so, each of it has its lifetime. */
+  expireNames(): void {
+    const { kernelCache } = this.#options;
+    if (kernelCache.canExpireNames()) kernelCache.expireNames();
+  }
+
   /** Requests that wait for the service now. */
   waiting(): Wait[] {
     return this.#waits.list();
@@ -333,6 +348,12 @@ export class FileSystem implements Operations {
     this.#files.stop();
     this.#contents.stop();
     this.#news.stop();
+  }
+
+  /** A name that was missing may come to be while the kernel cannot be told so. */
+  #missingLifetimeMs(directory: number): number {
+    const lifetimeMs = this.#view.lifetimeMs(directory);
+    return this.#options.kernelCache.canExpireNames() ? lifetimeMs : Math.min(lifetimeMs, MISSING_LIFETIME_MS);
   }
 
   #attributed(node: NodeId): Attributed {

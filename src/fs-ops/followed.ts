@@ -42,7 +42,7 @@ export function followedDirectories(tree: Tree, listings: Listings): Neighbours<
     weightOf: ({ inode, remote }) => (remote === undefined || tree.listing(inode) !== undefined ? undefined : 1),
     fetch: (directory) => {
       const ended = new AbortController();
-      listings.ensure(directory, ended.signal, 'prefetch')?.catch((error: unknown) => {
+      listings.ensure(directory, ended.signal, { callClass: 'prefetch' })?.catch((error: unknown) => {
         // Whoever opens it is told.
         if (!ended.signal.aborted) log('listing %s ahead failed: %s', tree.path(directory), error);
       });

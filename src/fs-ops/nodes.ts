@@ -121,6 +121,11 @@ export class Nodes {
     this.#extraOf.set(inode, node);
   }
 
+  /** The nodes that the kernel holds; may be gone on with while that changes. */
+  held(): Iterable<NodeId> {
+    return this.#lookups.keys();
+  }
+
   /** Nodes the kernel holds, for tests and status. */
   get heldCount(): number {
     return this.#lookups.size;

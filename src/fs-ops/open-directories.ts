@@ -47,7 +47,7 @@ export class OpenDirectories {
       const seen = this.#entriesSeen.get(node);
       const keepCache = seen?.generation === listing?.generation && seen?.listedAtMs === listing?.listedAtMs;
       if (listing !== undefined) this.#entriesSeen.set(node, listing);
-      return { handle, cacheEntries: listings.remainingMs(directory.inode) > 0, keepCache };
+      return { handle, cacheEntries: listings.keptMs(directory.inode) > 0, keepCache };
     });
   }
 

@@ -241,6 +241,10 @@ export interface KernelCache {
   invalidateEntry(parent: NodeId, name: string): void;
   /** Attributes of the node changed; with `content`, its cached pages (or directory entries) are stale too. */
   invalidateNode(node: NodeId, what: { readonly content: boolean }): void;
+  /** Whether {@link expireNames} is possible. */
+  canExpireNames(): boolean;
+  /** Every name in every directory, known or known as missing, is asked for again when it is used next. */
+  expireNames(): void;
 }
 
 /** A verb failed. `errno` is the positive Linux number; `message` says what a log should. */

@@ -1,6 +1,7 @@
 // Changes of the tree -> what the kernel must forget, and what open files must know. What a program did through the mount the kernel
 // knows already; our own uploads change ids, not bytes. Knows no verbs.
-import type { ChangeOrigin, Tree, TreeChange, TreeFile, TreeNode } from '../cache/tree.ts';
+import { Slices } from '../base/event-loop.ts';
+import type { ChangeOrigin, Tree, TreeChange, TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import { timestampOf } from '../remote-drive.ts';
 import type { FoldedNames } from './folded-names.ts';
 import type { Nodes } from './nodes.ts';
@@ -26,6 +27,8 @@ export interface TreeNewsOptions {
 export class TreeNews {
   readonly #options: TreeNewsOptions;
   readonly #unsubscribe: () => void;
+  #expiring = Promise.resolve();
+  #stopped = false;
 
   constructor(options: TreeNewsOptions) {
     this.#options = options;
@@ -41,16 +44,35 @@ export class TreeNews {
     kernelCache.invalidateNode(parent, { content: true });
   }
 
+  /** Something happened in a syncpoint, and nobody tells what: whatever the kernel knows of it is to be asked for again. */
+  expire(top: TreeDirectory): void {
+    const { kernelCache } = this.#options;
+    if (kernelCache.canExpireNames()) kernelCache.expireNames();
+    else this.#expiring = this.#expiring.then(() => this.#expireEach(top));
+  }
+
   stop(): void {
+    this.#stopped = true;
     this.#unsubscribe();
   }
 
+  /** Kernels before 6.16 are told name by name. */
+  async #expireEach(top: TreeDirectory): Promise<void> {
+    const { nodes, tree, view, kernelCache } = this.#options;
+    const slices = new Slices();
+    for (const node of nodes.held()) {
+      if (slices.due) await slices.pause();
+      if (this.#stopped || tree.closed) return;
+      const object = tree.node(nodes.inode(node));
+      if (object === undefined || view.syncpoint(object)?.inode !== top.inode) continue;
+      const parent = nodes.node(object.parent);
+      if (nodes.known(parent)) kernelCache.invalidateEntry(parent, object.name);
+    }
+  }
+
   #heard(change: TreeChange, origin: ChangeOrigin): void {
-    const { folded, view } = this.#options;
+    const { folded } = this.#options;
     folded.treeChanged(change);
-    const before = change.kind === 'added' ? undefined : change.previous;
-    const after = change.kind === 'removed' ? undefined : change.current;
-    if (before?.kind === 'directory' || after?.kind === 'directory') view.directoriesChanged();
     switch (change.kind) {
       case 'added':
         if (origin !== 'local') this.appeared(change.current);

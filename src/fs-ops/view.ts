@@ -3,7 +3,9 @@
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { Tree, TreeDirectory, TreeNode } from '../cache/tree.ts';
+import { Tops } from '../cache/tree/tops.ts';
 import type { SyncpointPermission } from '../remote-drive.ts';
+import type { Askers } from './askers.ts';
 import { attributesOf, type Ownership } from './attributes.ts';
 import type { Nodes } from './nodes.ts';
 import type { OpenContents } from './open-contents.ts';
@@ -18,6 +20,7 @@ export interface ViewOptions {
   readonly contents: OpenContents;
   readonly waits: Waits;
   readonly ownership: Ownership;
+  readonly askers: Askers;
   readonly opTimeoutMs: number;
 }
 
@@ -35,13 +38,13 @@ export class View {
   readonly #options: ViewOptions;
   readonly #tree: Tree;
   readonly #nodes: Nodes;
-  /** The syncpoint's top directory by directory inode; cleared when any directory changes. */
-  readonly #syncpoints = new Map<number, TreeDirectory | undefined>();
+  readonly #tops: Tops;
 
   constructor(options: ViewOptions) {
     this.#options = options;
     this.#tree = options.tree;
     this.#nodes = options.nodes;
+    this.#tops = new Tops(options.tree);
     this.ownership = options.ownership;
   }
 
@@ -71,18 +74,19 @@ export class View {
 
   /** Runs `then` once the folder may be read, at once where its listing is fresh. */
   listed<T>(verb: string, directory: TreeDirectory, caller: Caller, then: () => Answer<T>): Answer<T> {
-    const { listings, waits } = this.#options;
+    const { listings, waits, askers } = this.#options;
     const path = (): string => this.#tree.path(directory);
-    if (listings.remainingMs(directory.inode) > 0) return waits.attempt(verb, path, then);
+    listings.used.note(directory.inode);
+    if (listings.isGood(directory.inode)) return waits.attempt(verb, path, then);
     return waits.run(verb, path, caller, (signal) => {
-      const pending = listings.ensure(directory, signal);
+      const pending = listings.ensure(directory, signal, askers.of(caller));
       return pending === undefined ? then() : pending.then(then);
     });
   }
 
   /** How long the kernel may trust what it knows of a directory's entries. */
   lifetimeMs(directory: number): number {
-    return Math.max(STALE_LIFETIME_MS, this.#options.listings.remainingMs(directory));
+    return Math.max(STALE_LIFETIME_MS, this.#options.listings.keptMs(directory));
   }
 
   attributes(node: NodeId): KnownAttributes {
@@ -125,16 +129,6 @@ export class View {
 
   /** The top directory of the syncpoint that an object lies in; undefined for the root. */
   syncpoint(object: TreeNode): TreeDirectory | undefined {
-    const directory = object.kind === 'directory' ? object.inode : object.parent;
-    if (this.#syncpoints.has(directory)) return this.#syncpoints.get(directory);
-    const found = this.#tree.syncpointOf(object);
-    if (this.#syncpoints.size >= 10_000) this.#syncpoints.clear();
-    this.#syncpoints.set(directory, found);
-    return found;
-  }
-
-  /** A directory came, went or moved: which syncpoint lies above another one may have changed. */
-  directoriesChanged(): void {
-    this.#syncpoints.clear();
+    return this.#tops.above(object);
   }
 }

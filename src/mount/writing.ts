@@ -33,6 +33,8 @@ export interface WritingOptions {
   readonly listings: Listings;
   readonly blocks: Pick<ContentBlocks, 'reader'>;
   readonly drive: RemoteDrive;
+  /** See {@link Pusher}. */
+  readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** See {@link Staging}; empty files are no content. */
   readonly spareFilesMax?: number | undefined;
   /** Known once the file system is. */
@@ -80,6 +82,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     settleMs: config.settleMs,
     uploadsMax: config.uploadsMax,
     commitOpenFiles: options.commitOpenFiles,
+    onChange: options.onChange,
   });
   stops.add('pusher', () => pusher.stop());
   const decisions = new Decisions({

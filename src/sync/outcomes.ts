@@ -96,7 +96,7 @@ export class Outcomes {
           this.#leave(transaction, placeholder, place, {
             kind: 'directory',
             ...folder,
-            listedAtMs: now,
+            listedAt: this.#journal.tree.moment,
             path: this.#pathOf(place),
           });
         }
@@ -225,8 +225,8 @@ export class Outcomes {
         return;
       }
       if (node.remote === undefined) return;
-      const listedAtMs = this.#journal.tree.listing(inode)?.listedAtMs ?? 0;
-      const gone = { kind: 'directory', ...node.remote, listedAtMs, path } as const;
+      const listedAt = this.#journal.tree.listing(inode)?.moment;
+      const gone = { kind: 'directory', ...node.remote, listedAt, path } as const;
       // Listings that lag behind its making do not prove that it is gone.
       const { sinceMs, confirmedAtMs } = record;
       this.#leave(transaction, { inode: left, kind: 'directory' }, record.at, gone, { sinceMs, confirmedAtMs });

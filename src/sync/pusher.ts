@@ -39,6 +39,8 @@ export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'now
   readonly uploadsMax: number;
   /** Commits what was written to open files, where its first change is at least so old: without, there is nothing of them to send. */
   readonly commitOpenFiles: (ageMs: number) => void;
+  /** Told of each change that is begun in a syncpoint; what it returns is called when that has ended. */
+  readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** Wall clock, ms; for tests. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -333,6 +335,7 @@ export class Pusher {
     };
     for (const one of inodes) this.#running.set(one, running);
     this.#outage.tried();
+    const ended = this.#begin(record, step);
     this.#work
       .do(record, step, together, running, controller.signal)
       .then(
@@ -340,6 +343,7 @@ export class Pusher {
         (error: unknown) => this.#failed(record, inodes, error),
       )
       .finally(() => {
+        ended?.();
         for (const one of inodes) {
           this.#running.delete(one);
           this.#requeue(one);
@@ -349,6 +353,15 @@ export class Pusher {
         finished.resolve(undefined);
       })
       .catch((error: unknown) => log('a step of inode %d could not be written down: %O', inode, error));
+  }
+
+  /** Says that something is going to change at the service, where it is. */
+  #begin({ inode, at }: PendingRecord, step: Step): (() => void) | undefined {
+    if (step.kind === 'confirm') return undefined;
+    const { journal, onChange } = this.#options;
+    const parent = at?.parent ?? journal.tree.node(inode)?.parent;
+    const syncpointId = parent === undefined ? undefined : journal.folder(parent)?.syncpointId;
+    return syncpointId === undefined ? undefined : onChange?.(syncpointId);
   }
 
   /** Directories of the same parent that can be made in the same call, this one first. */

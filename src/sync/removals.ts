@@ -70,9 +70,9 @@ async function isUnchangedByEvent(
   const top = (): SyncpointFacts | undefined => facts([...tree.children(ROOT_INODE)], syncpointId);
   const before = top();
   if (before?.lastEvent === undefined) return false;
-  const listedAt = folders.map(({ gone }) => (gone?.kind === 'directory' ? gone.listedAtMs : 0));
+  const listedAt = folders.map(({ gone }) => (gone?.kind === 'directory' ? gone.listedAt : undefined) ?? 0);
   // Asking is worth it only where the answer can prove something, and is cheaper than looking.
-  if (listedAt.some((at) => at < before.lastEventSinceMs)) return false;
+  if (listedAt.some((at) => at < before.lastEventMoment)) return false;
   await refresh(parts, tree.root(), signal);
   return top()?.lastEvent === before.lastEvent;
 }

@@ -1,6 +1,6 @@
-// The call budget of one app key: who may call now, who waits, and for how long. Keeps at most `perSecond` calls in any second,
-// from the first spike-arrest refusal on an even pace instead, and an hourly allowance of which the last part is for
-// interactive calls. A refusal (429) holds everybody back. Knows no HTTP.
+// The call budget of one app key: who may call now, who waits, and for how long. Keeps calls evenly apart, `perSecond` of them a second,
+// from the first spike-arrest refusal on a little further, and an hourly allowance of which the last part is for interactive calls. A
+// refusal (429) holds everybody back. Knows no HTTP.
 //
 // Interactive calls queue apart from the rest: the head of a queue may be waiting for an allowance that another class does not
 // need. The rest go in order of their class, and only while no interactive call waits.
@@ -36,10 +36,13 @@ export interface BudgetState {
 
 /** Callers beyond this wait for hours at the sustained rate; refusing them keeps memory bounded. */
 const waitingMax = 20_000;
-/** Calls that left evenly arrive bunched up: by the network's jitter and by pauses of either process. */
-const windowMs = 1_250;
-/** An evenly paced second, with room for the network's jitter: 80 ms between calls where the gateway wants 66.7. */
-const smoothedMs = 1_200;
+/**
+ * An evenly paced second. The gateway may count calls in a second or want each 66.7 ms after the one before, and never says which: 70 ms
+ * apart suits both, with some room for the network's jitter.
+ */
+const evenMs = 1_050;
+/** The same where that was too close: 80 ms apart. */
+const wideMs = 1_200;
 /** First hold after a spike arrest, where only two calls came too close, and after a Retry-After of less: 0 is no pause at all. */
 const shortHoldMs = 1_000;
 /** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
@@ -53,8 +56,8 @@ export class CallBudget {
   readonly #interactive = new PQueue({ concurrency: 1 });
   readonly #others = new PQueue({ concurrency: 1 });
   readonly #stopping = new AbortController();
-  /** When the last `perSecond` calls were let go, oldest first. */
-  readonly #recent: number[] = [];
+  /** When the last call was let go. */
+  #lastMs = -Infinity;
   #heldUntilMs = 0;
   #refusalsInARow = 0;
 
@@ -86,6 +89,8 @@ export class CallBudget {
         priority: priorities[caller.callClass],
         signal: patience.signal,
       });
+      // It leaves now, perhaps later than it was let go: the next one waits from here on.
+      this.#lastMs = Math.max(this.#lastMs, this.#file.now());
     } finally {
       patience.release();
     }
@@ -126,6 +131,11 @@ export class CallBudget {
     };
   }
 
+  /** How long a call of that class would wait for a refusal to be over and for the hour's allowance, ms; its pace apart. */
+  delayMs(callClass: CallClass): number {
+    return Math.max(0, this.#longWaitMs(callClass));
+  }
+
   /** Sends waiters away and writes the state file. */
   async stop(): Promise<void> {
     this.#stopping.abort(stopped());
@@ -146,8 +156,7 @@ export class CallBudget {
       await delay(wait, signal);
     }
     const now = this.#file.now();
-    if (this.#limits.perSecond > 0) this.#recent.push(now);
-    if (this.#recent.length > this.#limits.perSecond) this.#recent.shift();
+    this.#lastMs = now;
     this.#file.count();
   }
 
@@ -159,13 +168,8 @@ export class CallBudget {
   /** Until the pace allows a call. */
   #paceWaitMs(): number {
     if (this.#limits.perSecond === 0) return 0;
-    const now = this.#file.now();
-    const last = this.#recent.at(-1);
-    if (this.#file.smoothing) {
-      return last === undefined ? 0 : last + smoothedMs / this.#limits.perSecond - now;
-    }
-    const oldest = this.#recent.length < this.#limits.perSecond ? undefined : this.#recent[0];
-    return oldest === undefined ? 0 : oldest + windowMs - now;
+    const apartMs = (this.#file.smoothing ? wideMs : evenMs) / this.#limits.perSecond;
+    return this.#lastMs + apartMs - this.#file.now();
   }
 
   /** Until a refusal is over and the hourly allowance has room. */

@@ -1,5 +1,6 @@
 // A Syncplicity account as a RemoteDrive: puts the parts of this room together and stops them. All calls of the contract pass
 // through here; what each means is decided below.
+import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type {
   CallClass,
@@ -80,9 +81,12 @@ export interface DriveStatistics {
 }
 
 export interface SyncplicityDrive extends RemoteDrive {
+  /** The machine was asleep: every connection is made anew, and so is the token. Calls under way are tried again where that is safe. */
+  woken(): void;
   statistics(): DriveStatistics;
 }
 
+const log = createLog('drive');
 const fileGet = 'file.svc GET';
 
 /**
@@ -213,6 +217,13 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     async vaults(call: CallOptions = {}): Promise<RemoteVault[]> {
       const found = await vaults.list(call);
       return found.map(({ id, name, sizeBytes, consumedBytes }) => ({ id, name, sizeBytes, consumedBytes }));
+    },
+    woken(): void {
+      session.token.forget();
+      transport.reconnect().catch((error: unknown) => log('a connection could not be ended: %o', error));
+    },
+    callDelayMs(callClass: CallClass): number {
+      return budget.delayMs(callClass);
     },
     statistics(): DriveStatistics {
       const { total, byEndpoint, byClass, throttled, bytesIn, bytesOut, online, lastError } = counters;

@@ -46,6 +46,11 @@ export class AccessToken {
     return waitFor(this.#fetching, signal);
   }
 
+  /** The next get() fetches another one: how long this one is good nobody knows. */
+  forget(): void {
+    this.#token = undefined;
+  }
+
   /** The service did not accept this token: the next get() fetches another, unless somebody did already. */
   reject(token: Token): void {
     if (this.#token === token) this.#token = undefined;

@@ -7,6 +7,7 @@ import { Listings } from '../../src/cache/listings.ts';
 import { Tree, type TreeDirectory } from '../../src/cache/tree.ts';
 import { naming } from '../../src/fs-ops/names.ts';
 import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
+import { lifetimeTrust } from '../fakes/lifetime-trust.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 
@@ -31,6 +32,7 @@ beforeEach(async () => {
   const drive = {
     syncpoints: (options: CallOptions = {}) => memory.syncpoints(options),
     vaults: () => Promise.resolve([]),
+    callDelayMs: () => 0,
     async *list(_: SyncpointId, id: FolderId, options: CallOptions = {}): AsyncGenerator<RemoteEntry[]> {
       const call = { callClass: String(options.callClass), turn: deferred<undefined>(), answer: deferred<undefined>() };
       calls.push(call);
@@ -45,7 +47,8 @@ beforeEach(async () => {
       yield [...memory.entries(id)];
     },
   };
-  listings = new Listings({ journal: new Journal(tree), drive, naming, lifetimeMs: 60_000 });
+  const journal = new Journal(tree);
+  listings = new Listings({ journal, drive, naming, trust: lifetimeTrust(journal) });
   await listings.refresh(tree.root(), never);
   folder = tree.child(1, 'P') as TreeDirectory;
 });
@@ -59,7 +62,7 @@ afterEach(async () => {
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 test('all who ask at once share one call', async () => {
-  const both = [listings.ensure(folder, never), listings.ensure(folder, never, 'prefetch')];
+  const both = [listings.ensure(folder, never), listings.ensure(folder, never, { callClass: 'prefetch' })];
   await settle();
   expect(calls.map(({ callClass }) => callClass)).toEqual(['interactive']);
   calls[0]?.turn.resolve(undefined);
@@ -69,7 +72,7 @@ test('all who ask at once share one call', async () => {
 });
 
 test('what somebody waits for does not stand in line as what was asked for ahead', async () => {
-  const ahead = listings.ensure(folder, never, 'prefetch');
+  const ahead = listings.ensure(folder, never, { callClass: 'prefetch' });
   await settle();
   const waited = listings.ensure(folder, never);
   await settle();
@@ -84,7 +87,7 @@ test('what somebody waits for does not stand in line as what was asked for ahead
 });
 
 test('a call that has left already is waited for by all', async () => {
-  const ahead = listings.ensure(folder, never, 'prefetch');
+  const ahead = listings.ensure(folder, never, { callClass: 'prefetch' });
   await settle();
   calls[0]?.turn.resolve(undefined);
   await settle();

@@ -7,6 +7,7 @@ import { Listings } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeChange, type TreeDirectory, type TreeNode } from '../../src/cache/tree.ts';
 import { naming } from '../../src/fs-ops/names.ts';
 import { RemoteError } from '../../src/remote-drive.ts';
+import { lifetimeTrust } from '../fakes/lifetime-trust.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 
@@ -18,7 +19,8 @@ let listings: Listings;
 
 function start(lifetimeMs = 60_000): void {
   tree = Tree.open(directory.path);
-  listings = new Listings({ journal: new Journal(tree), drive, naming, lifetimeMs });
+  const journal = new Journal(tree);
+  listings = new Listings({ journal, drive, naming, trust: lifetimeTrust(journal, lifetimeMs) });
 }
 
 async function stop(): Promise<void> {

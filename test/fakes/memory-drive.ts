@@ -60,6 +60,13 @@ export class MemoryDrive implements RemoteDrive {
   readonly #sessions = new Map<string, { readonly path: string; readonly bytes: Uint8Array }>();
   #nextId = 1000;
 
+  /** What a call would have to wait for the call budget. */
+  delayMs = 0;
+
+  callDelayMs(): number {
+    return this.delayMs;
+  }
+
   addSyncpoint(name: string, facts: Partial<RemoteSyncpoint> = {}): RemoteSyncpoint {
     const root = this.#newFolder();
     const syncpoint: RemoteSyncpoint = {

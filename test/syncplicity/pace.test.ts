@@ -35,18 +35,19 @@ test('200 queued calls against 15 a second: no refusal, at the full pace', async
   expect(seconds).toBeLessThan(30);
 });
 
-test('a gateway that smooths refuses once at most, and nobody sees it', async () => {
+test('a gateway that smooths hardly ever refuses, and nobody sees it', async () => {
   let last = -Infinity;
   server = await FixtureServer.start((request, response) => {
     if (!isFile(request.path)) return false;
-    const tooSoon = request.atMs - last < 60;
+    const tooSoon = request.atMs - last < 1000 / 15;
     if (!tooSoon) last = request.atMs;
     return tooSoon ? reply(response, 429, fault) : reply(response, 200, file);
   });
   const drive = server.drive();
   await Promise.all(Array.from({ length: 60 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
   const afterFirst = drive.statistics().throttled;
-  expect(afterFirst).toBeLessThan(16);
+  // On an idle machine 0: calls are 70 ms apart from the first one on.
+  expect(afterFirst).toBeLessThan(8);
   await Promise.all(Array.from({ length: 15 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
   // Loaded test machines bunch up what was sent evenly: a rare refusal is repeated like any other.
   expect(drive.statistics().throttled - afterFirst).toBeLessThan(3);

@@ -3,7 +3,15 @@
 import { Slices } from '../../base/event-loop.ts';
 import { timestampOf, type RemoteEntry, type RemoteFile, type RemoteSyncpoint } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
-import { SLICE_NODES, type Tree, type TreeDirectory, type TreeFile, type TreeNode } from '../tree.ts';
+import {
+  SLICE_NODES,
+  type ListingTime,
+  type SyncpointFacts,
+  type Tree,
+  type TreeDirectory,
+  type TreeFile,
+  type TreeNode,
+} from '../tree.ts';
 import type { Naming } from './naming.ts';
 import { Reconciliation } from './reconcile.ts';
 import { sameNode } from './records.ts';
@@ -21,13 +29,13 @@ type Candidate = {
   readonly entry: RemoteEntry | undefined;
 };
 
-/** Merges the content of a folder as of `listedAtMs`, wall clock, when it was asked for. True if anything changed. */
+/** Merges the content of a folder as of when it was asked for. True if anything changed. */
 export async function mergeFolder(
   journal: Journal,
   naming: Naming,
   directory: TreeDirectory,
   listed: readonly RemoteEntry[],
-  listedAtMs: number,
+  asked: ListingTime,
 ): Promise<boolean> {
   const { remote } = directory;
   if (remote === undefined) throw new Error('only folders that the service has are listed');
@@ -56,8 +64,9 @@ export async function mergeFolder(
       };
     }
   };
+  const { listedAtMs } = asked;
   const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
-  return merge(journal, naming, directory.inode, listedAtMs, candidates(), reconciliation);
+  return merge(journal, naming, directory.inode, asked, candidates(), reconciliation);
 }
 
 /**
@@ -123,7 +132,7 @@ export function mergeSyncpoints(
   journal: Journal,
   naming: Naming,
   syncpoints: readonly RemoteSyncpoint[],
-  listedAtMs: number,
+  asked: ListingTime,
 ): Promise<boolean> {
   const { tree } = journal;
   const now = timestampOf(Date.now());
@@ -134,6 +143,20 @@ export function mergeSyncpoints(
     naming.fit(syncpoint.owner === undefined ? syncpoint.name : `${syncpoint.name} (${syncpoint.owner})`, syncpoint.id);
   const plainCounts = countBy(shown, plain);
   const ownedCounts = countBy(shown, owned);
+  let seenAt: number | undefined;
+  const lastEventOf = (
+    syncpoint: RemoteSyncpoint,
+    before: TreeNode | undefined,
+  ): Pick<SyncpointFacts, 'lastEvent' | 'lastEventMoment'> => {
+    const lastEvent = eventOf(syncpoint, syncpoints);
+    if (lastEvent === undefined) return { lastEvent, lastEventMoment: 0 };
+    const known = before?.kind === 'directory' ? before.syncpoint : undefined;
+    const isSame = known !== undefined && known.lastEvent === lastEvent;
+    if (isSame && known.lastEventMoment <= tree.moment) return { lastEvent, lastEventMoment: known.lastEventMoment };
+    // It happened before now: what is listed from now on is later.
+    seenAt ??= tree.advance();
+    return { lastEvent, lastEventMoment: seenAt };
+  };
   const candidates = function* (): Generator<Candidate> {
     for (const syncpoint of shown) {
       let wished = plain(syncpoint);
@@ -158,8 +181,7 @@ export function mergeSyncpoints(
             permission: syncpoint.permission,
             vaultId: syncpoint.vaultId,
             owner: syncpoint.owner,
-            lastEvent: syncpoint.lastEvent,
-            lastEventSinceMs: unchangedSinceMs(before, syncpoint),
+            ...lastEventOf(syncpoint, before),
           },
           modified: before?.modified ?? now,
           local: before?.local,
@@ -167,21 +189,24 @@ export function mergeSyncpoints(
       };
     }
   };
-  return merge(journal, naming, tree.root().inode, listedAtMs, candidates(), undefined);
+  return merge(journal, naming, tree.root().inode, asked, candidates(), undefined);
 }
 
-/** An event seen anew happened before now: what is listed from now on is later. */
-function unchangedSinceMs(before: TreeNode | undefined, now: RemoteSyncpoint): number {
-  const facts = before?.kind === 'directory' ? before.syncpoint : undefined;
-  const same = facts !== undefined && now.lastEvent !== undefined && facts.lastEvent === now.lastEvent;
-  return same ? facts.lastEventSinceMs : Date.now();
+/** The last event of what is shown as one syncpoint: also of the ones in it that are syncpoints of their own, should its own not tell. */
+function eventOf(syncpoint: RemoteSyncpoint, all: readonly RemoteSyncpoint[]): string | undefined {
+  if (syncpoint.lastEvent === undefined) return undefined;
+  const inside = all
+    .filter(({ parentId }) => parentId === syncpoint.id)
+    .toSorted((one, other) => byIdValue(one.id, other.id))
+    .map((one) => `${one.id}:${eventOf(one, all) ?? ''}`);
+  return [syncpoint.lastEvent, ...inside].join(' ');
 }
 
 async function merge(
   journal: Journal,
   naming: Naming,
   directory: number,
-  listedAtMs: number,
+  asked: ListingTime,
   entries: Iterable<Candidate>,
   reconciliation: Reconciliation | undefined,
 ): Promise<boolean> {
@@ -245,7 +270,7 @@ async function merge(
     if (removed.length >= SLICE_NODES || work.due) await remove();
   }
   await remove();
-  tree.completeListing(directory, listedAtMs, changed);
+  tree.completeListing(directory, asked, changed);
   return changed;
 }
 

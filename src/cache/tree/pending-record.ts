@@ -150,8 +150,8 @@ export type GoneObject =
       readonly syncpointId: SyncpointId;
       /** Undefined while nobody knows whether it was made. */
       readonly folderId: FolderId | undefined;
-      /** When what it holds was listed last, wall clock, ms. */
-      readonly listedAtMs: number;
+      /** The tree's moment when what it holds was listed last; undefined where an older program wrote this. */
+      readonly listedAt: number | undefined;
       readonly path: string;
     };
 

@@ -35,8 +35,8 @@ export interface SyncpointFacts {
   readonly vaultId: VaultId | undefined;
   readonly owner: string | undefined;
   readonly lastEvent: string | undefined;
-  /** Since when, wall clock, ms, no other event was seen: what was listed later is still so while the event is the same. */
-  readonly lastEventSinceMs: number;
+  /** The tree's moment when that event was first seen: what was listed from then on is still so while the event is the same. */
+  readonly lastEventMoment: number;
 }
 
 /** A file, as the tree knows it: what the service has, and over it what is of this machine. */
@@ -114,13 +114,12 @@ interface StoredDirectory {
   /** Syncpoint and folder id; empty: not made yet. */
   s: string;
   f: string;
-  /** Only on syncpoints: p writable, v vault, o owner, e last event. */
+  /** Only on syncpoints: p writable, v vault, o owner, e last event, y the moment it was first seen. */
   p?: boolean;
   v?: string | null;
   o?: string | null;
   e?: string | null;
-  /** Since when. */
-  z?: number;
+  y?: number;
   x?: StoredLocal;
 }
 interface StoredFile {
@@ -192,7 +191,7 @@ export function encodeNode(node: TreeNode): StoredNode {
     directory.v = node.syncpoint.vaultId ?? null;
     directory.o = node.syncpoint.owner ?? null;
     directory.e = node.syncpoint.lastEvent ?? null;
-    directory.z = node.syncpoint.lastEventSinceMs;
+    directory.y = node.syncpoint.lastEventMoment;
   }
   if (node.local !== undefined) directory.x = encodeLocal(node.local);
   return directory;
@@ -258,7 +257,7 @@ export function decodeNode(inode: number, parent: number, stored: StoredNode): T
             vaultId: (stored.v ?? undefined) as VaultId | undefined,
             owner: stored.o ?? undefined,
             lastEvent: stored.e ?? undefined,
-            lastEventSinceMs: stored.z ?? 0,
+            lastEventMoment: stored.y ?? Infinity,
           },
     modified,
     local: decodeLocal(stored.x),
@@ -324,7 +323,8 @@ export function sameNode(a: TreeNode, b: TreeNode): boolean {
       a.syncpoint?.permission === b.syncpoint?.permission &&
       a.syncpoint?.vaultId === b.syncpoint?.vaultId &&
       a.syncpoint?.owner === b.syncpoint?.owner &&
-      a.syncpoint?.lastEvent === b.syncpoint?.lastEvent
+      a.syncpoint?.lastEvent === b.syncpoint?.lastEvent &&
+      a.syncpoint?.lastEventMoment === b.syncpoint?.lastEventMoment
     );
   }
   return false;

@@ -15,7 +15,8 @@ export interface TreeTables {
   readonly entries: Table<StoredNode>;
   readonly names: Table<Buffer>;
   readonly parents: Table<Buffer>;
-  readonly listings: Table<{ at: number; g: number }>;
+  /** `m` is missing where an older program wrote it. */
+  readonly listings: Table<{ at: number; g: number; m?: number }>;
   readonly orphans: Table<boolean>;
   readonly vaults: Table<{ name: string; size: number | null; used: number | null }, string>;
   readonly meta: Table<number | string, string>;

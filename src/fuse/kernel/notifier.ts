@@ -108,6 +108,18 @@ export class Notifier implements KernelCache {
     this.#noteNode(node, what.content);
   }
 
+  canExpireNames(): boolean {
+    return this.#abilities.epoch;
+  }
+
+  expireNames(): void {
+    if (this.#channel === undefined || !this.#abilities.epoch) return;
+    this.#names.clear();
+    this.#nameCount = 0;
+    this.#expireAll = true;
+    this.#schedule();
+  }
+
   #noteNode(node: NodeId, content: boolean): void {
     this.#nodes.set(node, content || this.#nodes.get(node) === true);
     if (this.#nodes.size > NODES_MAX) {
@@ -120,12 +132,8 @@ export class Notifier implements KernelCache {
 
   #overflow(): void {
     this.#overflows++;
-    if (this.#abilities.epoch) {
-      this.#names.clear();
-      this.#nameCount = 0;
-      this.#expireAll = true;
-      this.#schedule();
-    } else log('more than %d names wait to be invalidated: the next is left to its lifetime', NAMES_MAX);
+    if (this.#abilities.epoch) this.expireNames();
+    else log('more than %d names wait to be invalidated: the next is left to its lifetime', NAMES_MAX);
   }
 
   /** The next turn of the event loop: whatever request is being served has been replied to by then. */

@@ -64,17 +64,13 @@ const connectionsPerHost: Readonly<Record<PoolName, number>> = { gateway: 16, va
 const keepAliveMs = 30_000;
 
 export class HttpTransport {
-  readonly #direct: Readonly<Record<PoolName, Dispatcher>>;
-  readonly #proxied: Readonly<Record<PoolName, Dispatcher>>;
+  #dispatchers: Dispatchers;
   readonly #options: TransportOptions;
   readonly #stopping = new AbortController();
 
   constructor(options: TransportOptions) {
     this.#options = options;
-    this.#direct = { gateway: directAgent('gateway', options), vault: directAgent('vault', options) };
-    const gateway = proxyAgent('gateway', options);
-    const vault = proxyAgent('vault', options);
-    this.#proxied = { gateway: gateway ?? this.#direct.gateway, vault: vault ?? this.#direct.vault };
+    this.#dispatchers = dispatchers(options);
   }
 
   /**
@@ -84,7 +80,7 @@ export class HttpTransport {
   async send(request: HttpRequest): Promise<HttpReply> {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
     const loopback = isLoopback(request.url.hostname) && !this.#options.proxyLoopback;
-    const dispatcher = (loopback ? this.#direct : this.#proxied)[request.pool];
+    const dispatcher = this.#dispatchers[loopback ? 'direct' : 'proxied'][request.pool];
     const { connectMs, headersMs, stallMs, uploadReplyMs, bodyIdleMs } = this.#options.timeouts;
     const isStreamed = typeof request.body === 'object';
     const watch = new RequestWatch(request.signal);
@@ -146,12 +142,35 @@ export class HttpTransport {
     return failure;
   }
 
+  /** Breaks every connection, for all of them are dead after a sleep. Requests under way reject; later ones connect anew. */
+  async reconnect(): Promise<void> {
+    const former = this.#dispatchers;
+    this.#dispatchers = dispatchers(this.#options);
+    await destroyed(former);
+  }
+
   /** Breaks every connection. Requests under way reject. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    const all = new Set([...Object.values(this.#direct), ...Object.values(this.#proxied)]);
-    await Promise.all([...all].map((dispatcher) => dispatcher.destroy()));
+    await destroyed(this.#dispatchers);
   }
+}
+
+/** With and without a proxy. */
+type Dispatchers = Readonly<Record<'direct' | 'proxied', Readonly<Record<PoolName, Dispatcher>>>>;
+
+function dispatchers(options: TransportOptions): Dispatchers {
+  const direct = { gateway: directAgent('gateway', options), vault: directAgent('vault', options) };
+  const proxied = {
+    gateway: proxyAgent('gateway', options) ?? direct.gateway,
+    vault: proxyAgent('vault', options) ?? direct.vault,
+  };
+  return { direct, proxied };
+}
+
+async function destroyed({ direct, proxied }: Dispatchers): Promise<void> {
+  const all = new Set([...Object.values(direct), ...Object.values(proxied)]);
+  await Promise.all([...all].map((dispatcher) => dispatcher.destroy()));
 }
 
 function decoded(reply: Dispatcher.ResponseData, url: URL): Readable {

@@ -125,6 +125,7 @@ export class CutDrive implements RemoteDrive {
   }
 
   account = (options?: CallOptions) => this.service.memory.account(options);
+  callDelayMs = () => 0;
   rangeSupport = () => this.service.memory.rangeSupport();
   moveSupport: RemoteDrive['moveSupport'] = (syncpoint, kind) => this.service.memory.moveSupport(syncpoint, kind);
   moveSeen: RemoteDrive['moveSeen'] = (syncpoint, kind, worked) => {

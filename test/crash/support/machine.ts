@@ -10,6 +10,7 @@ import { ROOT_INODE, Tree } from '../../../src/cache/tree.ts';
 import { FileSystem } from '../../../src/fs-ops/file-system.ts';
 import { naming } from '../../../src/fs-ops/names.ts';
 import { openWriting, type Writing } from '../../../src/mount/writing.ts';
+import { lifetimeTrust } from '../../fakes/lifetime-trust.ts';
 import { Program } from '../../fs-ops/support/program.ts';
 import { CutDrive, type Service } from './cut-drive.ts';
 
@@ -53,7 +54,7 @@ export class Machine {
     const tree = Tree.open(join(disk, 'tree'));
     stops.add('tree', () => tree.close());
     const journal = new Journal(tree);
-    const listings = new Listings({ journal, drive, naming, lifetimeMs: 60_000 });
+    const listings = new Listings({ journal, drive, naming, trust: lifetimeTrust(journal) });
     stops.add('listings', () => listings.stop());
     const writing = await openWriting(
       {
@@ -82,7 +83,12 @@ export class Machine {
       changes: writing.changes,
       listings,
       staging: writing.staging,
-      kernelCache: { invalidateEntry: () => undefined, invalidateNode: () => undefined },
+      kernelCache: {
+        invalidateEntry: () => undefined,
+        invalidateNode: () => undefined,
+        canExpireNames: () => true,
+        expireNames: () => undefined,
+      },
       ownership: { uid: 7, gid: 8, umask: 0o022, keepsOwners: false },
       rootInode: ROOT_INODE,
       readOnly: false,

@@ -11,6 +11,8 @@ import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-sys
 import { naming } from '../../../src/fs-ops/names.ts';
 import type { Caller } from '../../../src/fs-ops/operations.ts';
 import type { RemoteDrive } from '../../../src/remote-drive.ts';
+import type { Trust } from '../../../src/cache/trust.ts';
+import { lifetimeTrust } from '../../fakes/lifetime-trust.ts';
 import { temporaryDirectory } from '../../fakes/temporary-directory.ts';
 
 export const nobody: Caller = { uid: 7, gid: 8, pid: 1, signal: new AbortController().signal };
@@ -19,6 +21,8 @@ export interface TestFileSystemOptions extends Partial<
   Omit<FileSystemOptions, 'journal' | 'changes' | 'listings' | 'staging' | 'kernelCache' | 'onFailure'>
 > {
   readonly lifetimeMs?: number;
+  /** Default: by lifetime alone. */
+  readonly trust?: (journal: Journal) => Trust;
   /** Which start of the machine it is. */
   readonly bootId?: string;
   /** Free space that is left to others; more than the disk has makes it full. */
@@ -55,7 +59,8 @@ export class TestFileSystem {
     tree.onReleased((generations) => {
       for (const generation of generations) staging.drop(generation);
     });
-    this.listings = new Listings({ journal: this.journal, drive, naming, lifetimeMs: options.lifetimeMs ?? 60_000 });
+    const trust = options.trust?.(this.journal) ?? lifetimeTrust(this.journal, options.lifetimeMs);
+    this.listings = new Listings({ journal: this.journal, drive, naming, trust });
     this.fileSystem = new FileSystem({
       ownership: { uid: 7, gid: 8, umask: 0o022, keepsOwners: false },
       rootInode: ROOT_INODE,
@@ -69,6 +74,8 @@ export class TestFileSystem {
       staging,
       kernelCache: {
         invalidateEntry: (parent, name) => void this.kernel.push(`entry ${parent} ${name}`),
+        canExpireNames: () => true,
+        expireNames: () => void this.kernel.push('all names'),
         invalidateNode: (node, { content }) => void this.kernel.push(`node ${node}${content ? ' content' : ''}`),
       },
       onFailure: (failure) => void this.failures.push(failure.reason),

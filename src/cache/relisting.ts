@@ -1,0 +1,106 @@
+// Brings listings that nobody waits for: folders that were shown as they were known, because they may have changed. Few at once, at a pace
+// by reason: calls are scarce. Promises an end: nothing is asked for twice, and what is too much is left to whoever opens it next.
+import { isAbort } from '../base/abort.ts';
+import { createLog } from '../base/log.ts';
+import { TokenBucket } from '../base/token-bucket.ts';
+import type { CallClass } from '../remote-drive.ts';
+
+const log = createLog('relisting');
+
+/** Why a folder is looked at again: others changed something in its syncpoint, we did, or it is old. */
+export type RelistingReason = 'others' | 'own' | 'old';
+
+/** A tree that is walked while it changes: the rest is left to the next walk. */
+const FOLDERS_MAX = 4_096;
+const AT_ONCE_MAX = 4;
+
+const paces: Readonly<
+  Record<RelistingReason, { readonly burst: number; readonly perSecond: number; readonly callClass: CallClass }>
+> = {
+  others: { burst: 32, perSecond: 2, callClass: 'prefetch' },
+  // Where nothing tells what an event was, each save of ours makes a whole tree suspect: a few calls for each, not a tree full.
+  own: { burst: 2, perSecond: 1 / 40, callClass: 'background' },
+  old: { burst: 8, perSecond: 0.2, callClass: 'background' },
+};
+const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];
+
+export interface RelistingOptions {
+  /** True where the folder is still worth a call. */
+  readonly isWorthIt: (inode: number) => boolean;
+  readonly refresh: (inode: number, callClass: CallClass) => Promise<void>;
+  /** Monotonic; for tests. */
+  readonly nowMs?: (() => number) | undefined;
+}
+
+export class Relisting {
+  readonly #options: RelistingOptions;
+  readonly #waiting: Readonly<Record<RelistingReason, Set<number>>> = {
+    others: new Set(),
+    own: new Set(),
+    old: new Set(),
+  };
+  readonly #buckets: Readonly<Record<RelistingReason, TokenBucket>>;
+  #underWay = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: RelistingOptions) {
+    this.#options = options;
+    const bucket = (reason: RelistingReason): TokenBucket =>
+      new TokenBucket({ ...paces[reason], nowMs: options.nowMs });
+    this.#buckets = { others: bucket('others'), own: bucket('own'), old: bucket('old') };
+  }
+
+  /** Looks at a folder again when its turn comes; at once where few came before it. */
+  add(inode: number, reason: RelistingReason): void {
+    const waiting = this.#waiting[reason];
+    if (this.#stopped || waiting.has(inode) || waiting.size >= FOLDERS_MAX) return;
+    waiting.add(inode);
+    this.#next();
+  }
+
+  /** Folders that wait for their turn. */
+  get size(): number {
+    return reasons.reduce((total, reason) => total + this.#waiting[reason].size, 0);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  #next(): void {
+    clearTimeout(this.#timer);
+    if (this.#stopped) return;
+    let waitMs = Infinity;
+    for (const reason of reasons) {
+      const waiting = this.#waiting[reason];
+      for (const inode of waiting) {
+        if (this.#underWay >= AT_ONCE_MAX) return;
+        if (this.#options.isWorthIt(inode)) {
+          if (!this.#buckets[reason].take()) break;
+          this.#begin(inode, paces[reason].callClass);
+        }
+        waiting.delete(inode);
+      }
+      if (waiting.size > 0) waitMs = Math.min(waitMs, this.#buckets[reason].waitMs);
+    }
+    if (waitMs === Infinity) return;
+    this.#timer = setTimeout(() => this.#next(), Math.max(1, waitMs));
+    this.#timer.unref();
+  }
+
+  #begin(inode: number, callClass: CallClass): void {
+    this.#underWay += 1;
+    this.#options
+      .refresh(inode, callClass)
+      .catch((error: unknown) => {
+        // Whoever opens it is told.
+        if (!isAbort(error)) log('inode %d: %s', inode, error instanceof Error ? error.message : error);
+      })
+      .finally(() => {
+        this.#underWay -= 1;
+        this.#next();
+      });
+  }
+}

@@ -1,0 +1,162 @@
+// Whether a folder's listing is still what the service has. Where the service tells each syncpoint's last event, a listing is good for as
+// long as the event is the one it was taken under, also over remounts; else for a lifetime. Promises that nothing is trusted on the word of
+// a clock alone. Makes no calls; whoever asks for the events says when.
+import { performance } from 'node:perf_hooks';
+import type { Journal } from './journal.ts';
+import { ROOT_INODE, type ListingState, type TreeDirectory } from './tree.ts';
+import { Tops } from './tree/tops.ts';
+
+/** What the kernel may keep of a folder that is known to be unchanged: it is told when it changes. */
+const KERNEL_LIFETIME_MS = 3_600_000;
+/** What was listed so long ago is looked at again behind whoever asks; until then it is good. */
+const OLD_LIFETIME_MS = 60_000;
+/** Listings may lag behind events by seconds: so long after an event was seen, a listing may not have it yet. */
+const LAG_MS = 30_000;
+/** Such a listing is believed for this long. */
+const LAGGING_LIFETIME_MS = 5_000;
+/** Events of our own changes may come late: they are taken for ours for this long. */
+const OWN_EVENT_LATE_MS = 10_000;
+
+/** Settings of {@link Trust}. */
+export interface TrustOptions {
+  readonly journal: Journal;
+  /** How long a listing is trusted where no events are told. */
+  readonly lifetimeMs: number;
+  /** How long events alone are believed: some may not be told. */
+  readonly backstopMs: number;
+  /** How often the service is asked for events; 0: never, and they prove nothing. */
+  readonly pollIntervalMs: number;
+}
+
+/**
+ * `fresh`: good, and the kernel may keep it for so long. `old`: unchanged as far as events tell, for longer than they are believed.
+ * `suspect`: something in its syncpoint changed since; `own`: as far as is known, by us. `unconfirmed`: nobody asked for events lately.
+ * `due`: its lifetime is over. `unlisted`: never listed.
+ */
+export type Standing =
+  | { readonly kind: 'fresh'; readonly forMs: number }
+  | { readonly kind: 'suspect'; readonly own: boolean }
+  | { readonly kind: 'old' | 'unconfirmed' | 'due' | 'unlisted' };
+
+const UNLISTED: Standing = { kind: 'unlisted' };
+const UNCONFIRMED: Standing = { kind: 'unconfirmed' };
+const DUE: Standing = { kind: 'due' };
+const OLD: Standing = { kind: 'old' };
+
+/** Both clocks: the wall's goes on while the machine sleeps, the other one is never set. */
+interface Moment {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export class Trust {
+  readonly #options: TrustOptions;
+  readonly #tops: Tops;
+  /** When the events were last asked for with success. */
+  #confirmed: Moment | undefined;
+  /** Syncpoints' top directories by inode: when another event was seen, and whose it was. */
+  readonly #moved = new Map<number, { readonly atMs: number; readonly own: boolean }>();
+  /** Our own changes by syncpoint: those under way, and when the last one ended, monotonic ms. */
+  readonly #own = new Map<string, { underWay: number; endedMs: number }>();
+  readonly #movedListeners = new Set<(top: TreeDirectory, own: boolean) => void>();
+
+  constructor(options: TrustOptions) {
+    this.#options = options;
+    const { tree } = options.journal;
+    this.#tops = new Tops(tree);
+    tree.onChange((change) => {
+      if (change.kind !== 'changed' || change.current.kind !== 'directory' || change.previous.kind !== 'directory')
+        return;
+      const { previous, current } = change;
+      if (current.syncpoint?.lastEvent === previous.syncpoint?.lastEvent) return;
+      this.#sawEvent(current);
+    });
+  }
+
+  /** Tells each syncpoint in which something happened, after the tree has its new event; `own`: by us, as far as is known. */
+  onMoved(listener: (top: TreeDirectory, own: boolean) => void): void {
+    this.#movedListeners.add(listener);
+  }
+
+  /** The events were asked for at that time, and the answer is in the tree. */
+  confirmed(asked: Moment): void {
+    this.#confirmed = asked;
+  }
+
+  /** A change of ours is on its way to a syncpoint. Returns what to call when it has ended, one way or the other. */
+  changing(syncpointId: string): () => void {
+    const own = this.#own.get(syncpointId) ?? { underWay: 0, endedMs: -Infinity };
+    this.#own.set(syncpointId, own);
+    own.underWay += 1;
+    return () => {
+      own.underWay -= 1;
+      own.endedMs = performance.now();
+    };
+  }
+
+  /** How a folder's listing stands now. */
+  standing(directory: number): Standing {
+    const { journal, lifetimeMs, pollIntervalMs } = this.#options;
+    const { tree } = journal;
+    const listing = tree.listing(directory);
+    if (listing === undefined) return UNLISTED;
+    const record = journal.get(directory);
+    // The service has no such folder yet: everything in it is known.
+    if (record !== undefined && record.at === undefined) return { kind: 'fresh', forMs: KERNEL_LIFETIME_MS };
+    const ageMs = Date.now() - listing.listedAtMs;
+    if (pollIntervalMs > 0) {
+      if (directory === ROOT_INODE) return this.#isConfirmed() ? { kind: 'fresh', forMs: KERNEL_LIFETIME_MS } : DUE;
+      const node = tree.node(directory);
+      const top = node === undefined ? undefined : this.#tops.above(node);
+      if (top?.syncpoint?.lastEvent !== undefined) {
+        return this.#byEvent(listing, ageMs, top.inode, top.syncpoint.lastEventMoment);
+      }
+    }
+    // A wall clock set back makes a listing look younger than it is: then it is due.
+    return ageMs < 0 || ageMs >= lifetimeMs ? DUE : { kind: 'fresh', forMs: lifetimeMs - ageMs };
+  }
+
+  /** How long the kernel may keep what it learns of a folder's entries; 0: until it asks next. */
+  keptMs(directory: number): number {
+    const standing = this.standing(directory);
+    if (standing.kind === 'old') return OLD_LIFETIME_MS;
+    return standing.kind === 'fresh' ? standing.forMs : 0;
+  }
+
+  #byEvent(listing: ListingState, ageMs: number, top: number, lastEventMoment: number): Standing {
+    const moved = this.#moved.get(top);
+    if (listing.moment < lastEventMoment) return { kind: 'suspect', own: moved?.own ?? false };
+    if (!this.#isConfirmed()) return UNCONFIRMED;
+    if (moved?.own === false && listing.listedAtMs < moved.atMs + LAG_MS) {
+      const believed = LAGGING_LIFETIME_MS - ageMs;
+      const isSoon = Date.now() < moved.atMs + LAG_MS;
+      return isSoon && believed > 0 && ageMs >= 0
+        ? { kind: 'fresh', forMs: believed }
+        : { kind: 'suspect', own: false };
+    }
+    const { backstopMs } = this.#options;
+    if (ageMs < 0 || ageMs >= backstopMs) return OLD;
+    return { kind: 'fresh', forMs: Math.min(KERNEL_LIFETIME_MS, backstopMs - ageMs) };
+  }
+
+  /** Lately enough for two polls to have failed unnoticed, no longer. */
+  #isConfirmed(): boolean {
+    if (this.#confirmed === undefined) return false;
+    const limitMs = 2 * this.#options.pollIntervalMs + 5_000;
+    const wallMs = Date.now() - this.#confirmed.wallMs;
+    const monotonicMs = performance.now() - this.#confirmed.monotonicMs;
+    return monotonicMs <= limitMs && wallMs <= limitMs && wallMs >= -limitMs;
+  }
+
+  #sawEvent(top: TreeDirectory): void {
+    const own = this.#own.get(top.remote?.syncpointId ?? '');
+    const sinceMs = (this.#confirmed?.monotonicMs ?? performance.now()) - OWN_EVENT_LATE_MS;
+    const now = Date.now();
+    const before = this.#moved.get(top.inode);
+    // Behind a listing that lags there may still be what others did a moment ago.
+    const isOthers = before?.own === false && now - before.atMs < LAG_MS;
+    const isOwn = own !== undefined && (own.underWay > 0 || own.endedMs >= sinceMs) && !isOthers;
+    this.#moved.set(top.inode, { atMs: now, own: isOwn });
+    for (const listener of this.#movedListeners) listener(top, isOwn);
+  }
+}
