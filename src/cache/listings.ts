@@ -1,7 +1,7 @@
 // Keeps the tree's listings fresh: brings a new listing where the one at hand is not to be trusted. All who ask for one folder at once
 // share one call. What is known is shown when the service does not answer in time, is known to be away, or when so much became suspect at
 // once that looking at it would cost a call for each folder of a tree: it is looked at again behind whoever asked.
-import { performance } from 'node:perf_hooks';
+import { setMaxListeners } from 'node:events';
 import { delay, waitFor } from '../base/abort.ts';
 import { nextTurn } from '../base/event-loop.ts';
 import { Deadline } from '../base/deadline.ts';
@@ -102,6 +102,8 @@ export class Listings {
 
   constructor(options: ListingsOptions) {
     this.#options = options;
+    // Each call under way listens for the end.
+    setMaxListeners(0, this.#stop.signal);
     const { trust, journal } = options;
     this.#relisting = new Relisting({
       isWorthIt: (inode) => ['suspect', 'old'].includes(trust.standing(inode).kind),
@@ -200,6 +202,11 @@ export class Listings {
       })
       .catch((error: unknown) => log('the vaults could not be listed: %s', message(error)))
       .finally(() => (this.#vaultsUnderWay = undefined));
+  }
+
+  /** Folders that are to be looked at again behind those who were shown what is known of them. */
+  get relisting(): number {
+    return this.#relisting.size;
   }
 
   statistics(): ListingStatistics {

@@ -56,7 +56,9 @@ export class Relisting {
     const waiting = this.#waiting[reason];
     if (this.#stopped || waiting.has(inode) || waiting.size >= FOLDERS_MAX) return;
     waiting.add(inode);
-    this.#next();
+    // Else the timer, or the end of what is under way, comes to it.
+    if (this.#buckets[reason].waitMs === 0) this.#next();
+    else if (this.#timer === undefined) this.#sleep(this.#buckets[reason].waitMs);
   }
 
   /** Folders that wait for their turn. */
@@ -71,6 +73,7 @@ export class Relisting {
 
   #next(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#stopped) return;
     let waitMs = Infinity;
     for (const reason of reasons) {
@@ -85,7 +88,10 @@ export class Relisting {
       }
       if (waiting.size > 0) waitMs = Math.min(waitMs, this.#buckets[reason].waitMs);
     }
-    if (waitMs === Infinity) return;
+    if (waitMs !== Infinity) this.#sleep(waitMs);
+  }
+
+  #sleep(waitMs: number): void {
     this.#timer = setTimeout(() => this.#next(), Math.max(1, waitMs));
     this.#timer.unref();
   }

@@ -1,7 +1,6 @@
 // Whether a folder's listing is still what the service has. Where the service tells each syncpoint's last event, a listing is good for as
 // long as the event is the one it was taken under, also over remounts; else for a lifetime. Promises that nothing is trusted on the word of
 // a clock alone. Makes no calls; whoever asks for the events says when.
-import { performance } from 'node:perf_hooks';
 import type { Journal } from './journal.ts';
 import { ROOT_INODE, type ListingState, type TreeDirectory } from './tree.ts';
 import { Tops } from './tree/tops.ts';

@@ -1,5 +1,4 @@
 // Which folders somebody looked into lately, and when that was last.
-import { performance } from 'node:perf_hooks';
 
 const FOLDERS_MAX = 64;
 

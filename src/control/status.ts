@@ -98,7 +98,11 @@ export interface MountStatus {
     readonly misses: number;
     readonly staleListings: number;
   };
+  /** Listings that are to be brought again behind those who were shown the old ones. */
+  readonly relisting: { readonly folders: number };
   readonly prefetch: { readonly unusedBytes: number };
+  /** What the kernel asked, by the names of its requests: LOOKUP, READ, ... */
+  readonly requests: Readonly<Record<string, number>>;
   readonly transfers: { readonly bytesIn: number; readonly bytesOut: number };
   /** What the server was found to support, for example {"ranges": "bounded"}. */
   readonly capabilities: Readonly<Record<string, string>>;
@@ -131,7 +135,9 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
       budget: { perSecond: 0, perHour: 0, leftThisHour: 0 },
     },
     cache: { memoryBytes: 0, diskBytes: 0, hits: 0, misses: 0, staleListings: 0 },
+    relisting: { folders: 0 },
     prefetch: { unusedBytes: 0 },
+    requests: {},
     transfers: { bytesIn: 0, bytesOut: 0 },
     capabilities: {},
     memory: { ownBytes: 0, filePagesBytes: 0 },

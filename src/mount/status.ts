@@ -80,7 +80,11 @@ export async function gatherStatus(
       misses: blocks.misses,
       staleListings: from.listings.statistics().stale,
     },
+    relisting: { folders: from.listings.relisting },
     prefetch: { unusedBytes: blocks.prefetchUnusedBytes },
+    requests: Object.fromEntries(
+      Object.entries(from.kernelMount.statistics().byOpcode).map(([name, { requests }]) => [name, requests]),
+    ),
     transfers: { bytesIn: drive.bytesIn, bytesOut: drive.bytesOut },
     capabilities: capabilities(drive, from.kernelMount),
     memory: await processMemory(),

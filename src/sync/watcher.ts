@@ -1,6 +1,5 @@
 // Asks the service now and then what happened: one call, the list of syncpoints, tells for each whether anything did. What that means for
 // listings is theirs to say. Asks more seldom when the call budget runs low or nobody uses the mount, and at once when the machine was asleep.
-import { performance } from 'node:perf_hooks';
 import { isAbort } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import type { Listings } from '../cache/listings.ts';
