@@ -360,6 +360,7 @@ export class Listings {
     } finally {
       deadline.release();
     }
+    log('listed %s for %s in %d ms', tree.path(directory), callClass, Date.now() - asked.listedAtMs);
     this.#fetched += 1;
     this.#sweep();
   }

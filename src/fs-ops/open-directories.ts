@@ -38,7 +38,8 @@ export class OpenDirectories {
     const { tree, listings, view, neighbours } = this.#options;
     const directory = view.directory(node);
     if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
-    neighbours.taken(directory);
+    // The root lies in no directory in which there could be a next one.
+    if (directory.parent !== directory.inode) neighbours.taken(directory);
     return view.listed('opendir', directory, caller, () => {
       const handle = this.#nextHandle;
       this.#nextHandle += 1;

@@ -53,7 +53,7 @@ export async function gatherStatus(
       ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
         path,
         operation: verb,
-        reason: drive.lastError ?? 'waiting for the service',
+        reason: waitReason(from.drive, drive.lastError),
         since: new Date(now - waitedMs).toISOString(),
       })),
       ...from.fileSystem
@@ -89,6 +89,14 @@ export async function gatherStatus(
     capabilities: capabilities(drive, from.kernelMount),
     memory: await processMemory(),
   };
+}
+
+/** Why somebody waits: for the call budget, as far as that is known, else for what went wrong last, or just for an answer. */
+function waitReason(drive: SyncplicityDrive, lastError: string | undefined): string {
+  const delayMs = drive.callDelayMs('interactive');
+  if (delayMs > 0)
+    return `the call budget of this app key is spent: the next call is possible in ${Math.ceil(delayMs / 1000)} s`;
+  return lastError ?? 'waiting for the service';
 }
 
 function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pending' | 'failed' | 'localOnly'> {

@@ -76,6 +76,12 @@ describe.skipIf(!fuseExists)('calls', () => {
     expect(made.gateway).toBeLessThanOrEqual(25);
   });
 
+  it('of looking at one syncpoint of two: none for the other one', async () => {
+    await desk.script('ls $M $P $P');
+    const { byEndpoint } = desk.drive.emulator.calls();
+    expect(byEndpoint['folder']).toBe(1);
+  });
+
   it('of what cancels out: none', async () => {
     const made = await callsOf(() =>
       desk.script('mkdir $P/new; cp -r /etc/default $P/new/; mv $P/new $P/newer; rm -rf $P/newer; touch $P/x; rm $P/x'),
