@@ -1,5 +1,5 @@
 // The call budget of one app key: who may call now, who waits, and for how long. Keeps calls evenly apart, `perSecond` of them a second,
-// from the first spike-arrest refusal on a little further, and an hourly allowance of which the last part is for interactive calls. A
+// a little further where some were refused for being too close, and an hourly allowance of which the last part is for interactive calls. A
 // refusal (429) holds everybody back. Knows no HTTP.
 //
 // Interactive calls queue apart from the rest: the head of a queue may be waiting for an allowance that another class does not
@@ -28,6 +28,8 @@ export interface Refusal {
 export interface BudgetState {
   /** 0: no limit. */
   readonly perSecond: number;
+  /** How far calls are kept apart now, ms. */
+  readonly apartMs: number;
   /** 0: no limit. */
   readonly perHour: number;
   readonly leftThisHour: number;
@@ -41,8 +43,13 @@ const waitingMax = 20_000;
  * apart suits both, with some room for the network's jitter.
  */
 const evenMs = 1_050;
-/** The same where that was too close: 80 ms apart. */
-const wideMs = 1_200;
+/**
+ * A refusal of two calls that came too close is mostly jitter: each puts calls 2 ms further apart, up to
+ * 80 ms, and 200 accepted calls put them 2 ms closer again.
+ */
+const widerMs = 30;
+const widestMs = 1_200;
+const calmCalls = 200;
 /** First hold after a spike arrest, where only two calls came too close, and after a Retry-After of less: 0 is no pause at all. */
 const shortHoldMs = 1_000;
 /** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
@@ -58,6 +65,9 @@ export class CallBudget {
   readonly #stopping = new AbortController();
   /** When the last call was let go. */
   #lastMs = -Infinity;
+  /** An evenly paced second, as it is now; undefined until the file was read. */
+  #secondMs: number | undefined;
+  #calm = 0;
   #heldUntilMs = 0;
   #refusalsInARow = 0;
 
@@ -98,7 +108,11 @@ export class CallBudget {
 
   /** The gateway refused a call; everybody waits. */
   refused(refusal: Refusal): void {
-    if (refusal.spikeArrest) this.#file.rememberSmoothing();
+    if (refusal.spikeArrest) {
+      this.#file.rememberSmoothing();
+      this.#secondMs = Math.min(widestMs, this.#paceMs() + widerMs);
+      this.#calm = 0;
+    }
     const now = this.#file.now();
     const asked = refusal.retryAfterMs;
     let wait = asked ?? 0;
@@ -120,11 +134,16 @@ export class CallBudget {
   /** The gateway answered a call. */
   accepted(): void {
     if (this.#file.now() >= this.#heldUntilMs) this.#refusalsInARow = 0;
+    this.#calm += 1;
+    if (this.#calm < calmCalls) return;
+    this.#calm = 0;
+    this.#secondMs = Math.max(evenMs, this.#paceMs() - widerMs);
   }
 
   state(): BudgetState {
     return {
       perSecond: this.#limits.perSecond,
+      apartMs: this.#apartMs(),
       perHour: this.#limits.perHour,
       leftThisHour: Math.max(0, this.#limits.perHour - this.#file.usedThisHour()),
       waiting: this.#interactive.size + this.#interactive.pending + this.#others.size + this.#others.pending,
@@ -168,8 +187,16 @@ export class CallBudget {
   /** Until the pace allows a call. */
   #paceWaitMs(): number {
     if (this.#limits.perSecond === 0) return 0;
-    const apartMs = (this.#file.smoothing ? wideMs : evenMs) / this.#limits.perSecond;
-    return this.#lastMs + apartMs - this.#file.now();
+    return this.#lastMs + this.#apartMs() - this.#file.now();
+  }
+
+  /** Where the gateway is known to smooth, a little wider from the start on. */
+  #paceMs(): number {
+    return (this.#secondMs ??= this.#file.smoothing ? evenMs + widerMs : evenMs);
+  }
+
+  #apartMs(): number {
+    return this.#limits.perSecond === 0 ? 0 : this.#paceMs() / this.#limits.perSecond;
   }
 
   /** Until a refusal is over and the hourly allowance has room. */

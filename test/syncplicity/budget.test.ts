@@ -70,9 +70,27 @@ test('after a spike arrest calls are further apart, and the next run knows', asy
     Array.from({ length: 6 }, () => second.acquire(interactive).then(() => times.push(performance.now()))),
   );
   for (let index = 1; index < times.length; index += 1) {
-    expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(75);
+    expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(71);
   }
   expect(second.state().leftThisHour).toBe(10_800 - 7);
+});
+
+test('each spike arrest puts calls a little further apart, and calm brings them together again', () => {
+  const budget = budgetOf();
+  const apart: number[] = [];
+  const look = (): void => void apart.push(Math.round(budget.state().apartMs));
+  look();
+  for (let arrest = 0; arrest < 7; arrest += 1) {
+    budget.refused({ retryAfterMs: undefined, spikeArrest: true });
+    look();
+  }
+  expect(apart).toEqual([70, 72, 74, 76, 78, 80, 80, 80]);
+  for (let call = 0; call < 199; call += 1) budget.accepted();
+  expect(Math.round(budget.state().apartMs)).toBe(80);
+  budget.accepted();
+  expect(Math.round(budget.state().apartMs)).toBe(78);
+  for (let call = 0; call < 2_000; call += 1) budget.accepted();
+  expect(budget.state().apartMs).toBe(70);
 });
 
 test('classes are served in order, and interactive calls overtake a head that waits', async () => {
