@@ -82,6 +82,11 @@ export class Askers {
     };
   }
 
+  /** True for a program that is known to go through everything: nothing is fetched ahead of it. */
+  crawls({ pid }: Pick<Caller, 'pid'>): boolean {
+    return crawlers.has(this.#process(pid, this.#nowMs()).name);
+  }
+
   #waits(process: Process, inode: number, now: number): boolean {
     if (now - process.waitedSinceMs > WALK_MS) {
       process.waited.clear();

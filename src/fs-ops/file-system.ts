@@ -146,7 +146,7 @@ export class FileSystem implements Operations {
     this.#changeable = changeable;
     this.#attributes = attributes;
     this.#files = files;
-    this.#directories = new OpenDirectories({ tree, listings, nodes, view, neighbours: walked });
+    this.#directories = new OpenDirectories({ tree, listings, nodes, view, askers, neighbours: walked });
     this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
     this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache, nowMs });
     listings.onMoved((top) => this.#news.expire(top));

@@ -3,6 +3,7 @@
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { Tree, TreeDirectory } from '../cache/tree.ts';
+import type { Askers } from './askers.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Nodes } from './nodes.ts';
 import { HANDLES_MAX } from './open-files.ts';
@@ -15,6 +16,7 @@ export interface OpenDirectoriesOptions {
   readonly listings: Listings;
   readonly nodes: Nodes;
   readonly view: View;
+  readonly askers: Askers;
   readonly neighbours: Neighbours<TreeDirectory>;
 }
 
@@ -35,11 +37,11 @@ export class OpenDirectories {
   }
 
   open(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    const { tree, listings, view, neighbours } = this.#options;
+    const { tree, listings, view, neighbours, askers } = this.#options;
     const directory = view.directory(node);
     if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
     // The root lies in no directory in which there could be a next one.
-    if (directory.parent !== directory.inode) neighbours.taken(directory);
+    if (directory.parent !== directory.inode && !askers.crawls(caller)) neighbours.taken(directory);
     return view.listed('opendir', directory, caller, () => {
       const handle = this.#nextHandle;
       this.#nextHandle += 1;
