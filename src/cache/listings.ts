@@ -127,6 +127,16 @@ export class Listings {
     return kind === 'fresh' || kind === 'old';
   }
 
+  /** See {@link Trust}. */
+  missesOwnEvents(syncpointId: string): boolean {
+    return this.#options.trust.missesOwnEvents(syncpointId);
+  }
+
+  /** See {@link Trust}. */
+  get eventsAgeMs(): number {
+    return this.#options.trust.eventsAgeMs;
+  }
+
   /** Tells each syncpoint in which something happened. */
   onMoved(listener: (top: TreeDirectory) => void): void {
     this.#options.trust.onMoved(listener);

@@ -93,6 +93,18 @@ export class Trust {
     };
   }
 
+  /** True where a change of ours in that syncpoint is over, none is under way, and the events were not asked for since. */
+  missesOwnEvents(syncpointId: string): boolean {
+    const own = this.#own.get(syncpointId);
+    if (this.#options.pollIntervalMs === 0 || own === undefined || own.underWay > 0) return false;
+    return own.endedMs >= (this.#confirmed?.monotonicMs ?? -Infinity);
+  }
+
+  /** For how long the events were not asked for with success, ms. */
+  get eventsAgeMs(): number {
+    return this.#confirmed === undefined ? Infinity : performance.now() - this.#confirmed.monotonicMs;
+  }
+
   /** How a folder's listing stands now. */
   standing(directory: number): Standing {
     const { journal, lifetimeMs, pollIntervalMs } = this.#options;

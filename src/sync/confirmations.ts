@@ -1,5 +1,5 @@
-// When a folder is listed for files that were stored under ids not told: one listing tells all of a folder, so it waits until nothing
-// more is on its way there, or for long enough. Knows folders and times only.
+// When a folder is listed for files that were stored under ids not told: one listing tells all of a folder, and is good for longer where no
+// change of ours comes after it, so it waits until nothing more is on its way, or for long enough. Knows folders and times only.
 
 /** After the last file of a folder: the next one may be a moment away. */
 const QUIET_MS = 2_000;
@@ -25,12 +25,13 @@ export class Confirmations {
     this.#storing.set(folder, (this.#storing.get(folder) ?? 0) + 1);
   }
 
-  /** Takes back {@link begin}. True when no other one is on its way there. */
-  end(folder: number): boolean {
+  /** Takes back {@link begin}. Returns the folders that nothing is waited for any more with: all of them where nothing is on its way. */
+  end(folder: number): readonly number[] {
     const left = (this.#storing.get(folder) ?? 0) - 1;
     if (left > 0) this.#storing.set(folder, left);
     else this.#storing.delete(folder);
-    return left <= 0;
+    if (this.#storing.size === 0) return [...this.#waiting.keys(), folder];
+    return left > 0 ? [] : [folder];
   }
 
   /** A file was stored under ids that were not told. */
@@ -46,8 +47,10 @@ export class Confirmations {
     const known = this.#waiting.get(folder);
     if (known === undefined) return 0;
     const latestMs = known.firstMs + BUSY_MS_MAX;
+    const isBusyElsewhere = this.#storing.size > 0 && !this.#storing.has(folder);
     // Looked at again by then, whether or not anybody tells.
-    if (awaited) return Math.min(latestMs, this.#nowMs() + QUIET_MS);
+    if (awaited || (isBusyElsewhere && !hurried)) return Math.min(latestMs, this.#nowMs() + QUIET_MS);
+    if (isBusyElsewhere) return Math.min(latestMs, known.lastMs + QUIET_MS);
     const quietMs = hurried && !this.#storing.has(folder) ? known.lastMs : known.lastMs + QUIET_MS;
     return Math.min(latestMs, quietMs);
   }

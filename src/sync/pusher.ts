@@ -91,7 +91,7 @@ export class Pusher {
     const [outcomes, uploads] = [new Outcomes(journal, this.#nowMs), new UploadOutcomes(journal, this.#nowMs)];
     this.#parts = { ...options, outcomes, uploads, nowMs: this.#nowMs };
     this.#troubles = new Troubles(this.#nowMs);
-    this.#work = new StepWork(this.#parts, (folder) => this.#lookAgain(folder));
+    this.#work = new StepWork(this.#parts, (folders) => this.#lookAgain(folders));
     this.#outage = new Outage(this.#nowMs);
     this.#failures = new Failures(this.#parts, this.#troubles);
     this.#due = new DueTimes(this.#nowMs, (inodes) => this.#planSoon(inodes));
@@ -421,11 +421,14 @@ export class Pusher {
     };
   }
 
-  /** Nothing more is on its way to a folder: what was stored there can be confirmed. */
-  #lookAgain(folder: number): void {
-    if (this.#hurries === 0 || this.#turns.isAwaited(folder)) return;
-    for (const { inode, sent, doneAtMs } of this.#options.journal.index.inDirectory(folder)) {
-      if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
+  /** Nothing more is on its way to some folders: what was stored there can be confirmed. */
+  #lookAgain(folders: readonly number[]): void {
+    if (this.#hurries === 0) return;
+    for (const folder of folders) {
+      if (this.#turns.isAwaited(folder)) continue;
+      for (const { inode, sent, doneAtMs } of this.#options.journal.index.inDirectory(folder)) {
+        if (sent.length > 0 && doneAtMs === undefined) this.#queue.add(inode);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 // Does one step at the service and notes what only this process has to remember of it: which outcomes were not told, which objects are
 // not moved, how fast bytes go out. When a step's turn is, is the pusher's.
+import { createLog } from '../base/log.ts';
 import type { PendingRecord } from '../cache/journal.ts';
 import { Confirmations } from './confirmations.ts';
 import { makeFolders, type FolderToMake } from './folders.ts';
@@ -12,6 +13,8 @@ import type { Step } from './plan.ts';
 import { Rate } from './rate.ts';
 import { removeFile, removeFolder } from './removals.ts';
 import { storeFile } from './store.ts';
+
+const log = createLog('pusher');
 
 /** After a lost reply: the service may still be at it. */
 const UNCLEAR_PAUSE_MS = 500;
@@ -29,10 +32,10 @@ export class StepWork {
   readonly #rate = new Rate();
   /** Objects that the service would not move; until they are stored anew. */
   readonly #immovable = new Set<number>();
-  readonly #onQuiet: (folder: number) => void;
+  readonly #onQuiet: (folders: readonly number[]) => void;
 
-  /** `onQuiet` hears of a folder that nothing more is on its way to. */
-  constructor(parts: Parts, onQuiet: (folder: number) => void) {
+  /** `onQuiet` hears of folders that nothing more is on its way to. */
+  constructor(parts: Parts, onQuiet: (folders: readonly number[]) => void) {
     this.#parts = parts;
     this.#lookouts = new Lookouts(parts.nowMs);
     this.#confirmations = new Confirmations(parts.nowMs);
@@ -99,6 +102,7 @@ export class StepWork {
       case 'confirm':
         for (const folder of step.folders) {
           this.#confirmations.looked(folder);
+          await this.#askForEvents(folder, signal);
           await lookAt(this.#parts, folder, 0, signal);
         }
         this.#lookouts.looked(inode);
@@ -142,7 +146,8 @@ export class StepWork {
     this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
     this.#confirmations.begin(folder);
     const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal).finally(() => {
-      if (this.#confirmations.end(folder)) this.#onQuiet(folder);
+      const quiet = this.#confirmations.end(folder);
+      if (quiet.length > 0) this.#onQuiet(quiet);
     });
     if (result === 'untold') {
       this.#lookouts.delayed(inode, 0);
@@ -150,6 +155,21 @@ export class StepWork {
     } else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
     this.#openFiles.sent(inode);
     this.#keep(inode);
+  }
+
+  /**
+   * Our changes are events as well. Where the last of them is over, a listing asked for after it, and after its event was seen, stays good
+   * until something else happens.
+   */
+  async #askForEvents(folder: number, signal: AbortSignal): Promise<void> {
+    const { journal, listings } = this.#parts;
+    const syncpointId = journal.folder(folder)?.syncpointId;
+    if (syncpointId === undefined || !listings.missesOwnEvents(syncpointId)) return;
+    // Without it the listing is as good as it was before: suspect when the event is seen.
+    await listings.refresh(journal.tree.root(), signal, 'commit').catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      log('the events were not asked for: %s', error instanceof Error ? error.message : error);
+    });
   }
 
   /** What is stored serves reads from here on, until room is needed. */

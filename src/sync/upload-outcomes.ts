@@ -81,6 +81,9 @@ export class UploadOutcomes {
         return;
       }
       if (node?.kind !== 'file') return;
+      // A listing that came before this reply showed another one's version, and ours was given another name: it is a file of its own, which
+      // is not stored yet. What came to be under the first name is that file's next version.
+      if (seen && node.versionId === undefined) return;
       const whole = isStill(node, sent);
       const before = node.versionId;
       // What the service had already is no new version.

@@ -76,7 +76,13 @@ export class Watcher {
       log('the clocks moved apart: the machine was asleep, or its time was set');
       onWoken();
     }
-    if (hasJumped || isBack || performance.now() >= this.#askedMs + this.#pauseMs()) this.#ask();
+    if (hasJumped || isBack || this.#isDue()) this.#ask();
+  }
+
+  /** Whoever else asked in the meantime, a file that was stored for example, asked for us as well. */
+  #isDue(): boolean {
+    const ageMs = performance.now() - this.#askedMs;
+    return Math.min(ageMs, this.#isAway ? Infinity : this.#options.listings.eventsAgeMs) >= this.#pauseMs();
   }
 
   #pauseMs(): number {

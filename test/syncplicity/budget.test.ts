@@ -51,7 +51,7 @@ test('calls are evenly apart: no second sees more than 15, nor does any two of t
   await Promise.all(
     Array.from({ length: 40 }, () => budget.acquire(interactive).then(() => times.push(performance.now() - started))),
   );
-  expect(times[0]).toBeLessThan(50);
+  expect(times[0]).toBeLessThan(1000);
   for (let index = 1; index < times.length; index += 1) {
     expect((times[index] as number) - (times[index - 1] as number)).toBeGreaterThan(1000 / 15);
   }

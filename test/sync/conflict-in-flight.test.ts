@@ -1,0 +1,81 @@
+// Another one's version that a listing shows while the last request of our upload is on its way: both are kept, and all comes to rest.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { CallOptions, FolderId, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { isPending } from '../../src/cache/journal.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
+import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { memoryDirectory } from '../fakes/temporary-directory.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
+
+/** Lets others act when the last request of an upload has left, and may keep the ids of what it stored to itself. */
+class SlowDrive extends MemoryDrive {
+  tellsIds = true;
+  meanwhile: (() => Promise<void>) | undefined;
+
+  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    const beforeLast = async (): Promise<void> => {
+      await request.beforeLast?.();
+      const { meanwhile } = this;
+      this.meanwhile = undefined;
+      await meanwhile?.();
+    };
+    const outcome = await super.upload({ ...request, beforeLast }, options);
+    if (this.tellsIds || outcome.state !== 'stored') return outcome;
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+  }
+}
+
+let drive: SlowDrive;
+let root: FolderId;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  enterVirtualTime();
+  drive = new SlowDrive();
+  root = drive.addSyncpoint('P').rootFolderId;
+  drive.addFile(root, 'a', 'base');
+  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
+  program = new Program(made.fileSystem);
+  pusher = pusherFor(made, drive);
+  pusher.start();
+});
+
+afterEach(async () => {
+  leaveVirtualTime();
+  await pusher.stop();
+  await made.stop();
+});
+
+const held = (): string[] =>
+  drive
+    .entries(root)
+    .map((entry) =>
+      entry.kind === 'file' ? `${entry.name}: ${drive.content(entry.versionId).toString()}` : entry.name,
+    )
+    .sort();
+
+it.each([true, false])('ours is stored beside it, ids told: %s', async (tellsIds) => {
+  drive.tellsIds = tellsIds;
+  await passing(program.readdir('P'));
+  drive.meanwhile = async () => {
+    drive.write(root, 'a', 'theirs');
+    await made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+  };
+  await passing(program.writeFile('P/a', 'ours'));
+  await passing(pusher.flush(nobody.signal));
+  const [first, second, ...more] = held();
+  // The writer in the window is overwritten: theirs is in the file's versions.
+  expect(first).toMatch(/^a \(.*conflicting version.*\): ours$/);
+  expect([second, more]).toEqual(['a: ours', []]);
+  expect([...made.journal.records()].filter(isPending)).toEqual([]);
+  await made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+  const names = await program.readdir('P');
+  expect(names).toHaveLength(2);
+  for (const name of names) expect(await program.readFile(`P/${name}`)).toBe('ours');
+});
