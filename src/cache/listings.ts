@@ -23,6 +23,7 @@ import type { Naming } from './tree/naming.ts';
 import { Reconciliation } from './tree/reconcile.ts';
 import type { Trust } from './trust.ts';
 import { UsedFolders } from './used-folders.ts';
+import { VaultSizes } from './vault-sizes.ts';
 
 const log = createLog('listings');
 
@@ -44,8 +45,6 @@ const SUSPECT_WAITS = { burst: 16, perSecond: 1 } as const;
 const OWN_SUSPECT_WAITS = { burst: 16, perSecond: 0.2 } as const;
 /** Of the folders that were used last, so many are looked at again as soon as something changed. */
 const USED_AGAIN_MAX = 8;
-/** The vaults' capacity changes slowly, and df need not be exact. */
-const VAULTS_LIFETIME_MS = 600_000;
 
 export interface ListingsOptions {
   /** With its tree. */
@@ -88,6 +87,7 @@ export class Listings {
   /** Folders whose refresh under way has outlasted somebody's patience. */
   readonly #overdue = new Set<number>();
   readonly #relisting: Relisting;
+  readonly #vaultSizes: VaultSizes;
   readonly #suspectWaits = new TokenBucket(SUSPECT_WAITS);
   readonly #ownSuspectWaits = new TokenBucket(OWN_SUSPECT_WAITS);
   /** What somebody looked into. */
@@ -97,14 +97,13 @@ export class Listings {
   #fetched = 0;
   #stale = 0;
   #sweeping: Promise<void> | undefined;
-  #vaultsAt: number | undefined;
-  #vaultsUnderWay: Promise<void> | undefined;
 
   constructor(options: ListingsOptions) {
     this.#options = options;
     // Each call under way listens for the end.
     setMaxListeners(0, this.#stop.signal);
-    const { trust, journal } = options;
+    const { trust, journal, drive } = options;
+    this.#vaultSizes = new VaultSizes(journal.tree, drive, this.#stop.signal);
     this.#relisting = new Relisting({
       isWorthIt: (inode) => ['suspect', 'old'].includes(trust.standing(inode).kind),
       refresh: async (inode, callClass) => {
@@ -200,18 +199,9 @@ export class Listings {
     for (const entry of entries) reconciliation.pending(entry);
   }
 
-  /** Brings the vaults' capacity in the background when it is due, or `now`. Never waits, never fails. */
+  /** See {@link VaultSizes}. */
   refreshVaults(now = false): void {
-    if (this.#vaultsUnderWay !== undefined || this.#stop.signal.aborted) return;
-    if (!now && this.#vaultsAt !== undefined && performance.now() - this.#vaultsAt < VAULTS_LIFETIME_MS) return;
-    this.#vaultsAt = performance.now();
-    this.#vaultsUnderWay = this.#options.drive
-      .vaults({ signal: this.#stop.signal, callClass: 'background' })
-      .then((vaults) => {
-        if (!this.#options.journal.tree.closed) this.#options.journal.tree.putVaults(vaults);
-      })
-      .catch((error: unknown) => log('the vaults could not be listed: %s', message(error)))
-      .finally(() => (this.#vaultsUnderWay = undefined));
+    this.#vaultSizes.refresh(now);
   }
 
   /** Folders that are to be looked at again behind those who were shown what is known of them. */
@@ -230,7 +220,7 @@ export class Listings {
     await Promise.allSettled([
       ...[...this.#underWay.values()].map(({ done }) => done),
       this.#sweeping,
-      this.#vaultsUnderWay,
+      this.#vaultSizes.done,
     ]);
   }
 
@@ -250,11 +240,14 @@ export class Listings {
 
   /** Of what is being used, the folders used last: a program in one of them may not ask again by itself. */
   #relistUsed(top: TreeDirectory, own: boolean): void {
-    const { tree } = this.#options.journal;
+    const { journal } = this.#options;
+    const { tree } = journal;
     let left = USED_AGAIN_MAX;
     for (const inode of this.used.lastFirst()) {
       const node = tree.node(inode);
       if (node === undefined || tree.syncpointOf(node)?.inode !== top.inode) continue;
+      // What we store there is going to be looked for, and all else in it with that.
+      if (own && journal.index.hasPending(inode)) continue;
       this.#relisting.add(inode, own ? 'own' : 'others');
       left -= 1;
       if (left === 0) return;

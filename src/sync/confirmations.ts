@@ -3,6 +3,8 @@
 
 /** After the last file of a folder: the next one may be a moment away. */
 const QUIET_MS = 2_000;
+/** Somebody waits, perhaps for this one file, while others are on their way to other folders. */
+const HURRIED_MS = 5_000;
 /** While files keep coming, what is stored is confirmed at least so often: until then it is kept twice. */
 const BUSY_MS_MAX = 15_000;
 
@@ -50,7 +52,7 @@ export class Confirmations {
     const isBusyElsewhere = this.#storing.size > 0 && !this.#storing.has(folder);
     // Looked at again by then, whether or not anybody tells.
     if (awaited || (isBusyElsewhere && !hurried)) return Math.min(latestMs, this.#nowMs() + QUIET_MS);
-    if (isBusyElsewhere) return Math.min(latestMs, known.lastMs + QUIET_MS);
+    if (isBusyElsewhere) return Math.min(latestMs, known.lastMs + HURRIED_MS);
     const quietMs = hurried && !this.#storing.has(folder) ? known.lastMs : known.lastMs + QUIET_MS;
     return Math.min(latestMs, quietMs);
   }

@@ -44,7 +44,12 @@ describe.skipIf(!fuseExists)('calls', () => {
     const sent = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
     expect(sent.vault).toBe(1_000);
     expect(sent.gateway).toBeLessThanOrEqual(15);
-    expect(await callsOf(() => desk.script('rsync -a tree/ $P/tree'))).toEqual({ gateway: 0, vault: 0 });
+    // Whether anybody else was at work meanwhile, only a look at the two folders above tells; in the others all was looked at. And the
+    // service may be asked for events in between.
+    const again = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
+    expect(again.vault).toBe(0);
+    expect(again.gateway).toBeLessThanOrEqual(3);
+    expect((await callsOf(() => desk.script('rsync -a tree/ $P/tree'))).gateway).toBeLessThanOrEqual(1);
   });
 
   it('of renaming a stored folder of 1,000 files: at most 3', { timeout: 120_000 }, async () => {
