@@ -34,6 +34,17 @@ export function connectionLabels(connection: Connection | undefined): string[] {
   ]);
 }
 
+/** The rows of `connections pool assign`. */
+export function assignmentLabels(connection: Connection): string[] {
+  return formatLabels([
+    ['ConnectionID', connection.id],
+    ['ConnectionName', printable(connection.name)],
+    ['Enabled', String(!connection.disabled)],
+    ['PoolID', connection.pool?.id ?? ''],
+    ['PoolName', printable(connection.pool?.name ?? '')],
+  ]);
+}
+
 /** A connection in JSON: only what it has, in SkySync's order of keys. */
 export function connectionJson(connection: Connection): Record<string, unknown> {
   return {

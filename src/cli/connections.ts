@@ -7,6 +7,7 @@ import { findPlatform, platformName, platforms, type PlatformId } from '../conne
 import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import { verifyConnection } from '../connections/verify.ts';
 import { askMount } from '../control/methods.ts';
+import { checkConnectionName } from './connection-name.ts';
 import {
   connectionJson,
   connectionLabels,
@@ -14,18 +15,15 @@ import {
   platformLabels,
   platformTable,
 } from './connection-output.ts';
+import { poolCommand } from './connection-pools.ts';
 import { type CliContext, printJson } from './context.ts';
+import { type JsonOptions, wantsJson, withJson } from './json-option.ts';
 import { countOf } from './printable.ts';
 import { requireServing } from './serving-mount.ts';
 import { readStandardInput } from './standard-input.ts';
 
 /** Verification asks for a token and the account: a few round trips, with a retry. */
 const VERIFY_TIMEOUT_MS = 60_000;
-
-interface JsonOptions {
-  readonly json?: true;
-  readonly outputJson?: true;
-}
 
 interface ListOptions extends JsonOptions {
   readonly platform?: string;
@@ -90,18 +88,22 @@ export function connectionsCommand(context: CliContext): Command {
     .action((options: AddOptions) => add(context, store(), options))
     .addHelpText('after', () => `\nThe authentication JSON, by platform:\n${examples()}`);
 
-  withJson(command.command('delete <ID>').description('delete a connection and its credentials')).action(
-    async (idOrName: string, options: JsonOptions) => {
-      const connections = store();
-      const connection = await connections.find(idOrName);
-      if (connection !== undefined && !connection.group) await requireNothingKept(context, connections, connection);
-      const deleted = connection !== undefined && (await connections.remove(connection.id));
-      if (!deleted) context.setExitCode(1);
-      if (wantsJson(options)) return;
-      if (deleted) context.print('The connection was deleted successfully.');
-      else context.warnPlain('The connection could not be deleted.');
-    },
-  );
+  command.addCommand(poolCommand(context, store));
+
+  withJson(
+    command
+      .command('delete <ID>')
+      .description('delete a connection and its credentials, or a pool, whose connections stay'),
+  ).action(async (idOrName: string, options: JsonOptions) => {
+    const connections = store();
+    const connection = await connections.find(idOrName);
+    if (connection !== undefined && !connection.group) await requireNothingKept(context, connections, connection);
+    const deleted = connection !== undefined && (await connections.remove(connection.id));
+    if (!deleted) context.setExitCode(1);
+    if (wantsJson(options)) return;
+    if (deleted) context.print('The connection was deleted successfully.');
+    else context.warnPlain('The connection could not be deleted.');
+  });
   return command;
 }
 
@@ -148,7 +150,7 @@ async function list(context: CliContext, store: ConnectionStore, options: ListOp
 
 async function add(context: CliContext, store: ConnectionStore, options: AddOptions): Promise<void> {
   const platform = requirePlatform(options.platform).id;
-  if (options.name !== undefined) checkName(options.name);
+  if (options.name !== undefined) checkConnectionName(options.name);
   const { auth, warnings } = parseAuthText(platform, await readAuth(platform, options));
   for (const warning of warnings) context.warn(`warning: ${warning}`);
   const account = options.verify ? await verified(auth, options.caFile) : undefined;
@@ -199,17 +201,6 @@ async function readLimited(path: string): Promise<string> {
   }
 }
 
-/** A name must not be mistaken for an id, nor for CONNECTION:/PATH. */
-function checkName(name: string): void {
-  if (name.trim() === '') throw new UsageError('the name is empty');
-  if (name.length > 255) throw new UsageError('the name is longer than 255 characters');
-  if (/\p{Cc}/u.test(name)) throw new UsageError('the name holds a control character');
-  if (name.includes(':/'))
-    throw new UsageError('a name must not contain ":/": that is how a folder of a connection is written');
-  if (name.startsWith('/') || name.startsWith('-')) throw new UsageError('a name must not begin with "/" or "-"');
-  if (/^[0-9a-f]{32}$/i.test(name)) throw new UsageError('a name must not look like an id');
-}
-
 function requirePlatform(idOrName: string): { id: PlatformId; name: string } {
   const platform = findPlatform(idOrName);
   if (platform !== undefined) return platform;
@@ -219,14 +210,6 @@ function requirePlatform(idOrName: string): { id: PlatformId; name: string } {
 function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new UsageError(`"${text}" is not a count`);
   return Number(text);
-}
-
-function withJson(command: Command): Command {
-  return command.option('--json', 'print JSON').addOption(new Option('--output-json').hideHelp());
-}
-
-function wantsJson(options: JsonOptions): boolean {
-  return options.json === true || options.outputJson === true;
 }
 
 function examples(): string {

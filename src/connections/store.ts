@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import { type ConnectionAuth, parseAuth, serializeAuth } from './auth-file.ts';
 import { withFileLock } from './file-lock.ts';
-import { findPlatform, type PlatformId } from './platforms.ts';
+import { findPlatform, platformName, type PlatformId } from './platforms.ts';
 
 const FILE_NAME = 'connections.json';
 /** Raised when a program that knows only the older shape would misread the file. */
@@ -38,9 +38,21 @@ export interface ConnectionStore {
   auth(id: string): Promise<ConnectionAuth>;
   /** Stores a new connection under a new id. Throws when the name is taken. */
   add(connection: { readonly name: string; readonly auth: ConnectionAuth }): Promise<Connection>;
-  /** Removes a connection and its secrets; false when there is none with this id. */
+  /** Removes a connection and its secrets, or a pool, whose members stay; false when there is none with this id. */
   remove(id: string): Promise<boolean>;
+  /** The connections of a pool that may be used, oldest first; none for what is no pool. */
+  members(poolId: string): Promise<Connection[]>;
+  /**
+   * Puts a connection into a pool, out of the one it was in. A pool that is named and does not exist is made. Rejects where there is no
+   * such connection or pool, and where they do not go together.
+   */
+  assign(id: string, pool: PoolReference): Promise<Connection>;
+  /** Takes a connection out of its pool, if it is in one; undefined when there is no connection with this id. */
+  unassign(id: string): Promise<Connection | undefined>;
 }
+
+/** A pool by its name, or an existing one by its id. */
+export type PoolReference = { readonly name: string } | { readonly id: string };
 
 /** One entry of the file. Keys of a later version of the same schema are kept. */
 interface StoredConnection {
@@ -48,7 +60,7 @@ interface StoredConnection {
   readonly name: string;
   readonly platform: PlatformId;
   readonly disabled?: boolean;
-  readonly pool?: string;
+  readonly pool?: string | undefined;
   readonly group?: boolean;
   readonly auth?: unknown;
 }
@@ -110,11 +122,59 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       }),
     remove: (id) =>
       change((file) => {
-        const connections = file.connections.filter((connection) => connection.id !== id);
-        const found = connections.length < file.connections.length;
+        const left = file.connections.filter((connection) => connection.id !== id);
+        const found = left.length < file.connections.length;
+        const connections = left.map((stored) => (stored.pool === id ? withPool(stored, undefined) : stored));
         return { file: found ? { ...file, connections } : undefined, result: found };
       }),
+    members: async (poolId) => (await list()).filter(({ pool, disabled }) => pool?.id === poolId && !disabled),
+    assign: (id, reference) =>
+      change((file) => {
+        const stored = file.connections.find((connection) => connection.id === id);
+        if (stored === undefined) throw new Error(`there is no connection ${id}`);
+        if (stored.group === true) throw new Error(`"${stored.name}" is a pool itself; pools hold connections only`);
+        const { pool, made } = poolFor(stored, reference, file.connections);
+        const assigned = withPool(stored, pool.id);
+        const others = file.connections.map((connection) => (connection.id === id ? assigned : connection));
+        const connections = made ? [...others, pool] : others;
+        return { file: { ...file, connections }, result: present(assigned, connections) };
+      }),
+    unassign: (id) =>
+      change((file) => {
+        const stored = file.connections.find((connection) => connection.id === id && connection.group !== true);
+        if (stored === undefined) return { file: undefined, result: undefined };
+        const free = withPool(stored, undefined);
+        const connections = file.connections.map((connection) => (connection.id === id ? free : connection));
+        return { file: { ...file, connections }, result: present(free, connections) };
+      }),
   };
+}
+
+function withPool(stored: StoredConnection, pool: string | undefined): StoredConnection {
+  // What is undefined is not written.
+  return { ...stored, pool };
+}
+
+/** The pool that a connection is to be put into; one that is named is made of the connection's platform where it does not exist. */
+function poolFor(
+  member: StoredConnection,
+  reference: PoolReference,
+  all: readonly StoredConnection[],
+): { readonly pool: StoredConnection; readonly made: boolean } {
+  const found =
+    'id' in reference ? all.find(({ id }) => id === reference.id) : all.find(({ name }) => name === reference.name);
+  if (found === undefined) {
+    if ('id' in reference) throw new Error(`there is no pool ${reference.id}`);
+    const { platform } = member;
+    return { pool: { id: randomBytes(16).toString('hex'), name: reference.name, platform, group: true }, made: true };
+  }
+  if (found.group !== true) throw new Error(`"${found.name}" is a connection, not a pool; choose another name`);
+  if (found.platform !== member.platform) {
+    throw new Error(
+      `"${member.name}" is a ${platformName(member.platform)} connection, the pool "${found.name}" holds ${platformName(found.platform)} ones`,
+    );
+  }
+  return { pool: found, made: false };
 }
 
 function present(stored: StoredConnection, all: readonly StoredConnection[]): Connection {

@@ -107,6 +107,63 @@ describe('connections', () => {
     expect(await user.run(['connections', 'delete', id, '--json'])).toEqual({ code: 1, stdout: '', stderr: '' });
   });
 
+  it('are put into pools and taken out, as SkySync does it', async () => {
+    const id = await user.addDirectory('local', '/usr');
+    const assigned = await user.run(['connections', 'pool', 'assign', id, '--name', 'TestPool']);
+    expect(assigned).toMatchObject({ code: 0, stderr: '' });
+    const pool = /PoolID +([0-9a-f]{32})/.exec(assigned.stdout)?.[1] as string;
+    expect(assigned.stdout).toBe(
+      `ConnectionID   ${id}\nConnectionName local\nEnabled        true\nPoolID         ${pool}\nPoolName       TestPool\n`,
+    );
+    expect((await user.run(['connections', 'list'])).stdout).toBe(
+      `ID                               Name     Platform    Enabled IsPool  PoolName
+${id} local    My Computer true            TestPool
+${pool} TestPool My Computer true    true
+`,
+    );
+    const platform = { name: 'My Computer', id: 'fs' };
+    const member = { id, name: 'local', platform, pool: { name: 'TestPool', id: pool } };
+    const group = { id: pool, name: 'TestPool', platform, group: true };
+    const json = async (...args: string[]): Promise<unknown> =>
+      JSON.parse((await user.run(['connections', ...args, '--json'])).stdout);
+    expect(await json('list')).toEqual([member, group]);
+    expect(await json('list', '--pools')).toEqual([group]);
+    expect(await json('show', pool)).toEqual([group]);
+    expect(await json('pool', 'assign', id, '--pool', pool)).toEqual([member]);
+    const unassigned = {
+      code: 0,
+      stdout: 'The connection was successfully removed from a connection pool.\n',
+      stderr: '',
+    };
+    expect(await user.run(['connections', 'pool', 'unassign', id])).toEqual(unassigned);
+    expect(await json('list')).toEqual([{ id, name: 'local', platform }, group]);
+    expect(await user.run(['connections', 'pool', 'unassign', 'f'.repeat(32)])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'An error occurred removing the connection from a connection pool.\n',
+    });
+    expect(await user.run(['connections', 'pool', 'unassign', id, '--json'])).toEqual({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect((await user.run(['connections', 'delete', 'TestPool'])).stdout).toContain('deleted successfully');
+    expect(await json('list')).toEqual([{ id, name: 'local', platform }]);
+  });
+
+  it.each([
+    [2, ['x', '--name', 'a', '--pool', 'b'], '--name and --pool exclude each other'],
+    [2, ['x'], 'say which pool'],
+    [2, ['x', '--name', 'f'.repeat(32)], 'a name must not look like an id'],
+    [1, ['x', '--name', 'a'], 'there is no connection "x"'],
+    [1, ['local', '--pool', 'f'.repeat(32)], `there is no pool ${'f'.repeat(32)}`],
+  ])('refuse with %i a pool assignment of %j', async (code, args, reason) => {
+    await user.addDirectory('local', '/usr');
+    const outcome = await user.run(['connections', 'pool', 'assign', ...args]);
+    expect(outcome).toMatchObject({ code, stdout: '' });
+    expect(outcome.stderr.split('\n')[0]).toContain(reason);
+  });
+
   it('show an unknown id as SkySync does', async () => {
     expect(await user.run(['connections', 'show', 'f'.repeat(32)])).toEqual({
       code: 0,

@@ -103,6 +103,54 @@ describe('the store', () => {
     await expect(store.auth(pool)).rejects.toThrow('holds no credentials');
   });
 
+  it('makes a pool that is named for the first time, moves members between pools, and takes them out', async () => {
+    const one = await store.add({ name: 'one', auth: cloudAuth });
+    const two = await store.add({ name: 'two', auth: cloudAuth });
+    const assigned = await store.assign(one.id, { name: 'fast' });
+    const pool = assigned.pool as { id: string; name: string };
+    expect(pool.name).toBe('fast');
+    expect((await store.assign(two.id, { name: 'fast' })).pool).toEqual(pool);
+    expect(await store.find('fast')).toMatchObject({ id: pool.id, group: true, platform: 'syncplicity' });
+    expect((await store.members(pool.id)).map(({ name }) => name)).toEqual(['one', 'two']);
+    const other = (await store.assign(one.id, { name: 'other' })).pool as { id: string };
+    expect((await store.members(pool.id)).map(({ name }) => name)).toEqual(['two']);
+    expect((await store.assign(one.id, { id: pool.id })).pool).toEqual(pool);
+    expect(await store.members(other.id)).toEqual([]);
+    expect((await store.unassign(one.id))?.pool).toBeUndefined();
+    expect(await store.unassign(one.id)).toMatchObject({ id: one.id, pool: undefined });
+    expect(await store.auth(one.id)).toEqual(await store.auth(two.id));
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      connections: [{ id: one.id }, { id: two.id }, {}, {}],
+    });
+  });
+
+  it('lets members of a pool that is deleted stay, free', async () => {
+    const one = await store.add({ name: 'one', auth: cloudAuth });
+    const { pool } = await store.assign(one.id, { name: 'fast' });
+    expect(await store.remove(pool?.id ?? '')).toBe(true);
+    expect(await store.list()).toMatchObject([{ id: one.id, pool: undefined }]);
+    expect(readFileSync(file, 'utf8')).not.toContain(pool?.id);
+  });
+
+  it('refuses what does not go together, and changes nothing', async () => {
+    const cloud = await store.add({ name: 'cloud', auth: cloudAuth });
+    const disk = await store.add({ name: 'disk', auth: fsAuth });
+    const { pool } = await store.assign(cloud.id, { name: 'fast' });
+    const before = readFileSync(file, 'utf8');
+    const id = pool?.id ?? '';
+    await expect(store.assign(disk.id, { id })).rejects.toThrow(
+      '"disk" is a My Computer connection, the pool "fast" holds Syncplicity ones',
+    );
+    await expect(store.assign(disk.id, { name: 'cloud' })).rejects.toThrow('"cloud" is a connection, not a pool');
+    await expect(store.assign(disk.id, { id: cloud.id })).rejects.toThrow('"cloud" is a connection, not a pool');
+    await expect(store.assign(disk.id, { id: 'f'.repeat(32) })).rejects.toThrow('there is no pool');
+    await expect(store.assign(id, { name: 'more' })).rejects.toThrow('"fast" is a pool itself');
+    await expect(store.assign('f'.repeat(32), { name: 'more' })).rejects.toThrow('there is no connection');
+    expect(await store.unassign(id)).toBeUndefined();
+    expect(await store.unassign('f'.repeat(32))).toBeUndefined();
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
   it('keeps keys of the same schema that it does not know', async () => {
     put(JSON.stringify({ schema: 1, note: 'kept', connections: [] }));
     await store.add({ name: 'one', auth: fsAuth });

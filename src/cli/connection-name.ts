@@ -1,0 +1,13 @@
+// What a connection or a pool may be called.
+import { UsageError } from '../base/usage-error.ts';
+
+/** A name must not be mistaken for an id, nor for CONNECTION:/PATH. */
+export function checkConnectionName(name: string): void {
+  if (name.trim() === '') throw new UsageError('the name is empty');
+  if (name.length > 255) throw new UsageError('the name is longer than 255 characters');
+  if (/\p{Cc}/u.test(name)) throw new UsageError('the name holds a control character');
+  if (name.includes(':/'))
+    throw new UsageError('a name must not contain ":/": that is how a folder of a connection is written');
+  if (name.startsWith('/') || name.startsWith('-')) throw new UsageError('a name must not begin with "/" or "-"');
+  if (/^[0-9a-f]{32}$/i.test(name)) throw new UsageError('a name must not look like an id');
+}
