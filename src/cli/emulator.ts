@@ -32,6 +32,7 @@ interface EmulatorCliOptions {
   readonly latency?: number;
   readonly bandwidth?: number;
   readonly throttle?: boolean;
+  readonly apps: number;
   readonly dialect: DialectName;
   readonly tokenLifetime?: number;
   readonly json?: boolean;
@@ -57,6 +58,7 @@ export function emulatorCommand(): Command {
     .option('--quota <bytes>', 'refuse uploads past so many bytes in all', parsePositive)
     .option('--latency <ms>', 'delay every reply', parsePositive)
     .option('--bandwidth <mbit>', 'limit downloads, and uploads, to so many Mbit/s', parsePositive)
+    .option('--apps <n>', 'give so many app keys to one account, each with limits of its own', parsePositive, 1)
     .option('--throttle', 'refuse calls past 15 a second and 10,800 an hour, as Syncplicity does')
     .addOption(
       new Option('--dialect <name>', 'which reading of the documents to speak')
@@ -89,6 +91,7 @@ async function run(options: EmulatorCliOptions): Promise<void> {
         store,
         identity: await keptIdentity(state, process.env),
         dialect: dialects[options.dialect],
+        appCount: options.apps,
         port: options.port,
         vaultPort: options.vaultPort,
         ...(options.announceVaultUrl !== undefined && { announcedVaultUrl: options.announceVaultUrl }),
@@ -135,7 +138,7 @@ function defaultState(options: EmulatorCliOptions): string {
 }
 
 async function announce(emulator: Emulator, state: string, json: boolean): Promise<void> {
-  const { gatewayUrl, vaultUrl, credentials, adminKey, store } = emulator;
+  const { gatewayUrl, vaultUrl, credentials, apps, adminKey, store } = emulator;
   // The top level is looked at once, so that what is left out there is known from the start.
   for (const { id, rootFolderId } of await store.syncpoints()) await store.list(id, rootFolderId, { deleted: false });
   const leftOut = store.leftOut();
@@ -143,7 +146,7 @@ async function announce(emulator: Emulator, state: string, json: boolean): Promi
     const { symbolicLinks, specialFiles, namesNotUtf8, unreadable } = leftOut;
     const counts = { symbolicLinks, specialFiles, namesNotUtf8, unreadable };
     process.stdout.write(
-      `${JSON.stringify({ gatewayUrl, vaultUrl, credentials, adminKey, state, leftOut: counts })}\n`,
+      `${JSON.stringify({ gatewayUrl, vaultUrl, credentials, apps, adminKey, state, leftOut: counts })}\n`,
     );
     return;
   }
@@ -154,6 +157,9 @@ async function announce(emulator: Emulator, state: string, json: boolean): Promi
       `vault              ${vaultUrl}`,
       `app key            ${credentials.appKey}`,
       `app secret         ${credentials.appSecret}`,
+      ...apps
+        .slice(1)
+        .flatMap(({ appKey, appSecret }) => [`app key            ${appKey}`, `app secret         ${appSecret}`]),
       `application token  ${credentials.appToken}`,
       `user               ${credentials.email} (${credentials.userId})`,
       `admin key          ${adminKey}`,

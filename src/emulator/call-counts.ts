@@ -9,6 +9,8 @@ export interface CallCounts {
   readonly peakPerSecond: number;
   /** Calls answered 429. */
   readonly throttled: number;
+  /** By App Key; calls of no known app under none. */
+  readonly byApp: Readonly<Record<string, { readonly gateway: number; readonly vault: number }>>;
   /** Body bytes the vault sent. */
   readonly vaultBytes: number;
   /** Body bytes the vault was sent. */
@@ -17,6 +19,7 @@ export interface CallCounts {
 
 export class CallCounter {
   readonly #byEndpoint = new Map<string, number>();
+  readonly #byApp = new Map<string, { gateway: number; vault: number }>();
   #recent: number[] = [];
   #peakPerSecond = 0;
   #throttled = 0;
@@ -24,7 +27,11 @@ export class CallCounter {
   #vaultBytesIn = 0;
   #vault = 0;
 
-  count(endpoint: string, isGatewayCall: boolean): void {
+  count(endpoint: string, isGatewayCall: boolean, appKey?: string): void {
+    if (appKey !== undefined) {
+      const { gateway, vault } = this.#byApp.get(appKey) ?? { gateway: 0, vault: 0 };
+      this.#byApp.set(appKey, isGatewayCall ? { gateway: gateway + 1, vault } : { gateway, vault: vault + 1 });
+    }
     this.#byEndpoint.set(endpoint, (this.#byEndpoint.get(endpoint) ?? 0) + 1);
     if (!isGatewayCall) {
       this.#vault++;
@@ -56,6 +63,7 @@ export class CallCounter {
       gateway: total - this.#vault,
       vault: this.#vault,
       byEndpoint,
+      byApp: Object.fromEntries(this.#byApp),
       peakPerSecond: this.#peakPerSecond,
       throttled: this.#throttled,
       vaultBytes: this.#vaultBytes,
@@ -65,6 +73,7 @@ export class CallCounter {
 
   reset(): void {
     this.#byEndpoint.clear();
+    this.#byApp.clear();
     this.#recent = [];
     this.#peakPerSecond = 0;
     this.#throttled = 0;

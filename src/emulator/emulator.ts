@@ -2,6 +2,8 @@
 // Promises: what startEmulator started, stop() ends. Shares nothing with the client, so that neither hides the other's misreading.
 import { randomBytes } from 'node:crypto';
 import { adminRoutes } from './admin.ts';
+import { Apps, appsOf } from './apps.ts';
+import type { App } from './apps.ts';
 import { CallCounter } from './call-counts.ts';
 import type { CallCounts } from './call-counts.ts';
 import { observedDialect } from './dialect.ts';
@@ -23,7 +25,7 @@ import { Shapes } from './shapes.ts';
 import type { ContentStore } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
-import { Throttle } from './throttle.ts';
+import { Throttles } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
 import type { Credentials } from './tokens.ts';
@@ -39,6 +41,8 @@ export interface EmulatorOptions {
   readonly identity?: Identity;
   /** Loopback by default: there is no TLS. */
   readonly host?: string;
+  /** Apps that may call for the account, each with limits of its own; 1 by default. */
+  readonly appCount?: number;
   /** Free ports by default. */
   readonly port?: number;
   readonly vaultPort?: number;
@@ -59,6 +63,8 @@ export interface Emulator {
   readonly gatewayUrl: string;
   readonly vaultUrl: string;
   readonly credentials: Credentials;
+  /** All apps, that of the credentials first. */
+  readonly apps: readonly App[];
   /** For the calls under `/_emulator/`, in the header X-Emulator-Key. */
   readonly adminKey: string;
   readonly store: ContentStore;
@@ -70,6 +76,8 @@ export interface Emulator {
   setFaults(faults: readonly Fault[]): void;
   /** Makes every token given so far invalid. */
   expireTokens(): void;
+  /** Refuses an app and its tokens from now on, or takes it back. */
+  suspendApp(appKey: string, suspended?: boolean): void;
   /** Closes all sockets, then the store. */
   stop(): Promise<void>;
 }
@@ -91,9 +99,10 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     eventServerId: derivedId(credentials.userId, 'event server'),
   };
   const adminKey = randomBytes(24).toString('base64url');
+  const apps = new Apps(appsOf(credentials, options.appCount ?? 1));
   const [replies, tokens, counter, faults] = [
     new ReplyWriter(dialect),
-    new Tokens(credentials),
+    new Tokens(credentials, apps),
     new CallCounter(),
     new Faults(),
   ];
@@ -104,7 +113,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const routes = [
     ...accessRoutes({
       account,
-      credentials,
+      apps,
       tokens,
       replies,
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
@@ -115,7 +124,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   ];
   const newLine = (): Line | undefined =>
     options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
-  const shared = { replies, counter, faults, tokens, latencyMs: options.latencyMs ?? 0 };
+  const shared = { apps, replies, counter, faults, tokens, latencyMs: options.latencyMs ?? 0 };
   const gateway = new EmulatedServer({
     ...shared,
     side: 'gateway',
@@ -123,7 +132,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     uplink: undefined,
     routes,
     adminRoutes: adminRoutes({ adminKey, store, counter, faults, tokens }),
-    throttle: options.throttle && new Throttle(options.throttle),
+    throttles: options.throttle && new Throttles(options.throttle),
   });
   const vault = new EmulatedServer({
     ...shared,
@@ -134,7 +143,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...vaultRoutes({ store, tokens, dialect }),
       ...uploadRoutes({ store, tokens, lookup, filing, replies, shapes }),
     ],
-    throttle: undefined,
+    throttles: undefined,
   });
   const host = options.host ?? '127.0.0.1';
   vaultUrl = await vault.listen(host, options.vaultPort ?? 0);
@@ -149,6 +158,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     gatewayUrl,
     vaultUrl,
     credentials,
+    apps: apps.list,
     adminKey,
     store,
     snapshot: () => takeSnapshot(store),
@@ -156,6 +166,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     resetCalls: () => counter.reset(),
     setFaults: (list) => faults.set(list),
     expireTokens: () => tokens.endAll(),
+    suspendApp: (appKey, suspended = true) => apps.suspend(appKey, suspended),
     stop: () => (stopped ??= Promise.all([gateway.stop(), vault.stop()]).then(() => store.close())),
   };
 }

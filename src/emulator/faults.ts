@@ -31,6 +31,8 @@ export type FaultAction =
 export type Fault = FaultAction & {
   /** An endpoint's name as in calls().byEndpoint; absent or `*`: every call. */
   readonly endpoint?: string;
+  /** Strikes calls of this app only. */
+  readonly appKey?: string;
   /** How many calls it strikes; 1 by default, without end where there is a probability. */
   readonly count?: number;
   /** How many matching calls go well before. */
@@ -67,10 +69,11 @@ export class Faults {
   }
 
   /** The fault that strikes this call, if one does. */
-  take(endpoint: string): Strike | undefined {
+  take(endpoint: string, appKey?: string): Strike | undefined {
     for (const armed of this.#armed) {
       const wanted = armed.fault.endpoint ?? '*';
       if (armed.left === 0 || (wanted !== '*' && wanted !== endpoint)) continue;
+      if (armed.fault.appKey !== undefined && armed.fault.appKey !== appKey) continue;
       if (armed.skip > 0) {
         armed.skip--;
         continue;

@@ -1,16 +1,17 @@
 // Who may call the gateway, and the calls that give and take tokens: /oauth/token, /oauth/revoke, ROLs GET.
 // Source: sections 2 and 3 of the API reference; the guide's ROLs GET.
 import { createHmac } from 'node:crypto';
+import type { App, Apps } from './apps.ts';
 import type { Call, Route } from './call.ts';
 import type { Dialect } from './dialect.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account } from './shapes.ts';
-import type { Credentials, Tokens } from './tokens.ts';
+import type { Tokens } from './tokens.ts';
 
 export interface AccessOptions {
   readonly account: Account;
-  readonly credentials: Credentials;
+  readonly apps: Apps;
   readonly tokens: Tokens;
   readonly replies: ReplyWriter;
   readonly tokenLifetimeSeconds: number;
@@ -24,10 +25,9 @@ export function requireAccess(
   dialect: Dialect,
   options: { readonly contentType: boolean },
 ): void {
-  if (!tokens.isAppKey(one(call.headers['appkey']))) throw new Refusal(401, 'Not Authorized');
-  const authorization = call.headers.authorization;
-  if (authorization === undefined) throw new Refusal(401, 'Not Authorized');
-  if (tokens.scopeOf(authorization) !== 'account') {
+  const { authorization, appkey } = call.headers;
+  if (!tokens.isAppKey(appkey) || authorization === undefined) throw new Refusal(401, 'Not Authorized');
+  if (tokens.scopeOf(authorization, appkey) !== 'account') {
     throw dialect.expired === '401' ? new Refusal(401, 'Not Authorized') : new Refusal(403, 'Forbidden');
   }
   requireAccept(call);
@@ -54,10 +54,11 @@ const SST_GRANT = 'urn:syncplicity:oauth:grant-type:access-token';
 const SST_RESOURCE = 'urn:syncplicity:resources:storage:';
 
 export function accessRoutes(options: AccessOptions): readonly Route[] {
-  const { account, credentials, tokens, replies } = options;
+  const { account, apps, tokens, replies } = options;
 
   async function token(call: Call): Promise<Reply> {
-    if (!tokens.isApp(call.headers.authorization)) throw new Refusal(401, 'Invalid client');
+    const app = apps.byBasic(call.headers.authorization);
+    if (app === undefined) throw new Refusal(401, 'Invalid client');
     if (!/^application\/x-www-form-urlencoded\b/i.test(call.headers['content-type'] ?? '')) {
       throw new Refusal(400, 'Invalid request');
     }
@@ -67,23 +68,25 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
         if (!tokens.isUser(one(call.headers['sync-app-token']), one(call.headers['sync-machine-token']))) {
           throw new Refusal(401, 'Invalid application token');
         }
-        return tokenReply('account');
+        return tokenReply('account', app);
       case SST_GRANT:
-        if (tokens.scopeOf(`Bearer ${form.get('token') ?? ''}`) !== 'account') throw new Refusal(401, 'Invalid token');
+        if (tokens.scopeOf(`Bearer ${form.get('token') ?? ''}`, app.appKey) !== 'account') {
+          throw new Refusal(401, 'Invalid token');
+        }
         if (form.get('resource')?.toLowerCase() !== SST_RESOURCE + account.storageEndpointId) {
           throw new Refusal(400, 'Invalid resource');
         }
-        return tokenReply('vault');
+        return tokenReply('vault', app);
       default:
         throw new Refusal(400, 'Unsupported grant type');
     }
   }
 
-  function tokenReply(scope: 'account' | 'vault'): Reply {
+  function tokenReply(scope: 'account' | 'vault', app: App): Reply {
     const { tokenLifetimeSeconds: lifetime } = options;
     const issuedAt = Date.now();
     return replies.json({
-      access_token: tokens.issue(scope, lifetime),
+      access_token: tokens.issue(scope, app, lifetime),
       token_type: 'Bearer',
       expires_in: replies.dialect.expiresIn === 'string' ? String(lifetime) : lifetime,
       issued_at: String(issuedAt),
@@ -91,7 +94,7 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
       refresh_token_expires_in: '0',
       refresh_count: '0',
       scope: 'read readwrite',
-      client_id: credentials.appKey,
+      client_id: app.appKey,
       user_id: account.user.id,
       user_email: account.user.emailAddress,
       user_company_id: account.companyId,

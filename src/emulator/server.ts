@@ -6,6 +6,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delay } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
+import { claimedApp, type Apps } from './apps.ts';
 import { findRoute, readBody } from './call.ts';
 import type { Route } from './call.ts';
 import type { CallCounter } from './call-counts.ts';
@@ -15,7 +16,7 @@ import { faultBody, Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import { isWithinBody, requestBody, Struck } from './request-body.ts';
 import { send, untilGone } from './sender.ts';
-import type { Throttle } from './throttle.ts';
+import type { Throttles } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
 
 const log = createLog('emulator');
@@ -29,7 +30,8 @@ export interface ServerOptions {
   readonly counter: CallCounter;
   readonly faults: Faults;
   readonly tokens: Tokens;
-  readonly throttle: Throttle | undefined;
+  readonly apps: Apps;
+  readonly throttles: Throttles | undefined;
   readonly latencyMs: number;
   /** Carries the vault's replies. */
   readonly line: Line | undefined;
@@ -122,7 +124,7 @@ export class EmulatedServer {
   }
 
   async #reply(request: IncomingMessage, gone: AbortSignal): Promise<Outcome> {
-    const { adminRoutes = [], counter, faults, latencyMs, replies, routes, side, throttle } = this.#options;
+    const { adminRoutes = [], apps, counter, faults, latencyMs, replies, routes, side, throttles } = this.#options;
     const method = request.method ?? 'GET';
     const url = new URL(request.url ?? '/', 'http://emulator.invalid');
     const { headers } = request;
@@ -134,13 +136,14 @@ export class EmulatedServer {
     }
     const found = findRoute(routes, method, url.pathname);
     const endpoint = 'route' in found ? found.route.endpoint : found.endpoint;
-    counter.count(endpoint, side === 'gateway');
-    const fault = faults.take(endpoint);
+    const appKey = claimedApp(apps, headers);
+    counter.count(endpoint, side === 'gateway', appKey);
+    const fault = faults.take(endpoint, appKey);
     if (latencyMs > 0) await delay(latencyMs, gone);
     const within = isWithinBody(fault);
     const ended = fault === undefined || within ? undefined : await this.#strike(fault, request, gone);
     if (ended !== undefined) return ended;
-    const refused = throttle?.admit();
+    const refused = throttles?.of(appKey).admit();
     if (refused !== undefined) {
       counter.countThrottled();
       return { reply: throttled(refused.text, refused.retryAfterSeconds, refused.code), fault };

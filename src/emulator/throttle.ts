@@ -17,6 +17,22 @@ export interface ThrottleRefusal {
 
 export const documentedThrottle: ThrottleOptions = { mode: 'smoothed' };
 
+/** The limits of several apps, each with its own. Calls of nobody known share one. */
+export class Throttles {
+  readonly #byApp = new Map<string | undefined, Throttle>();
+  readonly #options: ThrottleOptions;
+
+  constructor(options: ThrottleOptions) {
+    this.#options = options;
+  }
+
+  of(appKey: string | undefined): Throttle {
+    let throttle = this.#byApp.get(appKey);
+    if (throttle === undefined) this.#byApp.set(appKey, (throttle = new Throttle(this.#options)));
+    return throttle;
+  }
+}
+
 export class Throttle {
   readonly #options: Required<ThrottleOptions>;
   readonly #now: () => number;

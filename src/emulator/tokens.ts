@@ -1,6 +1,7 @@
 // Credentials and the tokens given for them: OAuth client credentials with an application or machine token, and secured
 // session tokens for the vault. Promises: a token is good until it expires, is revoked, or the process ends.
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { type App, type Apps, same } from './apps.ts';
 
 export interface Credentials {
   readonly appKey: string;
@@ -19,21 +20,17 @@ const TOKENS_MAX = 10_000;
 
 export class Tokens {
   readonly #credentials: Credentials;
-  readonly #live = new Map<string, { scope: TokenScope; expiresAt: number }>();
+  readonly #apps: Apps;
+  readonly #live = new Map<string, { scope: TokenScope; app: string; expiresAt: number }>();
 
-  constructor(credentials: Credentials) {
+  constructor(credentials: Credentials, apps: Apps) {
     this.#credentials = credentials;
+    this.#apps = apps;
   }
 
-  /** The `Basic` header of a token request is the app's. */
-  isApp(authorization: string | undefined): boolean {
-    const { appKey, appSecret } = this.#credentials;
-    const encoded = /^Basic +(\S+)$/i.exec(authorization ?? '')?.[1];
-    return encoded !== undefined && same(Buffer.from(encoded, 'base64').toString('utf8'), `${appKey}:${appSecret}`);
-  }
-
-  isAppKey(key: string | undefined): boolean {
-    return key !== undefined && same(key, this.#credentials.appKey);
+  /** An app that may call now. */
+  isAppKey(key: string | string[] | undefined): boolean {
+    return this.#apps.byKey(key) !== undefined;
   }
 
   isUser(appToken: string | undefined, machineToken: string | undefined): boolean {
@@ -42,9 +39,9 @@ export class Tokens {
   }
 
   /** A fresh token, as long as the service's are. */
-  issue(scope: TokenScope, lifetimeSeconds: number): string {
+  issue(scope: TokenScope, { appKey }: App, lifetimeSeconds: number): string {
     const token = randomBytes(320).toString('base64url');
-    this.#live.set(token, { scope, expiresAt: Date.now() + lifetimeSeconds * 1000 });
+    this.#live.set(token, { scope, app: appKey, expiresAt: Date.now() + lifetimeSeconds * 1000 });
     for (const oldest of this.#live.keys()) {
       if (this.#live.size <= TOKENS_MAX) break;
       this.#live.delete(oldest);
@@ -52,11 +49,12 @@ export class Tokens {
     return token;
   }
 
-  /** What the `Authorization: Bearer` header opens; undefined when it opens nothing. */
-  scopeOf(authorization: string | undefined): TokenScope | undefined {
+  /** What an `Authorization: Bearer` opens to the app of this `AppKey`; undefined when it opens nothing. */
+  scopeOf(authorization: string | undefined, appKey: string | string[] | undefined): TokenScope | undefined {
     const token = bearer(authorization);
     const found = token === undefined ? undefined : this.#live.get(token);
     if (token === undefined || found === undefined) return undefined;
+    if (this.#apps.byKey(appKey)?.appKey !== found.app) return undefined;
     if (found.expiresAt > Date.now()) return found.scope;
     this.#live.delete(token);
     return undefined;
@@ -75,9 +73,4 @@ export class Tokens {
 
 function bearer(authorization: string | undefined): string | undefined {
   return /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-}
-
-function same(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.byteLength === b.byteLength && timingSafeEqual(a, b);
 }

@@ -66,23 +66,22 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
   }
 
   function requireAccess(call: Call): void {
-    const appKey = call.headers['appkey'];
-    const known = tokens.isAppKey(Array.isArray(appKey) ? appKey[0] : appKey);
-    if (!known || tokens.scopeOf(call.headers.authorization) === undefined) throw unauthorized();
+    const { authorization, appkey } = call.headers;
+    if (tokens.scopeOf(authorization, appkey) === undefined) throw unauthorized();
     if ((call.headers['user-agent'] ?? '') === '') throw new Refusal(400, 'Bad request');
   }
 
-  function requireSessionKey(form: UploadForm): void {
+  function requireSessionKey(call: Call, form: UploadForm): void {
     const key = form.value('sessionKey') ?? '';
     const hasPrefix = /^Bearer /.test(key);
     if (dialect.sessionKey === (hasPrefix ? 'bare' : 'bearer')) throw unauthorized();
-    if (tokens.scopeOf(hasPrefix ? key : `Bearer ${key}`) === undefined) throw unauthorized();
+    if (tokens.scopeOf(hasPrefix ? key : `Bearer ${key}`, call.headers['appkey']) === undefined) throw unauthorized();
   }
 
   /** How far a session has come; a new one when none is named. */
   async function query(call: Call, filePath: string, ifMatch: string | undefined): Promise<Reply> {
     const form = await readUploadForm(call, unlimited, () => Promise.resolve());
-    requireSessionKey(form);
+    requireSessionKey(call, form);
     let session = ifMatch === undefined ? undefined : await sessions.find(ifMatch, 'query');
     if (session === undefined && dialect.queryFinds === 'by-path') session = await sessions.findByPath(filePath);
     session ??= await sessions.begin(filePath);
@@ -105,7 +104,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
         hash.update(bytes);
         return staged.append(bytes);
       });
-      requireSessionKey(form);
+      requireSessionKey(call, form);
       if (!form.hasData) return withoutData(call);
       const sha256 = hash.digest('hex');
       requireParts(form, sha256, sha256);
@@ -139,7 +138,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
       });
       hasBrokenOff = false;
       session.rememberHash(hash);
-      requireSessionKey(form);
+      requireSessionKey(call, form);
       if (!form.hasData && form.value('fileDone') === undefined) return withoutData(call);
       const isLast = form.value('fileDone') !== undefined;
       requireParts(form, ownHash(own, hash), isLast ? await session.sha256() : undefined);

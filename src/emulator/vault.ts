@@ -33,9 +33,7 @@ export function vaultRoutes({ store, tokens, dialect }: VaultOptions): readonly 
   }
 
   function requireAccess(call: Call): void {
-    const appKey = call.headers['appkey'];
-    const known = tokens.isAppKey(Array.isArray(appKey) ? appKey[0] : appKey);
-    if (!known || tokens.scopeOf(call.headers.authorization) === undefined) {
+    if (tokens.scopeOf(call.headers.authorization, call.headers['appkey']) === undefined) {
       throw new Refusal(401, 'Invalid authorization or storage token');
     }
   }
