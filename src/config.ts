@@ -19,7 +19,7 @@ import {
 
 /** Where the content of a mount comes from. */
 export type MountSource =
-  /** A stored connection (platform `syncplicity` or `fs`). `path` shows one folder of it as the root ("/" shows all). */
+  /** A stored connection (platform `syncplicity` or `fs`), or a pool of them. `path` shows one folder of it as the root ("/" shows all). */
   | { readonly kind: 'connection'; readonly connectionId: string; readonly path: string }
   /** The embedded emulator with the demo content; needs no account. */
   | { readonly kind: 'demo' };

@@ -52,14 +52,20 @@ export interface RunningMount {
   readonly finished: Promise<{ readonly reason: string; readonly error?: Error }>;
 }
 
+export interface MountHooks {
+  readonly onReady?: () => void;
+  /** Gets lines that users should see, before the mount answers and after. */
+  readonly warn?: (line: string) => void;
+}
+
 /**
  * Builds and mounts the drive a config describes; resolves, after `onReady`, once the mount answers. Rejects with one line
  * for the user, and leaves nothing running.
  */
-export async function startMount(config: MountConfig, hooks: { onReady?: () => void } = {}): Promise<RunningMount> {
+export async function startMount(config: MountConfig, hooks: MountHooks = {}): Promise<RunningMount> {
   const stops = new Stops();
   try {
-    const running = await build(config, stops);
+    const running = await build(config, stops, hooks.warn ?? ((line): void => console.error(line)));
     hooks.onReady?.();
     return running;
   } catch (error) {
@@ -82,12 +88,13 @@ function fullMessage(lack: string): string {
   return `${lack}: free some, or set XDG_STATE_HOME to a directory on another disk`;
 }
 
-async function build(config: MountConfig, stops: Stops): Promise<RunningMount> {
+async function build(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<RunningMount> {
   await requireRoom(config.stateDirectory);
-  const { drive, host, key, asUser } = await openService(config, stops);
+  const service = await openService(config, stops, warn);
+  const { drive } = service;
   stops.add('service', () => drive.stop());
-  const account = await whoseDrive(drive, config, key);
-  const accountName = accountDirectoryName({ host, userId: account.userId, asUser, instance: config.instance });
+  const { userId, host, asUser } = await whoseDrive(service, config);
+  const accountName = accountDirectoryName({ host, userId, asUser, instance: config.instance });
   const accountDirectory = join(config.stateDirectory, 'accounts', accountName);
   takeLock(accountDirectory, config, stops);
 

@@ -251,7 +251,7 @@ export interface RemoteDrive {
   moveSeen(syncpointId: SyncpointId, kind: RemoteEntry['kind'], worked: boolean): void;
   /** Capacity of the user's vaults, one call. */
   vaults(options?: CallOptions): Promise<RemoteVault[]>;
-  /** How long a call of that class would wait for the call budget, as far as is known now, ms. Costs nothing. */
+  /** About how long a call of that class that asks now would wait for its turn, ms. Costs nothing. */
   callDelayMs(callClass: CallClass): number;
   /** Ends every transfer and closes all connections. Calls under way reject. */
   stop(): Promise<void>;

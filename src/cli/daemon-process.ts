@@ -19,7 +19,9 @@ export interface ConfigMessage {
 }
 
 /** What the daemon tells, once. */
-export type DaemonMessage = { readonly type: 'ready' } | { readonly type: 'failed'; readonly message: string };
+export type DaemonMessage =
+  | { readonly type: 'ready'; readonly warnings: readonly string[] }
+  | { readonly type: 'failed'; readonly message: string };
 
 /**
  * One thread waits for the kernel's requests and one writes notifications, both blocking; the rest does disk and DNS work. Node
@@ -43,6 +45,8 @@ export interface StartOptions {
   readonly config: MountConfig;
   /** Ends the start: the daemon is stopped. */
   readonly signal: AbortSignal;
+  /** Gets what the user should know although the mount answers. */
+  readonly warn?: ((line: string) => void) | undefined;
   /** The script to run; the program itself unless a test says otherwise. */
   readonly entryFile?: string | undefined;
 }
@@ -107,7 +111,7 @@ function spawnDaemon({ config, entryFile }: StartOptions, log: FileHandle | unde
 }
 
 /** Sends the config and waits for the daemon's word. Rejects with its message, or when it died or said nothing in time. */
-async function untilReady(child: ChildProcess, { config, signal }: StartOptions): Promise<void> {
+async function untilReady(child: ChildProcess, { config, signal, warn }: StartOptions): Promise<void> {
   const waiting = new AbortController();
   const timer = setTimeout(() => {
     waiting.abort(new Error(`the mount did not come up within ${START_TIMEOUT_MS / 1000} s`));
@@ -122,7 +126,7 @@ async function untilReady(child: ChildProcess, { config, signal }: StartOptions)
       if (waiting.signal.aborted) onWaitingEnd();
       child.on('message', (value) => {
         const record = asRecord(value);
-        if (record?.['type'] === 'ready') resolve({ type: 'ready' });
+        if (record?.['type'] === 'ready') resolve({ type: 'ready', warnings: linesOf(record['warnings']) });
         if (record?.['type'] === 'failed') resolve({ type: 'failed', message: String(record['message']) });
       });
       // Its last message may arrive after 'exit': only the end of the channel says that none will come.
@@ -135,10 +139,15 @@ async function untilReady(child: ChildProcess, { config, signal }: StartOptions)
       child.send(sent, () => undefined);
     });
     if (message.type === 'failed') throw new Error(message.message);
+    for (const line of message.warnings) warn?.(line);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+function linesOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** SIGTERM, and SIGKILL if that does not end it. Resolves when it has ended; at once if it had. */

@@ -55,15 +55,21 @@ async function serve(): Promise<0 | 1> {
     stop('an internal error');
   });
 
+  const warnings: string[] = [];
   let mount: RunningMount;
   try {
     // Loaded here: no other command needs the kernel, the tree and the service.
     const { startMount } = await import('../mount.ts');
     mount = await startMount(config, {
+      warn: (line) => {
+        say(line);
+        // The starting process shows on the terminal what it is told of.
+        if (!start.succeeded) warnings.push(line);
+      },
       onReady: () => {
         start.succeeded = true;
         say(`${config.deviceName} is mounted on ${config.mountpoint}, process ${process.pid}`);
-        void tell({ type: 'ready' });
+        void tell({ type: 'ready', warnings });
       },
     });
   } catch (error) {

@@ -11,7 +11,7 @@ import {
   parseOption,
   parseSource,
 } from '../config.ts';
-import { openConnectionStore } from '../connections/store.ts';
+import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import type { CliContext } from './context.ts';
 import { logFileOf } from './daemon-log.ts';
 import { runForeground, startDaemon } from './daemon-process.ts';
@@ -32,11 +32,11 @@ interface Source {
 
 export function mountCommand(context: CliContext): Command {
   const command = new Command('mount')
-    .description('mount a connection on a directory')
+    .description('mount a connection, or a pool of connections, on a directory')
     .usage('[options] [CONNECTION[:/PATH]] MOUNTPOINT')
     .argument(
       '<where...>',
-      'CONNECTION, its id or name, with :/PATH for one folder of it (may be left out if there is only one), and MOUNTPOINT, an existing directory',
+      'CONNECTION, its id or name, or those of a pool, with :/PATH for one folder of it (may be left out if there is only one), and MOUNTPOINT, an existing directory',
     )
     .option('--demo', 'mount the demo: a local server with some content; needs no account')
     .option('-f, --foreground', 'stay in the foreground, log to stderr, unmount on Ctrl-C')
@@ -77,7 +77,8 @@ async function mount(context: CliContext, command: Command, where: string[], own
 async function run(context: CliContext, config: MountConfig, signal: AbortSignal): Promise<void> {
   try {
     if (config.logFile !== undefined) {
-      await startDaemon({ config, signal, logFile: config.logFile });
+      const warn = (line: string): void => context.warn(line);
+      await startDaemon({ config, signal, logFile: config.logFile, warn });
       return;
     }
     const onReady = (): void =>
@@ -104,7 +105,14 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
   if (found === undefined) {
     throw new UsageError(`there is no connection "${connection ?? ''}"`, 'syncplicityfs connections list shows them');
   }
-  if (found.group) throw new UsageError(`"${found.name}" is a pool`, 'mount one of its connections');
+  if (found.group) {
+    await requireMountable(store, found);
+    return {
+      source: { kind: 'connection', connectionId: found.id, path },
+      deviceName: found.name,
+      servedDirectory: undefined,
+    };
+  }
   if (found.disabled) throw new UsageError(`the connection "${found.name}" is disabled`);
   const auth = await store.auth(found.id);
   return {
@@ -119,7 +127,11 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
   }
 
   async function onlyOne(): ReturnType<typeof store.find> {
-    const all = (await store.list()).filter(({ group, disabled }) => !group && !disabled);
+    // A connection in a pool is mounted as part of it.
+    const usable = (await store.list()).filter(({ disabled }) => !disabled);
+    const all = usable.filter(({ group, pool, id }) =>
+      group ? usable.some((other) => other.pool?.id === id) : pool === undefined,
+    );
     if (all.length === 1) return all[0];
     throw all.length === 0
       ? new UsageError('there is no connection yet', 'add one with: syncplicityfs connections add, or try mount --demo')
@@ -128,6 +140,21 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
           `one of ${all.map(({ name }) => `"${name}"`).join(', ')}`,
         );
   }
+}
+
+/** Rejects a pool that is empty, or whose connections have no calls to share. */
+async function requireMountable(store: ConnectionStore, { id, name, platform }: Connection): Promise<void> {
+  if (platform === 'fs') {
+    throw new UsageError(
+      `"${name}" is a pool of directories, which have nothing to share`,
+      'mount one of its connections',
+    );
+  }
+  if ((await store.members(id)).length > 0) return;
+  throw new UsageError(
+    `the pool "${name}" has no connections`,
+    `put some in with: syncplicityfs connections pool assign ID --name "${name}"`,
+  );
 }
 
 /** The options given as arguments; they win over -o. */

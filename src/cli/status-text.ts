@@ -1,6 +1,6 @@
 // A mount's status for people: narrow, aligned, what matters first.
 import { formatDuration, formatSize } from '../base/quantities.ts';
-import type { MountStatus, PendingChange } from '../control/status.ts';
+import type { MountStatus, PendingChange, PoolMember } from '../control/status.ts';
 import { countOf, printable } from './printable.ts';
 
 /** Entries of each list that are shown; --all and --json have all. */
@@ -37,6 +37,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ...titled('waiting', status.waiting, waitText),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],
+    ...titled('members', status.members, (member) => memberText(member, nowMs)),
     ['cache', `${formatSize(cache.memoryBytes)} in memory, ${formatSize(cache.diskBytes)} on disk${hitsText(cache)}`],
     ['transfers', `${formatSize(transfers.bytesIn)} in, ${formatSize(transfers.bytesOut)} out`],
     ['memory', formatSize(status.memory.ownBytes)],
@@ -70,11 +71,18 @@ function waitText({ operation, path, reason }: MountStatus['waiting'][number]): 
   return reason.startsWith(what) ? reason : what + reason;
 }
 
-function callsText(calls: MountStatus['calls']): string {
+function callsText(calls: Pick<MountStatus['calls'], 'total' | 'throttled' | 'budget'>): string {
   const throttled = calls.throttled === 0 ? '' : `, ${calls.throttled} throttled`;
   const left =
     calls.budget.perHour === 0 ? '' : `, ${calls.budget.leftThisHour} of ${calls.budget.perHour} left this hour`;
   return `${calls.total}${throttled}${left}`;
+}
+
+function memberText({ name, calls, throttled, budget, out }: PoolMember, nowMs: number): string {
+  const text = `${name}: ${callsText({ total: calls, throttled, budget })}`;
+  if (out === null) return text;
+  const since = out.since === null ? '' : ` for ${formatDuration(nowMs - Date.parse(out.since))}`;
+  return `${text}, OUT${since}: ${out.reason}`;
 }
 
 function hitsText({ hits, misses }: MountStatus['cache']): string {

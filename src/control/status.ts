@@ -51,6 +51,17 @@ export interface WaitingRequest {
   readonly since: string;
 }
 
+/** One connection of a pool that is mounted. */
+export interface PoolMember {
+  readonly name: string;
+  /** Calls it made, of all. */
+  readonly calls: number;
+  readonly throttled: number;
+  readonly budget: { readonly perSecond: number; readonly perHour: number; readonly leftThisHour: number };
+  /** Why it takes no calls at present, and since when (ISO time; null: not told); null: it does. */
+  readonly out: { readonly reason: string; readonly since: string | null } | null;
+}
+
 /** One mount. All keys are always present; sizes are bytes, times ISO 8601. */
 export interface MountStatus {
   readonly mountpoint: string;
@@ -91,6 +102,8 @@ export interface MountStatus {
     readonly throttled: number;
     readonly budget: { readonly perSecond: number; readonly perHour: number; readonly leftThisHour: number };
   };
+  /** The connections of a mounted pool; empty where one connection is mounted. */
+  readonly members: readonly PoolMember[];
   readonly cache: {
     readonly memoryBytes: number;
     readonly diskBytes: number;
@@ -134,6 +147,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
       throttled: 0,
       budget: { perSecond: 0, perHour: 0, leftThisHour: 0 },
     },
+    members: [],
     cache: { memoryBytes: 0, diskBytes: 0, hits: 0, misses: 0, staleListings: 0 },
     relisting: { folders: 0 },
     prefetch: { unusedBytes: 0 },

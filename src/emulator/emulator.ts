@@ -16,7 +16,7 @@ import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
 import { derivedId, randomIdentity } from './identity.ts';
-import type { Identity } from './identity.ts';
+import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
 import { ReplyWriter } from './reply.ts';
@@ -28,7 +28,7 @@ import type { StoreSnapshot } from './store-snapshot.ts';
 import { Throttles } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
-import type { Credentials } from './tokens.ts';
+
 import { uploadRoutes } from './vault-upload.ts';
 import { vaultRoutes } from './vault.ts';
 

@@ -3,7 +3,15 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
-import type { Credentials } from './tokens.ts';
+
+export interface Credentials {
+  readonly appKey: string;
+  readonly appSecret: string;
+  readonly appToken: string;
+  readonly machineToken: string;
+  readonly userId: string;
+  readonly email: string;
+}
 
 export type Identity = Credentials;
 

@@ -2,15 +2,7 @@
 // session tokens for the vault. Promises: a token is good until it expires, is revoked, or the process ends.
 import { randomBytes } from 'node:crypto';
 import { type App, type Apps, same } from './apps.ts';
-
-export interface Credentials {
-  readonly appKey: string;
-  readonly appSecret: string;
-  readonly appToken: string;
-  readonly machineToken: string;
-  readonly userId: string;
-  readonly email: string;
-}
+import type { Credentials } from './identity.ts';
 
 /** What a bearer token opens: everything, or (SST) one vault only. */
 export type TokenScope = 'account' | 'vault';

@@ -1,8 +1,9 @@
-// Which service a mount's source means: the drive of a stored connection, or an emulator of its own over a directory; whose drive it is,
+// Which service a mount's source means: the drive of a stored connection or pool, or an emulator of its own over a directory; whose drive it is,
 // and the lock that keeps it to one mount. Part of the composition root.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { waitFor } from '../base/abort.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
 import type { Stops } from '../base/stops.ts';
@@ -13,49 +14,41 @@ import { openConnectionStore } from '../connections/store.ts';
 import { demoData } from '../emulator/demo-content.ts';
 import { startEmulatorProcess } from '../emulator/process.ts';
 import { RemoteError, type RemoteAccount } from '../remote-drive.ts';
-import { createSyncplicityDrive, type SyncplicityDrive } from '../syncplicity/drive.ts';
-import type { BudgetLimits, SyncplicityCredentials } from '../syncplicity/options.ts';
+import {
+  createPoolDrive,
+  createSyncplicityDrive,
+  type PoolDrive,
+  type SyncplicityDrive,
+} from '../syncplicity/drive.ts';
+import type { MemberOptions } from '../syncplicity/options.ts';
 
 const log = createLog('mount');
 
 /** How long a start waits to learn whose drive it is before it goes on with what the last start learnt. */
 const ACCOUNT_LIMIT_MS = 10_000;
 
-type CallLimits = Pick<BudgetLimits, 'perSecond' | 'perHour'>;
-
 /** A drive, and what it is known by. */
 export interface Service {
   readonly drive: SyncplicityDrive;
-  /** Host part of the account directory's name. */
-  readonly host: string;
+  /** The same, where it is a pool's: to be opened first. */
+  readonly pool: PoolDrive | undefined;
   /** What the account is remembered under between starts. */
   readonly key: string;
+  /** The connections behind it, in the pool's order: the account is remembered as each one's too. */
+  readonly members: readonly [ServiceMember, ...ServiceMember[]];
+}
+
+/** One connection of a service. */
+export interface ServiceMember {
+  readonly id: string;
+  /** Host part of the account directory's name. */
+  readonly host: string;
   readonly asUser: string | undefined;
 }
 
-/** The drive of the config's source; an emulator is started first where the source is one. */
-export async function openService(config: MountConfig, stops: Stops): Promise<Service> {
+/** The drive of the config's source; an emulator is started first where the source is one. `warn` gets lines for the user. */
+export async function openService(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<Service> {
   const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
-  const open = (
-    credentials: SyncplicityCredentials,
-    key: string,
-    limits: CallLimits,
-    apiUrl?: string,
-    golUrl?: string,
-  ): Service => ({
-    drive: createSyncplicityDrive({
-      credentials,
-      apiUrl,
-      golUrl,
-      ca,
-      budget: limits,
-      // The allowance belongs to the app key: connections and processes that share it share the file.
-      stateFile: join(config.stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`),
-    }),
-    host: apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname,
-    key,
-    asUser: credentials.asUser,
-  });
   const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Service> => {
     const key = config.instance === undefined ? name : `${name}@${config.instance}`;
     const directory = join(config.stateDirectory, 'emulators', key);
@@ -68,19 +61,57 @@ export async function openService(config: MountConfig, stops: Stops): Promise<Se
     });
     stops.add('emulator', () => emulator.stop());
     const { appKey, appSecret, appToken } = emulator.credentials;
+    const credentials = { clientId: appKey, clientSecret: appSecret, appToken };
+    const member = memberOptions({ id: key, name }, { credentials, apiUrl: emulator.gatewayUrl }, config);
     // Its calls cost nobody anything.
-    const limits = { perSecond: 0, perHour: 0 };
-    return open({ clientId: appKey, clientSecret: appSecret, appToken }, key, limits, emulator.gatewayUrl);
+    const budget = { perSecond: 0, perHour: 0 };
+    const drive = createSyncplicityDrive({ ...member, ca, budget });
+    return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
   };
   if (config.source.kind === 'demo') {
     return openEmulated(await demoData(join(config.stateDirectory, 'demo')), 'children', 'demo');
   }
-  const limits = { perSecond: config.callsPerSecond, perHour: config.callsPerHour };
+  const { connectionId: key } = config.source;
+  const budget = { perSecond: config.callsPerSecond, perHour: config.callsPerHour };
   const store = openConnectionStore(config.configDirectory, (message) => log('%s', message));
-  const auth = await store.auth(config.source.connectionId);
-  return auth.platform === 'fs'
-    ? openEmulated(auth.directory, 'single', config.source.connectionId)
-    : open(auth.credentials, config.source.connectionId, limits, auth.apiUrl, auth.golUrl);
+  const found = await store.find(key);
+  if (found?.group === true) {
+    const connections = await store.members(key);
+    const options = await Promise.all(
+      connections.map(async (connection) => {
+        const auth = await store.auth(connection.id);
+        if (auth.platform === 'fs')
+          throw new Error(`"${connection.name}" is a directory: pools of them are not mounted`);
+        return memberOptions(connection, auth, config);
+      }),
+    );
+    const [first, ...more] = options;
+    if (first === undefined) throw new Error(`the pool "${found.name}" has no connections`);
+    const drive = createPoolDrive({ members: [first, ...more], ca, budget, report: warn });
+    const members = more.map((member) => serviceMember(member.id, member));
+    return { drive, pool: drive, key, members: [serviceMember(first.id, first), ...members] };
+  }
+  const auth = await store.auth(key);
+  if (auth.platform === 'fs') return openEmulated(auth.directory, 'single', key);
+  const member = memberOptions({ id: key, name: config.deviceName }, auth, config);
+  const drive = createSyncplicityDrive({ ...member, ca, budget });
+  return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
+}
+
+/** A connection as a drive wants it. */
+function memberOptions(
+  { id, name }: { readonly id: string; readonly name: string },
+  { credentials, apiUrl, golUrl }: Pick<MemberOptions, 'credentials' | 'apiUrl' | 'golUrl'>,
+  { stateDirectory }: MountConfig,
+): MemberOptions & { readonly id: string } {
+  // The allowance belongs to the app key: connections and processes that share it share the file.
+  const stateFile = join(stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`);
+  return { id, name, credentials, apiUrl, golUrl, stateFile };
+}
+
+function serviceMember(id: string, { apiUrl, credentials }: MemberOptions): ServiceMember {
+  const host = apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname;
+  return { id, host, asUser: credentials.asUser };
 }
 
 /** A file name for an app key that does not tell it. */
@@ -94,24 +125,45 @@ async function readCertificates(path: string): Promise<string> {
   return text;
 }
 
+/** An account, and which connection showed it. */
+export interface MountedAccount extends RemoteAccount, Pick<ServiceMember, 'host' | 'asUser'> {}
+
 /** The account, from the service; when that is out of reach, as a former start learnt it. Wrong credentials fail the mount. */
-export async function whoseDrive(drive: SyncplicityDrive, config: MountConfig, key: string): Promise<RemoteAccount> {
-  const remembered = await recallAccount(config.stateDirectory, key);
+export async function whoseDrive(service: Service, config: MountConfig): Promise<MountedAccount> {
+  const { drive, pool, key, members } = service;
+  const remembered = await recallShared(service, config);
   const slow = (): Error =>
     new RemoteError('unavailable', `the service did not answer within ${ACCOUNT_LIMIT_MS / 1000} s`);
   const deadline = new Deadline(ACCOUNT_LIMIT_MS, slow);
   try {
+    if (pool !== undefined) await waitFor(pool.open(remembered?.userId), deadline.signal);
     const account = await drive.account({ signal: deadline.signal });
-    await rememberAccount(config.stateDirectory, key, account);
-    return account;
+    const out = new Set(drive.statistics().members.flatMap((one) => (one.out === undefined ? [] : [one.id])));
+    const showing = members.filter(({ id }) => !out.has(id));
+    for (const known of new Set([key, ...showing.map(({ id }) => id)])) {
+      await rememberAccount(config.stateDirectory, known, account);
+    }
+    return { ...account, ...placeOf(showing[0] ?? members[0]) };
   } catch (error) {
     const offline = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'throttled');
     if (!offline || remembered === undefined) throw error;
     console.error(`mounting offline: ${error.message}`);
-    return remembered;
+    return { ...remembered, ...placeOf(members[0]) };
   } finally {
     deadline.release();
   }
+}
+
+function placeOf({ host, asUser }: ServiceMember): Pick<ServiceMember, 'host' | 'asUser'> {
+  return { host, asUser };
+}
+
+/** Whose drive it was; of a pool only while one of its connections was seen to be that user's, for a pool is filled anew at any time. */
+async function recallShared({ key, pool, members }: Service, config: MountConfig): Promise<RemoteAccount | undefined> {
+  const account = await recallAccount(config.stateDirectory, key);
+  if (pool === undefined || account === undefined) return account;
+  const seen = await Promise.all(members.map(({ id }) => recallAccount(config.stateDirectory, id)));
+  return seen.some((one) => one?.userId === account.userId) ? account : undefined;
 }
 
 /** Claims a state directory for this mount, or rejects with who has it. */

@@ -3,14 +3,17 @@ import { processMemory } from '../base/process-memory.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
-import { emptyStatus, type MountIdentity, type MountStatus } from '../control/status.ts';
+import { emptyStatus, type MountIdentity, type MountStatus, type PoolMember } from '../control/status.ts';
 import { secondsLeft } from '../control/time-left.ts';
 import type { FileSystem } from '../fs-ops/file-system.ts';
 import type { KernelMount } from '../fuse/kernel/transport.ts';
 import type { Pusher } from '../sync/pusher.ts';
 import { changeReports, type ChangeReport } from '../sync/reports.ts';
 import type { SyncplicityDrive } from '../syncplicity/drive.ts';
+import type { MemberStatistics } from '../syncplicity/members/statistics.ts';
 
+/** Shorter waits are the pace of calls. */
+const LONG_DELAY_MS = 1_000;
 /** How long `status` shows a request that got an error. */
 const FAILURE_SHOWN_MS = 300_000;
 
@@ -73,6 +76,7 @@ export async function gatherStatus(
       throttled: drive.throttled,
       budget: { perSecond, perHour, leftThisHour },
     },
+    members: drive.members.map(poolMember),
     cache: {
       memoryBytes: blocks.memoryBytes,
       diskBytes: blocks.diskBytes,
@@ -94,9 +98,21 @@ export async function gatherStatus(
 /** Why somebody waits: for the call budget, as far as that is known, else for what went wrong last, or just for an answer. */
 function waitReason(drive: SyncplicityDrive, lastError: string | undefined): string {
   const delayMs = drive.callDelayMs('interactive');
-  if (delayMs > 0)
+  if (delayMs > LONG_DELAY_MS)
     return `the call budget of this app key is spent: the next call is possible in ${Math.ceil(delayMs / 1000)} s`;
   return lastError ?? 'waiting for the service';
+}
+
+function poolMember({ name, total, throttled, budget, out }: MemberStatistics): PoolMember {
+  const { perSecond, perHour, leftThisHour } = budget;
+  const since = out?.sinceMs === undefined ? null : new Date(out.sinceMs).toISOString();
+  return {
+    name,
+    calls: total,
+    throttled,
+    budget: { perSecond, perHour, leftThisHour },
+    out: out === undefined ? null : { reason: out.reason, since },
+  };
 }
 
 function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pending' | 'failed' | 'localOnly'> {

@@ -28,8 +28,6 @@ export interface Refusal {
 export interface BudgetState {
   /** 0: no limit. */
   readonly perSecond: number;
-  /** How far calls are kept apart now, ms. */
-  readonly apartMs: number;
   /** 0: no limit. */
   readonly perHour: number;
   readonly leftThisHour: number;
@@ -140,19 +138,21 @@ export class CallBudget {
     this.#secondMs = Math.max(evenMs, this.#paceMs() - widerMs);
   }
 
+  /** About how long a call of this class that asks now would wait for its turn; 0: none. */
+  waitMs(callClass: CallClass): number {
+    const behind = callClass === 'interactive' ? [this.#interactive] : [this.#interactive, this.#others];
+    const ahead = behind.reduce((sum, queue) => sum + queue.size + queue.pending, 0);
+    const queuedMs = ahead * this.apartMs;
+    return Math.max(0, this.#longWaitMs(callClass), this.#paceWaitMs()) + queuedMs;
+  }
+
   state(): BudgetState {
     return {
       perSecond: this.#limits.perSecond,
-      apartMs: this.#apartMs(),
       perHour: this.#limits.perHour,
       leftThisHour: Math.max(0, this.#limits.perHour - this.#file.usedThisHour()),
       waiting: this.#interactive.size + this.#interactive.pending + this.#others.size + this.#others.pending,
     };
-  }
-
-  /** How long a call of that class would wait for a refusal to be over and for the hour's allowance, ms; its pace apart. */
-  delayMs(callClass: CallClass): number {
-    return Math.max(0, this.#longWaitMs(callClass));
   }
 
   /** Sends waiters away and writes the state file. */
@@ -187,7 +187,7 @@ export class CallBudget {
   /** Until the pace allows a call. */
   #paceWaitMs(): number {
     if (this.#limits.perSecond === 0) return 0;
-    return this.#lastMs + this.#apartMs() - this.#file.now();
+    return this.#lastMs + this.apartMs - this.#file.now();
   }
 
   /** Where the gateway is known to smooth, a little wider from the start on. */
@@ -195,7 +195,8 @@ export class CallBudget {
     return (this.#secondMs ??= this.#file.smoothing ? evenMs + widerMs : evenMs);
   }
 
-  #apartMs(): number {
+  /** How far calls are kept apart now, ms; 0: not at all. */
+  get apartMs(): number {
     return this.#limits.perSecond === 0 ? 0 : this.#paceMs() / this.#limits.perSecond;
   }
 

@@ -1,7 +1,8 @@
-// What a drive did so far, for `status`.
+// What a drive did so far, and each of its members, for `status`.
 import type { CallClass } from '../remote-drive.ts';
 
 export class Counters {
+  readonly #whole: Counters | undefined;
   total = 0;
   throttled = 0;
   bytesIn = 0;
@@ -11,16 +12,41 @@ export class Counters {
   readonly byEndpoint: Record<string, number> = {};
   readonly byClass: Record<CallClass, number> = { interactive: 0, commit: 0, prefetch: 0, background: 0 };
 
+  /** What is counted here counts in `whole` too. */
+  constructor(whole?: Counters) {
+    this.#whole = whole;
+  }
+
   /** A gateway call is sent. `endpoint` is the call's name in the guide: a closed set. */
   call(endpoint: string, callClass: CallClass): void {
     this.total += 1;
     this.byEndpoint[endpoint] = (this.byEndpoint[endpoint] ?? 0) + 1;
     this.byClass[callClass] += 1;
+    this.#whole?.call(endpoint, callClass);
   }
 
   /** A vault request is sent; vault traffic is not gateway traffic and counts by name only. */
   transfer(endpoint: string): void {
     this.byEndpoint[endpoint] = (this.byEndpoint[endpoint] ?? 0) + 1;
+    this.#whole?.transfer(endpoint);
+  }
+
+  /** The gateway refused a call because too many were made. */
+  overspent(): void {
+    this.throttled += 1;
+    this.#whole?.overspent();
+  }
+
+  /** Content came. */
+  received(bytes: number): void {
+    this.bytesIn += bytes;
+    this.#whole?.received(bytes);
+  }
+
+  /** Content went. */
+  sent(bytes: number): void {
+    this.bytesOut += bytes;
+    this.#whole?.sent(bytes);
   }
 
   /** Some reply came: the service can be reached. */
@@ -37,5 +63,6 @@ export class Counters {
   /** The service answered with an error. */
   refused(error: Error): void {
     this.lastError = error.message;
+    this.#whole?.refused(error);
   }
 }

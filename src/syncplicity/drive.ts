@@ -38,10 +38,14 @@ import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
 import { Moves } from './moves.ts';
 import { defaultBudget, defaultRetries, defaultTimeouts } from './options.ts';
-import type { SyncplicityOptions } from './options.ts';
+import type { MemberOptions, PoolOptions, ServiceOptions, SyncplicityOptions } from './options.ts';
 import { deleteFile, deleteFolder } from './removals.ts';
+import { Member } from './members/member.ts';
+import { Members, type PoolWatch } from './members/members.ts';
+import type { View } from './members/view.ts';
+import { memberStatistics, sumOfBudgets } from './members/statistics.ts';
+import type { MemberStatistics } from './members/statistics.ts';
 import { Retries } from './retries.ts';
-import { Session } from './session.ts';
 import { Syncpoints } from './syncpoints.ts';
 import { Uploads } from './upload/uploads.ts';
 import type { UploadCapability } from './upload/uploads.ts';
@@ -59,7 +63,10 @@ export interface DriveStatistics {
   readonly byClass: Readonly<Record<CallClass, number>>;
   /** Gateway calls refused by the call budget of the service. */
   readonly throttled: number;
+  /** Of all members together. */
   readonly budget: BudgetState;
+  /** The connections of a pool; empty where there is only one. */
+  readonly members: readonly MemberStatistics[];
   /** Bytes of content received. */
   readonly bytesIn: number;
   /** Bytes of content sent, those sent again too. */
@@ -87,6 +94,16 @@ export interface SyncplicityDrive extends RemoteDrive {
 }
 
 const log = createLog('drive');
+
+/** The drive of a pool. No call goes out before it was opened. */
+export interface PoolDrive extends SyncplicityDrive {
+  /**
+   * Looks at what each member shows. Those that fail are left out until they work, those that show another account than the first one, or
+   * than that of `userId`, until they show the same. Resolves whatever it finds.
+   */
+  open(userId: string | undefined): Promise<void>;
+}
+
 const fileGet = 'file.svc GET';
 
 /**
@@ -94,6 +111,35 @@ const fileGet = 'file.svc GET';
  * be called. stop() ends it.
  */
 export function createSyncplicityDrive(options: SyncplicityOptions): SyncplicityDrive {
+  const { line, make } = openLine(options, 1);
+  return driveOf(line, new Members([make(options)], undefined));
+}
+
+/** Makes the drive of several connections of one account, which share what is asked of it; as {@link createSyncplicityDrive} does. */
+export function createPoolDrive(options: PoolOptions): PoolDrive {
+  const [first, ...more] = options.members;
+  const { line, make } = openLine(options, options.members.length);
+  const watch: PoolWatch = {
+    look: (member, signal) => lookThrough(line, member, signal),
+    report: (text) => options.report?.(text),
+  };
+  const members = new Members([make(first), ...more.map(make)], watch);
+  return { ...driveOf(line, members), open: (userId) => members.open(userId) };
+}
+
+/** What all members call through. */
+interface ServiceLine {
+  readonly transport: HttpTransport;
+  readonly retries: Retries;
+  readonly counters: Counters;
+  stop(): Promise<void>;
+}
+
+/** The line to the service, and how its members are made: those of one app key share its budget. */
+function openLine(
+  options: ServiceOptions,
+  memberCount: number,
+): { line: ServiceLine; make: (member: MemberOptions) => Member } {
   const stopping = new AbortController();
   const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
   const counters = new Counters();
@@ -103,6 +149,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     proxyEnvironment: options.proxyEnvironment ?? process.env,
     proxyLoopback: options.proxyLoopback ?? false,
     userAgent: options.userAgent ?? 'syncplicityfs',
+    callers: memberCount,
     watcher: counters,
   });
   const limits = {
@@ -110,17 +157,41 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     ...options.budget,
     waitMs: { ...defaultBudget.waitMs, ...options.budget?.waitMs },
   };
-  const budget = new CallBudget(limits, options.stateFile);
-  const session = new Session(options, { transport, budget, counters, retries });
-  const gateway = new Gateway({ transport, budget, counters, session, retries });
+  const budgets = new Map<string, CallBudget>();
+  const make = (member: MemberOptions): Member => {
+    const { clientId } = member.credentials;
+    const budget = budgets.get(clientId) ?? new CallBudget(limits, member.stateFile);
+    budgets.set(clientId, budget);
+    return new Member(member, { transport, budget, retries, counters, isAlone: memberCount === 1 });
+  };
+  const stop = async (): Promise<void> => {
+    stopping.abort();
+    await Promise.all([...[...budgets.values()].map((budget) => budget.stop()), transport.stop()]);
+  };
+  return { line: { transport, retries, counters, stop }, make };
+}
+
+/** What a member of a pool shows of the account: asked of it alone, whatever was said to it before. */
+async function lookThrough(line: ServiceLine, member: Member, signal: AbortSignal): Promise<View> {
+  member.session.token.forgetRefusal();
+  const { userId, userEmail } = await member.session.token.get(signal);
+  const gateway = new Gateway({ ...line, members: new Members([member], undefined) });
+  const syncpoints = await new Syncpoints(gateway, member.counters).list(userId, { signal });
+  const { hostname } = await member.session.gatewayUrl(signal);
+  return { userId, email: userEmail, gateway: hostname, asUser: member.session.asUser, syncpoints };
+}
+
+function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
+  const { transport, retries, counters } = line;
+  const gateway = new Gateway({ transport, counters, members, retries });
   const vaults = new VaultDirectory(gateway);
-  const downloads = new Downloads({ transport, session, counters, vaults, retries });
-  const uploads = new Uploads({ transport, session, counters, vaults, retries });
+  const downloads = new Downloads({ transport, members, vaults, retries });
+  const uploads = new Uploads({ transport, members, vaults, retries });
   const moves = new Moves(gateway);
   const syncpoints = new Syncpoints(gateway, counters);
 
   const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
-    const token = await session.token.get(call.signal);
+    const token = await members.token(call.signal);
     if (token.userId === undefined) throw new RemoteError('protocol', 'token POST: field user_id is missing');
     return { userId: token.userId, email: token.userEmail };
   };
@@ -157,7 +228,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
     file,
     list,
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
-      const token = await session.token.get(call.signal);
+      const token = await members.token(call.signal);
       return syncpoints.list(token.userId, call);
     },
     read(
@@ -219,11 +290,11 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
       return found.map(({ id, name, sizeBytes, consumedBytes }) => ({ id, name, sizeBytes, consumedBytes }));
     },
     woken(): void {
-      session.token.forget();
+      for (const { session } of members.all) session.token.forget();
       transport.reconnect().catch((error: unknown) => log('a connection could not be ended: %o', error));
     },
     callDelayMs(callClass: CallClass): number {
-      return budget.delayMs(callClass);
+      return Math.min(...members.all.map(({ budget }) => budget.waitMs(callClass)));
     },
     statistics(): DriveStatistics {
       const { total, byEndpoint, byClass, throttled, bytesIn, bytesOut, online, lastError } = counters;
@@ -232,10 +303,11 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
         byEndpoint: { ...byEndpoint },
         byClass: { ...byClass },
         throttled,
-        budget: budget.state(),
+        budget: sumOfBudgets(members.all),
+        members: memberStatistics(members),
         bytesIn,
         bytesOut,
-        online,
+        online: members.isPool ? members.present.length > 0 : online,
         ...(lastError === undefined ? {} : { lastError }),
         capabilities: {
           folderListing: listing.capability,
@@ -247,9 +319,8 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
       };
     },
     async stop(): Promise<void> {
-      stopping.abort();
-      session.stop();
-      await Promise.all([budget.stop(), transport.stop()]);
+      members.stop();
+      await line.stop();
     },
   };
 }

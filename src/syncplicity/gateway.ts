@@ -4,7 +4,6 @@ import { abortReason } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
-import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
 import { UnclearError, disguisedStatus, isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ErrorReply, ReplyError } from './errors.ts';
@@ -13,8 +12,11 @@ import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import { NoReplyError } from './http/transport.ts';
 import type { HttpMethod, HttpReply, HttpTransport } from './http/transport.ts';
+import type { Member } from './members/member.ts';
+import type { Members } from './members/members.ts';
 import type { Retries } from './retries.ts';
-import type { Session } from './session.ts';
+import type { TokenRenewal } from './token-renewal.ts';
+import type { Token } from './token.ts';
 import { parseLossless } from './wire/lossless-json.ts';
 import { parseReply } from './wire/reply.ts';
 
@@ -42,15 +44,25 @@ export interface OpenReply {
 
 export interface GatewayParts {
   readonly transport: HttpTransport;
-  readonly budget: CallBudget;
   readonly counters: Counters;
-  readonly session: Session;
+  readonly members: Members;
   readonly retries: Retries;
 }
 
 /** Whether a request is on its way, or was and nobody knows what became of it. A refused one counts as not sent. */
 interface Progress {
   isSent: boolean;
+}
+
+/** What one call learnt of the members that tried it. */
+interface Attempt {
+  /** They cannot serve it. */
+  readonly without: Set<Member>;
+  readonly renewals: Map<Member, TokenRenewal>;
+  /** Refused (401) with a new token too: their credentials, or this call to everybody. */
+  readonly unauthorized: Map<Member, ReplyError>;
+  /** The one that has a new token for it. */
+  again: Member | undefined;
 }
 
 /** Replies read in one piece are single objects and lists of hundreds; folder listings are streamed instead. */
@@ -114,7 +126,7 @@ export class Gateway {
   refusal(value: unknown, call: GatewayCall): ReplyError | undefined {
     const status = disguisedStatus(value);
     if (status === undefined) return undefined;
-    const body = this.#parts.session.withoutSecrets(JSON.stringify(value));
+    const body = this.#parts.members.withoutSecrets(JSON.stringify(value));
     const failure = replyError({ call: call.name, thing: call.thing, status, reason: '', body });
     this.#parts.counters.refused(failure);
     return failure;
@@ -141,55 +153,97 @@ export class Gateway {
   }
 
   async #open(call: GatewayCall, options: CallOptions, progress?: Progress): Promise<OpenReply> {
-    const { signal } = options;
-    const { session, budget, counters } = this.#parts;
-    const callClass = options.callClass ?? 'interactive';
-    const renewal = session.renewal();
+    const { signal, callClass = 'interactive' } = options;
+    const { members } = this.#parts;
+    const attempt: Attempt = { without: new Set(), renewals: new Map(), unauthorized: new Map(), again: undefined };
     for (;;) {
-      const gateway = await session.gatewayUrl(signal);
-      const token = await session.token.get(signal);
-      await budget.acquire({ callClass, signal });
+      const { without, again } = attempt;
+      const { member, gateway, token } = await members.turn({ callClass, signal, without, only: again });
+      attempt.again = undefined;
       options.onLeave?.();
       const url = below(gateway, call.path);
       if (progress !== undefined) progress.isSent = true;
-      const reply = await this.#send(url, call, options, session.headers(token));
+      let reply: HttpReply;
+      try {
+        reply = await this.#send(url, call, options, member, token);
+      } catch (error) {
+        if (!this.#isUnreachable(member, error, attempt)) throw error;
+        if (progress !== undefined) progress.isSent = false;
+        continue;
+      }
       const isDone = reply.status === 200 || (call.method !== undefined && reply.status > 200 && reply.status < 300);
       if (isDone) {
-        budget.accepted();
+        member.accepted();
+        this.#served(attempt);
         return { reply, url };
       }
-      const error: ErrorReply = {
-        call: call.name,
-        thing: call.thing,
-        status: reply.status,
-        reason: session.withoutSecrets(reply.reason),
-        body: session.withoutSecrets(await errorText(reply)),
-        retryAfterMs: retryAfterMs(reply.headers, Date.now()),
-      };
-      if (isThrottling(error)) {
-        counters.throttled += 1;
-        budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
-        if (progress !== undefined) progress.isSent = false;
-        continue;
-      }
-      budget.accepted();
-      if (renewal.helps(error, token)) {
-        if (progress !== undefined) progress.isSent = false;
-        continue;
-      }
-      const failure = replyError(error);
-      counters.refused(failure);
-      throw failure;
+      const failure = await this.#refused(call, member, token, reply, attempt);
+      if (failure !== undefined) throw failure;
+      if (progress !== undefined) progress.isSent = false;
     }
   }
 
-  #send(url: URL, call: GatewayCall, options: CallOptions, auth: Record<string, string>): Promise<HttpReply> {
-    this.#parts.counters.call(call.name, options.callClass ?? 'interactive');
+  /** What a refusal means for the call; undefined: it was not looked at, and is to be made again. */
+  async #refused(
+    call: GatewayCall,
+    member: Member,
+    token: Token,
+    reply: HttpReply,
+    attempt: Attempt,
+  ): Promise<ReplyError | undefined> {
+    const { session } = member;
+    const error: ErrorReply = {
+      call: call.name,
+      thing: call.thing,
+      status: reply.status,
+      reason: session.withoutSecrets(reply.reason),
+      body: session.withoutSecrets(await errorText(reply)),
+      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
+    };
+    if (isThrottling(error)) {
+      member.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
+      return undefined;
+    }
+    member.accepted();
+    const renewal = attempt.renewals.get(member) ?? session.renewal();
+    attempt.renewals.set(member, renewal);
+    if (renewal.helps(error, token)) {
+      attempt.again = member;
+      return undefined;
+    }
+    const failure = replyError(error);
+    if (error.status === 401) {
+      attempt.unauthorized.set(member, failure);
+      attempt.without.add(member);
+      if (this.#parts.members.hasOther(attempt.without)) return undefined;
+    } else {
+      this.#served(attempt);
+    }
+    member.counters.refused(failure);
+    return failure;
+  }
+
+  /** True where nothing left this machine and another member can make the call. */
+  #isUnreachable(member: Member, error: unknown, { without }: Attempt): boolean {
+    if (!(error instanceof NoReplyError) || error.sent !== 'nothing') return false;
+    const { members } = this.#parts;
+    members.failed(member, error);
+    without.add(member);
+    return members.hasOther(without);
+  }
+
+  /** Somebody was let in: those who were not have credentials that do not work. */
+  #served({ unauthorized }: Attempt): void {
+    for (const [member, failure] of unauthorized) this.#parts.members.failed(member, failure);
+  }
+
+  #send(url: URL, call: GatewayCall, options: CallOptions, member: Member, token: Token): Promise<HttpReply> {
+    member.counters.call(call.name, options.callClass ?? 'interactive');
     return this.#parts.transport.send({
       pool: 'gateway',
       method: call.method ?? 'GET',
       url,
-      headers: { accept: 'application/json', 'content-type': 'application/json', ...auth },
+      headers: { accept: 'application/json', 'content-type': 'application/json', ...member.session.headers(token) },
       body: call.body,
       signal: options.signal,
     });

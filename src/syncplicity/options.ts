@@ -55,12 +55,23 @@ export interface RetryLimits {
   readonly delayMs: number;
 }
 
-export interface SyncplicityOptions {
+/** One app key with which an account is used. */
+export interface MemberOptions {
+  /** What tells it from the others of a pool between runs: no secret, for it is written beside unfinished uploads. */
+  readonly id?: string | undefined;
+  /** What messages call it. */
+  readonly name?: string | undefined;
   readonly credentials: SyncplicityCredentials;
   /** Gateway of the home ROL. Default: the ROL found by `email`, else https://api.syncplicity.com. `http:` for loopback only. */
   readonly apiUrl?: string | undefined;
   /** Default: https://gol.syncplicity.com. */
   readonly golUrl?: string | undefined;
+  /** File that keeps the hourly use of this app key between runs and shares it between processes. Default: not kept. */
+  readonly stateFile?: string | undefined;
+}
+
+/** How the service is called, whoever calls. */
+export interface ServiceOptions {
   /** PEM text of further certificate authorities. */
   readonly ca?: string | undefined;
   /** Where HTTPS_PROXY, HTTP_PROXY and NO_PROXY (either case) are read from. Default: the process's environment. */
@@ -70,10 +81,18 @@ export interface SyncplicityOptions {
   readonly timeouts?: Partial<Timeouts> | undefined;
   readonly budget?: Partial<BudgetLimits> | undefined;
   readonly retries?: Partial<RetryLimits> | undefined;
-  /** File that keeps the hourly use of this app key between runs and shares it between processes. Default: not kept. */
-  readonly stateFile?: string | undefined;
   /** Default: syncplicityfs. */
   readonly userAgent?: string | undefined;
+}
+
+/** A drive of one connection. */
+export interface SyncplicityOptions extends MemberOptions, ServiceOptions {}
+
+/** A drive of several connections of one account. */
+export interface PoolOptions extends ServiceOptions {
+  readonly members: readonly [MemberOptions, ...MemberOptions[]];
+  /** Told in a line when a member is left out, and when it is back. */
+  readonly report?: ((line: string) => void) | undefined;
 }
 
 export const defaultApiUrl = 'https://api.syncplicity.com';

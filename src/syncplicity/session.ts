@@ -30,7 +30,7 @@ const tokenClass: CallClass = 'interactive';
 
 export interface SessionParts {
   readonly transport: HttpTransport;
-  readonly budget: CallBudget;
+  readonly budget: Pick<CallBudget, 'acquire' | 'refused' | 'accepted'>;
   readonly counters: Counters;
   readonly retries: Retries;
 }
@@ -95,6 +95,11 @@ export class Session {
     return new TokenRenewal(this.token);
   }
 
+  /** Whom calls act for, where that is not the token's own user. */
+  get asUser(): string | undefined {
+    return this.#credentials.asUser || undefined;
+  }
+
   get storageToken(): string | undefined {
     return this.#credentials.storageToken;
   }
@@ -155,7 +160,6 @@ export class Session {
         retryAfterMs: retryAfterMs(reply.headers, Date.now()),
       };
       if (isThrottling(error)) {
-        this.#parts.counters.throttled += 1;
         this.#parts.budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
         return 'throttled';
       }

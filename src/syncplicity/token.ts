@@ -56,6 +56,11 @@ export class AccessToken {
     if (this.#token === token) this.#token = undefined;
   }
 
+  /** Forgets that the credentials were refused: the next get() tries them again. */
+  forgetRefusal(): void {
+    this.#refusal = undefined;
+  }
+
   /** The tokens that requests under way may carry. */
   get issued(): readonly string[] {
     return this.#issued;

@@ -78,7 +78,7 @@ test('after a spike arrest calls are further apart, and the next run knows', asy
 test('each spike arrest puts calls a little further apart, and calm brings them together again', () => {
   const budget = budgetOf();
   const apart: number[] = [];
-  const look = (): void => void apart.push(Math.round(budget.state().apartMs));
+  const look = (): void => void apart.push(Math.round(budget.apartMs));
   look();
   for (let arrest = 0; arrest < 7; arrest += 1) {
     budget.refused({ retryAfterMs: undefined, spikeArrest: true });
@@ -86,11 +86,11 @@ test('each spike arrest puts calls a little further apart, and calm brings them 
   }
   expect(apart).toEqual([70, 72, 74, 76, 78, 80, 80, 80]);
   for (let call = 0; call < 199; call += 1) budget.accepted();
-  expect(Math.round(budget.state().apartMs)).toBe(80);
+  expect(Math.round(budget.apartMs)).toBe(80);
   budget.accepted();
-  expect(Math.round(budget.state().apartMs)).toBe(78);
+  expect(Math.round(budget.apartMs)).toBe(78);
   for (let call = 0; call < 2_000; call += 1) budget.accepted();
-  expect(budget.state().apartMs).toBe(70);
+  expect(budget.apartMs).toBe(70);
 });
 
 test('classes are served in order, and interactive calls overtake a head that waits', async () => {

@@ -3,6 +3,8 @@
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference, ContentStream, RangeSupport, VaultId } from '../../remote-drive.ts';
 import { ReplyError } from '../errors.ts';
+import type { Member } from '../members/member.ts';
+import type { Members } from '../members/members.ts';
 import type { Retries } from '../retries.ts';
 import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
 import type { Vault, VaultDirectory } from '../vaults.ts';
@@ -27,7 +29,8 @@ interface VaultKnowledge {
   failures: number;
 }
 
-export interface DownloadParts extends VaultRequestParts {
+export interface DownloadParts extends Pick<VaultRequestParts, 'transport'> {
+  readonly members: Members;
   readonly vaults: VaultDirectory;
   readonly retries: Retries;
 }
@@ -65,7 +68,9 @@ export class Downloads {
     return this.#parts.retries.run(options.signal, async (tried) => {
       if (tried > 0) this.#forgetAddressesOnce(tried);
       const vault = await this.#parts.vaults.find(content.vaultId, options);
-      return this.#attempt(content, wanted, vault, options);
+      return this.#parts.members.attempt(options.signal, undefined, (member) =>
+        this.#attempt(member, content, wanted, vault, options),
+      );
     });
   }
 
@@ -87,11 +92,14 @@ export class Downloads {
 
   /** Tries forms of range until a reply covers what is wanted. */
   async #attempt(
+    member: Member,
     content: ContentReference,
     wanted: Wanted,
     vault: Vault,
     options: CallOptions,
   ): Promise<ContentStream> {
+    const { session, counters } = member;
+    const parts = { transport: this.#parts.transport, session, counters };
     const known = this.#known(content.vaultId);
     const isWhole = wanted.startBytes === 0 && wanted.endBytes === wanted.totalBytes;
     const isProven = !isWhole && known.form !== undefined;
@@ -99,7 +107,7 @@ export class Downloads {
     let why = '';
     for (const form of forms) {
       const header = rangeHeader(form, wanted);
-      const answer = await requestContent(this.#parts, vault, known.address, content, header, options);
+      const answer = await requestContent(parts, vault, known.address, content, header, options);
       if (answer instanceof ReplyError) {
         why = answer.message;
         continue;
@@ -107,7 +115,7 @@ export class Downloads {
       const judged = covered(form, wanted, answer.reply.status, answer.reply.headers);
       if (judged.kind === 'covers') {
         if (!isWhole) learn(known, form, judged.proves);
-        return this.#stream(content, judged, answer, options);
+        return this.#stream(member, content, judged, answer, options);
       }
       answer.reply.body.destroy();
       why = judged.why;
@@ -123,21 +131,20 @@ export class Downloads {
   }
 
   #stream(
+    { counters }: Member,
     content: ContentReference,
     covers: { readonly startBytes: number; readonly endBytes: number },
     answer: VaultReply,
     options: CallOptions,
   ): ContentStream {
-    const { transport, counters } = this.#parts;
+    const { transport } = this.#parts;
     return countedBody({
       body: answer.reply.body,
       offsetBytes: covers.startBytes,
       endBytes: covers.endBytes,
       thing: thingOf(content),
       broken: (error) => transport.failure(error, answer.url, options.signal),
-      received: (bytes) => {
-        counters.bytesIn += bytes;
-      },
+      received: (bytes) => counters.received(bytes),
     });
   }
 

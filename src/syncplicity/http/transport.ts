@@ -53,6 +53,8 @@ export interface TransportOptions {
   readonly proxyEnvironment: Readonly<Record<string, string | undefined>>;
   readonly proxyLoopback: boolean;
   readonly userAgent: string;
+  /** App keys that call the gateway, each at a pace of its own. Default: 1. */
+  readonly callers?: number;
   /** Told of every reply and of every request that got none. */
   readonly watcher: { answered(): void; unreachable(error: Error): void };
 }
@@ -187,7 +189,7 @@ function decoded(reply: Dispatcher.ResponseData, url: URL): Readable {
 
 function agentOptions(pool: PoolName, options: TransportOptions): Agent.Options {
   return {
-    connections: connectionsPerHost[pool],
+    connections: connectionsPerHost[pool] * (pool === 'gateway' ? (options.callers ?? 1) : 1),
     keepAliveTimeout: keepAliveMs,
     pipelining: 1,
     connect: tlsOptions(options),

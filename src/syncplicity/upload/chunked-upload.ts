@@ -327,6 +327,7 @@ export class ChunkedUpload {
         offsetBytes: endBytes,
         chunkBytes: this.#chunkBytes,
         rangeReading: known.rangeReading,
+        memberId: this.#target.parts.memberId,
       }),
     );
   }

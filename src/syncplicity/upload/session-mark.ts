@@ -12,6 +12,8 @@ export interface SessionMark {
   /** Of the chunk that was next. */
   readonly chunkBytes: number;
   readonly rangeReading: RangeReading | undefined;
+  /** Whose session it is, where that is known. */
+  readonly memberId: string | undefined;
 }
 
 const version = 1;
@@ -31,7 +33,7 @@ export function readMark(request: UploadRequest): SessionMark | undefined {
     return undefined;
   }
   if (!isObject(value) || value['version'] !== version || value['content'] !== contentName(request)) return undefined;
-  const { sha256, etag, offsetBytes, chunkBytes, rangeReading } = value;
+  const { sha256, etag, offsetBytes, chunkBytes, rangeReading, memberId } = value;
   if (typeof sha256 === 'string' && request.sha256 !== undefined && sha256 !== request.sha256) return undefined;
   if (!isSize(offsetBytes, request.lengthBytes) || !isSize(chunkBytes, Number.MAX_SAFE_INTEGER)) return undefined;
   return {
@@ -39,6 +41,7 @@ export function readMark(request: UploadRequest): SessionMark | undefined {
     offsetBytes,
     chunkBytes,
     rangeReading: rangeReading === 'exclusive' || rangeReading === 'inclusive' ? rangeReading : undefined,
+    memberId: typeof memberId === 'string' ? memberId : undefined,
   };
 }
 

@@ -12,6 +12,8 @@ import type { PostParts } from './vault-posts.ts';
 
 /** What sending to a vault takes. */
 export interface TargetParts extends PostParts {
+  /** Whose the upload is. */
+  readonly memberId: string | undefined;
   readonly vaults: VaultDirectory;
 }
 
@@ -134,7 +136,7 @@ export class UploadTarget {
     if (part.lengthBytes === 0) return;
     for await (const piece of this.request.read(part.offsetBytes, part.lengthBytes)) {
       yield piece;
-      this.parts.counters.bytesOut += piece.length;
+      this.parts.counters.sent(piece.length);
     }
   }
 }

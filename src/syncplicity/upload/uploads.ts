@@ -3,11 +3,14 @@ import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, UploadOutcome, UploadRequest } from '../../remote-drive.ts';
 import { ReplyError, UnclearError } from '../errors.ts';
 import { NoReplyError } from '../http/transport.ts';
+import type { Member } from '../members/member.ts';
+import type { Members } from '../members/members.ts';
 import { ChunkedUpload } from './chunked-upload.ts';
 import { UploadKnowledgeByVault, smallerThan } from './knowledge.ts';
 import type { UploadUrl } from './knowledge.ts';
 import { UploadTarget } from './upload-target.ts';
 import type { TargetParts } from './upload-target.ts';
+import { readMark } from './session-mark.ts';
 import { verdict } from './upload-reply.ts';
 
 /** What is known of a vault, for statistics. */
@@ -18,19 +21,35 @@ export interface UploadCapability {
   readonly chunkBytes: number | undefined;
 }
 
+/** What uploads take: the rest is their member's. */
+export interface UploadParts extends Pick<TargetParts, 'transport' | 'vaults' | 'retries'> {
+  readonly members: Members;
+}
+
 /** Stores files: in one request, in chunks, or in whichever of the two the vault takes. */
 export class Uploads {
-  readonly #parts: TargetParts;
+  readonly #parts: UploadParts;
   readonly #knowledge = new UploadKnowledgeByVault();
 
-  constructor(parts: TargetParts) {
+  constructor(parts: UploadParts) {
     this.#parts = parts;
   }
 
-  /** See RemoteDrive.upload. */
-  async upload(request: UploadRequest, options: CallOptions): Promise<UploadOutcome> {
+  /** See RemoteDrive.upload. All of it is one member's: a session belongs to whoever began it. */
+  upload(request: UploadRequest, options: CallOptions): Promise<UploadOutcome> {
+    const begunBy = readMark(request)?.memberId;
+    return this.#parts.members.attempt(options.signal, begunBy, (member) => {
+      const isAnothers = begunBy !== undefined && begunBy !== member.id;
+      return this.#uploadBy(member, isAnothers ? { ...request, session: undefined } : request, options);
+    });
+  }
+
+  async #uploadBy(member: Member, request: UploadRequest, options: CallOptions): Promise<UploadOutcome> {
+    const { transport, vaults, retries } = this.#parts;
+    const { session, counters, id: memberId } = member;
     const known = this.#knowledge.of(request.folder.vaultId);
-    const target = await UploadTarget.find(this.#parts, known, request, options);
+    const parts = { transport, vaults, retries, session, counters, memberId };
+    const target = await UploadTarget.find(parts, known, request, options);
     if (request.lengthBytes <= known.oneRequestBytesMax || known.misreadsChunks) {
       const outcome = await this.#whole(target);
       if (outcome !== 'in-chunks') return outcome;

@@ -7,7 +7,7 @@ import type { Fault } from '../../../src/emulator/faults.ts';
 import { startEmulator } from '../../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../../src/emulator/memory-store.ts';
 import type { StoreSnapshot } from '../../../src/emulator/store-snapshot.ts';
-import type { Credentials } from '../../../src/emulator/tokens.ts';
+import type { Credentials } from '../../../src/emulator/identity.ts';
 import { programFile, type User } from '../../cli/program.ts';
 
 /** A line on which a large file takes a second, so that a kill meets it half sent. */
