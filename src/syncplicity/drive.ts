@@ -121,6 +121,7 @@ export function createPoolDrive(options: PoolOptions): PoolDrive {
   const { line, make } = openLine(options, options.members.length);
   const watch: PoolWatch = {
     look: (member, signal) => lookThrough(line, member, signal),
+    lookAfterMs: options.lookAfterMs,
     report: (text) => options.report?.(text),
   };
   const members = new Members([make(first), ...more.map(make)], watch);

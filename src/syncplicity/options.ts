@@ -91,6 +91,8 @@ export interface SyncplicityOptions extends MemberOptions, ServiceOptions {}
 /** A drive of several connections of one account. */
 export interface PoolOptions extends ServiceOptions {
   readonly members: readonly [MemberOptions, ...MemberOptions[]];
+  /** How long after it left a member is looked at for the first time; longer each further time. */
+  readonly lookAfterMs?: number | undefined;
   /** Told in a line when a member is left out, and when it is back. */
   readonly report?: ((line: string) => void) | undefined;
 }

@@ -3,9 +3,9 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
-import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
-import type { SyncplicityOptions } from '../../src/syncplicity/options.ts';
+import { createPoolDrive, createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
+import type { PoolDrive, SyncplicityDrive } from '../../src/syncplicity/drive.ts';
+import type { MemberOptions, PoolOptions, SyncplicityOptions } from '../../src/syncplicity/options.ts';
 
 export interface Recorded {
   readonly method: string;
@@ -78,6 +78,26 @@ export class FixtureServer {
       apiUrl: this.url,
       proxyEnvironment: {},
       ...options,
+      retries: { delayMs: 5, ...options.retries },
+      budget: { backoffMs: 200, ...options.budget },
+    });
+    this.#drives.push(drive);
+    return drive;
+  }
+
+  /** A pool on this server, not opened yet; each member is called as its app key is. */
+  pool(members: readonly (string | Partial<MemberOptions>)[], options: Partial<PoolOptions> = {}): PoolDrive {
+    const [first, ...more] = members.map((member): MemberOptions => {
+      const given = typeof member === 'string' ? { name: member } : member;
+      const name = given.name ?? '';
+      const credentials = { clientId: name, clientSecret: `secret-of-${name}`, appToken: `app-token-of-${name}` };
+      return { id: `id-of-${name}`, credentials, apiUrl: this.url, ...given };
+    });
+    if (first === undefined) throw new Error('a pool without members');
+    const drive = createPoolDrive({
+      proxyEnvironment: {},
+      ...options,
+      members: [first, ...more],
       retries: { delayMs: 5, ...options.retries },
       budget: { backoffMs: 200, ...options.budget },
     });
@@ -160,6 +180,13 @@ export class FixtureServer {
     };
     return reply(response, 200, request.path.startsWith('/storage/storageendpoints') ? [endpoint] : endpoint);
   };
+}
+
+/** The app key that a request says it is from. */
+export function appKeyOf({ headers }: Recorded): string {
+  const basic = /^Basic (\S+)$/.exec(headers.authorization ?? '')?.[1];
+  const user = basic === undefined ? undefined : Buffer.from(basic, 'base64').toString().split(':')[0];
+  return String(headers['appkey'] ?? user ?? '');
 }
 
 /** Sends content as a web server would, honouring `bytes=a-b` and `bytes=a-`. */

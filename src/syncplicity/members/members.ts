@@ -15,7 +15,7 @@ const log = createLog('members');
 /** Waits that differ by less are the same: each in turn. */
 const sameWaitMs = 10;
 /** A member that left is looked at again after this, then after twice as much ... */
-const firstLookMs = 5_000;
+const lookAfterMs = 5_000;
 /** ... at most: what takes longer is for its owner to mend. */
 const lookMaxMs = 300_000;
 /** Callers who find nobody cause a look themselves, but not more often than this. */
@@ -29,6 +29,8 @@ const firstLookLimitMs = 8_000;
 export interface PoolWatch {
   /** What a member sees. */
   look(member: Member, signal: AbortSignal): Promise<View>;
+  /** How long after it left a member is looked at. */
+  readonly lookAfterMs: number | undefined;
   /** Told in a line when a member leaves, is refused or comes back. */
   report(line: string): void;
 }
@@ -58,13 +60,14 @@ export class Members {
   #userId: string | undefined;
   #looking: Promise<void> | undefined;
   #lookedAtMs = -Infinity;
-  #pauseMs = firstLookMs;
+  #pauseMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
   /** Without a `pool` it is a lone connection, whose view is compared with nothing. */
   constructor(all: readonly [Member, ...Member[]], pool: PoolWatch | undefined) {
     this.all = all;
     this.#pool = pool;
+    this.#pauseMs = this.#firstPauseMs;
     if (pool !== undefined) for (const member of all) member.leave('unavailable', 'it was not looked at yet');
   }
 
@@ -72,6 +75,10 @@ export class Members {
   get present(): readonly Member[] {
     // A lone connection is always there, whatever a pool it belongs to thinks of it.
     return this.#pool === undefined ? this.all : this.all.filter(({ absence }) => absence === undefined);
+  }
+
+  get #firstPauseMs(): number {
+    return this.#pool?.lookAfterMs ?? lookAfterMs;
   }
 
   get isPool(): boolean {
@@ -128,7 +135,7 @@ export class Members {
   /** A call could not be made because of the member: it leaves. One whose budget is spent stays: others are chosen meanwhile. */
   failed(member: Member, error: RemoteError): void {
     if (this.#pool === undefined || error.kind === 'throttled' || this.#stopping.signal.aborted) return;
-    if (member.absence === undefined) this.#pauseMs = firstLookMs;
+    if (member.absence === undefined) this.#pauseMs = this.#firstPauseMs;
     this.#leave(member, error);
     this.#schedule();
   }
