@@ -302,6 +302,23 @@ describe('mount refuses', () => {
     expect(stderr).toContain("lies inside the connection's directory");
   });
 
+  it('pools of directories, and empty ones', async () => {
+    await user.addDirectory('local', '/usr');
+    await user.run(['connections', 'pool', 'assign', 'local', '--name', 'team']);
+    const point = user.directory('point');
+    const outcome = await user.run(['mount', 'team', point]);
+    expect(outcome).toMatchObject({ code: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(/^syncplicityfs: "team" is a pool of directories, which have nothing to share\n/);
+    await user.run(['connections', 'pool', 'unassign', 'local']);
+    const store = join(user.home, '.config/syncplicityfs/connections.json');
+    writeFileSync(store, readFileSync(store, 'utf8').replaceAll('"fs"', '"syncplicity"'));
+    const empty = await user.run(['mount', 'team', point]);
+    expect(empty).toMatchObject({ code: 2, stdout: '' });
+    expect(empty.stderr).toBe(
+      'syncplicityfs: the pool "team" has no connections\nput some in with: syncplicityfs connections pool assign ID --name "team"\n',
+    );
+  });
+
   it('to guess among connections', async () => {
     const point = user.directory('point');
     expect((await user.run(['mount', point])).stderr).toContain('there is no connection yet');

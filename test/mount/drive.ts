@@ -91,6 +91,7 @@ export class Drive {
     this.#emulator = await startEmulator({
       store: this.store,
       ...(options.dialect === undefined ? {} : { dialect: options.dialect }),
+      ...options.emulator,
       identity: credentials,
       port: Number(new URL(gatewayUrl).port),
       vaultPort: Number(new URL(vaultUrl).port),
