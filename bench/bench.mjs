@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as listing from './cases/listing.mjs';
 import * as memory from './cases/memory.mjs';
+import * as pool from './cases/pool.mjs';
 import * as random from './cases/random.mjs';
 import * as sequential from './cases/sequential.mjs';
 import * as smallFiles from './cases/small-files.mjs';
@@ -22,7 +23,7 @@ import { rcloneVersion, startRcloneDrive } from './rclone-drive.mjs';
 import { table } from './report.mjs';
 import { Stops } from './stops.mjs';
 
-const CASES = [listing, treeWalk, sequential, random, smallFiles, memory, writing];
+const CASES = [listing, treeWalk, sequential, random, smallFiles, memory, writing, pool];
 
 const { values: options } = parseArgs({
   options: {
@@ -73,7 +74,7 @@ async function main() {
     console.error(interruption.signal.aborted ? 'interrupted' : error);
   } finally {
     for (const failure of await stops.run()) console.error(`not stopped: ${failure}`);
-    const left = ['ours', 'rclone'].map((name) => join(workDirectory, name)).filter(isMounted);
+    const left = ['ours', 'rclone', 'pool'].map((name) => join(workDirectory, name)).filter(isMounted);
     // Never remove what may be somebody's content below a mount.
     if (left.length > 0) console.error(`still mounted: ${left.join(', ')}`);
     else rmSync(workDirectory, { recursive: true, force: true });
@@ -93,7 +94,8 @@ async function measure(stops, workDirectory, wanted, signal) {
 
   const line = await startLine(stops);
   const shared = { stops, line, dataDirectory: data.data, workDirectory, signal };
-  const ours = await startOurDrive({ ...shared, programFile: join(resolve(options.dist), 'bin/syncplicityfs.js') });
+  const programFile = join(resolve(options.dist), 'bin/syncplicityfs.js');
+  const ours = await startOurDrive({ ...shared, programFile });
   const withRclone = version !== undefined && !options['no-rclone'];
   const rclone = withRclone ? await startRcloneDrive(shared) : undefined;
 
@@ -101,7 +103,7 @@ async function measure(stops, workDirectory, wanted, signal) {
   for (const one of CASES) {
     if (wanted !== undefined && !wanted.includes(one.name)) continue;
     console.log(`${one.name} ...`);
-    const measured = await one.run({ ours, rclone, data, line, signal, workDirectory });
+    const measured = await one.run({ ours, rclone, data, line, signal, workDirectory, stops, programFile });
     rows.push(...measured);
     // What is measured is kept in sight should a later case fail.
     console.log(table(measured));

@@ -5,6 +5,7 @@ import { openConnectionStore } from '../connections/store.ts';
 import { type CliContext, mayColour, printJson } from './context.ts';
 import { connectionChecks } from './doctor-connection.ts';
 import { machineChecks } from './doctor-machine.ts';
+import { poolChecks } from './doctor-pool.ts';
 import type { Check, Finding } from './finding.ts';
 
 const COLOURS = { ok: 32, warn: 33, fail: 31 } as const;
@@ -14,7 +15,7 @@ export function doctorCommand(context: CliContext): Command {
     .description(
       'check FUSE, permissions, directories and disk; with a connection its credentials, clock and service too',
     )
-    .argument('[CONNECTION]', 'id or name of a connection to try')
+    .argument('[CONNECTION]', 'id or name of a connection or pool to try')
     .option('--ca-file <FILE>', 'PEM file with further certificate authorities to trust')
     .option('--json', 'print JSON')
     .action((connection: string | undefined, options: { json?: true; caFile?: string }) =>
@@ -34,7 +35,10 @@ async function examine(
     if (connection === undefined) {
       throw new UsageError(`there is no connection "${idOrName}"`, 'syncplicityfs connections list shows them');
     }
-    checks = [...checks, ...connectionChecks(await store.auth(connection.id), options.caFile)];
+    const more = connection.group
+      ? await poolChecks(store, connection.id, options.caFile)
+      : connectionChecks(await store.auth(connection.id), options.caFile);
+    checks = [...checks, ...more];
   }
   const nameWidth = Math.max(...checks.map(({ name }) => name.length));
   const findings: (Finding & { readonly check: string })[] = [];

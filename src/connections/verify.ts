@@ -1,6 +1,7 @@
 // Proof that a connection works before it is stored, and the drive behind one for those who ask more (doctor).
 import { readFile, opendir, stat } from 'node:fs/promises';
 import type { RemoteDrive } from '../remote-drive.ts';
+import type { MemberOptions } from '../syncplicity/options.ts';
 import type { ConnectionAuth, DirectoryAuth, SyncplicityAuth } from './auth-file.ts';
 
 /** What a connection turned out to be good for. */
@@ -30,6 +31,36 @@ export async function openDrive(auth: SyncplicityAuth, caFile: string | undefine
   // Loaded on demand: most commands never talk to the service.
   const { createSyncplicityDrive } = await import('../syncplicity/drive.ts');
   return createSyncplicityDrive({ credentials: auth.credentials, apiUrl: auth.apiUrl, golUrl: auth.golUrl, ca });
+}
+
+/** A connection of a pool with what it signs in with. */
+export interface PoolConnection {
+  readonly id: string;
+  readonly name: string;
+  readonly auth: SyncplicityAuth;
+}
+
+/** How many connections of a pool work together, and in a line each why the others do not. */
+export async function verifyPool(
+  connections: readonly [PoolConnection, ...PoolConnection[]],
+  caFile: string | undefined,
+): Promise<{ readonly working: number; readonly complaints: readonly string[] }> {
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const { createPoolDrive } = await import('../syncplicity/drive.ts');
+  const memberOf = ({ id, name, auth }: PoolConnection): MemberOptions => {
+    const { credentials, apiUrl, golUrl } = auth;
+    return { id, name, credentials, apiUrl, golUrl };
+  };
+  const [first, ...more] = connections;
+  const complaints: string[] = [];
+  const report = (line: string): void => void complaints.push(line);
+  const drive = createPoolDrive({ members: [memberOf(first), ...more.map(memberOf)], ca, report });
+  try {
+    await drive.open(undefined);
+    return { working: drive.statistics().members.filter(({ out }) => out === undefined).length, complaints };
+  } finally {
+    await drive.stop();
+  }
 }
 
 async function verifyDirectory(auth: DirectoryAuth): Promise<Verified> {

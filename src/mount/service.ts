@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { waitFor } from '../base/abort.ts';
 import { Deadline } from '../base/deadline.ts';
 import { createLog } from '../base/log.ts';
 import type { Stops } from '../base/stops.ts';
@@ -132,11 +131,12 @@ export interface MountedAccount extends RemoteAccount, Pick<ServiceMember, 'host
 export async function whoseDrive(service: Service, config: MountConfig): Promise<MountedAccount> {
   const { drive, pool, key, members } = service;
   const remembered = await recallShared(service, config);
+  // Bounded by itself.
+  await pool?.open(remembered?.userId);
   const slow = (): Error =>
     new RemoteError('unavailable', `the service did not answer within ${ACCOUNT_LIMIT_MS / 1000} s`);
   const deadline = new Deadline(ACCOUNT_LIMIT_MS, slow);
   try {
-    if (pool !== undefined) await waitFor(pool.open(remembered?.userId), deadline.signal);
     const account = await drive.account({ signal: deadline.signal });
     const out = new Set(drive.statistics().members.flatMap((one) => (one.out === undefined ? [] : [one.id])));
     const showing = members.filter(({ id }) => !out.has(id));

@@ -59,7 +59,7 @@ interface Attempt {
   /** They cannot serve it. */
   readonly without: Set<Member>;
   readonly renewals: Map<Member, TokenRenewal>;
-  /** Refused (401) with a new token too: their credentials, or this call to everybody. */
+  /** Refused with a new token too, for want of a right to call: their credentials, or this call to everybody. */
   readonly unauthorized: Map<Member, ReplyError>;
   /** The one that has a new token for it. */
   again: Member | undefined;
@@ -212,7 +212,7 @@ export class Gateway {
       return undefined;
     }
     const failure = replyError(error);
-    if (error.status === 401) {
+    if (error.status === 401 || failure.kind === 'unauthenticated') {
       attempt.unauthorized.set(member, failure);
       attempt.without.add(member);
       if (this.#parts.members.hasOther(attempt.without)) return undefined;

@@ -15,6 +15,7 @@ interface Finding {
 
 let user: User;
 let emulator: ChildProcess | undefined;
+let gatewayUrl: string;
 beforeEach(() => (user = new User()));
 afterEach(async () => {
   await stopEmulator();
@@ -39,7 +40,9 @@ async function connectCloud(changes: Record<string, string> = {}): Promise<{ cod
   const lines = createInterface({ input: emulator.stdout as NodeJS.ReadableStream });
   const [line] = (await once(lines, 'line')) as [string];
   lines.close();
-  const { gatewayUrl, credentials } = JSON.parse(line) as { gatewayUrl: string; credentials: Record<string, string> };
+  const said = JSON.parse(line) as { gatewayUrl: string; credentials: Record<string, string> };
+  const { credentials } = said;
+  gatewayUrl = said.gatewayUrl;
   const auth = {
     client_id: credentials['appKey'],
     client_secret: credentials['appSecret'],
@@ -102,6 +105,33 @@ describe('doctor', () => {
       { check: 'vaults', state: 'ok' },
       { check: 'reading', state: 'ok' },
     ]);
+  });
+
+  it('tries each connection of a pool, and whether they go together', async () => {
+    await connectCloud();
+    const auth = { client_id: 'x', client_secret: 'hidden-secret', app_token: 'hidden-token', api_url: gatewayUrl };
+    const named = ['-p', 'syncplicity', '--name', 'bad', '--no-verify', '--in'];
+    await user.run(['connections', 'add', ...named], { input: JSON.stringify(auth) });
+    for (const name of ['cloud', 'bad']) await user.run(['connections', 'pool', 'assign', name, '--name', 'team']);
+    const { code, findings } = await examine('team');
+    expect(code).toBe(1);
+    const state = (check: string): string | undefined => findings.find((one) => one.check === check)?.state;
+    expect([state('cloud: credentials'), state('cloud: reading'), state('bad: credentials')]).toEqual([
+      'ok',
+      'ok',
+      'fail',
+    ]);
+    expect(findings.at(-1)).toMatchObject({
+      check: 'pool',
+      state: 'warn',
+      detail: expect.stringMatching(/^"bad" is left out of the pool: .*Invalid client/) as unknown,
+    });
+    await user.run(['connections', 'pool', 'unassign', 'bad']);
+    expect((await examine('team')).findings.at(-1)).toMatchObject({
+      state: 'ok',
+      detail: '1 connection of one account',
+    });
+    expect(JSON.stringify(findings)).not.toContain('hidden');
   });
 
   it('fails when the service is away, with what to look at', async () => {

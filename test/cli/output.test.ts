@@ -1,6 +1,7 @@
 // What the connection commands print, byte for byte as SkySync's documentation shows it.
 import { describe, expect, it } from 'vitest';
 import {
+  assignmentLabels,
   connectionJson,
   connectionLabels,
   connectionTable,
@@ -35,6 +36,16 @@ const cloud: Connection = {
   pool: undefined,
   group: false,
 };
+
+describe('pool assign', () => {
+  it('shows the rows that SkySync does', () => {
+    expect(assignmentLabels(member).join('\n')).toBe(`ConnectionID   5dc531df34554edd96c31272262ad950
+ConnectionName My Computer
+Enabled        true
+PoolID         d8b3254ad46c4aa4929f478dd0d3c51d
+PoolName       TestPool`);
+  });
+});
 
 describe('connections', () => {
   it('list as a table', () => {
@@ -181,6 +192,29 @@ describe('status', () => {
     expect(lines).toContain('             read /old: no answer');
     expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
     expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
+  });
+
+  it('shows the connections of a pool, and who is out', () => {
+    const budget = { perSecond: 15, perHour: 100, leftThisHour: 60 };
+    const one = { name: 'one', calls: 40, throttled: 0, budget, out: null };
+    const out = { reason: 'token POST: no', since: '2026-01-01T02:00:00.000Z' };
+    const lines = statusLines(
+      {
+        ...quiet,
+        members: [
+          one,
+          { ...one, name: 'two\nx', throttled: 1, out },
+          { ...one, name: 'three', out: { reason: 'its call budget is spent', since: null } },
+        ],
+      },
+      now,
+    );
+    const at = lines.indexOf('  members    3');
+    expect(lines.slice(at + 1, at + 4)).toEqual([
+      '             one: 40, 60 of 100 left this hour',
+      '             two?x: 40, 1 throttled, 60 of 100 left this hour, OUT for 5 min: token POST: no',
+      '             three: 40, 60 of 100 left this hour, OUT: its call budget is spent',
+    ]);
   });
 
   it('shows all where all are wanted, what a crash left, and that sending is paused', () => {

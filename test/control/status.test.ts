@@ -35,6 +35,7 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'failed',
     'localOnly.bytes',
     'localOnly.files',
+    'members',
     'memory.filePagesBytes',
     'memory.ownBytes',
     'paused',

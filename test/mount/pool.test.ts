@@ -1,7 +1,7 @@
 // A pool mounted as a user does it: three app keys of one account, real HTTP, the kernel. Programs see one drive; the service sees
 // three callers.
 import { readFileSync, readdirSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/emulator.ts';
@@ -154,7 +154,7 @@ describe.skipIf(!fuseExists)('a pool', () => {
     );
     other.resetCalls();
     await walk();
-    expect(readdirSync(drive.mountpoint)).toEqual(['Projects']);
+    expect(await readdir(drive.mountpoint)).toEqual(['Projects']);
     expect(other.calls().total).toBe(0);
   });
 
@@ -206,10 +206,14 @@ describe.skipIf(!fuseExists)('a pool', () => {
     expect(alone / together).toBeGreaterThan(2);
   });
 
-  it('is what is mounted without a name where all connections are in it', async () => {
+  it('is what is mounted without a name where all connections are in it, and in the form of fstab', async () => {
     await serve();
     await drive.succeed(['mount', drive.mountpoint]);
     expect((await drive.status()).connection).toBe('team');
     expect((await run('findmnt', ['-no', 'SOURCE', drive.mountpoint])).stdout.trim()).toBe('team');
+    await drive.unmount();
+    await drive.succeed(['team:/Projects/d7', drive.mountpoint, '-o', 'ro,noauto,_netdev']);
+    expect(await readdir(drive.mountpoint)).toEqual(['f']);
+    expect(await drive.status()).toMatchObject({ root: '/Projects/d7', readOnly: true });
   });
 });
