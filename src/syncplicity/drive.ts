@@ -37,7 +37,7 @@ import { HttpTransport } from './http/transport.ts';
 import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
 import { Moves } from './moves.ts';
-import { defaultBudget, defaultRetries, defaultTimeouts } from './options.ts';
+import { defaultBudget, defaultRetries, defaultSilenceMs, defaultTimeouts } from './options.ts';
 import type { MemberOptions, PoolOptions, ServiceOptions, SyncplicityOptions } from './options.ts';
 import { deleteFile, deleteFolder } from './removals.ts';
 import { Member } from './members/member.ts';
@@ -118,7 +118,7 @@ export function createSyncplicityDrive(options: SyncplicityOptions): Syncplicity
 /** Makes the drive of several connections of one account, which share what is asked of it; as {@link createSyncplicityDrive} does. */
 export function createPoolDrive(options: PoolOptions): PoolDrive {
   const [first, ...more] = options.members;
-  const { line, make } = openLine(options, options.members.length);
+  const { line, make } = openLine(options, options.members.length, options.silenceMs);
   const watch: PoolWatch = {
     look: (member, signal) => lookThrough(line, member, signal),
     lookAfterMs: options.lookAfterMs,
@@ -140,6 +140,7 @@ interface ServiceLine {
 function openLine(
   options: ServiceOptions,
   memberCount: number,
+  silenceMs = defaultSilenceMs,
 ): { line: ServiceLine; make: (member: MemberOptions) => Member } {
   const stopping = new AbortController();
   const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
@@ -163,7 +164,7 @@ function openLine(
     const { clientId } = member.credentials;
     const budget = budgets.get(clientId) ?? new CallBudget(limits, member.stateFile);
     budgets.set(clientId, budget);
-    return new Member(member, { transport, budget, retries, counters, isAlone: memberCount === 1 });
+    return new Member(member, { transport, budget, retries, counters, isAlone: memberCount === 1, silenceMs });
   };
   const stop = async (): Promise<void> => {
     stopping.abort();

@@ -12,7 +12,7 @@ import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import { NoReplyError } from './http/transport.ts';
 import type { HttpMethod, HttpReply, HttpTransport } from './http/transport.ts';
-import type { Member } from './members/member.ts';
+import { type Member, Moved } from './members/member.ts';
 import type { Members } from './members/members.ts';
 import type { Retries } from './retries.ts';
 import type { TokenRenewal } from './token-renewal.ts';
@@ -165,9 +165,10 @@ export class Gateway {
       if (progress !== undefined) progress.isSent = true;
       let reply: HttpReply;
       try {
-        reply = await this.#send(url, call, options, member, token);
+        reply = await this.#send(url, call, options, member, token, progress === undefined);
       } catch (error) {
-        if (!this.#isUnreachable(member, error, attempt)) throw error;
+        if (error instanceof Moved) without.add(member);
+        else if (!this.#isUnreachable(member, error, attempt)) throw error;
         if (progress !== undefined) progress.isSent = false;
         continue;
       }
@@ -237,16 +238,24 @@ export class Gateway {
     for (const [member, failure] of unauthorized) this.#parts.members.failed(member, failure);
   }
 
-  #send(url: URL, call: GatewayCall, options: CallOptions, member: Member, token: Token): Promise<HttpReply> {
+  #send(
+    url: URL,
+    call: GatewayCall,
+    options: CallOptions,
+    member: Member,
+    token: Token,
+    mayRepeat: boolean,
+  ): Promise<HttpReply> {
     member.counters.call(call.name, options.callClass ?? 'interactive');
-    return this.#parts.transport.send({
-      pool: 'gateway',
-      method: call.method ?? 'GET',
-      url,
-      headers: { accept: 'application/json', 'content-type': 'application/json', ...member.session.headers(token) },
-      body: call.body,
-      signal: options.signal,
-    });
+    const headers = {
+      accept: 'application/json',
+      'content-type': 'application/json',
+      ...member.session.headers(token),
+    };
+    const { method = 'GET', body } = call;
+    const request = (signal: AbortSignal | undefined): Promise<HttpReply> =>
+      this.#parts.transport.send({ pool: 'gateway', method, url, headers, body, signal });
+    return member.send(request, options.signal, mayRepeat);
   }
 }
 

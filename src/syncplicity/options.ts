@@ -93,6 +93,8 @@ export interface PoolOptions extends ServiceOptions {
   readonly members: readonly [MemberOptions, ...MemberOptions[]];
   /** How long after it left a member is looked at for the first time; longer each further time. */
   readonly lookAfterMs?: number | undefined;
+  /** A call that is not answered for so long makes its member prove that it answers at all. */
+  readonly silenceMs?: number | undefined;
   /** Told in a line when a member is left out, and when it is back. */
   readonly report?: ((line: string) => void) | undefined;
 }
@@ -131,6 +133,9 @@ export const defaultBudget: BudgetLimits = {
     background: 3_600_000,
   },
 };
+
+/** Ten seconds leave others twenty, before nobody waits any more. A listing of many entries may take as long to be put together. */
+export const defaultSilenceMs = 10_000;
 
 export const defaultRetries: RetryLimits = {
   /** Three repetitions bridge a connection dropped by a load balancer and a short restart, within an operation's timeout. */

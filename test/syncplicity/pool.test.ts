@@ -41,6 +41,7 @@ async function start(...routes: Route[]): Promise<void> {
     (request, response) => {
       if (request.path.startsWith('/syncpoint/syncpoints.svc'))
         return reply(response, 200, views.get(appKeyOf(request)) ?? [projects]);
+      if (request.method === 'DELETE') return reply(response, 200, {});
       const id = /^\/sync\/file\.svc\/3\/file\/(\d+)$/.exec(request.path)?.[1];
       if (id === undefined || request.method !== 'GET') return false;
       return reply(response, 200, { FileId: Number(id), Filename: `f${id}`, Length: 3, LatestVersionId: 2 });
@@ -189,6 +190,47 @@ describe('a member', () => {
     expect(callers(fileCalls())).toEqual(['ann', 'ann', 'ann', 'ann']);
     expect(outs(pool)).toEqual([undefined, expect.stringContaining('no answer from') as string]);
     expect(pool.statistics().online).toBe(true);
+  });
+
+  test('that does not answer any more is left out, and what it was asked is asked of others', async () => {
+    let hangs = false;
+    // Taken, and never answered.
+    await start((request) => hangs && appKeyOf(request) === 'bob');
+    const pool = await open({ silenceMs: 100 });
+    hangs = true;
+    const begun = performance.now();
+    await Promise.all(Array.from({ length: 9 }, (_, id) => file(pool, id + 1)));
+    // It gets five seconds to prove that it lives.
+    expect(performance.now() - begun).toBeLessThan(7_000);
+    expect(outs(pool)).toEqual([undefined, 'the service did not answer within 5 s', undefined]);
+    server.requests.length = 0;
+    for (let id = 1; id <= 3; id += 1) await file(pool, id);
+    expect(countsOf(fileCalls())['bob']).toBe(0);
+  });
+
+  test('that takes its time over one call stays, and is waited for', async () => {
+    await start(async (request) => {
+      if (request.path.startsWith('/sync/')) await new Promise((resolve) => setTimeout(resolve, 1_000));
+      return false;
+    });
+    const pool = await open({ silenceMs: 50 });
+    await file(pool, 1);
+    expect(fileCalls()).toHaveLength(1);
+    expect(outs(pool)).toEqual([undefined, undefined, undefined]);
+    expect(server.count('/syncpoint/')).toBe(1);
+  });
+
+  test('that does not answer a change is not helped by anybody: it may have been made', async () => {
+    let hangs = false;
+    await start((request) => hangs && appKeyOf(request) === 'ann');
+    const pool = await open({ silenceMs: 50, timeouts: { headersMs: 6_000, connectMs: 100 } });
+    hangs = true;
+    const ends = await Promise.allSettled(names.map((_, index) => pool.deleteFolder(sp, String(index) as FolderId)));
+    expect(ends.map(({ status }) => status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+    const changes = server.requests.filter(({ method }) => method === 'DELETE');
+    expect(new Set(changes.map(({ path }) => path)).size).toBe(3);
+    expect(changes).toHaveLength(3);
+    expect(outs(pool)[0]).toContain('did not answer');
   });
 
   test.each([

@@ -4,7 +4,7 @@ import { abortReason } from '../../base/abort.ts';
 import type { CallClass, RemoteErrorKind } from '../../remote-drive.ts';
 import type { BudgetCaller, CallBudget, Refusal } from '../budget.ts';
 import { Counters } from '../counters.ts';
-import type { HttpTransport } from '../http/transport.ts';
+import type { HttpReply, HttpTransport } from '../http/transport.ts';
 import type { MemberOptions } from '../options.ts';
 import type { Retries } from '../retries.ts';
 import { Session } from '../session.ts';
@@ -19,6 +19,8 @@ export interface MemberParts {
   readonly counters: Counters;
   /** There is nobody else to call. */
   readonly isAlone: boolean;
+  /** How long a reply may take before somebody asks whether any will come. */
+  readonly silenceMs: number;
 }
 
 /** The right to make one call at once, with what it takes. */
@@ -28,7 +30,7 @@ export interface Turn {
   readonly token: Token;
 }
 
-/** A call that waited for its turn should ask again: another member may serve it sooner. */
+/** A call that waits, for its turn or for the answer to what changes nothing, should ask again: another member may serve it sooner. */
 export class Moved extends Error {}
 
 /** Why a member is not used. */
@@ -45,12 +47,18 @@ export class Member {
   readonly session: Session;
   readonly budget: CallBudget;
   readonly counters: Counters;
+  /** Told while somebody has waited long for an answer of this member. */
+  onSilence: (() => void) | undefined;
   /** Calls that wait for their turn. */
   readonly #waiting = new Set<AbortController>();
+  /** Calls that wait for an answer and may be made again. */
+  readonly #repeatable = new Set<AbortController>();
+  readonly #silenceMs: number;
   readonly #isAlone: boolean;
   #absence: Absence | undefined;
 
-  constructor(options: MemberOptions, { transport, budget, retries, counters, isAlone }: MemberParts) {
+  constructor(options: MemberOptions, { transport, budget, retries, counters, isAlone, silenceMs }: MemberParts) {
+    this.#silenceMs = silenceMs;
     this.#isAlone = isAlone;
     this.id = options.id;
     this.name = options.name ?? 'the connection';
@@ -68,20 +76,48 @@ export class Member {
    * when the member turns out to be unable while the call waits.
    */
   async turn(callClass: CallClass, signal: AbortSignal | undefined): Promise<Turn> {
-    const waiting = new AbortController();
-    const onAbort = (): void => waiting.abort(abortReason(signal as AbortSignal));
-    if (signal?.aborted === true) throw abortReason(signal);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const { controller: waiting, release } = follow(signal);
     this.#waiting.add(waiting);
     try {
       const gateway = await this.session.gatewayUrl(waiting.signal);
-      const token = await this.session.token.get(waiting.signal);
+      const token = await this.#answerOf(this.session.token.get(waiting.signal));
       await this.budget.acquire({ callClass, signal: waiting.signal });
       return { member: this, gateway, token };
     } finally {
       this.#waiting.delete(waiting);
-      signal?.removeEventListener('abort', onAbort);
+      release();
     }
+  }
+
+  /**
+   * Sends a request of a call that had its turn. One that may be made again rejects with {@link Moved} when the member turns out to answer
+   * nothing any more.
+   */
+  async send(
+    request: (signal: AbortSignal | undefined) => Promise<HttpReply>,
+    signal: AbortSignal | undefined,
+    mayRepeat: boolean,
+  ): Promise<HttpReply> {
+    if (this.#isAlone) return request(signal);
+    if (!mayRepeat) return this.#answerOf(request(signal));
+    const { controller, release } = follow(signal);
+    this.#repeatable.add(controller);
+    try {
+      const reply = await this.#answerOf(request(controller.signal));
+      // Until its end the body can be aborted by whoever asked for it.
+      reply.body.once('close', release);
+      return reply;
+    } catch (error) {
+      release();
+      throw error;
+    } finally {
+      this.#repeatable.delete(controller);
+    }
+  }
+
+  /** What waits for an answer and changes nothing is to be asked of somebody else. */
+  giveUp(): void {
+    for (const controller of this.#repeatable) controller.abort(new Moved(`${this.name} does not answer`));
   }
 
   /** Sends all who wait here away, to ask again. */
@@ -99,6 +135,17 @@ export class Member {
     this.#absence = undefined;
   }
 
+  async #answerOf<T>(reply: Promise<T>): Promise<T> {
+    if (this.#isAlone) return reply;
+    const timer = setTimeout(() => this.onSilence?.(), this.#silenceMs);
+    timer.unref();
+    try {
+      return await reply;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   acquire(caller: BudgetCaller): Promise<void> {
     return this.budget.acquire(caller);
   }
@@ -113,4 +160,16 @@ export class Member {
   accepted(): void {
     this.budget.accepted();
   }
+}
+
+/** A controller that aborts with a signal until it is released. Throws where the signal has aborted. */
+function follow(signal: AbortSignal | undefined): {
+  readonly controller: AbortController;
+  readonly release: () => void;
+} {
+  if (signal?.aborted === true) throw abortReason(signal);
+  const controller = new AbortController();
+  const onAbort = (): void => controller.abort(abortReason(signal as AbortSignal));
+  signal?.addEventListener('abort', onAbort, { once: true });
+  return { controller, release: () => signal?.removeEventListener('abort', onAbort) };
 }

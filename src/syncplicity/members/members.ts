@@ -24,6 +24,8 @@ const urgentLookMs = 1_000;
 const lookLimitMs = 15_000;
 /** The first one holds up everybody. */
 const firstLookLimitMs = 8_000;
+/** A member that leaves somebody waiting has this long to show that it answers at all. */
+const challengeLimitMs = 5_000;
 
 /** What a pool needs besides its members. */
 export interface PoolWatch {
@@ -56,6 +58,8 @@ export class Members {
   readonly all: readonly Member[];
   readonly #pool: PoolWatch | undefined;
   readonly #stopping = new AbortController();
+  /** Those who are to show that they answer. */
+  readonly #challenged = new Set<Member>();
   #next = 0;
   #userId: string | undefined;
   #looking: Promise<void> | undefined;
@@ -68,7 +72,13 @@ export class Members {
     this.all = all;
     this.#pool = pool;
     this.#pauseMs = this.#firstPauseMs;
-    if (pool !== undefined) for (const member of all) member.leave('unavailable', 'it was not looked at yet');
+    if (pool === undefined) return;
+    for (const member of all) {
+      member.leave('unavailable', 'it was not looked at yet');
+      member.onSilence = (): void => {
+        this.#challenge(member).catch((error: unknown) => log('a look at %s failed: %O', member.name, error));
+      };
+    }
   }
 
   /** Members that take calls now. */
@@ -206,6 +216,20 @@ export class Members {
     }
   }
 
+  /** Where a member does not answer any more, it leaves, and what it was asked is asked of others, if there are any. */
+  async #challenge(member: Member): Promise<void> {
+    if (member.absence !== undefined || this.#challenged.has(member) || !this.hasOther(new Set([member]))) return;
+    this.#challenged.add(member);
+    try {
+      const view = await this.#viewOf(member, challengeLimitMs);
+      if (!(view instanceof RemoteError) || view.kind === 'throttled') return;
+      this.failed(member, view);
+      member.giveUp();
+    } finally {
+      this.#challenged.delete(member);
+    }
+  }
+
   /** Looks at those who are not there, once for all who ask. */
   #lookAtAbsent(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
@@ -255,8 +279,10 @@ export class Members {
     return view instanceof Error ? undefined : { member, view };
   }
 
-  async #viewOf(member: Member): Promise<View | RemoteError> {
-    const limitMs = this.#lookedAtMs === -Infinity ? firstLookLimitMs : lookLimitMs;
+  async #viewOf(
+    member: Member,
+    limitMs = this.#lookedAtMs === -Infinity ? firstLookLimitMs : lookLimitMs,
+  ): Promise<View | RemoteError> {
     const late = (): Error => new RemoteError('unavailable', `the service did not answer within ${limitMs / 1000} s`);
     const deadline = new Deadline(limitMs, late, [this.#stopping.signal]);
     try {

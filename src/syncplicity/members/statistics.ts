@@ -1,4 +1,5 @@
 // What the members of a pool did, and in sum what they may do, for `status`. No secret is in it.
+import { formatDuration } from '../../base/quantities.ts';
 import type { BudgetState } from '../budget.ts';
 import type { Member } from './member.ts';
 import type { Members } from './members.ts';
@@ -36,8 +37,8 @@ function outOf({ absence, budget }: Member): MemberStatistics['out'] {
   if (absence !== undefined) return { reason: absence.reason, sinceMs: absence.sinceMs };
   const waitMs = budget.waitMs('interactive');
   if (waitMs < longWaitMs) return undefined;
-  const seconds = Math.ceil(waitMs / 1_000);
-  return { reason: `its call budget is spent: the next call is possible in ${seconds} s`, sinceMs: undefined };
+  const wait = formatDuration(waitMs);
+  return { reason: `its call budget is spent: the next call is possible in ${wait}`, sinceMs: undefined };
 }
 
 /** What several may do together. App keys that members share count once; one without a limit leaves all without. */
