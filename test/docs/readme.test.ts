@@ -33,7 +33,8 @@ it('README.md names only commands and options that exist', async () => {
   expect(lines.length).toBeGreaterThan(12);
   for (const line of new Set(lines)) {
     const words = line.split(' ');
-    const command = words[0] === 'connections' ? words.slice(0, 2).join(' ') : (words[0] ?? '');
+    const depth = words[0] !== 'connections' ? 1 : words[1] === 'pool' ? 3 : 2;
+    const command = words.slice(0, depth).join(' ');
     const help = await shell.run(`syncplicityfs ${command} --help`);
     expect(help, line).toContain(`Usage: syncplicityfs ${command}`);
     for (const option of words.filter((word) => /^--[a-z]/.test(word))) expect(help, line).toContain(option);

@@ -141,6 +141,35 @@ describe.skipIf(!fuseExists)('a pool', () => {
     expect(text).toContain('"more2" is in the pool again');
   });
 
+  it('stores all that is written, once, while members go and come', async () => {
+    await serve();
+    await mountTeam('--settle', '0s');
+    const directory = join(drive.mountpoint, 'Projects', 'd0');
+    const contents = Array.from({ length: 18 }, (_, index) => pattern(index % 6 === 0 ? 6_000_000 : 4_000, index));
+    for (const [index, content] of contents.entries()) {
+      // Each is away while six files are written and sent.
+      const { appKey = '' } = drive.emulator.apps[Math.floor(index / 6)] ?? {};
+      if (index % 6 === 0) drive.emulator.suspendApp(appKey);
+      await writeFile(join(directory, `n${index}`), content);
+      if (index % 6 !== 5) continue;
+      await drive.succeed(['flush', drive.mountpoint, '--timeout', '60s']);
+      drive.emulator.suspendApp(appKey, false);
+    }
+    const { members, failed, conflicts } = await drive.status();
+    expect([failed, conflicts]).toEqual([[], []]);
+    expect(members.some(({ out }) => out !== null)).toBe(true);
+    const { syncpoints } = await drive.emulator.snapshot();
+    const stored = syncpoints.flatMap(({ entries }) => entries.map(({ path }) => path));
+    expect(stored.filter((path) => path.startsWith('d0/')).toSorted()).toEqual(
+      ['d0/f', ...contents.map((_, index) => `d0/n${index}`)].toSorted(),
+    );
+    await drive.unmount();
+    await drive.succeed(['mount', 'test', drive.mountpoint, '--instance', 'anew', ...UNPACED]);
+    for (const [index, content] of contents.entries()) {
+      expect((await readFile(join(directory, `n${index}`))).equals(content)).toBe(true);
+    }
+  });
+
   it('refuses a member of another user in a line that names it, and shows nothing of that account', async () => {
     await serve();
     const store = new MemoryStore();
@@ -156,6 +185,11 @@ describe.skipIf(!fuseExists)('a pool', () => {
     await walk();
     expect(await readdir(drive.mountpoint)).toEqual(['Projects']);
     expect(other.calls().total).toBe(0);
+    await drive.unmount();
+    // A pool may be filled anew: then it is whose its connections are.
+    for (const name of ['test', 'more1', 'more2']) await drive.succeed(['connections', 'pool', 'unassign', name]);
+    expect((await mountTeam()).stderr).toBe('');
+    expect(await readdir(drive.mountpoint)).toEqual(['Private']);
   });
 
   it('does not mount where no member works, and says of each why', async () => {
