@@ -265,14 +265,14 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     key: 'callsPerSecond',
     flags: '--calls-per-second <N>',
     name: 'calls_per_second',
-    help: 'pace of calls to the service, 0 for none; more than Syncplicity allows (default: 15) is refused by it',
+    help: 'pace of calls to the service, of each app key in a pool, 0 for none; more than Syncplicity allows (default: 15) is refused by it',
     parse: parseCount,
   },
   {
     key: 'callsPerHour',
     flags: '--calls-per-hour <N>',
     name: 'calls_per_hour',
-    help: 'calls to the service in any hour, 0 for no limit (default: 10800)',
+    help: 'calls to the service in any hour, of each app key in a pool, 0 for no limit (default: 10800)',
     parse: parseCount,
   },
   {

@@ -41,7 +41,8 @@ import { defaultBudget, defaultRetries, defaultSilenceMs, defaultTimeouts } from
 import type { MemberOptions, PoolOptions, ServiceOptions, SyncplicityOptions } from './options.ts';
 import { deleteFile, deleteFolder } from './removals.ts';
 import { Member } from './members/member.ts';
-import { Members, type PoolWatch } from './members/members.ts';
+import type { PoolWatch } from './members/attendance.ts';
+import { Members } from './members/members.ts';
 import type { View } from './members/view.ts';
 import { memberStatistics, sumOfBudgets } from './members/statistics.ts';
 import type { MemberStatistics } from './members/statistics.ts';
@@ -125,7 +126,7 @@ export function createPoolDrive(options: PoolOptions): PoolDrive {
     report: (text) => options.report?.(text),
   };
   const members = new Members([make(first), ...more.map(make)], watch);
-  return { ...driveOf(line, members), open: (userId) => members.open(userId) };
+  return { ...driveOf(line, members), open: (userId) => members.attendance.open(userId) };
 }
 
 /** What all members call through. */
@@ -299,6 +300,7 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       return Math.min(...members.all.map(({ budget }) => budget.waitMs(callClass)));
     },
     statistics(): DriveStatistics {
+      const { attendance } = members;
       const { total, byEndpoint, byClass, throttled, bytesIn, bytesOut, online, lastError } = counters;
       return {
         total,
@@ -309,7 +311,7 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
         members: memberStatistics(members),
         bytesIn,
         bytesOut,
-        online: members.isPool ? members.present.length > 0 : online,
+        online: attendance.isPool ? attendance.present.length > 0 : online,
         ...(lastError === undefined ? {} : { lastError }),
         capabilities: {
           folderListing: listing.capability,

@@ -228,14 +228,14 @@ export class Gateway {
   #isUnreachable(member: Member, error: unknown, { without }: Attempt): boolean {
     if (!(error instanceof NoReplyError) || error.sent !== 'nothing') return false;
     const { members } = this.#parts;
-    members.failed(member, error);
+    members.attendance.failed(member, error);
     without.add(member);
     return members.hasOther(without);
   }
 
   /** Somebody was let in: those who were not have credentials that do not work. */
   #served({ unauthorized }: Attempt): void {
-    for (const [member, failure] of unauthorized) this.#parts.members.failed(member, failure);
+    for (const [member, failure] of unauthorized) this.#parts.members.attendance.failed(member, failure);
   }
 
   #send(

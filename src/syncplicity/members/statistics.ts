@@ -22,7 +22,7 @@ export interface MemberStatistics {
 
 /** The members of a pool, in its order; none of a lone connection. */
 export function memberStatistics(members: Members): MemberStatistics[] {
-  if (!members.isPool) return [];
+  if (!members.attendance.isPool) return [];
   return members.all.map((member) => ({
     id: member.id,
     name: member.name,
