@@ -7,7 +7,9 @@ import { parseDuration, parseSize } from './base/quantities.ts';
 import { UsageError } from './base/usage-error.ts';
 import {
   UPLOADS_LIMIT,
+  type Bandwidth,
   atLeast,
+  parseBandwidth,
   parseAbsolutePath,
   parseCount,
   parseId,
@@ -70,6 +72,8 @@ export interface MountConfig {
   readonly callsPerSecond: number;
   /** Allowance of gateway calls; 0: no limit. */
   readonly callsPerHour: number;
+  /** How fast content may be sent and fetched. */
+  readonly bandwidth: Bandwidth;
   /** PEM file with further certificate authorities. */
   readonly caFile: string | undefined;
   /** Stays in the foreground and logs to stderr. */
@@ -105,6 +109,7 @@ export const defaults = {
   /** The guide's limits chapter. */
   callsPerSecond: 15,
   callsPerHour: 10_800,
+  bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
 } as const;
 
 /** What options may say; everything left out takes its default. */
@@ -121,6 +126,8 @@ type FixedKey =
   | 'runtimeDirectory'
   | 'configDirectory';
 
+type OptionValue = string | number | Bandwidth;
+
 /** One option of ours, in both its spellings. */
 export interface MountOptionSpec {
   readonly key: Exclude<keyof MountOptions, 'kernelOptions'>;
@@ -130,7 +137,7 @@ export interface MountOptionSpec {
   readonly name: string;
   readonly help: string;
   /** Turns the text after "=" into the value; undefined for an option without one. Throws {@link UsageError}. */
-  readonly parse: ((text: string) => string | number) | undefined;
+  readonly parse: ((text: string) => OptionValue) | undefined;
 }
 
 /** All options of a mount: the command line, -o, the help and the manual are made from this list. */
@@ -276,6 +283,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     parse: parseCount,
   },
   {
+    key: 'bandwidth',
+    flags: '--bwlimit <RATE>',
+    name: 'bwlimit',
+    help: 'bytes of content a second, over all connections together: 10M, 512K, or UP:DOWN like 10M:1M or off:2M; a number alone means KiB, as for rclone and rsync (default: off)',
+    parse: parseBandwidth,
+  },
+  {
     key: 'instance',
     flags: '--instance <NAME>',
     name: 'instance',
@@ -344,7 +358,7 @@ function setOption(options: MountOptions, spec: MountOptionSpec, text: string | 
 }
 
 /** Parses an option's value; errors begin with `label`, the spelling the user chose. */
-export function parseOption(spec: MountOptionSpec, text: string, label: string): string | number | undefined {
+export function parseOption(spec: MountOptionSpec, text: string, label: string): OptionValue | undefined {
   try {
     return spec.parse?.(text);
   } catch (error) {
@@ -411,6 +425,7 @@ export function createMountConfig(
     pollIntervalMs: options.pollIntervalMs ?? defaults.pollIntervalMs,
     callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
     callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
+    bandwidth: options.bandwidth ?? defaults.bandwidth,
     caFile: options.caFile,
   });
 }

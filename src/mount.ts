@@ -157,6 +157,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       sending: (inode) => pusher.isSending(inode),
     },
     writeThrough: config.writeThrough,
+    isHeldBack: () => drive.isHoldingBack(),
     fetchAhead: (file) => {
       const version = journal.version(file);
       return version === undefined ? () => undefined : blocks.fetchAhead(version);

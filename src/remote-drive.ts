@@ -95,7 +95,7 @@ export type CallClass = 'interactive' | 'commit' | 'prefetch' | 'background';
 export interface CallOptions {
   /** Ends the call at once; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Default: 'interactive'. */
+  /** Default: 'interactive'. Of a transfer it is asked again while it goes on: somebody may begin to wait for it. */
   readonly callClass?: CallClass | undefined;
   /** Called when a call has had its turn and leaves; until then, ending it costs nothing. */
   readonly onLeave?: (() => void) | undefined;

@@ -2,21 +2,33 @@
 // AbortSignal.timeout keep listeners and timers until they fire, which thousands of calls a second would feel.
 import { abortReason } from './abort.ts';
 
-/** Aborts `signal` with `reason()` after `ms`, or with a parent's reason. release() ends both. */
+/**
+ * Aborts `signal` with `reason()` after `ms`, or with a parent's reason. release() ends both. Where `isProlonged` says so when the time is
+ * over, it begins anew.
+ */
 export class Deadline {
   readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout;
   readonly #parents: readonly AbortSignal[];
   readonly #onParent = (event: Event): void => this.#controller.abort(abortReason(event.target as AbortSignal));
   #expired = false;
 
-  constructor(ms: number, reason: () => Error, parents: readonly AbortSignal[] = []) {
+  constructor(
+    ms: number,
+    reason: () => Error,
+    parents: readonly AbortSignal[] = [],
+    isProlonged: () => boolean = () => false,
+  ) {
     this.#parents = parents;
-    this.#timer = setTimeout(() => {
+    const onTime = (): void => {
+      if (isProlonged()) {
+        this.#timer = setTimeout(onTime, ms).unref();
+        return;
+      }
       this.#expired = true;
       this.#controller.abort(reason());
-    }, ms);
-    this.#timer.unref();
+    };
+    this.#timer = setTimeout(onTime, ms).unref();
     for (const parent of parents) {
       if (parent.aborted) this.#controller.abort(abortReason(parent));
       else parent.addEventListener('abort', this.#onParent, { once: true });

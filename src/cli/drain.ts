@@ -79,7 +79,8 @@ async function watch(
       // The last column stays free: some terminals break the line there.
       terminal?.write(ERASE_LINE + progress.line(state, (terminal.columns || USUAL_COLUMNS) - 1));
       const { files, bytes, sent } = state.pending;
-      const now = `${files} ${bytes} ${sent}`;
+      // A chunk is told when it is stored; on a slow line it is on its way for minutes.
+      const now = `${files} ${bytes} ${sent} ${state.transfers.bytesOut}`;
       if (now !== last) movedMs = performance.now();
       last = now;
     }

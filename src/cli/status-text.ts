@@ -39,7 +39,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ['calls', callsText(calls)],
     ...titled('members', status.members, (member) => memberText(member, nowMs)),
     ['cache', `${formatSize(cache.memoryBytes)} in memory, ${formatSize(cache.diskBytes)} on disk${hitsText(cache)}`],
-    ['transfers', `${formatSize(transfers.bytesIn)} in, ${formatSize(transfers.bytesOut)} out`],
+    ['transfers', transfersText(transfers)],
     ['memory', formatSize(status.memory.ownBytes)],
   ];
   const title = view.detached === true ? `${status.mountpoint} (detached, still in use)` : status.mountpoint;
@@ -87,6 +87,11 @@ function memberText({ name, calls, throttled, budget, out }: PoolMember, nowMs: 
 
 function hitsText({ hits, misses }: MountStatus['cache']): string {
   return hits + misses === 0 ? '' : `, ${Math.floor((100 * hits) / (hits + misses))} % hits`;
+}
+
+function transfersText({ bytesIn, bytesOut, limitIn, limitOut }: MountStatus['transfers']): string {
+  const limit = (rate: number | null): string => (rate === null ? '' : ` (at most ${formatSize(rate)}/s)`);
+  return `${formatSize(bytesIn)} in${limit(limitIn)}, ${formatSize(bytesOut)} out${limit(limitOut)}`;
 }
 
 function localOnlyRow({ files, bytes }: MountStatus['localOnly']): Row {

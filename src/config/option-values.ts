@@ -1,10 +1,43 @@
 // Texts of options as values: each function takes what a user wrote and gives back what the config holds, or throws UsageError with
 // what would be right. Knows no option by its name.
 import { resolve } from 'node:path';
+import { parseSize } from '../base/quantities.ts';
 import { UsageError } from '../base/usage-error.ts';
 
 /** More at once only divide the line, and each holds a file and a socket. */
 export const UPLOADS_LIMIT = 64;
+
+const BANDWIDTH_HINT = 'write it like 10M, 512K, UP:DOWN like 10M:1M, or off';
+/** Below this a single page would take longer than a program waits. */
+const BANDWIDTH_LEAST_BYTES = 1024;
+
+/** Bytes of content a second in each direction; 0: no limit. */
+export interface Bandwidth {
+  readonly upBytesPerSecond: number;
+  readonly downBytesPerSecond: number;
+}
+
+/** "10M" for both directions, or "UP:DOWN"; "off" and 0 are no limit. A number alone means KiB, as for rclone and rsync. */
+export function parseBandwidth(text: string): Bandwidth {
+  const parts = text.split(':');
+  const [up = '', down = up] = parts;
+  if (parts.length > 2 || /[\s,]/.test(text.trim())) {
+    throw new UsageError(`"${text}" is not a bandwidth`, BANDWIDTH_HINT);
+  }
+  return { upBytesPerSecond: parseRate(up), downBytesPerSecond: parseRate(down) };
+}
+
+function parseRate(text: string): number {
+  const rate = text.trim().toLowerCase();
+  if (rate === 'off') return 0;
+  let bytes: number;
+  try {
+    bytes = parseSize(/^[\d.]+$/.test(rate) ? `${rate}K` : rate);
+  } catch {
+    throw new UsageError(`"${text}" is not a bandwidth`, BANDWIDTH_HINT);
+  }
+  return bytes === 0 ? 0 : atLeast(bytes, BANDWIDTH_LEAST_BYTES, text, '1K');
+}
 
 /** (uid_t)-1 means "no change" to chown(2), so it is nobody's id. */
 export function parseId(text: string): number {

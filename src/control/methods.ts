@@ -63,7 +63,8 @@ export interface MountControl {
   retry(path: string): number | Promise<number>;
   discard(path: string): number | Promise<number>;
   save(path: string, to: string, signal: AbortSignal): Promise<number>;
-  pause(): void;
+  /** Resolves when nothing goes out any more. */
+  pause(): Promise<void>;
   resume(): void;
 }
 
@@ -89,9 +90,9 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
     retry: async (params) => ({ changes: await mount.retry(textIn(params, 'path')) }),
     discard: async (params) => ({ changes: await mount.discard(textIn(params, 'path')) }),
     save: async (params, signal) => ({ bytes: await mount.save(textIn(params, 'path'), textIn(params, 'to'), signal) }),
-    pause: () => {
-      mount.pause();
-      return Promise.resolve(null);
+    pause: async () => {
+      await mount.pause();
+      return null;
     },
     resume: () => {
       mount.resume();

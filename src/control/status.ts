@@ -116,7 +116,13 @@ export interface MountStatus {
   readonly prefetch: { readonly unusedBytes: number };
   /** What the kernel asked, by the names of its requests: LOOKUP, READ, ... */
   readonly requests: Readonly<Record<string, number>>;
-  readonly transfers: { readonly bytesIn: number; readonly bytesOut: number };
+  readonly transfers: {
+    readonly bytesIn: number;
+    readonly bytesOut: number;
+    /** Bytes a second that --bwlimit lets in and out; null: no limit. */
+    readonly limitIn: number | null;
+    readonly limitOut: number | null;
+  };
   /** What the server was found to support, for example {"ranges": "bounded"}. */
   readonly capabilities: Readonly<Record<string, string>>;
   /** Resident memory of the daemon: its own (RssAnon) and pages of files it maps (RssFile: LMDB), which the kernel may take back. */
@@ -152,7 +158,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
     relisting: { folders: 0 },
     prefetch: { unusedBytes: 0 },
     requests: {},
-    transfers: { bytesIn: 0, bytesOut: 0 },
+    transfers: { bytesIn: 0, bytesOut: 0, limitIn: null, limitOut: null },
     capabilities: {},
     memory: { ownBytes: 0, filePagesBytes: 0 },
   };

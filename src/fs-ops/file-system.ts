@@ -70,6 +70,8 @@ export interface FileSystemOptions {
   readonly moves?: MoveLimits | undefined;
   /** Has content fetched that is likely to be read next; without it, none is. */
   readonly fetchAhead?: FetchAhead | undefined;
+  /** True while content waits for the limit on bandwidth: reads are then not timed out. */
+  readonly isHeldBack?: (() => boolean) | undefined;
   /** The wall clock. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -132,6 +134,7 @@ export class FileSystem implements Operations {
       kernelCache,
       stored,
       neighbours: followed,
+      isHeldBack: options.isHeldBack,
     });
     const folded = new FoldedNames(tree);
     const names = new NewNames(folded);

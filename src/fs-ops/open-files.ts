@@ -28,6 +28,8 @@ export interface OpenFilesOptions {
   readonly kernelCache: KernelCache;
   readonly stored: Stored;
   readonly neighbours: Neighbours<TreeFile>;
+  /** True while content waits for the limit on bandwidth: a read is then not too late. */
+  readonly isHeldBack: (() => boolean) | undefined;
 }
 
 interface Handle {
@@ -130,6 +132,7 @@ export class OpenFiles {
         return pieces instanceof Promise ? pieces.catch((error: unknown) => this.#readFailed(opened, error)) : pieces;
       },
       failedLately ? REPEATED_READ_TIMEOUT_MS : undefined,
+      this.#options.isHeldBack,
     );
     this.#noteRead(opened, lengthBytes);
     if (!(answer instanceof Promise)) return answer;

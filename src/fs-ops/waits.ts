@@ -51,7 +51,7 @@ export class Waits {
 
   /**
    * Runs `work` for at most `timeoutMs` (default: the operation timeout); where it answers at once nothing is kept. Failures come out as FsError: EIO naming the timeout when time
-   * ran out, EINTR after an interrupt.
+   * ran out, EINTR after an interrupt. Where `isProlonged` says so when the time is over, it begins anew.
    */
   run<T>(
     verb: string,
@@ -59,9 +59,10 @@ export class Waits {
     caller: Caller,
     work: (signal: AbortSignal) => Answer<T>,
     timeoutMs: number = this.#timeoutMs,
+    isProlonged?: () => boolean,
   ): Answer<T> {
     const tooLong = (): Error => new FsError(errno.EIO, `${verb} ${path()}: no answer within ${timeoutMs / 1000} s`);
-    const deadline = new Deadline(timeoutMs, tooLong, [caller.signal]);
+    const deadline = new Deadline(timeoutMs, tooLong, [caller.signal], isProlonged);
     let answer: Answer<T>;
     try {
       answer = work(deadline.signal);

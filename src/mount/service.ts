@@ -47,6 +47,7 @@ export interface ServiceMember {
 
 /** The drive of the config's source; an emulator is started first where the source is one. `warn` gets lines for the user. */
 export async function openService(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<Service> {
+  const { bandwidth } = config;
   const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
   const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Service> => {
     const key = config.instance === undefined ? name : `${name}@${config.instance}`;
@@ -64,7 +65,7 @@ export async function openService(config: MountConfig, stops: Stops, warn: (line
     const member = memberOptions({ id: key, name }, { credentials, apiUrl: emulator.gatewayUrl }, config);
     // Its calls cost nobody anything.
     const budget = { perSecond: 0, perHour: 0 };
-    const drive = createSyncplicityDrive({ ...member, ca, budget });
+    const drive = createSyncplicityDrive({ ...member, ca, budget, bandwidth });
     return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
   };
   if (config.source.kind === 'demo') {
@@ -86,14 +87,14 @@ export async function openService(config: MountConfig, stops: Stops, warn: (line
     );
     const [first, ...more] = options;
     if (first === undefined) throw new Error(`the pool "${found.name}" has no connections`);
-    const drive = createPoolDrive({ members: [first, ...more], ca, budget, report: warn });
+    const drive = createPoolDrive({ members: [first, ...more], ca, budget, bandwidth, report: warn });
     const members = more.map((member) => serviceMember(member.id, member));
     return { drive, pool: drive, key, members: [serviceMember(first.id, first), ...members] };
   }
   const auth = await store.auth(key);
   if (auth.platform === 'fs') return openEmulated(auth.directory, 'single', key);
   const member = memberOptions({ id: key, name: config.deviceName }, auth, config);
-  const drive = createSyncplicityDrive({ ...member, ca, budget });
+  const drive = createSyncplicityDrive({ ...member, ca, budget, bandwidth });
   return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
 }
 

@@ -89,7 +89,12 @@ export async function gatherStatus(
     requests: Object.fromEntries(
       Object.entries(from.kernelMount.statistics().byOpcode).map(([name, { requests }]) => [name, requests]),
     ),
-    transfers: { bytesIn: drive.bytesIn, bytesOut: drive.bytesOut },
+    transfers: {
+      bytesIn: drive.bytesIn,
+      bytesOut: drive.bytesOut,
+      limitIn: drive.limits.downBytesPerSecond ?? null,
+      limitOut: drive.limits.upBytesPerSecond ?? null,
+    },
     capabilities: capabilities(drive, from.kernelMount),
     memory: await processMemory(),
   };

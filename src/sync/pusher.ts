@@ -1,7 +1,7 @@
 // Drains the journal: takes each object's next step when it is due, several at once, until the service has what is wanted here.
 // Goes on where an earlier process ended. Promises that nothing is dropped: what fails is tried again, later each time, or, where the
 // service refuses it, waits for the user. Knows no call's form and no file's bytes.
-import { isAbort } from '../base/abort.ts';
+import { delay, isAbort } from '../base/abort.ts';
 import { deferred } from '../base/deferred.ts';
 import { createLog } from '../base/log.ts';
 import { isPending, type PendingRecord } from '../cache/journal.ts';
@@ -29,6 +29,8 @@ const CHORES_MS = 15_000;
 const BLOCKED_AGAIN_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
+/** What an upload gets to come to its end before a pause cuts it off: a small one is through by then, and is not sent twice. */
+const PAUSE_GRACE_MS = 500;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
 
@@ -43,6 +45,14 @@ export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'now
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** Wall clock, ms; for tests. */
   readonly nowMs?: (() => number) | undefined;
+}
+
+/** Why an upload ends that is not to go on for now. */
+class UploadPaused extends Error {
+  override readonly name = 'UploadPaused';
+  constructor() {
+    super('transfers are paused');
+  }
 }
 
 /** A step that is being done. */
@@ -116,9 +126,21 @@ export class Pusher {
     this.#planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
   }
 
-  /** Stops beginning anything; what is under way goes on to its end. */
-  pause(): void {
+  /**
+   * Begins nothing more, and ends uploads that are not through within a moment: they go on from their last chunk after `resume`. Resolves
+   * when no more bytes go out.
+   */
+  async pause(): Promise<void> {
     this.#paused = true;
+    const uploads = [...new Set(this.#running.values())].filter(({ step }) => step === 'store');
+    const ended = Promise.all(uploads.map(({ done }) => done));
+    const moment = new AbortController();
+    await Promise.race([ended, delay(PAUSE_GRACE_MS, moment.signal)]);
+    moment.abort(new Error('over'));
+    // Resumed meanwhile: then nobody wants them to end.
+    if (!this.#isPausing()) return;
+    for (const { controller } of uploads) controller.abort(new UploadPaused());
+    await ended;
   }
 
   resume(): void {
@@ -128,6 +150,11 @@ export class Pusher {
 
   get paused(): boolean {
     return this.#paused;
+  }
+
+  /** Asked anew after a wait. */
+  #isPausing(): boolean {
+    return this.#paused && !this.#stopped;
   }
 
   /** Tries at once what waits for its next try: the service is back, or somebody asked. */
@@ -395,7 +422,7 @@ export class Pusher {
   }
 
   #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
-    if (this.#stopped || isAbort(error)) return;
+    if (this.#stopped || isAbort(error) || error instanceof UploadPaused) return;
     const away = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'unauthenticated');
     if (away) this.#outage.failed();
     else this.#answered();

@@ -65,6 +65,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   const folder = parts.journal.remotePath(place.parent);
   if (folder?.syncpoint.remote === undefined) throw new Replan('its folder is not at the service any more');
   if (!parts.uploads.begins(inode, sent)) throw new Replan('there is nothing to send any more');
+  const told = new WhatWasTold(content.lengthBytes);
   let outcome: UploadOutcome;
   try {
     outcome = await parts.drive.upload(
@@ -79,10 +80,16 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
         modified: sent.modified,
         created: node.versionId === undefined ? earlier(node.created, sent.modified) : node.created,
         sha256,
-        read: (offsetBytes, lengthBytes) => content.read(offsetBytes, lengthBytes, signal),
+        read: (offsetBytes, lengthBytes) => told.toItsEnd(content.read(offsetBytes, lengthBytes, signal), lengthBytes),
         session: record.session?.generation === sent.generation ? record.session.mark : undefined,
-        onSession: (mark) => parts.uploads.reached(inode, sent.generation, mark),
-        onSent: (sentBytes) => onSent(sentBytes, content.lengthBytes),
+        onSession: (mark) => {
+          if (mark !== undefined) told.more();
+          parts.uploads.reached(inode, sent.generation, mark);
+        },
+        onSent: (sentBytes) => {
+          told.has(sentBytes);
+          onSent(sentBytes, content.lengthBytes);
+        },
         beforeLast: async () => {
           await look(parts, sending);
           if (!isAwaited(parts, inode, sent)) throw new Replan('its name was taken by another one');
@@ -93,7 +100,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   } catch (error) {
     // An abort may have cut off a request that was complete, whatever its reason is.
     const refused = error instanceof RemoteError || error instanceof Replan;
-    if (refused && !signal.aborted) parts.uploads.failed(inode, sent);
+    if (signal.aborted ? !told.mayBeAll : refused) parts.uploads.failed(inode, sent);
     if (error instanceof RemoteError && error.kind === 'exists') {
       // A folder has the name.
       await lookAt(parts, place.parent, 0, signal);
@@ -107,6 +114,38 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   const kept = content.staged;
   parts.uploads.stored({ inode, place, sent: outcome.already ? { ...sent, already: true } : sent, ids, kept });
   return ids === undefined ? 'untold' : 'stored';
+}
+
+/** Whether the service may have all that it needs to store the content: until then an upload that is cut off has stored nothing. */
+class WhatWasTold {
+  readonly #lengthBytes: number;
+  #hasBytes = 0;
+  mayBeAll: boolean;
+
+  constructor(lengthBytes: number) {
+    this.#lengthBytes = lengthBytes;
+    this.mayBeAll = lengthBytes === 0;
+  }
+
+  /** A request's content as it goes out. With its last byte, the service may act on it: a chunk may be taken for the whole. */
+  async *toItsEnd(pieces: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
+    let left = lengthBytes;
+    for await (const piece of pieces) {
+      left -= piece.length;
+      if (left <= 0) this.mayBeAll = true;
+      yield piece;
+    }
+  }
+
+  /** So much of the content is at the service. */
+  has(bytes: number): void {
+    this.#hasBytes = bytes;
+  }
+
+  /** The service wants more than it has: a last request, where nothing is missing. */
+  more(): void {
+    this.mayBeAll = this.#hasBytes >= this.#lengthBytes;
+  }
 }
 
 /** Looks at the folder where what is known of it is too old, and whether the file is still to be stored there (J7). */

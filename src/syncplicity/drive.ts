@@ -33,6 +33,7 @@ import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
+import { ByteRate, type LineRates } from './http/byte-rate.ts';
 import { HttpTransport } from './http/transport.ts';
 import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
@@ -73,6 +74,8 @@ export interface DriveStatistics {
   /** Bytes of content sent, those sent again too. */
   readonly bytesOut: number;
   /** False from a transport failure until the next reply. */
+  /** Bytes a second that content may take; undefined: no limit. */
+  readonly limits: { readonly upBytesPerSecond: number | undefined; readonly downBytesPerSecond: number | undefined };
   readonly online: boolean;
   readonly lastError?: string;
   readonly capabilities: {
@@ -92,6 +95,8 @@ export interface SyncplicityDrive extends RemoteDrive {
   /** The machine was asleep: every connection is made anew, and so is the token. Calls under way are tried again where that is safe. */
   woken(): void;
   statistics(): DriveStatistics;
+  /** True while content that somebody waits for is held back by the limit on bandwidth. */
+  isHoldingBack(): boolean;
 }
 
 const log = createLog('drive');
@@ -134,6 +139,7 @@ interface ServiceLine {
   readonly transport: HttpTransport;
   readonly retries: Retries;
   readonly counters: Counters;
+  readonly rates: LineRates;
   stop(): Promise<void>;
 }
 
@@ -171,7 +177,11 @@ function openLine(
     stopping.abort();
     await Promise.all([...[...budgets.values()].map((budget) => budget.stop()), transport.stop()]);
   };
-  return { line: { transport, retries, counters, stop }, make };
+  const rates = {
+    up: rateOf(options.bandwidth?.upBytesPerSecond),
+    down: rateOf(options.bandwidth?.downBytesPerSecond),
+  };
+  return { line: { transport, retries, counters, rates, stop }, make };
 }
 
 /** What a member of a pool shows of the account: asked of it alone, whatever was said to it before. */
@@ -188,8 +198,9 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   const { transport, retries, counters } = line;
   const gateway = new Gateway({ transport, counters, members, retries });
   const vaults = new VaultDirectory(gateway);
-  const downloads = new Downloads({ transport, members, vaults, retries });
-  const uploads = new Uploads({ transport, members, vaults, retries });
+  const { rates } = line;
+  const downloads = new Downloads({ transport, members, vaults, retries, rates });
+  const uploads = new Uploads({ transport, members, vaults, retries, rates });
   const moves = new Moves(gateway);
   const syncpoints = new Syncpoints(gateway, counters);
 
@@ -311,6 +322,10 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
         members: memberStatistics(members),
         bytesIn,
         bytesOut,
+        limits: {
+          upBytesPerSecond: rates.up?.bytesPerSecond,
+          downBytesPerSecond: rates.down?.bytesPerSecond,
+        },
         online: attendance.isPool ? attendance.present.length > 0 : online,
         ...(lastError === undefined ? {} : { lastError }),
         capabilities: {
@@ -322,9 +337,14 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
         },
       };
     },
+    isHoldingBack: () => rates.down?.isHoldingBack ?? false,
     async stop(): Promise<void> {
       members.stop();
       await line.stop();
     },
   };
+}
+
+function rateOf(bytesPerSecond: number | undefined): ByteRate | undefined {
+  return bytesPerSecond === undefined || bytesPerSecond === 0 ? undefined : new ByteRate(bytesPerSecond);
 }

@@ -47,6 +47,12 @@ export interface BudgetLimits {
   readonly waitMs: Readonly<Record<CallClass, number>>;
 }
 
+/** How fast content may pass over all connections together, bytes per second; 0: as fast as the line is. */
+export interface BandwidthLimits {
+  readonly upBytesPerSecond: number;
+  readonly downBytesPerSecond: number;
+}
+
 /** Retries of calls that are safe to repeat. */
 export interface RetryLimits {
   /** Tries in all. */
@@ -81,6 +87,8 @@ export interface ServiceOptions {
   readonly timeouts?: Partial<Timeouts> | undefined;
   readonly budget?: Partial<BudgetLimits> | undefined;
   readonly retries?: Partial<RetryLimits> | undefined;
+  /** Default: no limit. */
+  readonly bandwidth?: BandwidthLimits | undefined;
   /** Default: syncplicityfs. */
   readonly userAgent?: string | undefined;
 }

@@ -4,6 +4,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { Counters } from './counters.ts';
 import type { ReplyError } from './errors.ts';
 import { below } from './http/service-url.ts';
+import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
 import type { Session } from './session.ts';
 import type { Vault } from './vaults.ts';
@@ -17,6 +18,7 @@ export interface VaultRequestParts {
   readonly transport: HttpTransport;
   readonly session: Session;
   readonly counters: Counters;
+  readonly rates: LineRates;
 }
 
 /** Which of a vault's addresses answered last. */

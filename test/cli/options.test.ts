@@ -100,6 +100,19 @@ describe('-o', () => {
     });
   });
 
+  it.each([
+    ['10M', 10 * 2 ** 20, 10 * 2 ** 20],
+    ['512k', 512 * 2 ** 10, 512 * 2 ** 10],
+    ['10M:1M', 10 * 2 ** 20, 2 ** 20],
+    ['off:1.5M', 0, 1.5 * 2 ** 20],
+    ['100', 100 * 2 ** 10, 100 * 2 ** 10],
+    ['2048B', 2048, 2048],
+    ['off', 0, 0],
+    ['0', 0, 0],
+  ])('reads bwlimit=%s as rclone and rsync do', (text, upBytesPerSecond, downBytesPerSecond) => {
+    expect(parseMountOptions([`bwlimit=${text}`])).toEqual({ bandwidth: { upBytesPerSecond, downBytesPerSecond } });
+  });
+
   it('reads what mount.fuse makes of a line of fstab', () => {
     expect(parseMountOptions(['rw,uid=1000,dev,suid'])).toEqual({ readOnly: false, uid: 1000 });
     expect(parseMountOptions(['rw,noexec,nosuid,nodev'])).toEqual({
@@ -141,6 +154,11 @@ describe('-o', () => {
     'uploads=1.5',
     'settle=-1s',
     'move_max_files=many',
+    'bwlimit=fast',
+    'bwlimit=1M:2M:3M',
+    'bwlimit=10M:',
+    'bwlimit=08:00\\,512k 12:00\\,10M',
+    'bwlimit=100B',
   ])('refuses %s', (text) => expect(() => parseMountOptions([text])).toThrow(UsageError));
 
   it('reads back any set of options, in any order', () => {
@@ -227,6 +245,7 @@ describe('the config', () => {
       listingLifetimeMs: defaults.listingLifetimeMs,
       callsPerSecond: 15,
       callsPerHour: 10_800,
+      bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
       caFile: undefined,
     });
     expect(Object.isFrozen(config)).toBe(true);

@@ -48,6 +48,8 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'prefetch.unusedBytes',
     'transfers.bytesIn',
     'transfers.bytesOut',
+    'transfers.limitIn',
+    'transfers.limitOut',
     'unfinished',
     'waiting',
   ]);

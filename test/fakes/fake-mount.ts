@@ -124,8 +124,9 @@ export class FakeMount implements MountControl {
     return Promise.resolve(42);
   }
 
-  pause(): void {
+  pause(): Promise<void> {
     this.paused = true;
+    return Promise.resolve();
   }
 
   resume(): void {

@@ -224,12 +224,17 @@ export class Transfer {
 
   async #open(fromBytes: number, signal: AbortSignal): Promise<ContentStream> {
     const { content, drive } = this.#host;
-    const callClass: CallClass = this.watched ? 'interactive' : 'prefetch';
     const endBytes = this.endBytes;
+    const currentClass = (): CallClass => (this.watched ? 'interactive' : 'prefetch');
     const opening = drive.read(
       content,
       { offsetBytes: fromBytes, lengthBytes: endBytes - fromBytes },
-      { signal, callClass },
+      {
+        signal,
+        get callClass() {
+          return currentClass();
+        },
+      },
     );
     // A drive that answers after the wait has ended must not keep a connection.
     const stream = await orAbort(opening, signal, (late) => late.close());

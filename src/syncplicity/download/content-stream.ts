@@ -10,6 +10,8 @@ export interface CountedBodyParts {
   readonly thing: string;
   /** What an error met while reading becomes. */
   readonly broken: (error: unknown) => Error;
+  /** Gives out what arrived when it may pass, until the signal. Undefined: at once. */
+  readonly paced: ((chunk: Uint8Array, signal: AbortSignal) => AsyncIterable<Uint8Array>) | undefined;
   /** Told of all bytes that arrive. */
   readonly received: (bytes: number) => void;
 }
@@ -17,9 +19,11 @@ export interface CountedBodyParts {
 /** Wraps a reply's body. Nothing is read from the connection faster than the stream is iterated. */
 export function countedBody(parts: CountedBodyParts): ContentStream {
   let closed = false;
+  const closing = new AbortController();
   const close = (): void => {
     if (closed) return;
     closed = true;
+    closing.abort();
     // Before the end of the body this breaks the connection: the rest of a large file is not worth reading.
     parts.body.destroy();
   };
@@ -34,7 +38,8 @@ export function countedBody(parts: CountedBodyParts): ContentStream {
           parts.received(chunk.length);
           left -= chunk.length;
           if (left < 0) throw broken(parts, 'more bytes than it should');
-          yield chunk;
+          if (parts.paced === undefined) yield chunk;
+          else yield* parts.paced(chunk, closing.signal);
         }
         if (left > 0) throw broken(parts, `${left} bytes less than it should`);
       } catch (error) {

@@ -29,7 +29,7 @@ interface VaultKnowledge {
   failures: number;
 }
 
-export interface DownloadParts extends Pick<VaultRequestParts, 'transport'> {
+export interface DownloadParts extends Pick<VaultRequestParts, 'transport' | 'rates'> {
   readonly members: Members;
   readonly vaults: VaultDirectory;
   readonly retries: Retries;
@@ -99,7 +99,8 @@ export class Downloads {
     options: CallOptions,
   ): Promise<ContentStream> {
     const { session, counters } = member;
-    const parts = { transport: this.#parts.transport, session, counters };
+    const { transport, rates } = this.#parts;
+    const parts = { transport, rates, session, counters };
     const known = this.#known(content.vaultId);
     const isWhole = wanted.startBytes === 0 && wanted.endBytes === wanted.totalBytes;
     const isProven = !isWhole && known.form !== undefined;
@@ -137,13 +138,16 @@ export class Downloads {
     answer: VaultReply,
     options: CallOptions,
   ): ContentStream {
-    const { transport } = this.#parts;
+    const { transport, rates } = this.#parts;
+    const { down } = rates;
+    const isAwaited = (): boolean => (options.callClass ?? 'interactive') === 'interactive';
     return countedBody({
       body: answer.reply.body,
       offsetBytes: covers.startBytes,
       endBytes: covers.endBytes,
       thing: thingOf(content),
       broken: (error) => transport.failure(error, answer.url, options.signal),
+      paced: down === undefined ? undefined : (chunk, signal) => down.portions(chunk, isAwaited, signal),
       received: (bytes) => counters.received(bytes),
     });
   }

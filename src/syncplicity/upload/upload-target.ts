@@ -134,9 +134,12 @@ export class UploadTarget {
 
   async *#counted(part: UploadPart): AsyncGenerator<Uint8Array> {
     if (part.lengthBytes === 0) return;
+    const { counters, rates } = this.parts;
     for await (const piece of this.request.read(part.offsetBytes, part.lengthBytes)) {
-      yield piece;
-      this.parts.counters.sent(piece.length);
+      for await (const portion of rates.up?.portions(piece, () => true, this.options.signal) ?? [piece]) {
+        yield portion;
+        counters.sent(portion.length);
+      }
     }
   }
 }

@@ -102,7 +102,7 @@ class Run implements Result {
     await this.#start();
     await passing(everything(this.#machine.program, ''));
     if (pace === 'apart') this.#machine.writing.pusher.start();
-    this.#machine.writing.pusher.pause();
+    await this.#machine.writing.pusher.pause();
     for (const [index, step] of scenario.steps.entries()) {
       await passing(step(this.#machine.program, this.#service));
       if (pace === 'together' && index < scenario.steps.length - 1) continue;
@@ -199,7 +199,7 @@ class Run implements Result {
       await breaking();
     }
     this.#counting = false;
-    this.#machine.writing.pusher.pause();
+    await this.#machine.writing.pusher.pause();
   }
 
   /** What is wanted in the end, and the service has, must never be nowhere. */
