@@ -27,6 +27,7 @@ import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
 import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
 import { openService, takeLock, whoseDrive } from './mount/service.ts';
+import { Pinning } from './mount/pinning.ts';
 import { gatherStatus } from './mount/status.ts';
 import { openWriting } from './mount/writing.ts';
 import type { RemoteDrive } from './remote-drive.ts';
@@ -116,6 +117,10 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     drive,
   });
   stops.add('content blocks', () => blocks.stop());
+  const pinning = new Pinning(
+    { journal, listings, blocks, drive, cacheBytesMax: config.cacheSizeBytes, opTimeoutMs: config.opTimeoutMs },
+    stops,
+  );
   const { staging, changes, pusher, decisions } = await openWriting(
     {
       accountDirectory,
@@ -126,6 +131,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       blocks,
       drive,
       onChange: (syncpointId) => trust.changing(syncpointId),
+      letGo: (inode, generation) => pinning.keeper.letGo(inode, generation),
       commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
     },
     stops,
@@ -157,6 +163,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       sending: (inode) => pusher.isSending(inode),
     },
     writeThrough: config.writeThrough,
+    pinning: pinning.attribute,
     isHeldBack: () => drive.isHoldingBack(),
     fetchAhead: (file) => {
       const version = journal.version(file);
@@ -204,6 +211,8 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   }
   // A mount that may not write leaves what an earlier one wrote in the journal.
   if (!config.readOnly) pusher.start();
+  const pinKeeper = pinning.keeper;
+  pinKeeper.start();
   const identity = {
     mountpoint: config.mountpoint,
     connection: config.deviceName,
@@ -215,7 +224,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     online: true,
   } as const;
   const stagedBytes = (generation: number): number => staging.abandoned(generation).lengthBytes;
-  const sources = { drive, listings, blocks, journal, pusher, fileSystem, kernelMount, stagedBytes };
+  const sources = { drive, listings, blocks, journal, pusher, pinKeeper, fileSystem, kernelMount, stagedBytes };
   const status = (itemsMax = Infinity): Promise<MountStatus> => gatherStatus(identity, sources, itemsMax);
   let ending = new AbortController();
   const unmount: RunningMount['unmount'] = async (options) => {
@@ -246,8 +255,17 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       retry: (at) => decisions.retry(at),
       discard: (at) => Promise.resolve(at).then((path) => decisions.discard(path)),
       save: (at, to, signal) => decisions.save(at, to, signal),
-      pause: () => pusher.pause(),
-      resume: () => pusher.resume(),
+      pause: () => {
+        pinKeeper.pause();
+        return pusher.pause();
+      },
+      resume: () => {
+        pinKeeper.resume();
+        pusher.resume();
+      },
+      pin: (paths, wait, signal) => pinning.pin(paths, wait, signal),
+      unpin: (paths) => pinning.unpin(paths),
+      free: (paths) => pinning.free(paths),
     }),
   });
   stops.add('control socket', () => control.stop());

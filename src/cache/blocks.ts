@@ -6,6 +6,8 @@ import { blockCountMax, blockSizeBytes } from './blocks/block.ts';
 import { BlockMemory } from './blocks/block-memory.ts';
 import { BlockReader } from './blocks/block-reader.ts';
 import { ByteGate } from './blocks/byte-gate.ts';
+import { isOnDisk, keepContent } from './blocks/keeping.ts';
+import type { ProtectedContents } from './blocks/cached-content.ts';
 import { openDiskCache } from './blocks/open-disk-cache.ts';
 import type { Surroundings } from './blocks/surroundings.ts';
 import { type Transfer, type TransferTimes } from './blocks/transfer.ts';
@@ -85,6 +87,17 @@ export interface ContentBlocks {
   fetchAhead(content: ContentReference): () => void;
   /** How much of a content would have to be fetched; counted no further than to what is above `bytesMax`. Costs no I/O. */
   uncachedBytes(content: ContentReference, bytesMax: number): number;
+  /**
+   * Brings all of a content to the disk, behind everybody who waits. Rejects with RemoteError, with an Error where the disk does not take
+   * it, or with the signal's reason.
+   */
+  keep(content: ContentReference, signal: AbortSignal): Promise<void>;
+  /** True when all of a content is on disk. Costs no I/O. */
+  isKept(content: ContentReference): boolean;
+  /** What is not evicted from the disk; undefined without a disk. */
+  readonly protected: ProtectedContents | undefined;
+  /** Drops a content from memory and disk, as far as nobody uses it just now. Resolves with the bytes freed on the disk. */
+  drop(content: ContentReference): Promise<number>;
   statistics(): ContentStatistics;
   /** Ends all transfers, rejects waiting reads with `unavailable` and closes the disk cache. */
   stop(): Promise<void>;
@@ -176,6 +189,24 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
         if (!cached) bytes += Math.min(blockSizeBytes, content.lengthBytes - at);
       }
       return bytes;
+    },
+    async keep(content, signal) {
+      const reader = blockReader(content);
+      try {
+        const { disk } = around;
+        if (disk === undefined) throw new Error('there is no disk cache: syncplicityfs doctor says why');
+        await keepContent(content, disk.content(content), disk, reader, signal);
+      } finally {
+        reader.close();
+      }
+    },
+    isKept: (content) => around.disk !== undefined && isOnDisk(content, around.disk.content(content)),
+    get protected() {
+      return around.disk?.protected;
+    },
+    async drop(content) {
+      versions.get(nameOf(content))?.forget();
+      return (await around.disk?.content(content).remove()) ?? 0;
     },
     statistics: () => ({ memoryBytes: memory.usedBytes, diskBytes: around.disk?.usedBytes ?? 0, ...counts }),
     async stop() {

@@ -84,6 +84,8 @@ export interface TreeTransaction {
   removeUnfinished(generation: number): void;
   putConflict(conflict: ConflictRecord): void;
   removeConflict(inode: number): void;
+  putPin(inode: number): void;
+  removePin(inode: number): void;
   putBootId(bootId: string): void;
   /** Marks a directory made here as completely listed: it has nothing that is not known. */
   putListing(directory: number, listedAtMs: number): void;
@@ -129,6 +131,12 @@ export class Tree {
     removeConflict: (inode) => {
       // Nearly no object has one, and every removal and rename comes here.
       if (this.#conflictInodes.delete(inode)) this.#tables.conflicts.remove(inodeKey(inode));
+    },
+    putPin: (inode) => {
+      this.#tables.pins.put(inodeKey(inode), true);
+    },
+    removePin: (inode) => {
+      this.#tables.pins.remove(inodeKey(inode));
     },
     putBootId: (bootId) => {
       this.#tables.meta.put('bootId', bootId);
@@ -270,6 +278,11 @@ export class Tree {
   /** Contents being written, by this daemon or one before it. */
   unfinished(): UnfinishedContent[] {
     return [...this.#tables.unfinished.range()].map(({ value }) => value);
+  }
+
+  /** What the user wants to be kept on this machine, be it there still or not. */
+  pins(): number[] {
+    return [...this.#tables.pins.range()].map(({ key }) => readInode(key));
   }
 
   /** Files that were kept under another name. */

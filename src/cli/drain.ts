@@ -11,9 +11,9 @@ import { DrainProgress } from './progress-line.ts';
 import type { ServingMount } from './serving-mount.ts';
 
 /** As often as a line that changes is pleasant. */
-const POLL_INTERVAL_MS = 500;
+export const POLL_INTERVAL_MS = 500;
 /** A status comes from memory; past this there is no news this time. */
-const STATUS_TIMEOUT_MS = 5_000;
+export const STATUS_TIMEOUT_MS = 5_000;
 /** The daemon keeps the time; ours only catches one that hangs over it. */
 const ANSWER_GRACE_MS = 10_000;
 /** setTimeout's longest. */
@@ -21,8 +21,8 @@ const UNLIMITED_MS = 2 ** 31 - 1;
 /** A vault may think over a minute about a large file; after two minutes without any news nothing will come by waiting. */
 const STALL_MS = 120_000;
 /** Of a terminal that tells no size, or none above 0. */
-const USUAL_COLUMNS = 80;
-const ERASE_LINE = '\r\u001b[K';
+export const USUAL_COLUMNS = 80;
+export const ERASE_LINE = '\r\u001b[K';
 
 /** How long to wait. */
 export interface DrainLimits {

@@ -8,6 +8,7 @@ import { emulatorCommand } from './emulator.ts';
 import { flushCommand } from './flush.ts';
 import { manPage } from './man-page.ts';
 import { mountCommand } from './mount.ts';
+import { freeCommand, pinCommand, unpinCommand } from './pin.ts';
 import { statusCommand } from './status.ts';
 import { pauseCommand, resumeCommand } from './transfers.ts';
 import { unmountCommand } from './unmount.ts';
@@ -24,6 +25,9 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(flushCommand(context));
   program.addCommand(pauseCommand(context));
   program.addCommand(resumeCommand(context));
+  program.addCommand(pinCommand(context));
+  program.addCommand(unpinCommand(context));
+  program.addCommand(freeCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

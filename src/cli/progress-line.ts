@@ -1,4 +1,5 @@
-// One line that says how far the sending of changes is: a bar, bytes, changes, pace and time left. Knows no terminal.
+// One line that says how far the sending of changes is, or the fetching of what is pinned: a bar, bytes, counts, pace and time left. Knows
+// no terminal.
 import { formatDuration, formatSize } from '../base/quantities.ts';
 import type { MountStatus } from '../control/status.ts';
 import { countOf } from './printable.ts';
@@ -31,10 +32,29 @@ export class DrainProgress {
       `${this.#changes - pending.files} of ${countOf(this.#changes, 'change')}`,
       ...paceOf(state),
     ];
-    const numbers = `${String(Math.floor(fraction * 100)).padStart(3)} %  ${parts.filter((part) => part !== '').join(', ')}`;
-    const text = width < LEAST_WIDTH_FOR_BAR ? numbers.trimStart() : `[${bar(fraction)}] ${numbers}`;
-    return text.slice(0, width);
+    return lineOf(fraction, parts, width);
   }
+}
+
+/** Follows what is still to be fetched of what is pinned. */
+export class PinProgress {
+  /** The line after this look, at most `width` characters wide. */
+  line({ pinned, online, paused }: Pick<MountStatus, 'pinned' | 'online' | 'paused'>, width: number): string {
+    const { files, bytes, filesLeft, bytesLeft, foldersLeft } = pinned;
+    const parts = [
+      foldersLeft === 0 ? '' : `${countOf(foldersLeft, 'folder')} to be listed`,
+      `${formatSize(bytes - bytesLeft)} of ${formatSize(bytes)}`,
+      `${files - filesLeft} of ${countOf(files, 'file')}`,
+      paused ? 'paused' : online ? '' : 'OFFLINE',
+    ];
+    return lineOf(bytes === 0 ? 0 : 1 - bytesLeft / bytes, parts, width);
+  }
+}
+
+function lineOf(fraction: number, parts: readonly string[], width: number): string {
+  const numbers = `${String(Math.floor(fraction * 100)).padStart(3)} %  ${parts.filter((part) => part !== '').join(', ')}`;
+  const text = width < LEAST_WIDTH_FOR_BAR ? numbers.trimStart() : `[${bar(fraction)}] ${numbers}`;
+  return text.slice(0, width);
 }
 
 function paceOf({ pending, online, paused }: DrainState): string[] {

@@ -34,6 +34,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ...titled('conflicts', status.conflicts, (item) => `${item.path} kept as ${item.keptAs}`),
     ...titled('unfinished', status.unfinished, (item) => `${item.path}, ${formatSize(item.bytes)}`),
     ...(undecided === 0 ? [] : ([['', DECISIONS]] satisfies Row[])),
+    ...(status.pinned.paths.length === 0 ? [] : [['pinned', pinnedText(status.pinned)] satisfies Row]),
     ...titled('waiting', status.waiting, waitText),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],
@@ -87,6 +88,15 @@ function memberText({ name, calls, throttled, budget, out }: PoolMember, nowMs: 
 
 function hitsText({ hits, misses }: MountStatus['cache']): string {
   return hits + misses === 0 ? '' : `, ${Math.floor((100 * hits) / (hits + misses))} % hits`;
+}
+
+function pinnedText({ files, bytes, filesLeft, bytesLeft, foldersLeft, trouble }: MountStatus['pinned']): string {
+  const left = [
+    ...(foldersLeft === 0 ? [] : [`${countOf(foldersLeft, 'folder')} to be listed`]),
+    ...(filesLeft === 0 ? [] : [`${countOf(filesLeft, 'file')}, ${formatSize(bytesLeft)} to be fetched`]),
+  ];
+  const why = trouble === null || left.length === 0 ? '' : ` (${trouble})`;
+  return [`${countOf(files, 'file')}, ${formatSize(bytes)}`, ...left].join('; ') + why;
 }
 
 function transfersText({ bytesIn, bytesOut, limitIn, limitOut }: MountStatus['transfers']): string {

@@ -14,6 +14,21 @@ export interface LeftChange {
   readonly failed: boolean;
 }
 
+/** Something that is pinned and could not be brought here. */
+export interface NotKeptPath {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** What giving up cached content came to. */
+export interface Freed {
+  readonly bytes: number;
+  readonly files: number;
+  /** Left as they are: pinned, or not at Syncplicity yet. */
+  readonly pinned: number;
+  readonly pending: number;
+}
+
 /** How many changes a decision was about. */
 export interface ChangeCount {
   readonly changes: number;
@@ -48,6 +63,17 @@ export interface ControlMethods {
   /** Stops transfers to Syncplicity until `resume`; what is written meanwhile is kept as ever. */
   readonly pause: { readonly params: Readonly<Record<string, never>>; readonly answer: null };
   readonly resume: { readonly params: Readonly<Record<string, never>>; readonly answer: null };
+  /** Keeps content on this machine; with `wait`, answers when all of it is here or has failed. */
+  readonly pin: {
+    readonly params: { readonly paths: readonly string[]; readonly wait: boolean };
+    readonly answer: { readonly failed: readonly NotKeptPath[] };
+  };
+  readonly unpin: {
+    readonly params: { readonly paths: readonly string[] };
+    readonly answer: { readonly pins: number };
+  };
+  /** Gives cached content up. */
+  readonly free: { readonly params: { readonly paths: readonly string[] }; readonly answer: Freed };
 }
 
 /** The mount behind the methods. Paths begin at the drive's root: "/Project/plan.txt". Everything may reject with a line for the user. */
@@ -66,6 +92,9 @@ export interface MountControl {
   /** Resolves when nothing goes out any more. */
   pause(): Promise<void>;
   resume(): void;
+  pin(paths: readonly string[], wait: boolean, signal: AbortSignal): Promise<readonly NotKeptPath[]>;
+  unpin(paths: readonly string[]): Promise<number>;
+  free(paths: readonly string[]): Promise<Freed>;
 }
 
 /** The handlers of a control socket, for serveControl. */
@@ -98,6 +127,11 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
       mount.resume();
       return Promise.resolve(null);
     },
+    pin: async (params, signal) => ({
+      failed: await mount.pin(textsIn(params, 'paths'), params['wait'] === true, signal),
+    }),
+    unpin: async (params) => ({ pins: await mount.unpin(textsIn(params, 'paths')) }),
+    free: (params) => mount.free(textsIn(params, 'paths')),
   };
 }
 
@@ -130,4 +164,13 @@ function textIn(params: Readonly<Record<string, unknown>>, name: string): string
   const value = params[name];
   if (typeof value !== 'string' || value === '') throw new Error(`"${name}" must be a text`);
   return value;
+}
+
+function textsIn(params: Readonly<Record<string, unknown>>, name: string): readonly string[] {
+  const value: unknown = params[name];
+  const texts = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  if (texts.length === 0 || !texts.every((text) => typeof text === 'string' && text !== '')) {
+    throw new Error(`"${name}" must be a list of texts`);
+  }
+  return texts as readonly string[];
 }

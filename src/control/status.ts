@@ -94,6 +94,18 @@ export interface MountStatus {
   readonly unfinished: readonly UnfinishedFile[];
   /** Editors' droppings and the like, which stay on this machine. */
   readonly localOnly: { readonly files: number; readonly bytes: number };
+  /** What is kept on this machine: its sums, and what of them is still to be fetched. */
+  readonly pinned: {
+    readonly paths: readonly string[];
+    readonly files: number;
+    readonly bytes: number;
+    readonly filesLeft: number;
+    readonly bytesLeft: number;
+    /** Folders whose content is not known yet. */
+    readonly foldersLeft: number;
+    /** Why something is not here; null where there is no reason but time. */
+    readonly trouble: string | null;
+  };
   readonly waiting: readonly WaitingRequest[];
   readonly calls: {
     readonly total: number;
@@ -145,6 +157,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
     conflicts: [],
     unfinished: [],
     localOnly: { files: 0, bytes: 0 },
+    pinned: { paths: [], files: 0, bytes: 0, filesLeft: 0, bytesLeft: 0, foldersLeft: 0, trouble: null },
     waiting: [],
     calls: {
       total: 0,

@@ -13,10 +13,12 @@ import { capacityOf } from './capacity.ts';
 import { Changeable } from './changeable.ts';
 import {
   changeExtendedAttribute,
+  changePinning,
   changeState,
   extendedAttribute,
   extendedAttributeNames,
   type Attributed,
+  type Pinning,
 } from './extended-attributes.ts';
 import { FoldedNames } from './folded-names.ts';
 import { Moves, type MoveLimits } from './move-limits.ts';
@@ -70,6 +72,8 @@ export interface FileSystemOptions {
   readonly moves?: MoveLimits | undefined;
   /** Has content fetched that is likely to be read next; without it, none is. */
   readonly fetchAhead?: FetchAhead | undefined;
+  /** What is to be kept on this machine. */
+  readonly pinning?: Pinning | undefined;
   /** True while content waits for the limit on bandwidth: reads are then not timed out. */
   readonly isHeldBack?: (() => boolean) | undefined;
   /** The wall clock. */
@@ -252,8 +256,12 @@ export class FileSystem implements Operations {
     this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
   }
 
-  setExtendedAttribute(_node: NodeId, name: string): void {
-    changeExtendedAttribute(name);
+  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined): void {
+    const { pinning } = this.#options;
+    this.#attempt('setxattr', node, () => {
+      if (pinning !== undefined && changePinning(this.#view.object(node), name, value, pinning)) return;
+      changeExtendedAttribute(name);
+    });
   }
 
   flush(node: NodeId, handle: number, caller: Caller): Answer<void> {
@@ -311,7 +319,7 @@ export class FileSystem implements Operations {
   }
 
   getExtendedAttribute(node: NodeId, name: string): Uint8Array {
-    return extendedAttribute(this.#attributed(node), name);
+    return extendedAttribute(this.#attributed(node), name, this.#options.pinning);
   }
 
   listExtendedAttributes(node: NodeId): readonly string[] {

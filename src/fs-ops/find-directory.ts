@@ -1,30 +1,47 @@
-// A path of the drive to its directory, for a mount that shows one folder as its root.
+// A path of the drive to what is there, listing what lies above it: for a mount that shows one folder as its root, and for commands that
+// name a path.
 import { Deadline } from '../base/deadline.ts';
 import type { Listings } from '../cache/listings.ts';
-import { ROOT_INODE, type Tree, type TreeNode } from '../cache/tree.ts';
+import { type Tree, type TreeNode } from '../cache/tree.ts';
 import { RemoteError } from '../remote-drive.ts';
 
-/** The inode of the directory at `path` ("/" is the root of the drive), listing what lies above it. Throws an Error that names what is missing. */
-export async function findDirectory(from: {
+/** Where to look for what. */
+export interface Search {
   readonly tree: Tree;
   readonly listings: Listings;
+  /** "/" is the root of the drive. */
   readonly path: string;
   readonly timeoutMs: number;
-}): Promise<number> {
-  const slow = (): Error =>
-    new RemoteError('unavailable', `${from.path} was not found within ${from.timeoutMs / 1000} s`);
-  const deadline = new Deadline(from.timeoutMs, slow);
+}
+
+/** The inode of the directory at `path`. Throws an Error that names what is missing. */
+export async function findDirectory(search: Search): Promise<number> {
+  const found = await findNode(search);
+  if ('missing' in found) {
+    throw new Error(`the drive has no folder ${search.path}: nothing is named ${found.missing} in it`);
+  }
+  if (found.node.kind === 'file') {
+    throw new Error(`${search.tree.path(found.node)} is a file; only a folder can be mounted`);
+  }
+  return found.node.inode;
+}
+
+/** What is at `path`, or the first of its names that nothing has. Rejects as the service fails. */
+export async function findNode(
+  search: Search,
+): Promise<{ readonly node: TreeNode } | { readonly missing: string; readonly above: TreeNode }> {
+  const { tree, listings, path, timeoutMs } = search;
+  const slow = (): Error => new RemoteError('unavailable', `${path} was not found within ${timeoutMs / 1000} s`);
+  const deadline = new Deadline(timeoutMs, slow);
   try {
-    let inode = ROOT_INODE;
-    for (const name of from.path.split('/').filter((part) => part !== '')) {
-      const directory = from.tree.node(inode);
-      if (directory?.kind === 'directory') await from.listings.ensure(directory, deadline.signal);
-      const child: TreeNode | undefined = from.tree.child(inode, name);
-      if (child === undefined) throw new Error(`the drive has no folder ${from.path}: nothing is named ${name} in it`);
-      if (child.kind === 'file') throw new Error(`${from.tree.path(child)} is a file; only a folder can be mounted`);
-      inode = child.inode;
+    let node: TreeNode = tree.root();
+    for (const name of path.split('/').filter((part) => part !== '')) {
+      if (node.kind === 'directory') await listings.ensure(node, deadline.signal);
+      const child: TreeNode | undefined = tree.child(node.inode, name);
+      if (child === undefined) return { missing: name, above: node };
+      node = child;
     }
-    return inode;
+    return { node };
   } finally {
     deadline.release();
   }

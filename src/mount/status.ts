@@ -2,6 +2,7 @@
 import { processMemory } from '../base/process-memory.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
 import type { Journal } from '../cache/journal.ts';
+import type { PinKeeper } from '../cache/pins/keeper.ts';
 import type { Listings } from '../cache/listings.ts';
 import { emptyStatus, type MountIdentity, type MountStatus, type PoolMember } from '../control/status.ts';
 import { secondsLeft } from '../control/time-left.ts';
@@ -24,6 +25,7 @@ export interface StatusSources {
   readonly blocks: ContentBlocks;
   readonly journal: Journal;
   readonly pusher: Pusher;
+  readonly pinKeeper: PinKeeper;
   readonly fileSystem: FileSystem;
   readonly kernelMount: KernelMount;
   /** Bytes of an unfinished generation. */
@@ -52,6 +54,7 @@ export async function gatherStatus(
       bytes: from.stagedBytes(generation),
       since: new Date(sinceMs).toISOString(),
     })),
+    pinned: pinned(from),
     waiting: [
       ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
         path,
@@ -158,6 +161,11 @@ function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pend
       ),
     },
   };
+}
+
+function pinned({ pinKeeper, journal }: StatusSources): MountStatus['pinned'] {
+  const { nodes, trouble, ...sums } = pinKeeper.status();
+  return { paths: nodes.map((node) => journal.tree.path(node)), ...sums, trouble: trouble ?? null };
 }
 
 function sum(reports: readonly ChangeReport[], bytes: (report: ChangeReport) => number): number {

@@ -37,6 +37,8 @@ export interface WritingOptions {
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** See {@link Staging}; empty files are no content. */
   readonly spareFilesMax?: number | undefined;
+  /** Room is wanted for content that the service has too: false where it is needed for now. */
+  readonly letGo: (inode: number, generation: number) => boolean;
   /** Known once the file system is. */
   readonly commitOpenFiles: (ageMs: number) => void;
 }
@@ -60,7 +62,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
   const changes = new LocalChanges(journal);
   const keep: ContentToSend['keep'] = (inode, staged) =>
     staging.keep(staged, (id) => {
-      changes.forgetKept(inode, id);
+      if (options.letGo(inode, id)) changes.forgetKept(inode, id);
     });
   for (const { inode, staged } of files) {
     if (staged !== undefined && journal.get(inode)?.content !== true) keep(inode, staged);

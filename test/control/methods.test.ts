@@ -130,6 +130,22 @@ describe('decisions', () => {
     await expect(client.call(method, params)).rejects.toThrow('must be a text');
   });
 
+  it('what is about paths is carried to the mount', async () => {
+    mount.notKept = [{ path: '/a', reason: 'no answer' }];
+    expect(await askMount(client, 'pin', { paths: ['/a', '/b'], wait: false })).toEqual({ failed: mount.notKept });
+    expect(await askMount(client, 'unpin', { paths: ['/a'] })).toEqual({ pins: 1 });
+    expect(await askMount(client, 'free', { paths: ['/a'] })).toMatchObject({ files: 2, pinned: 1 });
+    expect(mount.asked).toEqual([
+      ['pin', ['/a', '/b'], false],
+      ['unpin', ['/a']],
+      ['free', ['/a']],
+    ]);
+  });
+
+  it.each([{}, { paths: [] }, { paths: [1] }, { paths: '/a' }, { paths: [''] }])('pin refuses %j', async (params) => {
+    await expect(client.call('pin', params)).rejects.toThrow('must be a list of texts');
+  });
+
   it('pause and resume', async () => {
     await askMount(client, 'pause', {});
     expect(mount.paused).toBe(true);

@@ -1,5 +1,5 @@
 // A mount without kernel and service: changes are what the test says, and are stored or fail when it says so.
-import type { LeftChange, MountControl } from '../../src/control/methods.ts';
+import type { Freed, LeftChange, MountControl, NotKeptPath } from '../../src/control/methods.ts';
 import { emptyStatus, type FailedChange, type MountStatus, type PendingChange } from '../../src/control/status.ts';
 
 const SINCE = '2026-01-01T00:00:00.000Z';
@@ -14,6 +14,9 @@ export class FakeMount implements MountControl {
   failed: FailedChange[] = [];
   online = true;
   paused = false;
+  /** Requests by path, in order. */
+  readonly asked: (readonly unknown[])[] = [];
+  notKept: readonly NotKeptPath[] = [];
   unmounted = false;
   root = '/';
   onUnmount: () => void = () => undefined;
@@ -131,6 +134,21 @@ export class FakeMount implements MountControl {
 
   resume(): void {
     this.paused = false;
+  }
+
+  pin(paths: readonly string[], wait: boolean): Promise<readonly NotKeptPath[]> {
+    this.asked.push(['pin', paths, wait]);
+    return Promise.resolve(this.notKept);
+  }
+
+  unpin(paths: readonly string[]): Promise<number> {
+    this.asked.push(['unpin', paths]);
+    return Promise.resolve(paths.length);
+  }
+
+  free(paths: readonly string[]): Promise<Freed> {
+    this.asked.push(['free', paths]);
+    return Promise.resolve({ bytes: 3 * 2 ** 20, files: 2, pinned: 1, pending: 0 });
   }
 
   #failedAt(path: string): FailedChange[] {

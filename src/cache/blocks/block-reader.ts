@@ -28,6 +28,7 @@ interface Want {
   readonly run: Run;
   readonly aheadBytes: number;
   readonly signal: AbortSignal | undefined;
+  readonly isPatient: boolean;
 }
 
 export class BlockReader {
@@ -48,6 +49,7 @@ export class BlockReader {
     offsetBytes: number,
     lengthBytes: number,
     signal?: AbortSignal,
+    isPatient = false,
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const endBytes = Math.min(this.#content.lengthBytes, offsetBytes + lengthBytes);
     if (endBytes <= offsetBytes) return [];
@@ -63,6 +65,7 @@ export class BlockReader {
       run,
       aheadBytes: this.#aheadBytes(run),
       signal,
+      isPatient,
     };
     const present = this.#present(want);
     this.#around.counts.hits += present.length;
@@ -83,6 +86,11 @@ export class BlockReader {
         throw version.stopped;
       })
       .finally(() => version.readGone());
+  }
+
+  /** Has those of the blocks [first, end) written that are in memory only. */
+  store(first: number, end: number): void {
+    this.#version.store(first, end);
   }
 
   /** Has everything fetched that is not near, for whoever reads it next. */
@@ -125,7 +133,7 @@ export class BlockReader {
   #gather(want: Want, present: readonly Block[], onEnd: () => void): Promise<readonly Uint8Array[]> {
     const version = this.#version;
     const { memory } = this.#around;
-    const { offsetBytes, endBytes, signal } = want;
+    const { offsetBytes, endBytes, signal, isPatient } = want;
     if (signal?.aborted === true) {
       onEnd();
       return Promise.reject(abortReason(signal));
@@ -136,7 +144,7 @@ export class BlockReader {
       return Promise.resolve(this.#answer(want, present));
     }
     const onLeave = (block: Block): void => version.left(block);
-    const request = new ReadRequest({ offsetBytes, endBytes, memory, signal, onLeave, onEnd });
+    const request = new ReadRequest({ offsetBytes, endBytes, memory, signal, isPatient, onLeave, onEnd });
     const missing: Block[] = [];
     for (let index = want.first, at = 0; index <= want.last; index++) {
       if (present[at]?.index === index) at++;

@@ -13,6 +13,8 @@ export const blockCountMax = 2 ** 26;
 
 /** Somebody who waits for bytes of a block. */
 export interface BlockWaiter {
+  /** No program waits for it: others go first. */
+  readonly isPatient: boolean;
   /** How many bytes from the block's start it needs. */
   neededBytes(block: Block): number;
   /** Called once, as soon as these bytes are there. The block must be pinned before returning to keep its bytes. */
@@ -51,6 +53,12 @@ export class Block {
 
   get complete(): boolean {
     return this.filledBytes === this.lengthBytes;
+  }
+
+  /** Some program waits for it. */
+  get urgent(): boolean {
+    for (const waiter of this.waiters) if (!waiter.isPatient) return true;
+    return false;
   }
 
   /** Serves those whose bytes are there. */

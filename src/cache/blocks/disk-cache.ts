@@ -1,20 +1,18 @@
 // The disk cache: complete blocks in segment files, small contents in the index, the least recently used out first. Promises
 // to serve only bytes whose checksum matches, to stay below its limit, and never to fail a read: what goes wrong on the disk
 // is logged once and costs a fetch. Order that a crash must not break: bytes, then their entry; an entry's end, then its file.
-import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { createLog } from '../../base/log.ts';
 import type { ContentReference } from '../../remote-drive.ts';
 import { type Block, blockSizeBytes } from './block.ts';
 import type { BlockDisk, ContentOnDisk } from './block-disk.ts';
+import { inlineAllocatedBytes, inlineBytesMax, nameOf, ProtectedContents } from './cached-content.ts';
 import type { CacheIndex, Entry } from './cache-index.ts';
 import type { SegmentFiles } from './segment-files.ts';
 import { allocatedBytes, segmentBlocks, SegmentRecord } from './segment-record.ts';
 
 const log = createLog('cache');
 
-/** Contents up to this are kept in the index: a file of their own would cost more than their bytes. */
-const inlineBytesMax = 16 * 1024;
 /** Of the limit, what small contents may take: the index never shrinks, so they must not crowd out the rest for good. */
 const inlineShare = 1 / 8;
 /** Blocks waiting to be written, at most; beyond this a block is not cached rather than kept in memory. */
@@ -25,6 +23,8 @@ const writersMax = 4;
 const pauseMs = 60_000;
 /** Evicting makes room for this share at once, so that it happens now and then and not with every write. */
 const evictedShare = 1 / 32;
+/** Entries passed over in one search for something to evict: what is protected comes to the order's end by that, bit by bit. */
+const passedMax = 2_000;
 /** The order of last use is kept to this share of the cache. */
 const tickShare = 1 / 64;
 
@@ -46,6 +46,7 @@ export interface DiskCacheOptions {
 }
 
 export class DiskCache implements BlockDisk {
+  readonly protected = new ProtectedContents();
   readonly #index: CacheIndex;
   readonly #files: SegmentFiles;
   readonly #options: DiskCacheOptions;
@@ -60,6 +61,9 @@ export class DiskCache implements BlockDisk {
   /** Segments being read or written: not to be evicted now. */
   readonly #busy = new Map<string, number>();
   #roomWaiters: (() => void)[] = [];
+  /** Hear of each segment that was written. */
+  #writeWaiters: (() => void)[] = [];
+  #failure: string | undefined;
   #pausedUntilMs = 0;
   #failureLogged = false;
   #stopped = false;
@@ -76,13 +80,13 @@ export class DiskCache implements BlockDisk {
   }
 
   content(content: ContentReference): ContentOnDisk {
-    const identity = `${content.vaultId ?? ''}\0${content.versionId}\0${content.lengthBytes}`;
-    const name = createHash('sha256').update(identity).digest('hex').slice(0, 32);
+    const name = nameOf(content);
     if (content.lengthBytes <= inlineBytesMax) {
       return {
         has: () => this.#index.get('i', name) !== undefined,
         load: (blocks) => Promise.resolve(blocks.map((block) => this.#loadInline(name, block))),
         store: (block) => this.#storeInline(name, block),
+        remove: () => Promise.resolve(this.#removeInline(name)),
       };
     }
     const blockCount = Math.ceil(content.lengthBytes / blockSizeBytes);
@@ -93,12 +97,28 @@ export class DiskCache implements BlockDisk {
       },
       load: (blocks) => this.#load(name, blocks),
       store: (block) => this.#enqueue(name, block, blockCount),
+      remove: () => this.#removeSegments(name, blockCount),
     };
   }
 
   room(): Promise<void> | undefined {
     if (this.#hasRoom()) return undefined;
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  async written(): Promise<void> {
+    const waiting = new Set([...this.#queue.keys(), ...this.#writing]);
+    for (;;) {
+      for (const segment of waiting) {
+        if (!this.#queue.has(segment) && !this.#writing.has(segment)) waiting.delete(segment);
+      }
+      if (waiting.size === 0) return;
+      await new Promise<void>((resolve) => this.#writeWaiters.push(resolve));
+    }
+  }
+
+  get refusal(): string | undefined {
+    return this.#refuses() ? (this.#failure ?? 'the cache is closed') : undefined;
   }
 
   /** True while the segment is in use by this process: its file is not an orphan. */
@@ -109,9 +129,8 @@ export class DiskCache implements BlockDisk {
   /** The disk refused. Logged once until it works again. */
   failed(error: unknown): void {
     this.#pausedUntilMs = performance.now() + pauseMs;
-    if (!this.#failureLogged) {
-      console.error(`caching on disk pauses: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    this.#failure = error instanceof Error ? error.message : String(error);
+    if (!this.#failureLogged) console.error(`caching on disk pauses: ${this.#failure}`);
     this.#failureLogged = true;
     this.#wakeIfRoom();
   }
@@ -161,8 +180,7 @@ export class DiskCache implements BlockDisk {
   #storeInline(name: string, block: Block): void {
     if (this.#refuses() || this.#index.dirtyBytes > this.#queueBytesMax || this.#index.get('i', name) !== undefined)
       return;
-    // In pages: a value of this size has pages of its own in LMDB, which begin with a header.
-    const bytes = allocatedBytes(block.lengthBytes + 64);
+    const bytes = inlineAllocatedBytes(block.lengthBytes);
     const { diskBytesMax } = this.#options;
     const inlineBytes = diskBytesMax * inlineShare;
     if (this.#index.bytes('i') + bytes > inlineBytes) this.#evictInline(bytes + inlineBytes * evictedShare);
@@ -179,10 +197,48 @@ export class DiskCache implements BlockDisk {
 
   #evictInline(bytes: number): void {
     let left = bytes;
-    for (const entry of this.#index.oldest('i')) {
+    for (const entry of this.#evictable('i')) {
       if (left <= 0) return;
       left -= entry.bytes;
       this.#index.remove(entry);
+    }
+  }
+
+  #removeInline(name: string): number {
+    const entry = this.#index.get('i', name);
+    if (entry === undefined) return 0;
+    const { bytes } = entry;
+    this.#index.remove(entry);
+    return bytes;
+  }
+
+  async #removeSegments(content: string, blockCount: number): Promise<number> {
+    let freed = 0;
+    const removed: string[] = [];
+    for (let index = 0; index < blockCount; index += segmentBlocks) {
+      const segment = segmentName(content, index);
+      const entry = this.isBusy(segment) ? undefined : this.#index.get('s', segment);
+      if (entry === undefined) continue;
+      freed += entry.bytes;
+      removed.push(segment);
+      this.#index.remove(entry);
+    }
+    // Files go after their entries.
+    if (removed.length === 0 || !this.#index.flush()) return 0;
+    for (const segment of removed) await this.#files.remove(segment);
+    return freed;
+  }
+
+  /** What may go, the least recently used first. What is protected counts as used now, so that the next search does not meet it again. */
+  *#evictable(kind: Entry['kind']): Generator<Entry> {
+    if (this.protected.all) return;
+    let passed = 0;
+    for (const entry of this.#index.oldest(kind)) {
+      if (this.protected.has(entry.name)) {
+        this.#index.touch(entry);
+        passed += 1;
+        if (passed > passedMax) return;
+      } else if (kind === 'i' || !this.#busy.has(entry.name)) yield entry;
     }
   }
 
@@ -291,6 +347,7 @@ export class DiskCache implements BlockDisk {
       this.#writing.add(segment);
       await this.#writeSegment(segment, queued);
       this.#writing.delete(segment);
+      for (const wake of this.#writeWaiters.splice(0)) wake();
     }
   }
 
@@ -348,9 +405,8 @@ export class DiskCache implements BlockDisk {
       if (excessBytes <= 0) return true;
       let left = excessBytes + diskBytesMax * evictedShare;
       const evicted: string[] = [];
-      for (const entry of this.#index.oldest('s')) {
+      for (const entry of this.#evictable('s')) {
         if (left <= 0) break;
-        if (this.#busy.has(entry.name)) continue;
         left -= entry.bytes;
         evicted.push(entry.name);
         this.#index.remove(entry);

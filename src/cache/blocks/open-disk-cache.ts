@@ -79,6 +79,11 @@ function withStop(cache: DiskCache, stop: () => Promise<void>): BlockDisk {
   return {
     content: (content) => cache.content(content),
     room: () => cache.room(),
+    written: () => cache.written(),
+    protected: cache.protected,
+    get refusal() {
+      return cache.refusal;
+    },
     get usedBytes() {
       return cache.usedBytes;
     },

@@ -9,6 +9,8 @@ export interface ReadRequestParts {
   readonly endBytes: number;
   readonly memory: BlockMemory;
   readonly signal: AbortSignal | undefined;
+  /** See {@link BlockWaiter}. */
+  readonly isPatient: boolean;
   /** Hears of each block that is no longer waited for and has not come. */
   readonly onLeave: (block: Block) => void;
   /** Called once, when the request holds no block any more. */
@@ -18,6 +20,7 @@ export interface ReadRequestParts {
 export class ReadRequest implements BlockWaiter {
   /** Settles once: the pieces in order, the first error of a block, or the signal's reason. */
   readonly pieces: Promise<readonly Uint8Array[]>;
+  readonly isPatient: boolean;
   readonly #offsetBytes: number;
   readonly #endBytes: number;
   readonly #memory: BlockMemory;
@@ -35,6 +38,7 @@ export class ReadRequest implements BlockWaiter {
     this.#endBytes = parts.endBytes;
     this.#memory = parts.memory;
     this.#signal = parts.signal;
+    this.isPatient = parts.isPatient;
     this.#onLeave = parts.onLeave;
     this.#onEnd = parts.onEnd;
     this.pieces = new Promise((resolve, reject) => {

@@ -31,6 +31,8 @@ export interface TransferTimes {
 
 /** In a row, without a byte gained: with delays up to 3 s these are about 30 s, what a user waits at most. */
 const attemptsMax = 18;
+/** Where no program waits: bridges a restart of the service, and whoever wants it tries again later. */
+const attemptsMaxPatient = 8;
 /** Nobody waits for read-ahead: the reader's own request will try again. */
 const attemptsMaxUnwatched = 2;
 
@@ -88,7 +90,7 @@ export class Transfer {
   constructor(host: TransferHost, reader: object, blocks: readonly Block[]) {
     this.#host = host;
     this.reader = reader;
-    this.#slot = { owner: host.content, urgent: () => this.watched, signal: this.#abort.signal };
+    this.#slot = { owner: host.content, urgent: () => this.urgent, signal: this.#abort.signal };
     const first = blocks[0] as Block;
     this.positionBytes = first.startBytes + first.filledBytes;
     for (const block of blocks) this.assign(block);
@@ -98,6 +100,12 @@ export class Transfer {
   /** True while a reader waits for one of its blocks. */
   get watched(): boolean {
     for (const block of this.assigned) if (block.waiters.size > 0) return true;
+    return false;
+  }
+
+  /** True while a program waits for one of its blocks. */
+  get urgent(): boolean {
+    for (const block of this.assigned) if (block.urgent) return true;
     return false;
   }
 
@@ -144,11 +152,16 @@ export class Transfer {
         if (!(error instanceof RemoteError) || error.kind !== 'unavailable') throw error;
         if (this.assigned.size === 0) return;
         failures = this.#firstMissing() > before ? 1 : failures + 1;
-        if (failures >= (this.watched ? attemptsMax : attemptsMaxUnwatched)) throw error;
+        if (failures >= this.#attemptsMax()) throw error;
         const pause = Math.min(times.retryDelayMsMax, times.retryDelayMs * 2 ** (failures - 1));
         await delay(pause * (0.5 + Math.random() / 2), signal);
       }
     }
+  }
+
+  #attemptsMax(): number {
+    if (this.urgent) return attemptsMax;
+    return this.watched ? attemptsMaxPatient : attemptsMaxUnwatched;
   }
 
   /** One stream, from its opening to its end. */
@@ -225,7 +238,7 @@ export class Transfer {
   async #open(fromBytes: number, signal: AbortSignal): Promise<ContentStream> {
     const { content, drive } = this.#host;
     const endBytes = this.endBytes;
-    const currentClass = (): CallClass => (this.watched ? 'interactive' : 'prefetch');
+    const currentClass = (): CallClass => (this.urgent ? 'interactive' : 'prefetch');
     const opening = drive.read(
       content,
       { offsetBytes: fromBytes, lengthBytes: endBytes - fromBytes },

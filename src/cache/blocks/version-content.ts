@@ -109,6 +109,20 @@ export class VersionContent implements TransferHost, Version {
     return true;
   }
 
+  /** Has those of the blocks [first, end) written that are in memory and not on disk. */
+  store(first: number, end: number): void {
+    for (let index = first; index < end; index++) {
+      const block = this.disk?.has(index) === false ? this.#around.memory.find(this.key(index), false) : undefined;
+      if (block !== undefined) this.disk?.store(block);
+    }
+  }
+
+  /** Takes the blocks that nobody is using out of memory. */
+  forget(): void {
+    const blockCount = Math.ceil(this.content.lengthBytes / blockSizeBytes);
+    for (let index = 0; index < blockCount; index++) this.#around.memory.delete(this.key(index));
+  }
+
   /** True when all of the blocks [first, last] are in memory or on disk. */
   isNear(first: number, last: number): boolean {
     for (let index = first; index <= last; index++) {

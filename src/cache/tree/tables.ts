@@ -4,8 +4,8 @@ import { LoggedStore, type Table } from './logged-store.ts';
 import type { ConflictRecord, PendingRecord, UnfinishedContent } from './pending-record.ts';
 import type { StoredNode } from './records.ts';
 
-/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending; 1 reads the same. */
-const SCHEMA_VERSION = 2;
+/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending, 3 pins; those before read the same. */
+const SCHEMA_VERSION = 3;
 
 /** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
 const STRUCTURES_KEY = Buffer.from([0]);
@@ -25,6 +25,8 @@ export interface TreeTables {
   /** Generation to the inode whose node names it: the few among the many that have one. */
   readonly staged: Table<Buffer>;
   readonly conflicts: Table<ConflictRecord>;
+  /** What the user wants to be kept on this machine. */
+  readonly pins: Table<boolean>;
 }
 
 /** The named databases of the tree. */
@@ -40,6 +42,7 @@ export const treeDatabases = [
   'unfinished',
   'staged',
   'conflicts',
+  'pins',
 ] as const satisfies readonly (keyof TreeTables)[];
 
 /** Opens or makes the database, with what its log has. Throws an Error that says what to do where that cannot be. */
@@ -84,5 +87,6 @@ function tablesOf(store: LoggedStore): TreeTables {
     unfinished: store.table({ name: 'unfinished', ...plain }),
     staged: store.table({ name: 'staged', ...binary }),
     conflicts: store.table({ name: 'conflicts', ...plain }),
+    pins: store.table({ name: 'pins', ...plain }),
   };
 }

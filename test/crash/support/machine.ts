@@ -74,6 +74,7 @@ export class Machine {
           }),
         },
         drive,
+        letGo: () => true,
         commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
       },
       stops,
