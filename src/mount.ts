@@ -28,6 +28,7 @@ import type { Failure } from './fs-ops/waits.ts';
 import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
 import { openService, takeLock, whoseDrive } from './mount/service.ts';
 import { Pinning } from './mount/pinning.ts';
+import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
 import { openWriting } from './mount/writing.ts';
 import type { RemoteDrive } from './remote-drive.ts';
@@ -266,6 +267,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       pin: (paths, wait, signal) => pinning.pin(paths, wait, signal),
       unpin: (paths) => pinning.unpin(paths),
       free: (paths) => pinning.free(paths),
+      refresh: (paths, recursive, signal) => refreshPaths({ tree, listings }, paths, recursive, signal),
     }),
   });
   stops.add('control socket', () => control.stop());

@@ -9,6 +9,7 @@ import { flushCommand } from './flush.ts';
 import { manPage } from './man-page.ts';
 import { mountCommand } from './mount.ts';
 import { freeCommand, pinCommand, unpinCommand } from './pin.ts';
+import { refreshCommand } from './refresh.ts';
 import { statusCommand } from './status.ts';
 import { pauseCommand, resumeCommand } from './transfers.ts';
 import { unmountCommand } from './unmount.ts';
@@ -28,6 +29,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(pinCommand(context));
   program.addCommand(unpinCommand(context));
   program.addCommand(freeCommand(context));
+  program.addCommand(refreshCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

@@ -74,6 +74,11 @@ export interface ControlMethods {
   };
   /** Gives cached content up. */
   readonly free: { readonly params: { readonly paths: readonly string[] }; readonly answer: Freed };
+  /** Brings listings anew; with `recursive`, those of folders below that were listed before, too. */
+  readonly refresh: {
+    readonly params: { readonly paths: readonly string[]; readonly recursive: boolean };
+    readonly answer: { readonly folders: number };
+  };
 }
 
 /** The mount behind the methods. Paths begin at the drive's root: "/Project/plan.txt". Everything may reject with a line for the user. */
@@ -95,6 +100,7 @@ export interface MountControl {
   pin(paths: readonly string[], wait: boolean, signal: AbortSignal): Promise<readonly NotKeptPath[]>;
   unpin(paths: readonly string[]): Promise<number>;
   free(paths: readonly string[]): Promise<Freed>;
+  refresh(paths: readonly string[], recursive: boolean, signal: AbortSignal): Promise<number>;
 }
 
 /** The handlers of a control socket, for serveControl. */
@@ -132,6 +138,9 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
     }),
     unpin: async (params) => ({ pins: await mount.unpin(textsIn(params, 'paths')) }),
     free: (params) => mount.free(textsIn(params, 'paths')),
+    refresh: async (params, signal) => ({
+      folders: await mount.refresh(textsIn(params, 'paths'), params['recursive'] === true, signal),
+    }),
   };
 }
 

@@ -135,10 +135,12 @@ describe('decisions', () => {
     expect(await askMount(client, 'pin', { paths: ['/a', '/b'], wait: false })).toEqual({ failed: mount.notKept });
     expect(await askMount(client, 'unpin', { paths: ['/a'] })).toEqual({ pins: 1 });
     expect(await askMount(client, 'free', { paths: ['/a'] })).toMatchObject({ files: 2, pinned: 1 });
+    expect(await askMount(client, 'refresh', { paths: ['/a'], recursive: true })).toEqual({ folders: 1 });
     expect(mount.asked).toEqual([
       ['pin', ['/a', '/b'], false],
       ['unpin', ['/a']],
       ['free', ['/a']],
+      ['refresh', ['/a'], true],
     ]);
   });
 

@@ -151,6 +151,11 @@ export class FakeMount implements MountControl {
     return Promise.resolve({ bytes: 3 * 2 ** 20, files: 2, pinned: 1, pending: 0 });
   }
 
+  refresh(paths: readonly string[], recursive: boolean): Promise<number> {
+    this.asked.push(['refresh', paths, recursive]);
+    return Promise.resolve(paths.length);
+  }
+
   #failedAt(path: string): FailedChange[] {
     return this.failed.filter((item) => item.path === path || item.path.startsWith(path.replace(/\/?$/, '/')));
   }

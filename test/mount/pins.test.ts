@@ -114,6 +114,23 @@ describe.skipIf(!fuseExists)('pin', () => {
     await expectReadable(hashes);
   });
 
+  it('follows what is new and changed, once a listing shows it', async () => {
+    const { id: folderId } = drive.store.addFolder(id, rootFolderId, 'tree');
+    const { id: fileId } = drive.store.addFile(id, folderId, 'changes', pattern(30_000, 1));
+    await start(...LIFETIME);
+    await drive.succeed(['pin', join(folder, 'tree')]);
+    const [changed, added] = [pattern(40_000, 2), pattern(50_000, 3)];
+    drive.store.writeFile(id, fileId, changed);
+    const sub = drive.store.addFolder(id, folderId, 'sub');
+    drive.store.addFile(id, sub.id, 'new', added);
+    await drive.succeed(['refresh', join(folder, 'tree')]);
+    await untilKept();
+    expect(await pinned()).toMatchObject({ files: 2 });
+    await drive.emulator.stop();
+    expect(sha256(await readFile(join(folder, 'tree', 'changes')))).toBe(sha256(changed));
+    expect(sha256(await readFile(join(folder, 'tree', 'sub', 'new')))).toBe(sha256(added));
+  });
+
   it('the service goes away half-way: what is missing is told, and comes when it is back', async () => {
     const { id: folderId } = drive.store.addFolder(id, rootFolderId, 'tree');
     const files = Array.from({ length: 8 }, (_, n) => pattern(2 * MiB, n));
