@@ -37,6 +37,8 @@ const defaultTimes: TransferTimes = {
 const waitingForDriveShare = 3 / 8;
 /** What reads may hold that wait for the disk. The rest: blocks to be written (1/4), loaded ahead (1/8) and just read. */
 const waitingForDiskShare = 1 / 8;
+/** What reads may hold that no program waits for: in a line of their own, so that nobody stands behind them. */
+const patientShare = 1 / 16;
 
 export interface ContentBlocksOptions {
   /** The cache directory, made if missing; nobody else's files are in it. */
@@ -127,6 +129,7 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
     gates: {
       drive: new ByteGate(options.memoryBytesMax * waitingForDriveShare),
       disk: new ByteGate(options.memoryBytesMax * waitingForDiskShare),
+      patient: new ByteGate(options.memoryBytesMax * patientShare),
     },
     ahead: new AheadReaders(options.memoryBytesMax),
     loading: { bytes: 0 },
@@ -213,8 +216,7 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
       if (stopped) return;
       stopped = true;
       const error = new RemoteError('unavailable', 'the cache is closing');
-      around.gates.drive.close(error);
-      around.gates.disk.close(error);
+      for (const gate of Object.values(around.gates)) gate.close(error);
       await Promise.all([...versions.values()].map((version) => version.stop(error)));
       await around.disk?.stop();
       memory.clear();

@@ -95,7 +95,7 @@ function pinnedText({ files, bytes, filesLeft, bytesLeft, foldersLeft, trouble }
     ...(foldersLeft === 0 ? [] : [`${countOf(foldersLeft, 'folder')} to be listed`]),
     ...(filesLeft === 0 ? [] : [`${countOf(filesLeft, 'file')}, ${formatSize(bytesLeft)} to be fetched`]),
   ];
-  const why = trouble === null || left.length === 0 ? '' : ` (${trouble})`;
+  const why = trouble === null ? '' : ` (${trouble})`;
   return [`${countOf(files, 'file')}, ${formatSize(bytes)}`, ...left].join('; ') + why;
 }
 

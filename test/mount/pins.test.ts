@@ -208,14 +208,24 @@ describe.skipIf(!fuseExists)('pin', () => {
     await start('--settle', '0s', ...LIFETIME);
     await mkdir(join(folder, 'dir'));
     await writeFile(join(folder, 'dir', 'a'), 'first');
-    await drive.succeed(['flush', drive.mountpoint]);
     await drive.succeed(['pin', join(folder, 'dir', 'a')]);
+    await drive.succeed(['flush', drive.mountpoint]);
     await writeFile(join(folder, 'dir', 'a~'), 'second');
     await rename(join(folder, 'dir', 'a~'), join(folder, 'dir', 'a'));
     await drive.succeed(['flush', drive.mountpoint]);
     expect((await pinned()).paths).toEqual(['/Projects/dir/a']);
-    await rm(join(folder, 'dir', 'a'));
-    expect((await pinned()).paths).toEqual([]);
+    await drive.unmount();
+    await drive.emulator.stop();
+    await drive.mount({ mount: LIFETIME });
+    expect(await readFile(join(folder, 'dir', 'a'), 'utf8')).toBe('second');
+  });
+
+  it('a pin goes with what is removed', async () => {
+    drive.store.addFile(id, rootFolderId, 'goes', pattern(1_000, 1));
+    await start();
+    await drive.succeed(['pin', join(folder, 'goes')]);
+    await rm(join(folder, 'goes'));
+    expect(await pinned()).toMatchObject({ paths: [], files: 0 });
   });
 });
 

@@ -73,7 +73,8 @@ export class BlockReader {
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
 
     const { gates } = this.#around;
-    const gate = version.isNear(want.first, want.last) ? gates.disk : gates.drive;
+    const isNear = version.isNear(want.first, want.last);
+    const gate = isPatient ? gates.patient : isNear ? gates.disk : gates.drive;
     const bytes = (want.last - want.first + 1) * blockSizeBytes;
     const leave = (): void => gate.leave(version, bytes);
     const entrance = gate.enter(version, bytes, signal);

@@ -30,8 +30,8 @@ export interface Version {
 export interface Surroundings {
   readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
   readonly memory: BlockMemory;
-  /** What waiting reads hold: those that wait for the drive; and those that wait for the disk alone, not held up by the former. */
-  readonly gates: { readonly drive: ByteGate; readonly disk: ByteGate };
+  /** What waiting reads hold: those that wait for the drive; and those that wait for the disk alone, not held up by the former; and those that no program waits for. */
+  readonly gates: { readonly drive: ByteGate; readonly disk: ByteGate; readonly patient: ByteGate };
   readonly ahead: AheadReaders;
   /** Blocks on their way from the disk. */
   readonly loading: { bytes: number };

@@ -12,6 +12,7 @@ import type { Pins } from '../pins.ts';
 import type { StagedContent, TreeChange, TreeFile, TreeNode } from '../tree.ts';
 import { Holdings, type HoldingSums } from './holdings.ts';
 import { PinJob, type NotKept, type PinnedKind } from './jobs.ts';
+import { PinQueue, type Waiting } from './queue.ts';
 
 const log = createLog('pins');
 
@@ -51,16 +52,6 @@ export interface PinStatus extends HoldingSums {
   readonly trouble: string | undefined;
 }
 
-interface Waiting {
-  readonly kind: PinnedKind;
-  readonly jobs: Set<PinJob>;
-}
-
-interface Trouble {
-  readonly kind: PinnedKind;
-  readonly reason: string;
-}
-
 /** What is pinned would not fit into the cache. */
 export class NoRoom extends Error {
   /** What it means to a program. */
@@ -71,11 +62,8 @@ export class PinKeeper {
   readonly #options: PinKeeperOptions;
   readonly #holdings: Holdings;
   readonly #bytesMax: number;
-  /** To be done, in this order. */
-  readonly #waiting = { directory: new Map<number, Waiting>(), file: new Map<number, Waiting>() };
+  readonly #queue = new PinQueue();
   readonly #running = { directory: new Map<number, Waiting>(), file: new Map<number, Waiting>() };
-  /** What failed, until it is tried again. */
-  readonly #troubles = new Map<number, Trouble>();
   /** Staged content that goes when the service's version of it is here, by inode. */
   readonly #toForget = new Map<number, number>();
   readonly #work = new Set<Promise<void>>();
@@ -154,13 +142,14 @@ export class PinKeeper {
   }
 
   status(): PinStatus {
-    let foldersLeft = this.#waiting.directory.size + this.#running.directory.size;
-    let trouble: string | undefined;
-    for (const { kind, reason } of this.#troubles.values()) {
-      if (kind === 'directory') foldersLeft += 1;
-      trouble ??= reason;
-    }
-    return { ...this.#holdings.sums, nodes: this.#options.pins.nodes(), foldersLeft, trouble };
+    const { sums } = this.#holdings;
+    const { folders, reason } = this.#queue.troubles();
+    return {
+      ...sums,
+      nodes: this.#options.pins.nodes(),
+      foldersLeft: this.#queue.size('directory') + this.#running.directory.size + folders,
+      trouble: sums.bytes > this.#bytesMax ? this.#tooLargeText(sums.bytes) : reason,
+    };
   }
 
   /** Fetches nothing until {@link resume}. */
@@ -168,7 +157,7 @@ export class PinKeeper {
     this.#paused = true;
     this.#stopping.abort(new Error(PAUSED));
     this.#stopping = new AbortController();
-    this.#giveUpWaiting(PAUSED);
+    this.#queue.failAll(PAUSED);
   }
 
   resume(): void {
@@ -196,7 +185,7 @@ export class PinKeeper {
     this.#stopped = true;
     this.#unsubscribe();
     clearTimeout(this.#retryTimer);
-    this.#giveUpWaiting('the drive is being unmounted');
+    this.#queue.failAll('the drive is being unmounted');
     this.#stopping.abort(new Error('the drive is being unmounted'));
     await Promise.all(this.#work);
   }
@@ -205,22 +194,8 @@ export class PinKeeper {
 
   #add(node: TreeNode, job: PinJob | undefined): void {
     const jobs = job === undefined ? [] : [job];
-    if (node.kind === 'directory') this.#enqueue('directory', node.inode, jobs);
+    if (node.kind === 'directory') this.#queue.add('directory', node.inode, jobs);
     else this.#consider(node, jobs);
-  }
-
-  #enqueue(kind: PinnedKind, inode: number, jobs: Iterable<PinJob>): void {
-    this.#troubles.delete(inode);
-    let waiting = this.#waiting[kind].get(inode);
-    if (waiting === undefined) {
-      waiting = { kind, jobs: new Set() };
-      this.#waiting[kind].set(inode, waiting);
-    }
-    for (const job of jobs) {
-      if (waiting.jobs.has(job)) continue;
-      waiting.jobs.add(job);
-      job.began(kind);
-    }
   }
 
   /** What a file needs is protected, and fetched if it is not here. */
@@ -230,7 +205,7 @@ export class PinKeeper {
       this.#holdings.delete(file.inode);
       return;
     }
-    if (!this.#holdings.set(file.inode, content).isStored) this.#enqueue('file', file.inode, jobs);
+    if (!this.#holdings.set(file.inode, content).isStored) this.#queue.add('file', file.inode, jobs);
   }
 
   /** What the service has and a program would need to read the file: all of it, or what shows through below what was written here. */
@@ -242,24 +217,26 @@ export class PinKeeper {
   #pump(): void {
     if (!this.#started || this.#stopped) return;
     if (this.#paused) {
-      this.#giveUpWaiting(PAUSED);
+      this.#queue.failAll(PAUSED);
       return;
     }
     this.#begin('directory', FOLDERS_AT_ONCE, (inode, waiting) => this.#list(inode, waiting.jobs));
-    const { directory } = this.#waiting;
-    if (directory.size + this.#running.directory.size === 0 && this.#options.blocks.protected !== undefined) {
+    if (
+      this.#queue.size('directory') + this.#running.directory.size === 0 &&
+      this.#options.blocks.protected !== undefined
+    ) {
       this.#options.blocks.protected.all = false;
     }
-    if (this.#undecided === 0) this.#begin('file', FILES_AT_ONCE, (inode) => this.#fetch(inode));
+    if (this.#undecided === 0) this.#begin('file', FILES_AT_ONCE, (inode, { jobs }) => this.#fetch(inode, jobs));
   }
 
   #begin(kind: PinnedKind, most: number, work: (inode: number, waiting: Waiting) => Promise<void>): void {
-    const [waiting, running] = [this.#waiting[kind], this.#running[kind]];
-    for (const [inode, one] of waiting) {
-      if (running.size >= most) return;
+    const running = this.#running[kind];
+    while (running.size < most) {
       // Asked for anew while it is on its way: afterwards.
-      if (running.has(inode)) continue;
-      waiting.delete(inode);
+      const next = this.#queue.take(kind, running);
+      if (next === undefined) return;
+      const [inode, one] = next;
       running.set(inode, one);
       const done = work(inode, one)
         .then(
@@ -288,12 +265,12 @@ export class PinKeeper {
     for (const child of children) {
       if (slices.due) await slices.pause();
       if (this.#stopped) return;
-      if (child.kind === 'directory') this.#enqueue('directory', child.inode, jobs);
+      if (child.kind === 'directory') this.#queue.add('directory', child.inode, jobs);
       else this.#consider(child, jobs);
     }
   }
 
-  async #fetch(inode: number): Promise<void> {
+  async #fetch(inode: number, jobs: ReadonlySet<PinJob>): Promise<void> {
     const { blocks, forgetKept } = this.#options;
     const holding = this.#holdings.get(inode);
     if (holding === undefined || holding.isStored) return;
@@ -307,8 +284,12 @@ export class PinKeeper {
     } finally {
       this.#fetchingBytes -= holding.bytes;
     }
-    // It may have changed meanwhile, and waits again.
-    if (this.#holdings.get(inode) !== holding) return;
+    const now = this.#holdings.get(inode);
+    if (now !== holding) {
+      // It has changed meanwhile: who waits for it waits for what it is now.
+      if (now?.isStored === false) this.#queue.add('file', inode, jobs);
+      return;
+    }
     this.#holdings.stored(holding);
     const generation = this.#toForget.get(inode);
     if (generation !== undefined) {
@@ -325,25 +306,11 @@ export class PinKeeper {
 
   #failed(inode: number, waiting: Waiting, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
-    this.#giveUp(inode, waiting, reason);
+    this.#queue.failed(inode, waiting, reason);
     const away = error instanceof RemoteError && error.kind === 'unavailable' && !this.#options.isOnline();
     // Each of the others would find out by itself, after all its tries.
-    if (away) this.#giveUpWaiting(reason);
+    if (away) this.#queue.failAll(reason);
     if (!this.#paused) this.#retryLater();
-  }
-
-  #giveUp(inode: number, { kind, jobs }: Waiting, reason: string): void {
-    for (const job of jobs) job.ended(kind, { inode, reason });
-    if (!this.#waiting[kind].has(inode)) this.#troubles.set(inode, { kind, reason });
-  }
-
-  #giveUpWaiting(reason: string): void {
-    for (const waiting of [this.#waiting.directory, this.#waiting.file]) {
-      for (const [inode, one] of waiting) {
-        waiting.delete(inode);
-        this.#giveUp(inode, one, reason);
-      }
-    }
   }
 
   #retryLater(): void {
@@ -355,7 +322,7 @@ export class PinKeeper {
   #retry(): void {
     clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
-    for (const [inode, { kind }] of [...this.#troubles]) this.#enqueue(kind, inode, []);
+    this.#queue.again();
     this.#pump();
   }
 
@@ -379,7 +346,7 @@ export class PinKeeper {
 
   #letGoOf(inode: number): void {
     this.#holdings.delete(inode);
-    this.#troubles.delete(inode);
+    this.#queue.forget(inode);
     this.#toForget.delete(inode);
   }
 
@@ -395,10 +362,9 @@ export class PinKeeper {
   }
 
   async #recheckAll(): Promise<void> {
-    if (this.#holdings.sums.files + this.#troubles.size === 0) return;
     const { pins, journal } = this.#options;
     const slices = new Slices();
-    for (const inode of [...this.#holdings.inodes(), ...this.#troubles.keys()]) {
+    for (const inode of [...this.#holdings.inodes(), ...this.#queue.failedInodes()]) {
       if (slices.due) await slices.pause();
       if (this.#stopped) break;
       const node = journal.tree.node(inode);

@@ -101,3 +101,19 @@ test('keeping ends with its signal', async () => {
   controller.abort(new Error('enough'));
   await keeping;
 });
+
+test('a read that a program waits for does not stand behind contents that are kept', async () => {
+  const drive = new FakeContentDrive({
+    pace: (_, { versionId }) => (versionId.startsWith('kept') ? new Promise(() => undefined) : undefined),
+  });
+  const blocks = await open({ drive, memoryBytesMax: 8 * MiB });
+  const controller = new AbortController();
+  const keeping = Array.from({ length: 6 }, (_, n) =>
+    expect(blocks.keep(contentReference(`kept-${n}`, 4 * MiB), controller.signal)).rejects.toThrow('enough'),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  const content = contentReference('wanted', MiB);
+  expect((await readBytes(blocks.reader(content), 0, MiB)).equals(bytesOf(content, 0, MiB))).toBe(true);
+  controller.abort(new Error('enough'));
+  await Promise.all(keeping);
+});
