@@ -96,6 +96,8 @@ export interface ContentBlocks {
   keep(content: ContentReference, signal: AbortSignal): Promise<void>;
   /** True when all of a content is on disk. Costs no I/O. */
   isKept(content: ContentReference): boolean;
+  /** Makes sure that what is kept is found again, however this process ends. */
+  commit(): void;
   /** What is not evicted from the disk; undefined without a disk. */
   readonly protected: ProtectedContents | undefined;
   /** Drops a content from memory and disk, as far as nobody uses it just now. Resolves with the bytes freed on the disk. */
@@ -204,6 +206,7 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
       }
     },
     isKept: (content) => around.disk !== undefined && isOnDisk(content, around.disk.content(content)),
+    commit: () => around.disk?.commit(),
     get protected() {
       return around.disk?.protected;
     },

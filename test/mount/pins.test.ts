@@ -220,6 +220,31 @@ describe.skipIf(!fuseExists)('pin', () => {
     expect(await readFile(join(folder, 'dir', 'a'), 'utf8')).toBe('second');
   });
 
+  it('is whole when pin returns, however the daemon ends', async () => {
+    const hashes = addTree();
+    await start(...LIFETIME);
+    await drive.succeed(['pin', join(folder, 'tree')]);
+    process.kill(await drive.pid(), 'SIGKILL');
+    await drive.emulator.stop();
+    await drive.mount({ mount: LIFETIME });
+    await expectReadable(hashes);
+  });
+
+  it('unmounting ends it, and the next mount goes on', async () => {
+    const bytes = pattern(6 * MiB, 1);
+    drive.store.addFile(id, rootFolderId, 'large', bytes);
+    await start('--bwlimit', 'off:1M', ...LIFETIME);
+    const pinning = drive.user.run(['pin', join(folder, 'large')]);
+    while (drive.emulator.calls().vaultBytes < MiB) await sleep(50);
+    const begun = performance.now();
+    await drive.unmount();
+    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect((await pinning).code).toBe(1);
+    await drive.mount({ mount: LIFETIME });
+    await untilKept();
+    expect(await pinned()).toMatchObject({ paths: ['/Projects/large'], files: 1 });
+  });
+
   it('a pin goes with what is removed', async () => {
     drive.store.addFile(id, rootFolderId, 'goes', pattern(1_000, 1));
     await start();

@@ -21,6 +21,8 @@ export interface BlockDisk {
   room(): Promise<void> | undefined;
   /** Resolves when what is to be written at this moment is written, or was refused. */
   written(): Promise<void>;
+  /** Makes the index say what is on disk, so that the end of this process loses none of it. */
+  commit(): void;
   /** What is not evicted. */
   readonly protected: ProtectedContents;
   /** Why nothing is written at present; undefined where it is. */

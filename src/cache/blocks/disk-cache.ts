@@ -117,6 +117,10 @@ export class DiskCache implements BlockDisk {
     }
   }
 
+  commit(): void {
+    this.#index.flush();
+  }
+
   get refusal(): string | undefined {
     return this.#refuses() ? (this.#failure ?? 'the cache is closed') : undefined;
   }

@@ -80,6 +80,7 @@ function withStop(cache: DiskCache, stop: () => Promise<void>): BlockDisk {
     content: (content) => cache.content(content),
     room: () => cache.room(),
     written: () => cache.written(),
+    commit: () => cache.commit(),
     protected: cache.protected,
     get refusal() {
       return cache.refusal;

@@ -31,7 +31,7 @@ export interface PinKeeperOptions {
   readonly journal: Journal;
   readonly pins: Pins;
   readonly listings: Pick<Listings, 'ensure'>;
-  readonly blocks: Pick<ContentBlocks, 'keep' | 'isKept' | 'protected'>;
+  readonly blocks: Pick<ContentBlocks, 'keep' | 'isKept' | 'commit' | 'protected'>;
   /** The size of the cache. */
   readonly cacheBytesMax: number;
   /** Whether the service answered last. */
@@ -119,7 +119,10 @@ export class PinKeeper {
       this.#undecided -= 1;
       this.#pump();
     }
-    if (wait) await job.done(signal);
+    if (wait) {
+      await job.done(signal);
+      this.#options.blocks.commit();
+    }
     return job.failed;
   }
 

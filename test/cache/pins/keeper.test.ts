@@ -25,6 +25,10 @@ class FakeBlocks {
     this.kept.add(content.versionId);
   }
 
+  commit(): void {
+    // Nothing is lost with a set.
+  }
+
   isKept(content: ContentReference): boolean {
     return this.kept.has(content.versionId);
   }
