@@ -1,4 +1,4 @@
-// `syncplicityfs pause` and `resume`: stop sending to Syncplicity, and go on. Writing into the drive works all the time.
+// `syncplicityfs pause` and `resume`: stop sending to Syncplicity and fetching for nobody, and go on. Writing and reading work all the time.
 import { Command } from 'commander';
 import { askMount } from '../control/methods.ts';
 import type { CliContext } from './context.ts';
@@ -7,7 +7,9 @@ import { requireServing } from './serving-mount.ts';
 /** `syncplicityfs pause MOUNTPOINT`. */
 export function pauseCommand(context: CliContext): Command {
   return new Command('pause')
-    .description('stop sending changes until resume; what is written meanwhile is kept on this machine')
+    .description(
+      'stop sending changes and fetching what is pinned until resume; reading goes on, and what is written is kept on this machine',
+    )
     .argument('<MOUNTPOINT>')
     .action((path: string) => ask(context, path, 'pause'));
 }
@@ -15,7 +17,7 @@ export function pauseCommand(context: CliContext): Command {
 /** `syncplicityfs resume MOUNTPOINT`. */
 export function resumeCommand(context: CliContext): Command {
   return new Command('resume')
-    .description('send changes again after pause')
+    .description('send changes and fetch what is pinned again after pause')
     .argument('<MOUNTPOINT>')
     .action((path: string) => ask(context, path, 'resume'));
 }

@@ -10,7 +10,7 @@ import {
 } from '../../src/cli/connection-output.ts';
 import { statusLines } from '../../src/cli/status-text.ts';
 import type { Connection } from '../../src/connections/store.ts';
-import { emptyStatus } from '../../src/control/status.ts';
+import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
 
 const member: Connection = {
   id: '5dc531df34554edd96c31272262ad950',
@@ -215,6 +215,28 @@ describe('status', () => {
       '             two?x: 40, 1 throttled, 60 of 100 left this hour, OUT for 5 min: token POST: no',
       '             three: 40, 60 of 100 left this hour, OUT: its call budget is spent',
     ]);
+  });
+
+  it('shows what is pinned, what of it is missing and why, and the limits of the line', () => {
+    const row = (status: Partial<MountStatus>, label: string): string | undefined =>
+      statusLines({ ...quiet, ...status }, now).find((line) => line.startsWith(`  ${label}`));
+    const pinned = {
+      paths: ['/a'],
+      files: 3,
+      bytes: 3 * 2 ** 20,
+      filesLeft: 0,
+      bytesLeft: 0,
+      foldersLeft: 0,
+      trouble: null,
+    };
+    expect(row({}, 'pinned')).toBeUndefined();
+    expect(row({ pinned }, 'pinned')).toBe('  pinned     3 files, 3.0 MiB');
+    const missing = { ...pinned, filesLeft: 1, bytesLeft: 2 ** 20, foldersLeft: 2, trouble: 'no answer' };
+    expect(row({ pinned: missing }, 'pinned')).toBe(
+      '  pinned     3 files, 3.0 MiB; 2 folders to be listed; 1 file, 1.0 MiB to be fetched (no answer)',
+    );
+    const transfers = { bytesIn: 1024, bytesOut: 0, limitIn: null, limitOut: 2 ** 20 };
+    expect(row({ transfers }, 'transfers')).toBe('  transfers  1.0 KiB in, 0 B out (at most 1.0 MiB/s)');
   });
 
   it('shows all where all are wanted, what a crash left, and that sending is paused', () => {
