@@ -13,6 +13,7 @@ import { RecordIndex } from './journal/record-index.ts';
 import {
   ROOT_INODE,
   type ChangeOrigin,
+  type Keeping,
   type Tree,
   type TreeDirectory,
   type TreeFile,
@@ -224,8 +225,15 @@ export class Journal {
     return this.tree.unfinished().filter(({ abandoned }) => abandoned);
   }
 
-  /** One transaction of tree and journal: all of it, or, when `work` throws, nothing. */
-  change<T>(origin: ChangeOrigin, work: (transaction: JournalTransaction) => T): T {
+  /**
+   * One transaction of tree and journal: all of it, or, when `work` throws, nothing. `loggable`: of what a crash takes back, or would if it
+   * came a moment earlier.
+   */
+  change<T>(
+    origin: ChangeOrigin,
+    work: (transaction: JournalTransaction) => T,
+    keeping: Exclude<Keeping, 'bulk'> = 'logged',
+  ): T {
     if (origin === 'local') this.#localChangeAtMs = performance.now();
     const outer = this.#touched;
     const touched = new Map<number, PendingRecord | undefined>();
@@ -233,7 +241,12 @@ export class Journal {
     let result: T;
     try {
       this.#touched = touched;
-      result = this.tree.change(origin, (transaction) => work((this.#transaction ??= this.#wrapped(transaction))));
+      result = this.tree.change(
+        origin,
+        (transaction) => work((this.#transaction ??= this.#wrapped(transaction))),
+        false,
+        keeping,
+      );
     } catch (error) {
       this.#nextRevision = firstRevision;
       throw error;

@@ -40,32 +40,36 @@ export class LocalChanges {
    */
   createFile(place: NewPlace, attributes: LocalAttributes, unclosed: boolean): TreeFile {
     const now = this.#now();
-    return this.#journal.change('local', (transaction) => {
-      const file = transaction.put<TreeFile>({
-        kind: 'file',
-        inode: 0,
-        parent: place.parent.inode,
-        name: place.name,
-        remoteName: place.remoteName,
-        fileId: undefined,
-        versionId: undefined,
-        lengthBytes: 0,
-        modified: now,
-        created: now,
-        sha256: undefined,
-        staged: undefined,
-        local: { accessed: now, changed: now, ...attributes },
-      });
-      transaction.putRecord({
-        ...this.#journal.freshRecord(file, this.#nowMs()),
-        at: undefined,
-        content: true,
-        unclosed,
-        localOnly: isDropping(place.name),
-      });
-      this.#touch(transaction, place.parent.inode, now);
-      return file;
-    });
+    return this.#journal.change(
+      'local',
+      (transaction) => {
+        const file = transaction.put<TreeFile>({
+          kind: 'file',
+          inode: 0,
+          parent: place.parent.inode,
+          name: place.name,
+          remoteName: place.remoteName,
+          fileId: undefined,
+          versionId: undefined,
+          lengthBytes: 0,
+          modified: now,
+          created: now,
+          sha256: undefined,
+          staged: undefined,
+          local: { accessed: now, changed: now, ...attributes },
+        });
+        transaction.putRecord({
+          ...this.#journal.freshRecord(file, this.#nowMs()),
+          at: undefined,
+          content: true,
+          unclosed,
+          localOnly: isDropping(place.name),
+        });
+        this.#touch(transaction, place.parent.inode, now);
+        return file;
+      },
+      unclosed ? 'loggable' : 'logged',
+    );
   }
 
   /** Makes an empty directory. The name must be free. */
@@ -129,17 +133,23 @@ export class LocalChanges {
 
   /** Changes attributes; those left out stay. A time of content that is pending goes with it, any other stays here. */
   setAttributes(node: TreeNode, attributes: LocalAttributes): TreeNode {
-    return this.#journal.change('local', (transaction) => {
-      const changed = transaction.put<TreeNode>({
-        ...node,
-        local: { ...node.local, changed: this.#now(), ...attributes },
-      });
-      const record = transaction.record(node.inode);
-      if (attributes.modified !== undefined && record?.content === true && record.doneAtMs === undefined) {
-        transaction.putRecord({ ...record, changedAtMs: this.#nowMs() });
-      }
-      return changed;
-    });
+    // What was not closed yet does not outlive a crash, whatever its attributes.
+    const keeping = this.#journal.get(node.inode)?.unclosed === true ? 'loggable' : 'logged';
+    return this.#journal.change(
+      'local',
+      (transaction) => {
+        const changed = transaction.put<TreeNode>({
+          ...node,
+          local: { ...node.local, changed: this.#now(), ...attributes },
+        });
+        const record = transaction.record(node.inode);
+        if (attributes.modified !== undefined && record?.content === true && record.doneAtMs === undefined) {
+          transaction.putRecord({ ...record, changedAtMs: this.#nowMs() });
+        }
+        return changed;
+      },
+      keeping,
+    );
   }
 
   /** A generation of the file's content begins: a crash before its commit leaves it as unfinished. */

@@ -22,7 +22,7 @@ import {
   type TreeNode,
 } from './tree/records.ts';
 import { Entries } from './tree/entries.ts';
-import type { LoggedStore } from './tree/logged-store.ts';
+import type { LoggedStore, Urgency } from './tree/logged-store.ts';
 import type { ConflictRecord, PendingRecord, UnfinishedContent } from './tree/pending-record.ts';
 import { RecentlyRead } from './tree/recently-read.ts';
 import { StagedNames } from './tree/staged-names.ts';
@@ -42,6 +42,15 @@ export {
 
 /** Nodes of one transaction: below 10 ms on two slow cores, and enough for its commit not to weigh. */
 export const SLICE_NODES = 300;
+
+/** Inode numbers set aside in the database at a time, so that not each new one is written down there. */
+const INODES_AT_A_TIME = 256;
+
+/**
+ * How a transaction is kept: logged when it returns; committed at once, for hundreds of writes, which are better off without a log; or,
+ * where nobody relies on it yet, logged with the next one that is.
+ */
+export type Keeping = 'logged' | 'bulk' | 'loggable';
 
 const log = createLog('tree');
 
@@ -103,6 +112,8 @@ export class Tree {
   /** Of the transaction under way. */
   #changes: TreeChange[] = [];
   readonly #listingsRead = new RecentlyRead<ListingState>();
+  /** Of all vaults that were asked about: each write looks whether there is room. */
+  readonly #vaultsRead = new Map<VaultId, RemoteVault | undefined>();
   /** Made once: a copy of many files makes ten transactions a file. */
   readonly #transaction: TreeTransaction = {
     put: (node) => this.#put(node),
@@ -147,6 +158,8 @@ export class Tree {
   };
   #nextInode: number;
   #moment: number;
+  /** Numbers below this are not given again after a crash. */
+  #inodesSetAside: number;
   #closed = false;
 
   /** Opens or makes the tree in `directory` (0700). Throws an Error that says what to do where it is of a newer
@@ -165,7 +178,7 @@ export class Tree {
     this.#entries = new Entries(tables);
     this.#staged = new StagedNames(tables.staged);
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
-    this.#nextInode = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
+    this.#nextInode = this.#inodesSetAside = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
     this.#moment = Number(this.#tables.meta.get('moment') ?? 1);
   }
 
@@ -300,30 +313,33 @@ export class Tree {
     return files;
   }
 
-  /**
-   * One transaction: all of it, or, when `work` throws, nothing. Listeners hear of it afterwards unless it is `quiet`. `bulk` is for
-   * hundreds of writes, which are better off without a log.
-   */
+  /** One transaction: all of it, or, when `work` throws, nothing. Listeners hear of it afterwards unless it is `quiet`. */
   change<T>(
     origin: ChangeOrigin,
     work: (transaction: TreeTransaction) => T,
     quiet = false,
-    size: 'few' | 'bulk' = 'few',
+    keeping: Keeping = 'logged',
   ): T {
     const outer = this.#changes;
     const changes: TreeChange[] = [];
     const firstInode = this.#nextInode;
+    const setAside = this.#inodesSetAside;
     let result: T;
     try {
       this.#changes = changes;
       const all = (): T => {
         const done = work(this.#transaction);
-        if (this.#nextInode !== firstInode) this.#tables.meta.put('nextInode', this.#nextInode);
+        if (this.#nextInode > this.#inodesSetAside) {
+          this.#inodesSetAside = this.#nextInode + INODES_AT_A_TIME;
+          this.#tables.meta.put('nextInode', this.#inodesSetAside);
+        }
         return done;
       };
-      result = size === 'bulk' ? this.#store.bulk(all) : this.#store.transaction(all);
+      const urgency = (): Urgency => (keeping === 'loggable' && this.#inodesSetAside === setAside ? 'loggable' : 'now');
+      result = keeping === 'bulk' ? this.#store.bulk(all) : this.#store.transaction(all, urgency);
     } catch (error) {
       this.#nextInode = firstInode;
+      this.#inodesSetAside = setAside;
       this.#staged.takeBack();
       this.#forgetRead();
       throw error;
@@ -404,13 +420,19 @@ export class Tree {
 
   /** Capacity of the vaults, as last told. */
   vault(id: VaultId): RemoteVault | undefined {
+    if (this.#vaultsRead.has(id)) return this.#vaultsRead.get(id);
     const stored = this.#tables.vaults.get(id);
-    if (stored === undefined) return undefined;
-    return { id, name: stored.name, sizeBytes: stored.size ?? undefined, consumedBytes: stored.used ?? undefined };
+    const vault =
+      stored === undefined
+        ? undefined
+        : { id, name: stored.name, sizeBytes: stored.size ?? undefined, consumedBytes: stored.used ?? undefined };
+    this.#vaultsRead.set(id, vault);
+    return vault;
   }
 
   /** Remembers the capacity of the vaults. */
   putVaults(vaults: readonly RemoteVault[]): void {
+    this.#vaultsRead.clear();
     this.#store.transaction(() => {
       for (const vault of vaults) {
         this.#tables.vaults.put(vault.id, {
@@ -469,6 +491,8 @@ export class Tree {
     const previous = node.inode === 0 ? undefined : this.node(node.inode);
     const current: Node = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
     this.#entries.replace(previous, current);
+    if (node.inode === 0 && node.kind === 'directory' && node.remote === undefined)
+      this.#entries.madeFolder(current.inode);
     this.#staged.replace(previous, current);
     this.#changes.push(previous === undefined ? { kind: 'added', current } : { kind: 'changed', previous, current });
     return current;

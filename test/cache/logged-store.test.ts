@@ -1,4 +1,4 @@
-import { appendFileSync, copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -63,6 +63,56 @@ describe('the store with a log', () => {
     const after = openStore(killed('one', 'two'));
     expect(after.first.get(key(1))).toEqual({ value: 10 });
     expect(after.second.get(key(1))?.toString()).toBe('bytes');
+  });
+
+  it('W1: what may be lost is in the log with what comes after it, and only its last state', () => {
+    const store = openStore('one');
+    const loggable = (): 'loggable' => 'loggable';
+    store.store.transaction(() => {
+      store.first.put(key(1), { value: 1 });
+      store.first.put(key(2), { value: 2 });
+    }, loggable);
+    store.store.transaction(() => store.first.put(key(1), { value: 10 }), loggable);
+    expect(rows(store)).toEqual([
+      [1, 10],
+      [2, 2],
+    ]);
+    expect(rows(openStore(killed('one', 'lost')))).toEqual([]);
+    store.store.transaction(() => store.first.remove(key(2)));
+    expect(rows(openStore(killed('one', 'kept')))).toEqual([[1, 10]]);
+    const atOnce = openStore('at-once');
+    atOnce.store.transaction(() => {
+      atOnce.first.put(key(1), { value: 10 });
+      atOnce.first.remove(key(2));
+    });
+    expect(statSync(join(directory.path, 'one', 'log')).size).toBe(
+      statSync(join(directory.path, 'at-once', 'log')).size,
+    );
+    store.store.transaction(() => store.first.put(key(3), { value: 3 }), loggable);
+    store.store.commit();
+    expect(rows(openStore(killed('one', 'committed')))).toEqual([
+      [1, 10],
+      [3, 3],
+    ]);
+  });
+
+  it('keeps what may be lost apart from a transaction that throws after it', () => {
+    const store = openStore('one');
+    store.store.transaction(
+      () => store.first.put(key(1), { value: 1 }),
+      () => 'loggable',
+    );
+    expect(() =>
+      store.store.transaction(() => {
+        store.first.put(key(1), { value: 2 });
+        throw new Error('no');
+      }),
+    ).toThrow('no');
+    store.first.put(key(2), { value: 2 });
+    expect(rows(openStore(killed('one', 'two')))).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
   });
 
   it('leaves nothing of a transaction that throws, for readers and after a crash', () => {
@@ -160,6 +210,7 @@ describe('the store with a log', () => {
     const step = fc.oneof(
       fc.record({ kind: fc.constant('put' as const), number: fc.nat(30), value: fc.nat() }),
       fc.record({ kind: fc.constant('remove' as const), number: fc.nat(30) }),
+      fc.record({ kind: fc.constant('loggable' as const), number: fc.nat(30), value: fc.nat() }),
       fc.record({ kind: fc.constant('bulk' as const), number: fc.nat(30), value: fc.nat() }),
       fc.record({ kind: fc.constantFrom('commit' as const, 'kill' as const, 'reopen' as const, 'throw' as const) }),
     );
@@ -170,12 +221,14 @@ describe('the store with a log', () => {
         let generation = 0;
         let name = `${run}-0`;
         let store = openStore(name);
-        const model = new Map<number, number>();
+        let model = new Map<number, number>();
+        /** What a kill leaves. */
+        let safe = model;
         for (const one of steps) {
-          if (one.kind === 'put' || one.kind === 'bulk') {
+          if (one.kind === 'put' || one.kind === 'bulk' || one.kind === 'loggable') {
             const put = (): void => store.first.put(key(one.number), { value: one.value });
             if (one.kind === 'bulk') store.store.bulk(put);
-            else store.store.transaction(put);
+            else store.store.transaction(put, () => (one.kind === 'loggable' ? 'loggable' : 'now'));
             model.set(one.number, one.value);
           } else if (one.kind === 'remove') {
             store.first.remove(key(one.number));
@@ -191,10 +244,14 @@ describe('the store with a log', () => {
           } else {
             generation += 1;
             const next = `${run}-${generation}`;
-            if (one.kind === 'kill') name = killed(name, next);
+            if (one.kind === 'kill') {
+              name = killed(name, next);
+              model = new Map(safe);
+            }
             await closed(store);
             store = openStore(name);
           }
+          if (one.kind !== 'loggable' && one.kind !== 'throw') safe = new Map(model);
           const expected = [...model].sort(([a], [b]) => a - b);
           expect(rows(store)).toEqual(expected);
           const part = [...store.first.range({ start: key(from), end: key(to) })].map((row) => row.key[1]);

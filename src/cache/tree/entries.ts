@@ -12,12 +12,14 @@ import {
   readInode,
   type TreeNode,
 } from './records.ts';
+import { MadeFolders } from './made-folders.ts';
 import { RecentlyRead } from './recently-read.ts';
 import type { TreeTables } from './tables.ts';
 
 export class Entries {
   readonly #tables: Pick<TreeTables, 'entries' | 'names' | 'parents'>;
   readonly #read = new RecentlyRead<TreeNode>();
+  readonly #made = new MadeFolders();
 
   constructor(tables: Pick<TreeTables, 'entries' | 'names' | 'parents'>) {
     this.#tables = tables;
@@ -31,6 +33,11 @@ export class Entries {
   }
 
   child(parent: number, name: string): TreeNode | undefined {
+    const made = this.#made.namesIn(parent);
+    if (made !== undefined) {
+      const inode = made.get(name);
+      return inode === undefined ? undefined : this.#in(parent, inode);
+    }
     const inode = this.#tables.names.get(nameKey(parent, name));
     return inode === undefined ? undefined : this.#in(parent, readInode(inode));
   }
@@ -50,6 +57,11 @@ export class Entries {
     }
   }
 
+  /** A folder got a number that none had before: nothing is in it. */
+  madeFolder(inode: number): void {
+    this.#made.begin(inode);
+  }
+
   /** Stores a node in the place of its former state, from where it is moved where that has another name or parent. */
   replace(previous: TreeNode | undefined, current: TreeNode): void {
     if (previous !== undefined && (previous.name !== current.name || previous.parent !== current.parent)) {
@@ -58,6 +70,7 @@ export class Entries {
     }
     this.update(current);
     this.#tables.names.put(nameKey(current.parent, current.name), inodeKey(current.inode));
+    this.#made.put(current.parent, current.name, current.inode);
     if (previous?.parent !== current.parent)
       this.#tables.parents.put(inodeKey(current.inode), inodeKey(current.parent));
   }
@@ -75,6 +88,7 @@ export class Entries {
     if (stored === undefined) return undefined;
     this.#tables.entries.remove(key);
     this.#read.delete(inode);
+    this.#made.end(inode);
     this.#freeName({ parent, inode, name });
     this.#tables.parents.remove(inodeKey(inode));
     return decodeNode(inode, parent, stored);
@@ -83,6 +97,7 @@ export class Entries {
   /** What a transaction wrote that came to nothing must not be read. */
   forgetRead(): void {
     this.#read.clear();
+    this.#made.clear();
   }
 
   #in(parent: number, inode: number): TreeNode | undefined {
@@ -97,6 +112,7 @@ export class Entries {
 
   /** Another entry may have the name by now. */
   #freeName({ parent, inode, name }: Pick<TreeNode, 'parent' | 'inode' | 'name'>): void {
+    this.#made.remove(parent, name, inode);
     const key = nameKey(parent, name);
     const holder = this.#tables.names.get(key);
     if (holder !== undefined && readInode(holder) === inode) this.#tables.names.remove(key);

@@ -1,9 +1,11 @@
 // The tree's database with a log before it: a transaction is in the log when it returns, and in LMDB together with others some
-// milliseconds later. Reads see what is logged. Bulk work goes to LMDB at once. Knows keys and values, not what they mean.
+// milliseconds later. Reads see what is logged. Bulk work goes to LMDB at once; what may be lost in a crash is logged together with
+// the next transaction that may not. Knows keys and values, not what they mean.
 // LMDB is written by transactionSync alone: mixed with asynchronous puts, close() was seen to hang in lmdb 3.2-3.5.
 //
 // Invariants, asserted in tests:
-// W1 what LMDB lacks is in the log; the log is emptied only after a commit that is safe against power loss.
+// W1 what LMDB lacks is in the log; the log is emptied only after a commit that is safe against power loss. What may be lost is in the
+//    log before, or with, anything that came after it: a crash leaves no later transaction without an earlier one.
 // W2 each commit says which transaction is its last: what the log has up to that one is never applied again, not even when
 //    emptying the log was undone by the machine's end.
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
@@ -37,9 +39,14 @@ export interface Table<Value, Key extends TableKey = Buffer> {
   }): Generator<{ key: Buffer; value: Value }, void, undefined>;
 }
 
+/** `loggable`: lost in a crash until the next transaction that is not, or the next commit, some 100 ms later. */
+export type Urgency = 'now' | 'loggable';
+
 interface Buffered {
   readonly table: number;
   readonly key: TableKey;
+  /** The key in the table's buffer. */
+  readonly text: string;
   /** Undefined: removed. */
   readonly value: unknown;
 }
@@ -55,7 +62,9 @@ export class LoggedStore {
   readonly #buffers: Map<string, Buffered>[] = [];
   #bufferedCount = 0;
   #mode: 'idle' | 'logged' | 'direct' = 'idle';
-  #writes: LoggedWrite[] = [];
+  #writes: Buffered[] = [];
+  /** Of transactions before, which may be lost. */
+  #unlogged: Buffered[] = [];
   #undo: { readonly buffer: Map<string, Buffered>; readonly key: string; readonly before: Buffered | undefined }[] = [];
   #timer: NodeJS.Timeout | undefined;
   #nextCommit: Deferred<undefined> | undefined;
@@ -106,16 +115,19 @@ export class LoggedStore {
     if (this.#log.lengthBytes > 0) this.#emptyLog();
   }
 
-  /** All of `work`'s writes or, when it throws, none; logged when this returns. Within another transaction it is part of that. */
-  transaction<T>(work: () => T): T {
+  /**
+   * All of `work`'s writes or, when it throws, none; logged when this returns, unless it may be lost. Within another transaction it is
+   * part of that. `urgency` is asked when the work is done.
+   */
+  transaction<T>(work: () => T, urgency: () => Urgency = () => 'now'): T {
     if (this.#mode !== 'idle') return work();
     this.#mode = 'logged';
     let result: T;
     try {
       result = work();
       if (this.#writes.length > 0) {
-        this.#log.append(this.#number + 1, this.#writes);
-        this.#number += 1;
+        if (urgency() === 'now') this.#append();
+        else this.#unlogged.push(...this.#writes);
       }
     } catch (error) {
       for (const { buffer, key, before } of this.#undo.reverse()) {
@@ -156,6 +168,7 @@ export class LoggedStore {
       this.#position.putSync(COMMITTED_KEY, this.#number);
     });
     for (const buffer of this.#buffers) buffer.clear();
+    this.#unlogged = [];
     this.#bufferedCount = 0;
     this.#emptyLog();
     this.#nextCommit?.resolve(undefined);
@@ -180,6 +193,19 @@ export class LoggedStore {
     await this.flushed();
     await this.#environment.close();
     this.#log.close();
+  }
+
+  /** Logs what was written, and before it what was not logged yet; of what was written again since, the last alone. */
+  #append(): void {
+    const writes: LoggedWrite[] = [];
+    const add = (each: Buffered): void => {
+      if (this.#buffers[each.table]?.get(each.text) === each) writes.push([each.table, each.key, each.value]);
+    };
+    this.#unlogged.forEach(add);
+    this.#writes.forEach(add);
+    this.#log.append(this.#number + 1, writes);
+    this.#number += 1;
+    this.#unlogged = [];
   }
 
   #end(): void {
@@ -226,8 +252,9 @@ export class LoggedStore {
     const buffer = this.#buffers[table] as Map<string, Buffered>;
     const text = textOf(key);
     this.#undo.push({ buffer, key: text, before: buffer.get(text) });
-    buffer.set(text, { table, key, value });
-    this.#writes.push([table, key, value]);
+    const write = { table, key, text, value };
+    buffer.set(text, write);
+    this.#writes.push(write);
   }
 
   #store(table: number, key: TableKey, value: unknown): void {

@@ -220,9 +220,17 @@ export function isUserAttribute(name: string): boolean {
   return name.startsWith('user.');
 }
 
-/** The failure for any other name. */
+/** Programs and the kernel itself ask for few names, and for each of these once a file or oftener. */
+const unknownNamespaces = new Map<string, FsError>();
+const UNKNOWN_NAMESPACES_MAX = 32;
+
+/** The failure for any other name. Made once a name: an error with its stack costs as much as all the rest of the answer. */
 export function unknownNamespace(name: string): FsError {
-  return new FsError(errno.ENOTSUP, `no attributes but user.*: ${name}`);
+  const known = unknownNamespaces.get(name);
+  if (known !== undefined) return known;
+  const unknown = new FsError(errno.ENOTSUP, `no attributes but user.*: ${name}`);
+  if (unknownNamespaces.size < UNKNOWN_NAMESPACES_MAX) unknownNamespaces.set(name, unknown);
+  return unknown;
 }
 
 /** The answer to GETXATTR and LISTXATTR: the value if there is room, its size if only that was asked. */

@@ -275,8 +275,11 @@ export class PosixModel {
     const visit = (directory: ModelDirectory): void => {
       for (const [name, node] of directory.entries) {
         if (node.kind === 'directory') visit(node);
-        else if (node.kept === undefined) directory.entries.delete(name);
-        else {
+        else if (node.kept === undefined) {
+          directory.entries.delete(name);
+          // As before the file was made, or as then, unless something was done there since.
+          directory.modifiedMs = directory.changedMs = undefined;
+        } else {
           node.content = node.kept.content;
           node.modifiedMs = node.kept.modifiedMs;
           node.changedMs = node.kept.changedMs;
