@@ -113,18 +113,18 @@ export class Staging {
     await mkdir(options.directory, { recursive: true, mode: 0o700 });
     await chmod(options.directory, 0o700);
     const staging = new Staging(options);
-    for (const id of await staging.#files.list()) staging.#generations.seen(id);
-    await staging.#files.openSpares();
+    for (const id of await staging.#files.list()) staging.#files.seen(id);
+    staging.#files.makeSpares();
     return staging;
   }
 
   /** Deletes every file whose number is not in `named`: what the journal names, unfinished generations and all. */
   async sweep(named: ReadonlySet<number>): Promise<void> {
-    for (const id of named) this.#generations.seen(id);
+    for (const id of named) this.#files.seen(id);
     const ids = await this.#files.list();
     for (let at = 0; at < ids.length; at += batchSize) {
       await Promise.all(
-        ids.slice(at, at + batchSize).map((id) => (named.has(id) ? this.#files.adopt(id) : this.#files.remove(id))),
+        ids.slice(at, at + batchSize).map((id) => (named.has(id) ? this.#files.adopt(id) : this.#files.sweep(id))),
       );
     }
   }

@@ -21,7 +21,6 @@ export class Generations {
   readonly #background = new Set<Promise<void>>();
   readonly #waiting = new Set<Promise<void>>();
   #stopped = false;
-  #lastId = 0;
 
   /** `journalFlushed` resolves when what the journal was told so far is safe against power loss. */
   constructor(files: StagedFiles, journalFlushed: () => Promise<unknown>) {
@@ -29,16 +28,9 @@ export class Generations {
     this.#journalFlushed = journalFlushed;
   }
 
-  /** Numbers up to this one were given before. */
-  seen(id: number): void {
-    this.#lastId = Math.max(this.#lastId, id);
-  }
-
   /** A new generation with an empty file; the first `shownBytes` of `base` show through. */
   begin(base: Source | undefined, shownBytes: number): Generation {
-    const id = this.#lastId + 1;
-    this.#files.create(id);
-    this.#lastId = id;
+    const id = this.#files.create();
     const content = { lengthBytes: shownBytes, baseEndBytes: shownBytes, extents: [], sha256: undefined };
     return this.#add(new Generation(id, content, shownBytes === 0 ? undefined : base));
   }

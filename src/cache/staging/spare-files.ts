@@ -1,14 +1,12 @@
 // Empty files that wait to be taken. A disk that has deleted many files takes up to a millisecond to make one (ext4 passes over the inodes
-// of the last seconds one by one); renaming one that is there takes a hundredth of that. So files that are done with are emptied and kept,
-// and some are made when nothing else is done. Knows no generations.
-import fs from 'node:fs';
-import { open, readdir, rename, stat, truncate, unlink } from 'node:fs/promises';
+// of the last seconds one by one); opening one that is there takes a hundredth of that. So files that are done with are emptied and kept,
+// and some are made when nothing else is done. Each has the number of a generation to come already. Knows no generations.
+import { open, rename, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLog } from '../../base/log.ts';
 
 const log = createLog('staging');
 
-const nameForm = /^spare-[1-9]\d{0,14}$/;
 /** Files are made when none was taken for so long. */
 const quietMs = 1_500;
 /** Made without looking whether one was taken meanwhile: a few milliseconds of the disk. */
@@ -17,8 +15,9 @@ const batchSize = 16;
 export class SpareFiles {
   readonly #directory: string;
   readonly #max: number;
-  readonly #names: string[] = [];
-  #lastNumber = 0;
+  readonly #nextNumber: () => number;
+  /** Oldest first. */
+  readonly #numbers = new Set<number>();
   /** Files being emptied. */
   #coming = 0;
   #takenAtMs = performance.now();
@@ -26,43 +25,49 @@ export class SpareFiles {
   #filling: Promise<void> | undefined;
   #stopped = false;
 
-  /** Keeps at most `max` files in `directory`, named so that they are no generation's. */
-  constructor(directory: string, max: number) {
+  /** Keeps at most `max` files in `directory`. `nextNumber` gives numbers that no file there has had. */
+  constructor(directory: string, max: number, nextNumber: () => number) {
     this.#directory = directory;
     this.#max = max;
-  }
-
-  /** Takes over what an earlier process left, and goes on to make what is missing. */
-  async open(): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
-      if (!nameForm.test(name)) continue;
-      const path = join(this.#directory, name);
-      // Whoever takes it relies on it; a power failure may leave what it likes.
-      if ((await stat(path)).size > 0) await unlink(path);
-      else this.#names.push(name);
-      this.#lastNumber = Math.max(this.#lastNumber, Number(name.slice('spare-'.length)));
-    }
-    this.#fillLater();
+    this.#nextNumber = nextNumber;
   }
 
   get count(): number {
-    return this.#names.length;
+    return this.#numbers.size;
   }
 
-  /** Puts one at `path`, which does not exist. False: there is none. */
-  take(path: string): boolean {
+  has(number: number): boolean {
+    return this.#numbers.has(number);
+  }
+
+  /** The number of one, which is its name; undefined: there is none. Somebody may have tidied it up. */
+  take(): number | undefined {
     this.#takenAtMs = performance.now();
-    for (let name = this.#names.pop(); name !== undefined; name = this.#names.pop()) {
-      this.#fillLater();
-      try {
-        fs.renameSync(join(this.#directory, name), path);
-        return true;
-      } catch (error) {
-        // Somebody tidied up, or the disk has no room for names: the file that is made instead says which.
-        log('spare file %s is of no use: %O', name, error);
-      }
+    if (this.#max === 0) return undefined;
+    this.fillLater();
+    const [number] = this.#numbers;
+    if (number !== undefined) this.#numbers.delete(number);
+    return number;
+  }
+
+  /**
+   * Keeps a file of an earlier process that no generation has, under its own number, if it is empty: whoever takes it relies on that. False:
+   * it is to be given or deleted.
+   */
+  async adopt(number: number): Promise<boolean> {
+    if (this.#isFull) return false;
+    this.#coming += 1;
+    try {
+      // Where it can't be looked at, deleting it says why.
+      const isEmpty = await stat(this.#pathOf(number)).then(
+        ({ size }) => size === 0,
+        () => false,
+      );
+      if (isEmpty) this.#numbers.add(number);
+      return isEmpty;
+    } finally {
+      this.#coming -= 1;
     }
-    return false;
   }
 
   /**
@@ -70,12 +75,11 @@ export class SpareFiles {
    * it is emptied: of two who give the same file one gets it, and the other can't empty it when it is another generation's already.
    */
   async give(path: string): Promise<boolean> {
-    if (this.#stopped || this.#names.length + this.#coming >= this.#max) return false;
+    if (this.#isFull) return false;
     this.#coming += 1;
-    const name = this.#nextName();
-    const kept = join(this.#directory, name);
+    const number = this.#nextNumber();
     try {
-      await rename(path, kept);
+      await rename(path, this.#pathOf(number));
     } catch (error) {
       this.#coming -= 1;
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
@@ -83,16 +87,28 @@ export class SpareFiles {
       return false;
     }
     try {
-      await truncate(kept, 0);
-      this.#names.push(name);
+      await truncate(this.#pathOf(number), 0);
+      this.#numbers.add(number);
       return true;
     } catch (error) {
       // The next process deletes it.
-      log('spare file %s could not be emptied: %O', name, error);
+      log('spare file %d could not be emptied: %O', number, error);
       return true;
     } finally {
       this.#coming -= 1;
     }
+  }
+
+  /** Makes what is missing, once programs leave time for it. */
+  fillLater(): void {
+    if (this.#stopped || this.#max === 0) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#filling ??= this.#fill().finally(() => {
+        this.#filling = undefined;
+        if (this.#numbers.size < this.#max / 2) this.fillLater();
+      });
+    }, quietMs).unref();
   }
 
   async stop(): Promise<void> {
@@ -101,31 +117,23 @@ export class SpareFiles {
     await this.#filling;
   }
 
-  #nextName(): string {
-    this.#lastNumber += 1;
-    return `spare-${this.#lastNumber}`;
+  get #isFull(): boolean {
+    return this.#stopped || this.#numbers.size + this.#coming >= this.#max;
   }
 
-  #fillLater(): void {
-    if (this.#stopped || this.#max === 0) return;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#filling ??= this.#fill().finally(() => {
-        this.#filling = undefined;
-        if (this.#names.length < this.#max / 2) this.#fillLater();
-      });
-    }, quietMs).unref();
+  #pathOf(number: number): string {
+    return join(this.#directory, String(number));
   }
 
   /** Until there are enough, programs write again, or the disk has no room. */
   async #fill(): Promise<void> {
-    const lacking = (): number => this.#max - this.#names.length - this.#coming;
-    while (!this.#stopped && lacking() > 0 && performance.now() - this.#takenAtMs >= quietMs) {
+    while (!this.#isFull && performance.now() - this.#takenAtMs >= quietMs) {
+      const wanted = Math.min(batchSize, this.#max - this.#numbers.size - this.#coming);
       try {
-        for (let made = 0; made < batchSize && lacking() > 0; made += 1) {
-          const name = this.#nextName();
-          await (await open(join(this.#directory, name), 'wx', 0o600)).close();
-          this.#names.push(name);
+        for (let made = 0; made < wanted; made += 1) {
+          const number = this.#nextNumber();
+          await (await open(this.#pathOf(number), 'wx', 0o600)).close();
+          this.#numbers.add(number);
         }
       } catch (error) {
         log('no spare files can be made: %O', error);

@@ -5,8 +5,11 @@ import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fallocate } from '../../base/fallocate.ts';
+import { createLog } from '../../base/log.ts';
 import { SpareFiles } from './spare-files.ts';
 import { StagingError, stagingErrorOf } from './staging-error.ts';
+
+const log = createLog('staging');
 
 /** Open at a time: far more files than programs write at once, far fewer than a process may open (1024 by default). */
 const openMax = 128;
@@ -41,12 +44,14 @@ export class StagedFiles {
   /** Names made so far, and of those the ones that a power failure leaves. */
   #namesMade = 0;
   #namesDurable = 0;
+  /** The highest number given, to a file or to one that is to be. */
+  #lastNumber = 0;
   #closed = false;
 
   /** `sparesMax` files that nobody needs any more are kept for new ones. */
   constructor(directory: string, sparesMax: number, system: Partial<StagingSystem> = {}) {
     this.directory = directory;
-    this.#spares = new SpareFiles(directory, sparesMax);
+    this.#spares = new SpareFiles(directory, sparesMax, () => this.#nextNumber());
     this.#system = { ...fs, fallocate, datasync, ...system };
   }
 
@@ -69,9 +74,20 @@ export class StagedFiles {
     return names.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
   }
 
-  /** Takes over the spare files of an earlier process. */
-  openSpares(): Promise<void> {
-    return this.#spares.open();
+  /** Numbers up to this one were given before. */
+  seen(id: number): void {
+    this.#lastNumber = Math.max(this.#lastNumber, id);
+  }
+
+  /** Makes spare files when nothing else is done; all numbers in use have been seen. */
+  makeSpares(): void {
+    this.#spares.fillLater();
+  }
+
+  /** A file of an earlier process that no generation has: kept for another one or deleted. */
+  async sweep(id: number): Promise<void> {
+    if (this.#spares.has(id) || (await this.#spares.adopt(id))) return;
+    await this.remove(id);
   }
 
   /** Begins to count a file that was there before. */
@@ -80,11 +96,13 @@ export class StagedFiles {
     this.#count(id, blocks * 512);
   }
 
-  create(id: number): void {
-    this.#guard(`can't make file ${id}`, () => {
-      this.#keep(id, this.#spares.take(this.pathOf(id)) ? this.#openTaken(id) : this.#openSync(id, 'wx+'));
+  /** Makes an empty file. Returns its number, which no file of this process had. */
+  create(): number {
+    return this.#guard("can't make a file", () => {
+      const id = this.#openSpare() ?? this.#openNew();
       this.#count(id, 0);
       this.#namesMade++;
+      return id;
     });
   }
 
@@ -221,14 +239,28 @@ export class StagedFiles {
     return file;
   }
 
-  #openTaken(id: number): number {
-    try {
-      return this.#openSync(id, 'r+');
-    } catch (error) {
-      // The number is given again.
-      fs.rmSync(this.pathOf(id), { force: true });
-      throw error;
+  #nextNumber(): number {
+    this.#lastNumber += 1;
+    return this.#lastNumber;
+  }
+
+  #openNew(): number {
+    const id = this.#nextNumber();
+    this.#keep(id, this.#openSync(id, 'wx+'));
+    return id;
+  }
+
+  #openSpare(): number | undefined {
+    for (let id = this.#spares.take(); id !== undefined; id = this.#spares.take()) {
+      try {
+        this.#keep(id, this.#openSync(id, 'r+'));
+        return id;
+      } catch (error) {
+        // Somebody tidied up, or there are no descriptors left: the file that is made instead says which.
+        log('spare file %d is of no use: %O', id, error);
+      }
     }
+    return undefined;
   }
 
   #openSync(id: number, flags: 'r+' | 'wx+'): number {

@@ -16,6 +16,9 @@ const hashed = promisify(pbkdf2);
 const nothing = { version: undefined, staged: undefined };
 const inodeOf = (directory: string, name: string | number): number => fs.statSync(join(directory, String(name))).ino;
 
+const sizesIn = (directory: string): number[] =>
+  fs.readdirSync(directory).map((name) => fs.statSync(join(directory, name)).size);
+
 function stored(staging: Staging, bytes: Buffer): StagedContent {
   const content = staging.openContent(nothing);
   content.write(0, bytes);
@@ -32,7 +35,7 @@ test('a file that nobody needs any more becomes another one, empty at first', as
   const inode = inodeOf(directory, first.id);
   staging.drop(first.id);
   await staging.idle();
-  expect(await readdir(directory)).toEqual(['spare-1']);
+  expect(await readdir(directory)).toEqual(['2']);
   expect(staging.statistics()).toMatchObject({ files: 0, bytes: 0 });
   const content = staging.openContent(nothing);
   content.write(10, Buffer.from('x'));
@@ -50,21 +53,21 @@ test('no more are kept than was said', async () => {
   const contents = [1, 2, 3, 4].map((byte) => stored(staging, Buffer.alloc(10, byte)));
   for (const { id } of contents) staging.drop(id);
   await staging.idle();
-  expect((await readdir(directory)).filter((name) => name.startsWith('spare-'))).toHaveLength(2);
+  expect(await readdir(directory)).toHaveLength(2);
 });
 
-test('another process goes on with them, but for one that is not empty', async () => {
+test('another process goes on with them, emptied where they are not', async () => {
   const directory = await freshDirectory();
   const before = await open({ directory, spareFilesMax: 2 });
   const { id } = stored(before, Buffer.from('secret'));
   before.drop(id);
   await before.idle();
   await before.stop();
-  const inode = inodeOf(directory, 'spare-1');
-  await writeFile(join(directory, 'spare-7'), 'left over');
+  const inode = inodeOf(directory, '2');
+  await writeFile(join(directory, '7'), 'left over');
   const staging = await open({ directory, spareFilesMax: 2 });
   await staging.sweep(new Set());
-  expect(await readdir(directory)).toEqual(['spare-1']);
+  expect(sizesIn(directory)).toEqual([0, 0]);
   const content = stored(staging, Buffer.from('new'));
   expect(inodeOf(directory, content.id)).toBe(inode);
   expect(await contentOf(staging, content)).toEqual(Buffer.from('new'));
@@ -76,14 +79,15 @@ test('one that somebody deleted is done without', async () => {
   const { id } = stored(staging, Buffer.from('a'));
   staging.drop(id);
   await staging.idle();
-  fs.unlinkSync(join(directory, 'spare-1'));
+  fs.unlinkSync(join(directory, '2'));
   expect(await contentOf(staging, stored(staging, Buffer.from('b')))).toEqual(Buffer.from('b'));
 });
 
 test('one that is given twice is emptied before another generation takes it, not after', async () => {
   const directory = await freshDirectory();
-  const spares = new SpareFiles(directory, 1000);
+  const spares = new SpareFiles(directory, 1000, () => (last += 1));
   const turn = promisify(setImmediate);
+  let last = 0;
   for (let round = 1; round <= 100; round++) {
     const given = join(directory, `given-${round}`);
     const taken = join(directory, `taken-${round}`);
@@ -92,7 +96,7 @@ test('one that is given twice is emptied before another generation takes it, not
     const give = async (): Promise<void> => {
       if (!(await spares.give(given))) return;
       kept += 1;
-      spares.take(taken);
+      fs.renameSync(join(directory, String(spares.take())), taken);
       fs.writeFileSync(taken, 'new');
     };
     // One after the other, so that some are under way when the first is done, between others who have the threads wait.
@@ -112,4 +116,24 @@ test('they are made when nothing is written for a while', async () => {
   const directory = await freshDirectory();
   await open({ directory, spareFilesMax: 20 });
   await expect.poll(() => readdir(directory), { timeout: 10_000 }).toHaveLength(20);
+});
+
+test("what the journal names is nobody's spare file, not even an empty one", async () => {
+  const directory = await freshDirectory();
+  const before = await open({ directory });
+  const empty = stored(before, Buffer.alloc(0));
+  await before.stop();
+  const staging = await open({ directory, spareFilesMax: 20 });
+  await staging.sweep(new Set([empty.id]));
+  for (let turn = 0; turn < 30; turn++) expect(stored(staging, Buffer.from('x')).id).not.toBe(empty.id);
+  expect(await contentOf(staging, empty)).toEqual(Buffer.alloc(0));
+});
+
+test('a drive that keeps none makes none', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory, spareFilesMax: 0 });
+  const { id } = stored(staging, Buffer.from('a'));
+  staging.drop(id);
+  await staging.idle();
+  expect(await readdir(directory)).toEqual([]);
 });
