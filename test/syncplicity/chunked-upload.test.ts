@@ -64,6 +64,17 @@ test('the chunk size is the newest the vault tells, and each chunk carries the n
   expect(drive.statistics().capabilities.uploads[vaultId]?.chunkBytes).toBe(3_000_000);
 });
 
+test('query and chunks go over one connection, which is warm by then', async () => {
+  await start({ chunkBytes: [500_000] });
+  const ports = new Map<string | undefined, number>();
+  server.onHeaders = ({ url, socket }) => {
+    if (url?.startsWith('/saveFile') === true)
+      ports.set(`${socket.remotePort}`, (ports.get(`${socket.remotePort}`) ?? 0) + 1);
+  };
+  await server.drive().upload(uploadOf(content));
+  expect([...ports.values()]).toEqual([1 + Math.ceil(content.length / 500_000)]);
+});
+
 const dialects: fc.Arbitrary<Partial<VaultDialect>> = fc.record({
   urls: fc.constantFrom<string[]>(['/saveFile.php'], ['/v2/mime/files'], ['/saveFile.php', '/v2/mime/files']),
   unknownUrl: fc.constantFrom(404, 405, 400, 403),
