@@ -35,6 +35,8 @@ export interface MountConfig {
   readonly readOnly: boolean;
   /** Whether close() and the like wait for Syncplicity and return its error. */
   readonly writeThrough: boolean;
+  /** Whether a modification time set without a change of content is stored, which stores the content again. */
+  readonly storesTimes: boolean;
   /** How long after its last close a change waits, so that what belongs together meets. */
   readonly settleMs: number;
   /** Files sent at once. */
@@ -154,6 +156,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     flags: '--write-through',
     name: 'write_through',
     help: 'let close, mkdir, unlink and rename wait for Syncplicity and return its error',
+    parse: undefined,
+  },
+  {
+    key: 'storesTimes',
+    flags: '--store-mtime',
+    name: 'store_mtime',
+    help: 'store a modification time set without a change of content too, by sending the content again',
     parse: undefined,
   },
   {
@@ -402,6 +411,7 @@ export function createMountConfig(
     ...what,
     readOnly: options.readOnly ?? false,
     writeThrough: options.writeThrough ?? false,
+    storesTimes: options.storesTimes ?? false,
     settleMs: options.settleMs ?? defaults.settleMs,
     uploadsMax: options.uploadsMax ?? defaults.uploadsMax,
     stageReserveBytes: options.stageReserveBytes ?? defaults.stageReserveBytes,

@@ -11,7 +11,14 @@ import {
   type PendingRecord,
   type RemotePlace,
 } from './journal.ts';
-import { type LocalAttributes, type StagedContent, type TreeDirectory, type TreeFile, type TreeNode } from './tree.ts';
+import {
+  sameKeptTime,
+  type LocalAttributes,
+  type StagedContent,
+  type TreeDirectory,
+  type TreeFile,
+  type TreeNode,
+} from './tree.ts';
 
 /** A name as programs see it and as the service is to have it. */
 export interface NewName {
@@ -24,14 +31,22 @@ export interface NewPlace extends NewName {
   readonly parent: TreeDirectory;
 }
 
+/** How changes are kept. */
+export interface LocalChangesOptions {
+  /** A modification time set without a change of content is brought to the service, which takes storing the content again. */
+  readonly storesTimes?: boolean | undefined;
+}
+
 export class LocalChanges {
   readonly #journal: Journal;
   readonly #nowMs: () => number;
+  readonly #storesTimes: boolean;
 
   /** `nowMs` is the wall clock. */
-  constructor(journal: Journal, nowMs: () => number = Date.now) {
+  constructor(journal: Journal, nowMs: () => number = Date.now, options: LocalChangesOptions = {}) {
     this.#journal = journal;
     this.#nowMs = nowMs;
+    this.#storesTimes = options.storesTimes ?? false;
   }
 
   /**
@@ -131,7 +146,7 @@ export class LocalChanges {
     });
   }
 
-  /** Changes attributes; those left out stay. A time of content that is pending goes with it, any other stays here. */
+  /** Changes attributes; those left out stay. A time of content that is pending goes with it, any other stays here, or is to be stored. */
   setAttributes(node: TreeNode, attributes: LocalAttributes): TreeNode {
     // What was not closed yet does not outlive a crash, whatever its attributes.
     const keeping = this.#journal.get(node.inode)?.unclosed === true ? 'loggable' : 'logged';
@@ -143,8 +158,19 @@ export class LocalChanges {
           local: { ...node.local, changed: this.#now(), ...attributes },
         });
         const record = transaction.record(node.inode);
-        if (attributes.modified !== undefined && record?.content === true && record.doneAtMs === undefined) {
+        if (attributes.modified === undefined) return changed;
+        if (record?.content === true && record.doneAtMs === undefined) {
           transaction.putRecord({ ...record, changedAtMs: this.#nowMs() });
+        } else if (this.#storesTimes && node.kind === 'file' && !sameKeptTime(attributes.modified, node.modified)) {
+          const pending = record?.doneAtMs === undefined ? record : undefined;
+          const base = pending ?? { ...this.#journal.freshRecord(node, this.#nowMs()), ...guardOf(record) };
+          transaction.putRecord({
+            ...base,
+            content: true,
+            onlyTime: true,
+            failed: undefined,
+            changedAtMs: this.#nowMs(),
+          });
         }
         return changed;
       },
@@ -191,7 +217,14 @@ export class LocalChanges {
       transaction.putRecord(
         record === undefined || record.doneAtMs !== undefined
           ? { ...fresh, ...guardOf(record), content: true }
-          : { ...record, content: true, unclosed: false, failed: undefined, changedAtMs: this.#nowMs() },
+          : {
+              ...record,
+              content: true,
+              onlyTime: staged === undefined ? record.onlyTime : undefined,
+              unclosed: false,
+              failed: undefined,
+              changedAtMs: this.#nowMs(),
+            },
       );
       if (staged !== undefined) transaction.removeUnfinished(staged.id);
       return committed;

@@ -30,6 +30,7 @@ import { openTables, type TreeTables } from './tree/tables.ts';
 
 export {
   ROOT_INODE,
+  sameKeptTime,
   shownLengthBytes,
   shownModified,
   type LocalAttributes,

@@ -28,7 +28,7 @@ export interface Writing {
 
 export interface WritingOptions {
   readonly accountDirectory: string;
-  readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes'>;
+  readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes' | 'storesTimes'>;
   readonly journal: Journal;
   readonly listings: Listings;
   readonly blocks: Pick<ContentBlocks, 'reader'>;
@@ -59,7 +59,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
   const named = new Set(tree.unfinished().map(({ generation }) => generation));
   for (const { staged } of files) for (const id of generationsOf(staged)) named.add(id);
   await staging.sweep(named);
-  const changes = new LocalChanges(journal);
+  const changes = new LocalChanges(journal, Date.now, { storesTimes: config.storesTimes });
   const keep: ContentToSend['keep'] = (inode, staged) =>
     staging.keep(staged, (id) => {
       if (options.letGo(inode, id)) changes.forgetKept(inode, id);
@@ -83,6 +83,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     content,
     settleMs: config.settleMs,
     uploadsMax: config.uploadsMax,
+    storesTimes: config.storesTimes,
     commitOpenFiles: options.commitOpenFiles,
     onChange: options.onChange,
   });

@@ -36,6 +36,8 @@ export interface Parts {
   readonly content: ContentToSend;
   readonly outcomes: Outcomes;
   readonly uploads: UploadOutcomes;
+  /** Bytes that the service has are stored again where their modification time is another one. */
+  readonly storesTimes?: boolean | undefined;
   /** Wall clock, ms. */
   readonly nowMs: () => number;
 }

@@ -2,7 +2,7 @@
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
 import { createHash } from 'node:crypto';
 import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from '../cache/journal.ts';
-import { shownModified, type TreeFile } from '../cache/tree.ts';
+import { sameKeptTime, shownModified, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
 import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
 import { DamagedContent, type Parts, Replan, type SendableContent } from './parts.ts';
@@ -194,6 +194,7 @@ async function isUnchanged(
 ): Promise<boolean> {
   const home = record.at !== undefined && samePlace(record.at, place);
   if (!home || node.fileId === undefined || node.lengthBytes !== sent.lengthBytes) return false;
+  if (parts.storesTimes === true && !sameKeptTime(node.modified, sent.modified)) return false;
   if (node.sha256 !== undefined) return node.sha256 === sent.sha256;
   const folder = parts.journal.folder(place.parent);
   if (folder === undefined || sent.lengthBytes < HASH_WORTH_BYTES) return false;

@@ -88,10 +88,11 @@ describe('-o', () => {
 
   it('reads what is about writing', () => {
     const text =
-      'rw,write_through,settle=250ms,uploads=4,stage_reserve=5G,move_max_files=0,move_max_size=200M,_netdev,nofail';
+      'rw,write_through,store_mtime,settle=250ms,uploads=4,stage_reserve=5G,move_max_files=0,move_max_size=200M,_netdev,nofail';
     expect(parseMountOptions([text])).toEqual({
       readOnly: false,
       writeThrough: true,
+      storesTimes: true,
       settleMs: 250,
       uploadsMax: 4,
       stageReserveBytes: 5 * 2 ** 30,
@@ -224,6 +225,7 @@ describe('the config', () => {
       ...what,
       readOnly: false,
       writeThrough: false,
+      storesTimes: false,
       settleMs: 1_000,
       uploadsMax: 8,
       stageReserveBytes: 2 ** 30,

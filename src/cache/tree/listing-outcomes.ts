@@ -211,8 +211,9 @@ export class ListingOutcomes {
       }
       return;
     }
-    this.#journal.change(record.content ? 'push' : 'service', (transaction) => {
-      if (record.content) {
+    const isOurs = record.content && record.onlyTime !== true;
+    this.#journal.change(isOurs ? 'push' : 'service', (transaction) => {
+      if (isOurs) {
         transaction.put<TreeFile>({ ...node, fileId: undefined, versionId: undefined, sha256: undefined });
         transaction.putRecord({ ...record, at: undefined });
       } else {

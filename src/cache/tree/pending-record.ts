@@ -47,6 +47,8 @@ export interface PendingRecord {
   readonly gone: GoneObject | undefined;
   /** A file whose wanted content the service does not have: the node's `staged`, or, without one, `copyOf`. */
   readonly content: boolean;
+  /** Of the content nothing but the modification time is new: where the service has other bytes by now, they are the newer ones. */
+  readonly onlyTime?: boolean | undefined;
   /** Made by a program that has not closed it yet: a crash takes it back. */
   readonly unclosed: boolean;
   /** The content of a version that lies at another place, which has to be stored anew where the service cannot move it. */

@@ -181,11 +181,11 @@ export class Reconciliation {
       this.#outcomes.replacePart(entry, record, node, part);
       return 'skip';
     }
-    if (record.content) {
+    if (record.content && record.onlyTime !== true) {
       this.#outcomes.conflict(node, record);
       return 'merge';
     }
-    this.#outcomes.newContent(entry, record, node);
+    this.#outcomes.newContent(entry, { ...record, content: false, onlyTime: undefined, session: undefined }, node);
     return 'skip';
   }
 
@@ -228,6 +228,10 @@ export class Reconciliation {
         this.#outcomes.replacePart(entry, record, node, part);
         return 'skip';
       }
+    }
+    if (node.kind === 'file' && record.onlyTime === true && record.content) {
+      this.#outcomes.vanished(node, record);
+      return 'merge';
     }
     // A temporary name at the service is nobody's but ours.
     if (record.via === undefined) this.#outcomes.conflict(node, record);

@@ -330,6 +330,12 @@ export function sameNode(a: TreeNode, b: TreeNode): boolean {
   return false;
 }
 
+/** True where the service keeps both as one: in units of 100 ns. */
+export function sameKeptTime(a: Timestamp, b: Timestamp): boolean {
+  const units = ({ nanoseconds }: Timestamp): number => Math.floor(nanoseconds / 100);
+  return a.seconds === b.seconds && units(a) === units(b);
+}
+
 function sameTime(a: Timestamp, b: Timestamp): boolean {
   return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
 }

@@ -1,10 +1,15 @@
 // The pusher that stores at a drive what programs do in a file system: with the file system, the write path without the kernel.
 import type { RemoteDrive } from '../../../src/remote-drive.ts';
-import { Pusher } from '../../../src/sync/pusher.ts';
+import { Pusher, type PusherOptions } from '../../../src/sync/pusher.ts';
 import type { TestFileSystem } from '../../fs-ops/support/test-file-system.ts';
 
 /** Not started. It waits for nothing to settle; what is a copy at the service is read from the drive. */
-export function pusherFor(made: TestFileSystem, drive: RemoteDrive, uploadsMax = 2): Pusher {
+export function pusherFor(
+  made: TestFileSystem,
+  drive: RemoteDrive,
+  uploadsMax = 2,
+  more: Pick<PusherOptions, 'storesTimes'> = {},
+): Pusher {
   const { journal, listings, staging, fileSystem } = made;
   return new Pusher({
     journal,
@@ -24,6 +29,7 @@ export function pusherFor(made: TestFileSystem, drive: RemoteDrive, uploadsMax =
       }),
       keep: () => undefined,
     },
+    ...more,
     settleMs: 0,
     uploadsMax,
     commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
