@@ -17,6 +17,8 @@ import {
   parseUmask,
   parseUploads,
   parseWholeNumber,
+  parseRemoval,
+  type Removal,
 } from './config/option-values.ts';
 
 /** Where the content of a mount comes from. */
@@ -37,6 +39,7 @@ export interface MountConfig {
   readonly writeThrough: boolean;
   /** Whether a modification time set without a change of content is stored, which stores the content again. */
   readonly storesTimes: boolean;
+  readonly removal: Removal;
   /** How long after its last close a change waits, so that what belongs together meets. */
   readonly settleMs: number;
   /** Files sent at once. */
@@ -164,6 +167,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     name: 'store_mtime',
     help: 'store a modification time set without a change of content too, by sending the content again',
     parse: undefined,
+  },
+  {
+    key: 'removal',
+    flags: '--delete <HOW>',
+    name: 'delete',
+    help: 'what becomes of what is removed: "trash", from which it can be restored, or "permanently" (default: trash)',
+    parse: parseRemoval,
   },
   {
     key: 'settleMs',
@@ -412,6 +422,7 @@ export function createMountConfig(
     readOnly: options.readOnly ?? false,
     writeThrough: options.writeThrough ?? false,
     storesTimes: options.storesTimes ?? false,
+    removal: options.removal ?? 'trash',
     settleMs: options.settleMs ?? defaults.settleMs,
     uploadsMax: options.uploadsMax ?? defaults.uploadsMax,
     stageReserveBytes: options.stageReserveBytes ?? defaults.stageReserveBytes,

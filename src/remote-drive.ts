@@ -120,6 +120,12 @@ export interface ContentStream extends AsyncIterable<Uint8Array> {
   close(): void;
 }
 
+/** What was moved to the trash. */
+export type RemovedObject = { readonly syncpointId: SyncpointId } & (
+  | { readonly kind: 'file'; readonly versionId: VersionId }
+  | { readonly kind: 'folder'; readonly folderId: FolderId }
+);
+
 /** A folder as uploads name it: by its path, not its id. */
 export interface RemotePath {
   readonly syncpointId: SyncpointId;
@@ -229,6 +235,11 @@ export interface RemoteDrive {
   deleteFile(syncpointId: SyncpointId, versionId: VersionId, options?: CallOptions): Promise<void>;
   /** Moves a folder and all it holds to the trash, one call. Resolves too where it is gone. */
   deleteFolder(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): Promise<void>;
+  /**
+   * Purges what lies in the trash, one call. Resolves too where it is gone. `conflict`: it does not lie there, it is alive; `forbidden`: only
+   * its owner may.
+   */
+  purge(removed: RemovedObject, options?: CallOptions): Promise<void>;
   /** Renames or moves a file, one call. The target name must be free. */
   moveFile(
     syncpointId: SyncpointId,

@@ -38,6 +38,7 @@ export {
   sentPlaces,
   type GoneObject,
   type PendingRecord,
+  type Purge,
   type RemotePlace,
   type SentContent,
   type UnfinishedContent,

@@ -23,7 +23,7 @@ import {
 } from './tree/records.ts';
 import { Entries } from './tree/entries.ts';
 import type { LoggedStore, Urgency } from './tree/logged-store.ts';
-import type { ConflictRecord, PendingRecord, UnfinishedContent } from './tree/pending-record.ts';
+import type { ConflictRecord, PendingRecord, Purge, UnfinishedContent } from './tree/pending-record.ts';
 import { RecentlyRead } from './tree/recently-read.ts';
 import { StagedNames } from './tree/staged-names.ts';
 import { openTables, type TreeTables } from './tree/tables.ts';
@@ -96,6 +96,8 @@ export interface TreeTransaction {
   removeConflict(inode: number): void;
   putPin(inode: number): void;
   removePin(inode: number): void;
+  putPurge(purge: Purge): void;
+  removePurge(inode: number): void;
   putBootId(bootId: string): void;
   /** Marks a directory made here as completely listed: it has nothing that is not known. */
   putListing(directory: number, listedAtMs: number): void;
@@ -149,6 +151,12 @@ export class Tree {
     },
     removePin: (inode) => {
       this.#tables.pins.remove(inodeKey(inode));
+    },
+    putPurge: (purge) => {
+      this.#tables.purges.put(inodeKey(purge.inode), purge);
+    },
+    removePurge: (inode) => {
+      this.#tables.purges.remove(inodeKey(inode));
     },
     putBootId: (bootId) => {
       this.#tables.meta.put('bootId', bootId);
@@ -302,6 +310,11 @@ export class Tree {
   /** Files that were kept under another name. */
   conflicts(): ConflictRecord[] {
     return [...this.#tables.conflicts.range()].map(({ value }) => value);
+  }
+
+  /** What is still to be purged from the service's trash. */
+  purges(): Purge[] {
+    return [...this.#tables.purges.range()].map(({ value }) => value);
   }
 
   /** The files that name staged content, whether it is pending or kept. */

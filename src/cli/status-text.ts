@@ -35,6 +35,8 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ...titled('unfinished', status.unfinished, (item) => `${item.path}, ${formatSize(item.bytes)}`),
     ...(undecided === 0 ? [] : ([['', DECISIONS]] satisfies Row[])),
     ...(status.pinned.paths.length === 0 ? [] : [['pinned', pinnedText(status.pinned)] satisfies Row]),
+    ...titled('not purged', status.purges.refused, (reason) => reason),
+    ...(status.purges.pending === 0 ? [] : ([['to purge', String(status.purges.pending)]] satisfies Row[])),
     ...titled('waiting', status.waiting, waitText),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],

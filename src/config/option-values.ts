@@ -77,6 +77,15 @@ export function parseWholeNumber(text: string, hint?: string): number {
   return Number(text);
 }
 
+/** What becomes of what programs remove: it goes to the service's trash, and stays there for the service's time, or is purged there. */
+export type Removal = 'trash' | 'permanently';
+
+export function parseRemoval(text: string): Removal {
+  if (text !== 'trash' && text !== 'permanently')
+    throw new UsageError(`"${text}" is no way to delete`, 'use trash or permanently');
+  return text;
+}
+
 /** An instance is a directory's name below the account's. */
 export function parseInstance(text: string): string {
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) {

@@ -106,6 +106,8 @@ export interface MountStatus {
     /** Why something is not here; null where there is no reason but time. */
     readonly trouble: string | null;
   };
+  /** With `--delete permanently`: what lies in the trash and is to be purged, and why something stays there. */
+  readonly purges: { readonly pending: number; readonly refused: readonly string[] };
   readonly waiting: readonly WaitingRequest[];
   readonly calls: {
     readonly total: number;
@@ -158,6 +160,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
     unfinished: [],
     localOnly: { files: 0, bytes: 0 },
     pinned: { paths: [], files: 0, bytes: 0, filesLeft: 0, bytesLeft: 0, foldersLeft: 0, trouble: null },
+    purges: { pending: 0, refused: [] },
     waiting: [],
     calls: {
       total: 0,

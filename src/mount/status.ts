@@ -55,6 +55,7 @@ export async function gatherStatus(
       since: new Date(sinceMs).toISOString(),
     })),
     pinned: pinned(from),
+    purges: { pending: from.pusher.purges.pendingCount, refused: from.pusher.purges.refusals() },
     waiting: [
       ...from.fileSystem.waiting().map(({ verb, path, waitedMs }) => ({
         path,

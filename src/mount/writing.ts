@@ -28,7 +28,7 @@ export interface Writing {
 
 export interface WritingOptions {
   readonly accountDirectory: string;
-  readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes' | 'storesTimes'>;
+  readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes' | 'storesTimes' | 'removal'>;
   readonly journal: Journal;
   readonly listings: Listings;
   readonly blocks: Pick<ContentBlocks, 'reader'>;
@@ -84,6 +84,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     settleMs: config.settleMs,
     uploadsMax: config.uploadsMax,
     storesTimes: config.storesTimes,
+    purgesRemoved: config.removal === 'permanently',
     commitOpenFiles: options.commitOpenFiles,
     onChange: options.onChange,
   });

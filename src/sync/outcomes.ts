@@ -6,6 +6,7 @@ import {
   type Journal,
   type JournalTransaction,
   type PendingRecord,
+  type Purge,
   type RemotePlace,
 } from '../cache/journal.ts';
 import type { TreeDirectory, TreeFile } from '../cache/tree.ts';
@@ -104,13 +105,14 @@ export class Outcomes {
     });
   }
 
-  /** A removal is confirmed; of a folder, with all that was removed in it. */
-  removed(record: PendingRecord): void {
+  /** A removal is confirmed; of a folder, with all that was removed in it. `purge`: what is to be done about it in the trash. */
+  removed(record: PendingRecord, purge?: Purge): void {
     const now = this.#nowMs();
     this.#journal.change('push', (transaction) => {
       const present = transaction.record(record.inode);
       if (present?.gone === undefined) return;
       transaction.updateRecord({ ...present, doneAtMs: now, failed: undefined });
+      if (purge !== undefined) transaction.putPurge(purge);
       this.#journal.endRemovalsIn(transaction, record.inode);
     });
   }

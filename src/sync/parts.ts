@@ -36,6 +36,8 @@ export interface Parts {
   readonly content: ContentToSend;
   readonly outcomes: Outcomes;
   readonly uploads: UploadOutcomes;
+  /** Removals are for good: what they bring into the trash is purged. */
+  readonly purgesRemoved?: boolean | undefined;
   /** Bytes that the service has are stored again where their modification time is another one. */
   readonly storesTimes?: boolean | undefined;
   /** Wall clock, ms. */

@@ -14,6 +14,7 @@ import type { FolderToMake } from './folders.ts';
 import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
+import { Purges } from './purges.ts';
 import type { Parts } from './parts.ts';
 import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
 import { StepWork } from './step-work.ts';
@@ -82,6 +83,7 @@ export class Pusher {
   readonly #turns: Turns;
   readonly #blockers = new Blockers();
   readonly #due: DueTimes;
+  readonly #purges: Purges;
   readonly #outage: Outage;
   readonly #running = new Map<number, Running>();
   readonly #failures: Failures;
@@ -103,6 +105,7 @@ export class Pusher {
     this.#troubles = new Troubles(this.#nowMs);
     this.#work = new StepWork(this.#parts, (folders) => this.#lookAgain(folders));
     this.#outage = new Outage(this.#nowMs);
+    this.#purges = new Purges(options);
     this.#failures = new Failures(this.#parts, this.#troubles);
     this.#due = new DueTimes(this.#nowMs, (inodes) => this.#planSoon(inodes));
     this.#turns = new Turns({
@@ -124,6 +127,7 @@ export class Pusher {
     }, CHORES_MS);
     this.#chores.unref();
     this.#planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
+    this.#purges.nudge();
   }
 
   /**
@@ -132,6 +136,7 @@ export class Pusher {
    */
   async pause(): Promise<void> {
     this.#paused = true;
+    this.#purges.pause();
     const uploads = [...new Set(this.#running.values())].filter(({ step }) => step === 'store');
     const ended = Promise.all(uploads.map(({ done }) => done));
     const moment = new AbortController();
@@ -145,6 +150,7 @@ export class Pusher {
 
   resume(): void {
     this.#paused = false;
+    this.#purges.resume();
     this.retryNow();
   }
 
@@ -183,6 +189,7 @@ export class Pusher {
         this.#waiters.delete(wake);
         signal.removeEventListener('abort', wake);
       }
+      if (inodes === undefined && !signal.aborted) await this.#purges.flush(signal);
     } finally {
       this.#hurries -= 1;
     }
@@ -215,6 +222,11 @@ export class Pusher {
     return undefined;
   }
 
+  /** What is still to be purged, and why something was left in the trash. */
+  get purges(): Pick<Purges, 'pendingCount' | 'refusals'> {
+    return this.#purges;
+  }
+
   /** Bytes a second that the service took lately. */
   get bytesPerSecond(): number {
     return this.#work.bytesPerSecond;
@@ -233,6 +245,7 @@ export class Pusher {
     for (const { controller } of this.#running.values()) controller.abort(reason);
     await Promise.all([...this.#running.values()].map(({ done }) => done));
     for (const waiter of [...this.#waiters]) waiter();
+    await this.#purges.stop();
   }
 
   #changed(inodes: readonly number[]): void {
@@ -412,6 +425,7 @@ export class Pusher {
   /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
   #succeeded(inodes: readonly number[], changed: boolean): void {
     this.#answered();
+    this.#purges.nudge();
     for (const one of inodes) {
       const record = this.#options.journal.get(one);
       // Whether an upload was in vain, as one before it, a listing has to tell.

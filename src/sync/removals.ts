@@ -28,7 +28,12 @@ export async function removeFile(parts: Parts, record: PendingRecord, signal: Ab
     await lookAt(parts, at.parent, 0, signal);
     throw new Replan(error.message);
   }
-  parts.outcomes.removed(record);
+  const { inode, after } = record;
+  const { syncpointId } = folder;
+  const { versionId, path } = gone;
+  // What is stored elsewhere since was moved, not removed.
+  const isForGood = parts.purgesRemoved === true && after === undefined;
+  parts.outcomes.removed(record, isForGood ? { inode, syncpointId, path, kind: 'file', versionId } : undefined);
 }
 
 /** Moves a folder and what was removed in it to the trash. Rejects with RemoteError, or {@link Replan} where it holds something unseen. */
@@ -45,8 +50,11 @@ export async function removeFolder(parts: Parts, record: PendingRecord, signal: 
     }
   }
   if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed here');
-  await parts.drive.deleteFolder(gone.syncpointId, gone.folderId, { signal, callClass: 'commit' });
-  parts.outcomes.removed(record);
+  const { syncpointId, folderId, path } = gone;
+  await parts.drive.deleteFolder(syncpointId, folderId, { signal, callClass: 'commit' });
+  const { inode, after } = record;
+  const isForGood = parts.purgesRemoved === true && after === undefined;
+  parts.outcomes.removed(record, isForGood ? { inode, syncpointId, path, kind: 'folder', folderId } : undefined);
 }
 
 /** The folder and those removed in it, the outermost first. */

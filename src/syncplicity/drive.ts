@@ -21,6 +21,7 @@ import type {
   RemoteFolder,
   RemoteSyncpoint,
   RemoteVault,
+  RemovedObject,
   SyncpointId,
   UploadOutcome,
   UploadRequest,
@@ -40,7 +41,7 @@ import type { FolderListingCapability } from './listing.ts';
 import { Moves } from './moves.ts';
 import { defaultBudget, defaultRetries, defaultSilenceMs, defaultTimeouts } from './options.ts';
 import type { MemberOptions, PoolOptions, ServiceOptions, SyncplicityOptions } from './options.ts';
-import { deleteFile, deleteFolder } from './removals.ts';
+import { deleteFile, deleteFolder, purge } from './removals.ts';
 import { Member } from './members/member.ts';
 import type { PoolWatch } from './members/attendance.ts';
 import { Members } from './members/members.ts';
@@ -274,6 +275,10 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     },
     deleteFolder(syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): Promise<void> {
       return deleteFolder(gateway, syncpointId, folderId, call);
+    },
+
+    purge(removed: RemovedObject, call: CallOptions = {}): Promise<void> {
+      return purge(gateway, removed, call);
     },
     moveFile(
       syncpointId: SyncpointId,

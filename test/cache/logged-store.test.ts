@@ -223,7 +223,7 @@ describe('the store with a log', () => {
         let store = openStore(name);
         let model = new Map<number, number>();
         /** What a kill leaves. */
-        let safe = model;
+        let safe = new Map(model);
         for (const one of steps) {
           if (one.kind === 'put' || one.kind === 'bulk' || one.kind === 'loggable') {
             const put = (): void => store.first.put(key(one.number), { value: one.value });

@@ -88,11 +88,12 @@ describe('-o', () => {
 
   it('reads what is about writing', () => {
     const text =
-      'rw,write_through,store_mtime,settle=250ms,uploads=4,stage_reserve=5G,move_max_files=0,move_max_size=200M,_netdev,nofail';
+      'rw,write_through,store_mtime,delete=permanently,settle=250ms,uploads=4,stage_reserve=5G,move_max_files=0,move_max_size=200M,_netdev,nofail';
     expect(parseMountOptions([text])).toEqual({
       readOnly: false,
       writeThrough: true,
       storesTimes: true,
+      removal: 'permanently',
       settleMs: 250,
       uploadsMax: 4,
       stageReserveBytes: 5 * 2 ** 30,
@@ -226,6 +227,7 @@ describe('the config', () => {
       readOnly: false,
       writeThrough: false,
       storesTimes: false,
+      removal: 'trash',
       settleMs: 1_000,
       uploadsMax: 8,
       stageReserveBytes: 2 ** 30,

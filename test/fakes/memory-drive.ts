@@ -20,6 +20,7 @@ import {
   type RemotePath,
   type RemoteSyncpoint,
   type RemoteVault,
+  type RemovedObject,
   type SyncpointId,
   type Timestamp,
   type UploadOutcome,
@@ -258,6 +259,23 @@ export class MemoryDrive implements RemoteDrive {
     }
     place.entries.splice(place.entries.indexOf(place.entry), 1);
     await this.reply(`deleteFile ${version}`);
+  }
+
+  /** What was purged: `file VERSION` and `folder ID`. */
+  readonly purged: string[] = [];
+  /** Of others' syncpoints nothing can be purged. */
+  owned = true;
+
+  async purge(removed: RemovedObject, options?: CallOptions): Promise<void> {
+    const [kind, id] = removed.kind === 'file' ? ['file', removed.versionId] : ['folder', removed.folderId];
+    await this.#call(`purge ${kind} ${id}`, options);
+    this.#writable(removed.syncpointId);
+    const isThis = (entry: RemoteEntry): boolean =>
+      entry.kind === 'file' ? kind === 'file' && entry.versionId === id : kind === 'folder' && entry.id === id;
+    if (this.#place(isThis) !== undefined) throw new RemoteError('conflict', `${kind} ${id}: Purging Active`);
+    if (!this.owned) throw new RemoteError('forbidden', `${kind} ${id}: Not An Owner`);
+    this.purged.push(`${kind} ${id}`);
+    await this.reply(`purge ${kind} ${id}`);
   }
 
   async deleteFolder(syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): Promise<void> {

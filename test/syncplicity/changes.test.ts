@@ -174,6 +174,32 @@ describe('removing', () => {
     ]);
   });
 
+  test('what is in the trash is purged by the same ids and the modifier', async () => {
+    server = await FixtureServer.start(answering(''));
+    const drive = server.drive();
+    await drive.purge({ kind: 'file', syncpointId: syncpoint, versionId: '999211663' as VersionId });
+    await drive.purge({ kind: 'folder', syncpointId: syncpoint, folderId: longFolder });
+    expect(changes().map((request) => [request.method, request.url, request.body])).toEqual([
+      ['DELETE', '/sync/file.svc/5698124/file/999211663?modifier=permanently', ''],
+      ['DELETE', `/sync/folder.svc/5698124/folder/${longFolder}?modifier=permanently`, ''],
+    ]);
+  });
+
+  test.each([
+    [400, 'Purging Active File Not Allowed', 'conflict'],
+    [404, 'Purging Active Folder Not Allowed', 'conflict'],
+    [400, 'Invalid Version ID', 'resolved: undefined'],
+    [404, 'File Not Found', 'resolved: undefined'],
+    [404, '', 'resolved: undefined'],
+    [403, 'Not An Owner', 'forbidden'],
+    [403, 'User Not Authorized For Action', 'forbidden'],
+    [400, 'Invalid SyncPoint ID', 'not-found'],
+  ])('purging: %d %s is %s', async (status, text, kind) => {
+    server = await FixtureServer.start(refusing(status, text));
+    const removed = { kind: 'file', syncpointId: syncpoint, versionId: '999211663' as VersionId } as const;
+    expect(await kindOf(server.drive().purge(removed))).toBe(kind);
+  });
+
   test.each([200, 202, 204])('%d is done, whatever the body', async (status) => {
     server = await FixtureServer.start((request, response) => {
       if (!request.path.startsWith('/sync/')) return false;

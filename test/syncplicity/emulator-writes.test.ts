@@ -150,6 +150,12 @@ test.each(Object.keys(dialects) as DialectName[])('dialect %s', async (name) => 
   expect((await paths()).filter((path) => path.startsWith('sub'))).toEqual([]);
   await drive.deleteFolder(projects.id, sub.id);
 
+  // Purges, twice.
+  for (let turn = 0; turn < 2; turn += 1) {
+    await drive.purge({ kind: 'file', syncpointId: projects.id, versionId: small.versionId });
+    await drive.purge({ kind: 'folder', syncpointId: projects.id, folderId: sub.id });
+  }
+
   // Refusals.
   const shared = (await drive.syncpoints()).find((one) => one.name === 'Shared') as RemoteSyncpoint;
   const refused = drive.createFolders(shared.id, shared.rootFolderId, ['x']);

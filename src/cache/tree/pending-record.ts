@@ -180,6 +180,17 @@ export interface UnfinishedContent {
   readonly abandoned: boolean;
 }
 
+/** What lies in the service's trash, and is to be purged there. */
+export type Purge = {
+  /** What it was here. */
+  readonly inode: number;
+  readonly syncpointId: SyncpointId;
+  /** For messages. */
+  readonly path: string;
+} & (
+  { readonly kind: 'file'; readonly versionId: VersionId } | { readonly kind: 'folder'; readonly folderId: FolderId }
+);
+
 /** A file whose remote version won its name; ours was kept under another one. */
 export interface ConflictRecord {
   readonly inode: number;

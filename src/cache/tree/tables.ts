@@ -1,10 +1,10 @@
 // The database of the tree: its tables in the order that the log knows them by, and the schema of what they hold. Promises to open
 // nothing that a newer program wrote. Must not know: what a change of the tree does to them.
 import { LoggedStore, type Table } from './logged-store.ts';
-import type { ConflictRecord, PendingRecord, UnfinishedContent } from './pending-record.ts';
+import type { ConflictRecord, PendingRecord, Purge, UnfinishedContent } from './pending-record.ts';
 import type { StoredNode } from './records.ts';
 
-/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending, 3 pins; those before read the same. */
+/** Of the stored form. A newer program migrates an older one; an older program refuses a newer one. 2 added what is pending, 3 pins and purges; those before read the same. */
 const SCHEMA_VERSION = 3;
 
 /** Where msgpack keeps the shapes of records; one byte, so that it is no entry's key. (Typed as a symbol by lmdb, taken as any key.) */
@@ -27,6 +27,7 @@ export interface TreeTables {
   readonly conflicts: Table<ConflictRecord>;
   /** What the user wants to be kept on this machine. */
   readonly pins: Table<boolean>;
+  readonly purges: Table<Purge>;
 }
 
 /** The named databases of the tree. */
@@ -43,6 +44,7 @@ export const treeDatabases = [
   'staged',
   'conflicts',
   'pins',
+  'purges',
 ] as const satisfies readonly (keyof TreeTables)[];
 
 /** Opens or makes the database, with what its log has. Throws an Error that says what to do where that cannot be. */
@@ -88,5 +90,6 @@ function tablesOf(store: LoggedStore): TreeTables {
     staged: store.table({ name: 'staged', ...binary }),
     conflicts: store.table({ name: 'conflicts', ...plain }),
     pins: store.table({ name: 'pins', ...plain }),
+    purges: store.table({ name: 'purges', ...plain }),
   };
 }

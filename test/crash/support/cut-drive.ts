@@ -11,6 +11,7 @@ import {
   type RemoteEntry,
   type RemoteFile,
   type RemoteFolder,
+  type RemovedObject,
   type SyncpointId,
   type Timestamp,
   type UploadOutcome,
@@ -207,6 +208,11 @@ export class CutDrive implements RemoteDrive {
     return this.#call(`deleteFolder ${folder}`, options, () =>
       this.#changing(`deleteFolder ${folder}`, () => this.service.memory.deleteFolder(syncpoint, folder)),
     );
+  }
+
+  purge(removed: RemovedObject, options: CallOptions = {}): Promise<void> {
+    const what = `purge ${removed.kind === 'file' ? removed.versionId : removed.folderId}`;
+    return this.#call(what, options, () => this.#changing(what, () => this.service.memory.purge(removed)));
   }
 
   moveFile: RemoteDrive['moveFile'] = (syncpoint, file, from, to, options = {}) =>

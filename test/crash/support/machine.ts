@@ -59,7 +59,7 @@ export class Machine {
     const writing = await openWriting(
       {
         accountDirectory: disk,
-        config: { settleMs: 1_000, uploadsMax: 3, stageReserveBytes: 0, storesTimes: false },
+        config: { settleMs: 1_000, uploadsMax: 3, stageReserveBytes: 0, storesTimes: false, removal: 'permanently' },
         journal,
         listings,
         blocks: {

@@ -8,7 +8,7 @@ export function pusherFor(
   made: TestFileSystem,
   drive: RemoteDrive,
   uploadsMax = 2,
-  more: Pick<PusherOptions, 'storesTimes'> = {},
+  more: Pick<PusherOptions, 'storesTimes' | 'purgesRemoved'> = {},
 ): Pusher {
   const { journal, listings, staging, fileSystem } = made;
   return new Pusher({
