@@ -94,6 +94,7 @@ export class Listings {
   readonly used = new UsedFolders();
   #awayUntilMs = -Infinity;
   readonly #stop = new AbortController();
+  readonly #listeners = new Set<() => void>();
   #fetched = 0;
   #stale = 0;
   #sweeping: Promise<void> | undefined;
@@ -112,6 +113,12 @@ export class Listings {
       },
     });
     trust.onMoved((top, own) => this.#relistUsed(top, own));
+  }
+
+  /** Tells each listing that came from the service: it can be reached. Returns the way out. */
+  onFetched(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** How long the kernel may keep what it learns of a folder's entries; 0: until it asks next. */
@@ -365,6 +372,7 @@ export class Listings {
     }
     log('listed %s for %s in %d ms', tree.path(directory), callClass, Date.now() - asked.listedAtMs);
     this.#fetched += 1;
+    for (const listener of this.#listeners) listener();
     this.#sweep();
   }
 

@@ -7,10 +7,13 @@ const FAILURES_IN_A_ROW = 3;
 const PAUSE_MS = 1_000;
 /** ... and at most: soon enough after it is back. */
 const PAUSE_MS_MAX = 30_000;
+/** Where some calls get answers and others don't, as many answers come as users ask for: they cut no pause shorter than this. */
+const HINTED_PAUSE_MS = 2_000;
 
 export class Outage {
   readonly #nowMs: () => number;
   #failures = 0;
+  #failedAtMs = -Infinity;
   #nextTryMs = 0;
   #trying = false;
 
@@ -38,7 +41,8 @@ export class Outage {
     this.#trying = false;
     this.#failures += 1;
     const pauseMs = PAUSE_MS * 2 ** Math.min(20, Math.max(0, this.#failures - FAILURES_IN_A_ROW));
-    this.#nextTryMs = this.#nowMs() + Math.min(PAUSE_MS_MAX, pauseMs);
+    this.#failedAtMs = this.#nowMs();
+    this.#nextTryMs = this.#failedAtMs + Math.min(PAUSE_MS_MAX, pauseMs);
   }
 
   /** It answered, whatever it said. True when it had been away. */
@@ -47,6 +51,14 @@ export class Outage {
     this.#failures = 0;
     this.#trying = false;
     return was;
+  }
+
+  /** Another call was answered: it may be back. True where something may be tried now that had to wait. */
+  hinted(): boolean {
+    const now = this.#nowMs();
+    if (this.#trying || this.untilMs === undefined || now < this.#failedAtMs + HINTED_PAUSE_MS) return false;
+    this.#nextTryMs = 0;
+    return true;
   }
 
   /** Somebody has reason to think that it is back. */

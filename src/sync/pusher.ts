@@ -116,7 +116,11 @@ export class Pusher {
       isHurried: () => this.#hurries > 0,
       onTurn: (inodes) => this.#planSoon(inodes),
     });
-    this.#unsubscribe = options.journal.onChange((inodes) => this.#changed(inodes));
+    const unsubscribe = [
+      options.journal.onChange((inodes) => this.#changed(inodes)),
+      options.listings.onFetched(() => this.#hinted()),
+    ];
+    this.#unsubscribe = () => unsubscribe.forEach((end) => end());
   }
 
   /** Begins with what earlier processes left. Does not wait for any of it. */
@@ -447,6 +451,11 @@ export class Pusher {
   #answered(): void {
     if (!this.#outage.answered()) return;
     this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
+  }
+
+  /** A listing came, for whomever. */
+  #hinted(): void {
+    if (this.#outage.hinted()) this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
   }
 
   #surroundings(): Surroundings {

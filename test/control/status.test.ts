@@ -53,6 +53,8 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'pinned.paths',
     'pinned.trouble',
     'prefetch.unusedBytes',
+    'purges.pending',
+    'purges.refused',
     'transfers.bytesIn',
     'transfers.bytesOut',
     'transfers.limitIn',

@@ -50,3 +50,23 @@ test('an answer ends it, and who has reason to may try at once', () => {
   expect(outage.untilMs).toBeUndefined();
   expect(outage.answered()).toBe(false);
 });
+
+test('the answer to another call lets one try at once, but not more often than every two seconds', () => {
+  expect(outage.hinted()).toBe(false);
+  for (let call = 0; call < 8; call += 1) {
+    outage.failed();
+    nowMs += waitMs();
+    outage.tried();
+  }
+  outage.failed();
+  expect(waitMs()).toBe(30_000);
+  expect(outage.hinted()).toBe(false);
+  nowMs += 2_000;
+  expect(outage.hinted()).toBe(true);
+  expect(outage.untilMs).toBeUndefined();
+  outage.tried();
+  expect(outage.hinted()).toBe(false);
+  outage.failed();
+  expect(waitMs()).toBe(30_000);
+  expect(outage.hinted()).toBe(false);
+});
