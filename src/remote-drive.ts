@@ -122,8 +122,7 @@ export interface ContentStream extends AsyncIterable<Uint8Array> {
 
 /** What was moved to the trash. */
 export type RemovedObject = { readonly syncpointId: SyncpointId } & (
-  | { readonly kind: 'file'; readonly versionId: VersionId }
-  | { readonly kind: 'folder'; readonly folderId: FolderId }
+  { readonly kind: 'file'; readonly versionId: VersionId } | { readonly kind: 'folder'; readonly folderId: FolderId }
 );
 
 /** A folder as uploads name it: by its path, not its id. */
