@@ -205,7 +205,6 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       },
       onIdle: () => fileSystem.expireNames(),
       onWoken: () => drive.woken(),
-      onBack: () => pusher.retryNow(),
     });
     stops.add('watcher', () => watcher.stop());
     watcher.start();

@@ -31,8 +31,6 @@ export interface WatcherOptions {
   readonly onIdle: () => void;
   /** The machine was asleep: connections are dead, tokens may have run out. */
   readonly onWoken: () => void;
-  /** The service answers again after it did not. */
-  readonly onBack: () => void;
 }
 
 export class Watcher {
@@ -95,13 +93,12 @@ export class Watcher {
 
   #ask(): void {
     if (this.#asking !== undefined || this.#stop.signal.aborted) return;
-    const { tree, listings, onBack } = this.#options;
+    const { tree, listings } = this.#options;
     this.#askedMs = performance.now();
     this.#asking = listings
       .refresh(tree.root(), this.#stop.signal, 'prefetch')
       .then(
         () => {
-          if (this.#isAway) onBack();
           this.#isAway = false;
         },
         (error: unknown) => {

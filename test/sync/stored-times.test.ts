@@ -113,7 +113,7 @@ it('a time that the service has already, to what it keeps of it, sends nothing',
 });
 
 it('bytes that another one stored meanwhile win, and nothing is kept twice', async () => {
-  pusher.pause();
+  await pusher.pause();
   await program.setattr('P/a', { modified: day });
   drive.write(syncpoint.rootFolderId, 'a', 'theirs');
   await relist();
@@ -127,7 +127,7 @@ it('bytes that another one stored meanwhile win, and nothing is kept twice', asy
 it('a file that another one removed, or replaced by a new one, meanwhile does not come back', async () => {
   drive.addFile(syncpoint.rootFolderId, 'b', 'old');
   await relist();
-  pusher.pause();
+  await pusher.pause();
   await program.setattr('P/a', { modified: day });
   await program.setattr('P/b', { modified: day });
   drive.remove(syncpoint.rootFolderId, 'a');
@@ -142,7 +142,7 @@ it('a file that another one removed, or replaced by a new one, meanwhile does no
 });
 
 it('what is written after the time was set is ours, and a conflict as any other', async () => {
-  pusher.pause();
+  await pusher.pause();
   await program.setattr('P/a', { modified: day });
   await passing(program.writeFile('P/a', 'ours'));
   drive.write(syncpoint.rootFolderId, 'a', 'theirs');

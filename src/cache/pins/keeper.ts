@@ -262,7 +262,8 @@ export class PinKeeper {
     const directory = tree.node(inode);
     if (directory?.kind !== 'directory' || pins.above(directory) === undefined) return;
     // Who asks for it now wants what is there now; what is known of old is brought up to date when somebody looks.
-    if (jobs.size > 0 || tree.listing(inode) === undefined) await listings.ensure(directory, signal, { callClass: 'prefetch' });
+    if (jobs.size > 0 || tree.listing(inode) === undefined)
+      await listings.ensure(directory, signal, { callClass: 'prefetch' });
     const slices = new Slices();
     const children: TreeNode[] = [...tree.children(inode)];
     for (const child of children) {
