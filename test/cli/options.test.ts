@@ -247,6 +247,8 @@ describe('the config', () => {
       instance: undefined,
       opTimeoutMs: defaults.opTimeoutMs,
       listingLifetimeMs: defaults.listingLifetimeMs,
+      pollIntervalMs: 15_000,
+      backstopLifetimeMs: 900_000,
       callsPerSecond: 15,
       callsPerHour: 10_800,
       bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },

@@ -67,7 +67,7 @@ let desk: Desk;
 let run = 0;
 
 beforeEach(async () => {
-  desk = await Desk.set({ mount: ['--settle', '200ms', '--listing-lifetime', '1s', '--calls-per-second', '0'] });
+  desk = await Desk.set({ mount: ['--settle', '200ms', '--poll-interval', '1s', '--calls-per-second', '0'] });
 });
 afterEach(async () => {
   await desk.clear();

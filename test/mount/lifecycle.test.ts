@@ -35,7 +35,7 @@ function calls(): number {
 }
 
 describe.skipIf(!fuseExists)('a mount', () => {
-  it('costs 3 calls for ls /, one more for each folder, none again, and one after a remount', async () => {
+  it('costs 3 calls for ls /, one more for each folder, none again, and two after a remount', async () => {
     await serveTree();
     drive.emulator.resetCalls();
     await drive.mount();
@@ -51,7 +51,7 @@ describe.skipIf(!fuseExists)('a mount', () => {
     await drive.mount();
     const again = await run('find', [drive.mountpoint, '-ls']);
     expect(again.stdout).toBe(found.stdout);
-    expect(drive.emulator.calls().byEndpoint).toEqual({ token: 1 });
+    expect(drive.emulator.calls().byEndpoint).toEqual({ token: 1, syncpoints: 1 });
   });
 
   it('reads each byte once from the service, also over a remount', async () => {
@@ -139,11 +139,11 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(missing.code).toBe(1);
   });
 
-  it('shows a remote change once the listing is due, and keeps what is open at its version', async () => {
+  it('shows a remote change once it is told of one, and keeps what is open at its version', async () => {
     const syncpoint = drive.store.addSyncpoint('Projects');
     const record = drive.store.addFile(syncpoint.id, syncpoint.rootFolderId, 'a.txt', Buffer.from('first'));
     await drive.serve();
-    await drive.mount({ mount: ['--listing-lifetime', '1s'] });
+    await drive.mount({ mount: ['--poll-interval', '1s'] });
     const path = join(drive.mountpoint, 'Projects', 'a.txt');
     const reader = spawn('sh', ['-c', 'exec 3<"$0"; echo opened; read line; cat <&3', path], {
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -15,7 +15,7 @@ beforeEach(async () => {
   ({ id, rootFolderId } = drive.store.addSyncpoint('Projects'));
   folder = join(drive.mountpoint, 'Projects');
   await drive.serve();
-  await drive.mount({ mount: ['--listing-lifetime', '1h'] });
+  await drive.mount({ mount: ['--listing-lifetime', '1h', '--poll-interval', '0'] });
 });
 
 afterEach(async () => {
