@@ -55,6 +55,8 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'prefetch.unusedBytes',
     'purges.pending',
     'purges.refused',
+    'relisting.folders',
+    'requests',
     'transfers.bytesIn',
     'transfers.bytesOut',
     'transfers.limitIn',
