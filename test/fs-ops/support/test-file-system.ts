@@ -21,6 +21,8 @@ export interface TestFileSystemOptions extends Partial<
   Omit<FileSystemOptions, 'journal' | 'changes' | 'listings' | 'staging' | 'kernelCache' | 'onFailure'>
 > {
   readonly lifetimeMs?: number;
+  /** Whether the kernel can be told to ask for every name again; default: it can. */
+  readonly canExpireNames?: boolean;
   /** Default: by lifetime alone. */
   readonly trust?: (journal: Journal) => Trust;
   /** Which start of the machine it is. */
@@ -74,7 +76,7 @@ export class TestFileSystem {
       staging,
       kernelCache: {
         invalidateEntry: (parent, name) => void this.kernel.push(`entry ${parent} ${name}`),
-        canExpireNames: () => true,
+        canExpireNames: () => options.canExpireNames ?? true,
         expireNames: () => void this.kernel.push('all names'),
         invalidateNode: (node, { content }) => void this.kernel.push(`node ${node}${content ? ' content' : ''}`),
       },
