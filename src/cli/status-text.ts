@@ -92,13 +92,16 @@ function hitsText({ hits, misses }: MountStatus['cache']): string {
   return hits + misses === 0 ? '' : `, ${Math.floor((100 * hits) / (hits + misses))} % hits`;
 }
 
-function pinnedText({ files, bytes, filesLeft, bytesLeft, foldersLeft, trouble }: MountStatus['pinned']): string {
+function pinnedText({ paths, files, bytes, ...rest }: MountStatus['pinned']): string {
+  const { filesLeft, bytesLeft, foldersLeft, trouble } = rest;
   const left = [
     ...(foldersLeft === 0 ? [] : [`${countOf(foldersLeft, 'folder')} to be listed`]),
     ...(filesLeft === 0 ? [] : [`${countOf(filesLeft, 'file')}, ${formatSize(bytesLeft)} to be fetched`]),
   ];
   const why = trouble === null ? '' : ` (${trouble})`;
-  return [`${countOf(files, 'file')}, ${formatSize(bytes)}`, ...left].join('; ') + why;
+  // What was written here and is kept as it was written takes nothing of the cache.
+  const cached = `${countOf(paths.length, 'pin')}: ${countOf(files, 'file')}, ${formatSize(bytes)} of the cache`;
+  return [cached, ...left].join('; ') + why;
 }
 
 function transfersText({ bytesIn, bytesOut, limitIn, limitOut }: MountStatus['transfers']): string {

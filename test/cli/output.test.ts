@@ -230,10 +230,10 @@ describe('status', () => {
       trouble: null,
     };
     expect(row({}, 'pinned')).toBeUndefined();
-    expect(row({ pinned }, 'pinned')).toBe('  pinned     3 files, 3.0 MiB');
+    expect(row({ pinned }, 'pinned')).toBe('  pinned     1 pin: 3 files, 3.0 MiB of the cache');
     const missing = { ...pinned, filesLeft: 1, bytesLeft: 2 ** 20, foldersLeft: 2, trouble: 'no answer' };
     expect(row({ pinned: missing }, 'pinned')).toBe(
-      '  pinned     3 files, 3.0 MiB; 2 folders to be listed; 1 file, 1.0 MiB to be fetched (no answer)',
+      '  pinned     1 pin: 3 files, 3.0 MiB of the cache; 2 folders to be listed; 1 file, 1.0 MiB to be fetched (no answer)',
     );
     const transfers = { bytesIn: 1024, bytesOut: 0, limitIn: null, limitOut: 2 ** 20 };
     expect(row({ transfers }, 'transfers')).toBe('  transfers  1.0 KiB in, 0 B out (at most 1.0 MiB/s)');
