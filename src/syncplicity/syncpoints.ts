@@ -18,6 +18,8 @@ export class Syncpoints {
   readonly #gateway: Gateway;
   readonly #counters: Counters;
   /** Some servers refuse an include they do not know. */
+  #mayBeAsked: boolean | undefined;
+  /** Others take it and tell nothing. */
   #tellsLastEvent: boolean | undefined;
   /** Root folders that lists leave out; they never change. */
   readonly #roots = new Map<SyncpointId, FolderId>();
@@ -55,16 +57,19 @@ export class Syncpoints {
       log('%s', leftOut.message);
       this.#counters.refused(leftOut);
     }
+    if (syncpoints.size > 0) {
+      this.#tellsLastEvent = [...syncpoints.values()].some(({ lastEvent }) => lastEvent !== undefined);
+    }
     return [...syncpoints.values()];
   }
 
   async #fetch(options: CallOptions): Promise<unknown> {
     const path = `/syncpoint/syncpoints.svc/?${types}`;
     const thing = 'the list of syncpoints';
-    if (this.#tellsLastEvent !== false) {
+    if (this.#mayBeAsked !== false) {
       try {
         const value = await this.#gateway.json({ name, thing, path: `${path}&include=lastnewsfeedevent` }, options);
-        this.#tellsLastEvent = true;
+        this.#mayBeAsked = true;
         return value;
       } catch (error) {
         if (!(error instanceof ReplyError) || error.status !== 400) throw error;
@@ -73,7 +78,7 @@ export class Syncpoints {
     }
     const value = await this.#gateway.json({ name, thing, path }, options);
     // Only now it is known that the include was at fault.
-    this.#tellsLastEvent = false;
+    this.#mayBeAsked = false;
     return value;
   }
 

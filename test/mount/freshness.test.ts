@@ -1,5 +1,5 @@
 // What others change at the service, seen through the kernel, which keeps what it knows for as long as nothing is told to have changed.
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FolderRecord, SyncpointRecord } from '../../src/emulator/store.ts';
@@ -146,6 +146,39 @@ describe.skipIf(!fuseExists)('what others change', () => {
     drive.store.addFile(projects.id, folderOf(0).id, 'go', Buffer.from(''));
     expect((await reader).stdout).toBe('content 0');
   });
+});
+
+describe.skipIf(!fuseExists)('where the service', () => {
+  const changed = async (index: number): Promise<string> => {
+    const listing = await drive.store.list(projects.id, folderOf(index).id, { deleted: false });
+    const [file] = listing?.files ?? [];
+    drive.store.writeFile(projects.id, file?.id ?? 0, Buffer.from(`changed ${index}`));
+    return at(`folder${index}`, file?.name ?? '');
+  };
+
+  it('tells no events, listings live for a lifetime', async () => {
+    await drive.serve({ dialect: { lastEvent: false } });
+    await drive.mount({ mount: ['--poll-interval', '1s', '--listing-lifetime', '2s'] });
+    await run('find', [drive.mountpoint, '-ls']);
+    const path = await changed(4);
+    await expect.poll(() => readFile(path, 'utf8'), { timeout: 10_000 }).toBe('changed 4');
+    expect((await drive.status()).capabilities['lastEvent']).toBe('no');
+  });
+
+  it('lists with a lag behind its events, a change is seen all the same', async () => {
+    await drive.serve({ dialect: { listingLagMs: 3_000 } });
+    await drive.mount(options);
+    await run('find', [drive.mountpoint, '-ls']);
+    const second = drive.user.directory('second');
+    await drive.succeed(['mount', 'test', second, '--instance', 'second', '--settle', '0s']);
+    try {
+      await writeFile(join(second, 'Projects', 'folder5', 'file5'), 'changed');
+      // The listing that the event causes shows the file as it was; it is believed for seconds only.
+      await expect.poll(() => readFile(at('folder5', 'file5'), 'utf8'), { timeout: 30_000 }).toBe('changed');
+    } finally {
+      await drive.succeed(['unmount', second]);
+    }
+  }, 60_000);
 });
 
 describe.skipIf(!fuseExists)('a mount that was there before', () => {
