@@ -25,6 +25,9 @@ afterEach(async () => {
 const add = (folderId: number, name: string, text: string): number =>
   drive.store.addFile(id, folderId, name, Buffer.from(text)).id;
 
+/** Calls for a folder's listing: what vaults are there is asked at some time after the first of them. */
+const listings = (): number => drive.emulator.calls().byEndpoint['folder'] ?? 0;
+
 describe.skipIf(!fuseExists)('refresh', () => {
   it('a folder: new, changed and removed files, and a file that was known to be missing', async () => {
     const changes = add(rootFolderId, 'changes', 'before');
@@ -38,9 +41,9 @@ describe.skipIf(!fuseExists)('refresh', () => {
     drive.store.remove(id, goes);
     add(rootFolderId, 'new', 'new');
     expect(await readFile(join(folder, 'changes'), 'utf8')).toBe('before');
-    const before = drive.emulator.calls().gateway;
+    const before = listings();
     await drive.succeed(['refresh', folder]);
-    expect(drive.emulator.calls().gateway - before).toBe(1);
+    expect(listings() - before).toBe(1);
     expect(await readFile(join(folder, 'changes'), 'utf8')).toBe('behind it');
     expect((await stat(join(folder, 'changes'))).size).toBe(9);
     expect(await readFile(join(folder, 'new'), 'utf8')).toBe('new');
@@ -66,9 +69,9 @@ describe.skipIf(!fuseExists)('refresh', () => {
     add(two.id, 'deep', 'deep');
     await drive.succeed(['refresh', folder]);
     expect(await readdir(join(folder, 'one', 'two'))).toEqual([]);
-    const before = drive.emulator.calls().gateway;
+    const before = listings();
     await drive.succeed(['refresh', '--recursive', folder]);
-    expect(drive.emulator.calls().gateway - before).toBe(3);
+    expect(listings() - before).toBe(3);
     expect(await readdir(join(folder, 'one', 'two'))).toEqual(['deep']);
   });
 
