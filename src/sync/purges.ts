@@ -51,9 +51,15 @@ export class Purges {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#isPaused || this.#stopping.signal.aborted) return;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run()
+      .catch((error: unknown) => {
+        // It could not be written down, on a full disk for example: what is purged already is asked for once more, and is gone then.
+        log('purging goes on later: %O', error);
+        this.#tryLater();
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
   }
 
   pause(): void {
@@ -89,11 +95,16 @@ export class Purges {
       for (const purge of left) {
         if (this.#isPaused || this.#stopping.signal.aborted) return;
         if (!(await this.#purge(purge))) {
-          this.#timer ??= setTimeout(() => this.nudge(), AGAIN_AFTER_MS).unref();
+          this.#tryLater();
           return;
         }
       }
     }
+  }
+
+  #tryLater(): void {
+    if (this.#stopping.signal.aborted) return;
+    this.#timer ??= setTimeout(() => this.nudge(), AGAIN_AFTER_MS).unref();
   }
 
   /** False: it has to be tried later, and so has all the rest. */
@@ -125,11 +136,12 @@ export class Purges {
       this.#aliveTries.set(purge.inode, tries);
       return tries >= ALIVE_TRIES;
     }
-    if (kind === 'forbidden') {
-      const reason = `${purge.path} and what else is removed in its syncpoint stays in the trash: ${message}`;
-      this.#refusals.set(purge.syncpointId, reason);
-      console.error(`${new Date().toISOString()} ${reason}`);
-    }
+    // There is nothing left to be purged.
+    if (kind === 'not-found') return true;
+    const all = kind === 'forbidden' ? ' and what else is removed in its syncpoint' : '';
+    const reason = `${purge.path}${all} stays in the trash: ${message}`;
+    if (kind === 'forbidden') this.#refusals.set(purge.syncpointId, reason);
+    console.error(`${new Date().toISOString()} ${reason}`);
     return true;
   }
 }

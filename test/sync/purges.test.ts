@@ -160,3 +160,41 @@ it('without the option nothing is purged', async () => {
   await flush();
   expect(drive.calls.filter((call) => /delete|purge/.test(call))).toHaveLength(1);
 });
+
+it('a disk that is full while a purge is written down costs one more call, not the process', async () => {
+  drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+  await relist();
+  const change = made.journal.change.bind(made.journal);
+  let isFull = true;
+  made.journal.change = (origin, work, keeping) =>
+    change(
+      origin,
+      (transaction) =>
+        work({
+          ...transaction,
+          removePurge: (inode) => {
+            if (isFull) throw new Error('no space left on device');
+            transaction.removePurge(inode);
+          },
+        }),
+      keeping,
+    );
+  await passing(program.unlink('P/a'));
+  await flush();
+  expect(pusher.purges.pendingCount).toBe(1);
+  isFull = false;
+  await passing(new Promise((resolve) => setTimeout(resolve, 6_000)));
+  await flush();
+  expect(pusher.purges.pendingCount).toBe(0);
+});
+
+it('what the service refuses to purge for whatever reason is said, and stays in the trash', async () => {
+  drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+  await relist();
+  drive.gate = (call) =>
+    call.startsWith('purge') ? Promise.reject(new RemoteError('invalid', 'Invalid Version ID')) : Promise.resolve();
+  await passing(program.unlink('P/a'));
+  await flush();
+  expect(pusher.purges.pendingCount).toBe(0);
+  expect(written.join()).toContain('/P/a stays in the trash: Invalid Version ID');
+});
