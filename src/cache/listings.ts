@@ -21,7 +21,7 @@ import { Relisting } from './relisting.ts';
 import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
 import type { Naming } from './tree/naming.ts';
 import { Reconciliation } from './tree/reconcile.ts';
-import type { Trust } from './trust.ts';
+import type { Standing, Trust } from './trust.ts';
 import { UsedFolders } from './used-folders.ts';
 import { VaultSizes } from './vault-sizes.ts';
 
@@ -128,7 +128,10 @@ export class Listings {
 
   /** True where a folder may be read as it is known, without any wait. */
   isGood(directory: number): boolean {
-    const { kind } = this.#options.trust.standing(directory);
+    return this.#isGood(directory, this.#options.trust.standing(directory));
+  }
+
+  #isGood(directory: number, { kind }: Standing): boolean {
     if (kind === 'old') this.#relisting.add(directory, 'old');
     return kind === 'fresh' || kind === 'old';
   }
@@ -179,7 +182,7 @@ export class Listings {
   /** What is known of a folder is shown without waiting; it is looked at again behind that. False where it must be waited for. */
   showAsKnown(directory: number): boolean {
     const standing = this.#options.trust.standing(directory);
-    if (standing.kind !== 'suspect') return this.isGood(directory);
+    if (standing.kind !== 'suspect') return this.#isGood(directory, standing);
     this.#relisting.add(directory, standing.own ? 'own' : 'others');
     return true;
   }
@@ -240,7 +243,8 @@ export class Listings {
   }
 
   #mayWait(inode: number, own: boolean, { callClass, minds }: Asker): boolean {
-    if (callClass !== undefined && callClass !== 'interactive') return false;
+    // Whoever has folders listed ahead has a pace of its own, and wants them as they are.
+    if (callClass === 'prefetch') return true;
     if (minds?.(inode) === false) return false;
     return (own ? this.#ownSuspectWaits : this.#suspectWaits).take();
   }

@@ -223,6 +223,15 @@ test('who does not mind is shown what is known; the rest is brought behind at a 
   expect(listings.relisting).toBe(0);
 });
 
+test('who has folders listed ahead, to keep them, gets them as they are', async () => {
+  happens('2');
+  await poll();
+  for (let index = 0; index < 40; index += 1) {
+    await ensure(child(`d${index}`), { callClass: 'prefetch' });
+    expect(standing(child(`d${index}`))).toBe('fresh');
+  }
+});
+
 test('somebody who looks into folder after folder waits for some of them only', async () => {
   happens('2');
   await poll();
