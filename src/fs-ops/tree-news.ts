@@ -1,6 +1,7 @@
 // Changes of the tree -> what the kernel must forget, and what open files must know. What a program did through the mount the kernel
 // knows already; our own uploads change ids, not bytes. Knows no verbs.
 import { Slices } from '../base/event-loop.ts';
+import { createLog } from '../base/log.ts';
 import type { ChangeOrigin, Tree, TreeChange, TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
 import { timestampOf } from '../remote-drive.ts';
 import type { FoldedNames } from './folded-names.ts';
@@ -9,6 +10,8 @@ import type { OpenContents } from './open-contents.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { KernelCache } from './operations.ts';
 import type { View } from './view.ts';
+
+const log = createLog('news');
 
 /** What follows the tree's changes. */
 export interface TreeNewsOptions {
@@ -48,7 +51,12 @@ export class TreeNews {
   expire(top: TreeDirectory): void {
     const { kernelCache } = this.#options;
     if (kernelCache.canExpireNames()) kernelCache.expireNames();
-    else this.#expiring = this.#expiring.then(() => this.#expireEach(top));
+    else {
+      this.#expiring = this.#expiring
+        .then(() => this.#expireEach(top))
+        // What the kernel was not told has its lifetime.
+        .catch((error: unknown) => log('names of %s were not expired: %O', top.name, error));
+    }
   }
 
   stop(): void {

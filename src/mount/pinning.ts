@@ -1,4 +1,5 @@
 // What is kept on this machine, put together: the pins, their keeper, and what commands ask of both by path. Part of the composition root.
+import { Slices } from '../base/event-loop.ts';
 import type { Stops } from '../base/stops.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
 import type { Journal } from '../cache/journal.ts';
@@ -84,14 +85,21 @@ export class Pinning {
   /** Drops what is cached of files, but of those that are pinned or not stored yet. */
   async free(paths: readonly string[]): Promise<Freed> {
     const freed = { bytes: 0, files: 0, pinned: 0, pending: 0 };
-    for (const node of await this.#nodes(paths)) await this.#freeBelow(node, freed);
+    const slices = new Slices();
+    for (const node of await this.#nodes(paths)) await this.#freeBelow(node, freed, slices);
     return freed;
   }
 
-  async #freeBelow(node: TreeNode, freed: { -readonly [Key in keyof Freed]: Freed[Key] }): Promise<void> {
+  async #freeBelow(
+    node: TreeNode,
+    freed: { -readonly [Key in keyof Freed]: Freed[Key] },
+    slices: Slices,
+  ): Promise<void> {
     const { journal, blocks } = this.#options;
+    // Programs get their turns while a whole drive is gone through.
+    if (slices.due) await slices.pause();
     if (node.kind === 'directory') {
-      for (const child of [...journal.tree.children(node.inode)]) await this.#freeBelow(child, freed);
+      for (const child of [...journal.tree.children(node.inode)]) await this.#freeBelow(child, freed, slices);
       return;
     }
     if (this.#pins.above(node) !== undefined) {

@@ -345,7 +345,9 @@ export class PinKeeper {
       if (node.kind === 'file' || isElsewhere(change)) this.#add(node, undefined);
       this.#pump();
     } else if (node.kind === 'file') this.#letGoOf(node.inode);
-    else if (change.kind === 'removed' || isElsewhere(change)) this.#recheckSoon();
+    else if (change.kind === 'removed' || isElsewhere(change)) {
+      if (!pins.empty || wasPinned) this.#recheckSoon();
+    }
   }
 
   #letGoOf(inode: number): void {
@@ -361,7 +363,10 @@ export class PinKeeper {
 
   /** Lets go of what is not pinned any more, and of what is gone; what changes while that goes on is looked at afterwards. */
   #recheck(): Promise<void> {
-    this.#rechecks = this.#rechecks.then(() => this.#recheckAll());
+    this.#rechecks = this.#rechecks
+      .then(() => this.#recheckAll())
+      // Until the next one, more is kept than has to be.
+      .catch((error: unknown) => log('what is pinned was not looked through: %O', error));
     return this.#rechecks;
   }
 
