@@ -4,12 +4,11 @@ import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, FolderId, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import { isPending } from '../../src/cache/journal.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
-import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
+import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { memoryDirectory } from '../fakes/temporary-directory.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import type { Program } from '../fs-ops/support/program.ts';
+import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 /** Lets others act when the last request of an upload has left, and may keep the ids of what it stored to itself. */
 class SlowDrive extends MemoryDrive {
@@ -34,23 +33,17 @@ let root: FolderId;
 let made: TestFileSystem;
 let pusher: Pusher;
 let program: Program;
+let written: WrittenDrive;
 
 beforeEach(async () => {
-  enterVirtualTime();
   drive = new SlowDrive();
   root = drive.addSyncpoint('P').rootFolderId;
   drive.addFile(root, 'a', 'base');
-  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
-  program = new Program(made.fileSystem);
-  pusher = pusherFor(made, drive);
-  pusher.start();
+  written = await writtenDrive(drive);
+  ({ made, pusher, program } = written);
 });
 
-afterEach(async () => {
-  leaveVirtualTime();
-  await pusher.stop();
-  await made.stop();
-});
+afterEach(() => written.stop());
 
 const held = (): string[] =>
   drive

@@ -3,33 +3,26 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import { RemoteError } from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
-import { enterVirtualTime, leaveVirtualTime, pass, passing } from '../crash/support/virtual-time.ts';
+import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { memoryDirectory } from '../fakes/temporary-directory.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import type { Program } from '../fs-ops/support/program.ts';
+import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 let drive: MemoryDrive;
 let made: TestFileSystem;
 let pusher: Pusher;
 let program: Program;
+let written: WrittenDrive;
 
 beforeEach(async () => {
-  enterVirtualTime();
   drive = new MemoryDrive();
   drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
-  pusher = pusherFor(made, drive);
-  program = new Program(made.fileSystem);
-  pusher.start();
+  written = await writtenDrive(drive);
+  ({ made, pusher, program } = written);
 });
 
-afterEach(async () => {
-  leaveVirtualTime();
-  await pusher.stop();
-  await made.stop();
-});
+afterEach(() => written.stop());
 
 it('a listing that comes ends the wait', async () => {
   await passing(program.readdir('P'));

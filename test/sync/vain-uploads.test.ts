@@ -2,12 +2,11 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CallOptions, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
-import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
+import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { memoryDirectory } from '../fakes/temporary-directory.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import type { Program } from '../fs-ops/support/program.ts';
+import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 /** Tells no ids, and stores nothing of what it is told to ignore. */
 class SilentDrive extends MemoryDrive {
@@ -31,22 +30,16 @@ let drive: SilentDrive;
 let made: TestFileSystem;
 let pusher: Pusher;
 let program: Program;
+let written: WrittenDrive;
 
 beforeEach(async () => {
-  enterVirtualTime();
   drive = new SilentDrive();
   drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive, { state: memoryDirectory() });
-  pusher = pusherFor(made, drive);
-  program = new Program(made.fileSystem);
-  pusher.start();
+  written = await writtenDrive(drive);
+  ({ made, pusher, program } = written);
 });
 
-afterEach(async () => {
-  leaveVirtualTime();
-  await pusher.stop();
-  await made.stop();
-});
+afterEach(() => written.stop());
 
 it('an empty file that is never stored fails after two uploads, is kept, and goes with its first byte', async () => {
   await passing(program.writeFile('P/empty', ''));

@@ -24,7 +24,9 @@ function flow(rate: ByteRate, isAwaited: () => boolean, signal?: AbortSignal, pi
         sent.greatest = Math.max(sent.greatest, portion.length);
       }
     }
-  })().catch(() => undefined);
+  })().catch((error: unknown) => {
+    if (signal?.aborted !== true) throw error;
+  });
   return sent;
 }
 

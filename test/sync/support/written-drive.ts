@@ -1,0 +1,32 @@
+// A file system that is written to, a pusher that stores what is written at a drive in memory, and virtual time: what most tests of the
+// pusher begin with.
+import type { Pusher } from '../../../src/sync/pusher.ts';
+import { enterVirtualTime, leaveVirtualTime } from '../../crash/support/virtual-time.ts';
+import type { MemoryDrive } from '../../fakes/memory-drive.ts';
+import { memoryDirectory } from '../../fakes/temporary-directory.ts';
+import { Program } from '../../fs-ops/support/program.ts';
+import { TestFileSystem } from '../../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './pusher-for.ts';
+
+export interface WrittenDrive {
+  readonly made: TestFileSystem;
+  readonly pusher: Pusher;
+  readonly program: Program;
+  /** Ends it, and the virtual time. */
+  stop(): Promise<void>;
+}
+
+/** Virtual time begins, and the pusher is at work. */
+export async function writtenDrive(drive: MemoryDrive): Promise<WrittenDrive> {
+  enterVirtualTime();
+  const made = await TestFileSystem.start(drive, { state: memoryDirectory() });
+  const pusher = pusherFor(made, drive);
+  const program = new Program(made.fileSystem);
+  pusher.start();
+  const stop = async (): Promise<void> => {
+    leaveVirtualTime();
+    await pusher.stop();
+    await made.stop();
+  };
+  return { made, pusher, program, stop };
+}
