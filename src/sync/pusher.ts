@@ -1,7 +1,7 @@
 // Drains the journal: takes each object's next step when it is due, several at once, until the service has what is wanted here.
 // Goes on where an earlier process ended. Promises that nothing is dropped: what fails is tried again, later each time, or, where the
 // service refuses it, waits for the user. Knows no call's form and no file's bytes.
-import { delay, isAbort } from '../base/abort.ts';
+import { isAbort } from '../base/abort.ts';
 import { deferred } from '../base/deferred.ts';
 import { createLog } from '../base/log.ts';
 import { isPending, type PendingRecord } from '../cache/journal.ts';
@@ -21,6 +21,7 @@ import { StepWork } from './step-work.ts';
 import { Troubles, type Trouble } from './troubles.ts';
 import { Turns } from './turns.ts';
 import { UploadOutcomes } from './upload-outcomes.ts';
+import { cutOff, UploadPaused } from './upload-pause.ts';
 
 const log = createLog('pusher');
 
@@ -30,8 +31,6 @@ const CHORES_MS = 15_000;
 const BLOCKED_AGAIN_MS = 5_000;
 /** Who waits for changes hears of them so late at most. */
 const TELL_AFTER_MS = 10;
-/** What an upload gets to come to its end before a pause cuts it off: a small one is through by then, and is not sent twice. */
-const PAUSE_GRACE_MS = 500;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
 
@@ -46,14 +45,6 @@ export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'now
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** Wall clock, ms; for tests. */
   readonly nowMs?: (() => number) | undefined;
-}
-
-/** Why an upload ends that is not to go on for now. */
-class UploadPaused extends Error {
-  override readonly name = 'UploadPaused';
-  constructor() {
-    super('transfers are paused');
-  }
 }
 
 /** A step that is being done. */
@@ -142,14 +133,7 @@ export class Pusher {
     this.#paused = true;
     this.#purges.pause();
     const uploads = [...new Set(this.#running.values())].filter(({ step }) => step === 'store');
-    const ended = Promise.all(uploads.map(({ done }) => done));
-    const moment = new AbortController();
-    await Promise.race([ended, delay(PAUSE_GRACE_MS, moment.signal)]);
-    moment.abort(new Error('over'));
-    // Resumed meanwhile: then nobody wants them to end.
-    if (!this.#isPausing()) return;
-    for (const { controller } of uploads) controller.abort(new UploadPaused());
-    await ended;
+    await cutOff(uploads, () => this.#isPausing());
   }
 
   resume(): void {
