@@ -1,4 +1,4 @@
-// How often something may happen: at once for a while, then at a steady pace.
+// How often something may happen, or how much may pass: at once for a while, then at a steady pace.
 
 /** Limits of a {@link TokenBucket}. */
 export interface TokenBucketLimits {
@@ -9,7 +9,7 @@ export interface TokenBucketLimits {
   readonly nowMs?: (() => number) | undefined;
 }
 
-/** Fills by `perSecond` up to `burst`; each taking needs one. */
+/** Fills by `perSecond` up to `burst`. */
 export class TokenBucket {
   readonly #limits: TokenBucketLimits;
   readonly #nowMs: () => number;
@@ -23,18 +23,18 @@ export class TokenBucket {
     this.#atMs = this.#nowMs();
   }
 
-  /** Takes one. False where there is none: then nothing is taken. */
-  take(): boolean {
+  /** Takes so many. False where there are fewer: then nothing is taken. */
+  take(count = 1): boolean {
     this.#fill();
-    if (this.#filled < 1) return false;
-    this.#filled -= 1;
+    if (this.#filled < count) return false;
+    this.#filled -= count;
     return true;
   }
 
-  /** How long until one can be taken. */
-  get waitMs(): number {
+  /** How long until so many can be taken, at most `burst`. */
+  waitMs(count = 1): number {
     this.#fill();
-    return this.#filled >= 1 ? 0 : Math.ceil(((1 - this.#filled) / this.#limits.perSecond) * 1000);
+    return this.#filled >= count ? 0 : Math.ceil(((count - this.#filled) / this.#limits.perSecond) * 1000);
   }
 
   #fill(): void {

@@ -57,8 +57,8 @@ export class Relisting {
     if (this.#stopped || waiting.has(inode) || waiting.size >= FOLDERS_MAX) return;
     waiting.add(inode);
     // Else the timer, or the end of what is under way, comes to it.
-    if (this.#buckets[reason].waitMs === 0) this.#next();
-    else if (this.#timer === undefined) this.#sleep(this.#buckets[reason].waitMs);
+    if (this.#buckets[reason].waitMs() === 0) this.#next();
+    else if (this.#timer === undefined) this.#sleep(this.#buckets[reason].waitMs());
   }
 
   /** Folders that wait for their turn. */
@@ -86,7 +86,7 @@ export class Relisting {
         }
         waiting.delete(inode);
       }
-      if (waiting.size > 0) waitMs = Math.min(waitMs, this.#buckets[reason].waitMs);
+      if (waiting.size > 0) waitMs = Math.min(waitMs, this.#buckets[reason].waitMs());
     }
     if (waitMs !== Infinity) this.#sleep(waitMs);
   }

@@ -2,6 +2,7 @@
 // portions, in turn, so that each transfer always moves and none looks stalled; what a program waits for comes before what nobody does,
 // which still gets its share. Knows neither requests nor whose bytes they are.
 import { abortReason } from '../../base/abort.ts';
+import { TokenBucket } from '../../base/token-bucket.ts';
 
 /** A portion is what passes in this time: twenty transfers at once then bring something every second, however low the limit. */
 const PORTION_MS = 30;
@@ -21,11 +22,9 @@ interface Taker {
 export class ByteRate {
   readonly bytesPerSecond: number;
   readonly #portionBytes: number;
-  readonly #burstBytes: number;
+  readonly #bucket: TokenBucket;
   readonly #awaited = new Set<Taker>();
   readonly #others = new Set<Taker>();
-  #tokens: number;
-  #countedMs = performance.now();
   #turns = 0;
   #timer: NodeJS.Timeout | undefined;
 
@@ -33,8 +32,8 @@ export class ByteRate {
   constructor(bytesPerSecond: number) {
     this.bytesPerSecond = bytesPerSecond;
     this.#portionBytes = Math.max(1, Math.min(PORTION_BYTES_MAX, Math.floor((bytesPerSecond * PORTION_MS) / 1000)));
-    this.#burstBytes = Math.max(this.#portionBytes, (bytesPerSecond * BURST_MS) / 1000);
-    this.#tokens = this.#burstBytes;
+    const burst = Math.max(this.#portionBytes, (bytesPerSecond * BURST_MS) / 1000);
+    this.#bucket = new TokenBucket({ burst, perSecond: bytesPerSecond });
   }
 
   /** True while bytes that somebody waits for are held back. */
@@ -53,7 +52,7 @@ export class ByteRate {
 
   #take(bytes: number, queue: Set<Taker>, signal: AbortSignal | undefined): Promise<void> | undefined {
     if (signal?.aborted === true) return Promise.reject(abortReason(signal));
-    if (this.#awaited.size + this.#others.size === 0 && this.#spend(bytes)) return undefined;
+    if (this.#awaited.size + this.#others.size === 0 && this.#bucket.take(bytes)) return undefined;
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         queue.delete(taker);
@@ -72,17 +71,6 @@ export class ByteRate {
     });
   }
 
-  /** Takes tokens if there are enough. */
-  #spend(bytes: number): boolean {
-    const now = performance.now();
-    const gained = ((now - this.#countedMs) * this.bytesPerSecond) / 1000;
-    this.#countedMs = now;
-    this.#tokens = Math.min(this.#burstBytes, this.#tokens + gained);
-    if (this.#tokens < bytes) return false;
-    this.#tokens -= bytes;
-    return true;
-  }
-
   /** The next to be served: the one that waited longest, mostly of those that somebody waits for. */
   #next(): readonly [queue: Set<Taker>, taker: Taker] | undefined {
     const othersTurn = this.#turns % TURNS_FOR_OTHERS === 0;
@@ -95,8 +83,7 @@ export class ByteRate {
     if (this.#timer !== undefined) return;
     const next = this.#next();
     if (next === undefined) return;
-    const lackingBytes = next[1].bytes - this.#tokens;
-    const waitMs = Math.max(1, Math.ceil((lackingBytes * 1000) / this.bytesPerSecond));
+    const waitMs = Math.max(1, this.#bucket.waitMs(next[1].bytes));
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#serve();
@@ -105,7 +92,7 @@ export class ByteRate {
   }
 
   #serve(): void {
-    for (let next = this.#next(); next !== undefined && this.#spend(next[1].bytes); next = this.#next()) {
+    for (let next = this.#next(); next !== undefined && this.#bucket.take(next[1].bytes); next = this.#next()) {
       const [queue, taker] = next;
       queue.delete(taker);
       this.#turns += 1;
