@@ -231,14 +231,18 @@ export class LocalChanges {
     });
   }
 
-  /** A generation of the file's content is safe against power loss: fsync(2) made it so. */
-  madeDurable(inode: number, generation: number): void {
-    this.#journal.change('local', (transaction) => {
-      const record = transaction.record(inode);
-      if (record?.content === true && record.durable !== generation) {
-        transaction.updateRecord({ ...record, durable: generation, doubtful: undefined });
-      }
-    });
+  /** The file's content is safe against power loss: fsync(2) made it so. Where that is forgotten, its hash tells as well. */
+  madeDurable(inode: number, { id, sha256 }: StagedContent): void {
+    this.#journal.change(
+      'local',
+      (transaction) => {
+        const record = transaction.record(inode);
+        if (record?.content === true && record.durable !== id) {
+          transaction.updateRecord({ ...record, durable: id, doubtful: undefined });
+        }
+      },
+      sha256 === undefined ? 'logged' : 'loggable',
+    );
   }
 
   /** Content kept as cache makes room: the file shows the service's version from here on, which has the same bytes. */

@@ -204,8 +204,8 @@ export class Staging {
     const holds = records.map((staged) => this.#generations.holdRecord(staged));
     try {
       const generations = new Set(holds.flatMap((hold) => hold.generations));
-      await Promise.all([...generations].map((generation) => this.#syncGeneration(generation)));
-      await this.#files.syncNames();
+      const ids = [...generations].map(({ id }) => id);
+      await Promise.all([...[...generations].map((each) => this.#syncGeneration(each)), this.#files.syncNames(ids)]);
     } finally {
       for (const hold of holds) hold.release();
     }

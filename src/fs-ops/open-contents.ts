@@ -210,15 +210,20 @@ export class OpenContents {
     }
   }
 
-  /** Makes what is committed of an open node safe against power loss, and has the journal know it (J8). */
+  /**
+   * Makes what is committed of an open node, and the journal that names it, safe against power loss (J8). The journal has to say so
+   * itself, with one sync after the other, only of content that no hash proves.
+   */
   async makeDurable(node: NodeId): Promise<void> {
     const { journal, nodes, changes } = this.#options;
+    const { tree } = journal;
     const opened = this.#opened.get(node);
-    if (opened === undefined) return;
-    const file = nodes.frozen(node) === undefined ? journal.tree.node(nodes.inode(node)) : undefined;
-    const generation = file?.kind === 'file' ? file.staged?.id : undefined;
-    await opened.content.sync();
-    if (file !== undefined && generation !== undefined) changes.madeDurable(file.inode, generation);
+    const file = opened === undefined || nodes.frozen(node) !== undefined ? undefined : tree.node(nodes.inode(node));
+    const staged = file?.kind === 'file' ? file.staged : undefined;
+    const isProven = staged?.sha256 !== undefined;
+    await Promise.all([opened?.content.sync(), isProven ? tree.flushed() : undefined]);
+    if (file !== undefined && staged !== undefined) changes.madeDurable(file.inode, staged);
+    if (!isProven) await tree.flushed();
   }
 
   /** The content of an open node, to be made safe against power loss. */

@@ -222,10 +222,7 @@ export class OpenFiles {
       'fsync',
       () => this.#options.view.path(node),
       caller,
-      async () => {
-        await contents.makeDurable(node);
-        await this.#tree.flushed();
-      },
+      () => contents.makeDurable(node),
     );
   }
 

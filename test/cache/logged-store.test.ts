@@ -24,10 +24,10 @@ afterEach(async () => {
   directory.remove();
 });
 
-function openStore(name: string): Opened {
+function openStore(name: string, syncLog?: (descriptor: number) => Promise<void>): Opened {
   const path = join(directory.path, name);
   mkdirSync(path, { recursive: true });
-  const store = new LoggedStore(path, 4);
+  const store = new LoggedStore(path, 4, syncLog);
   const first = store.table<{ readonly value: number }>({ name: 'first', keyEncoding: 'binary', encoding: 'msgpack' });
   const second = store.table<Buffer>({ name: 'second', keyEncoding: 'binary', encoding: 'binary' });
   store.recover();
@@ -170,6 +170,36 @@ describe('the store with a log', () => {
       [1, 4],
       [3, 3],
     ]);
+  });
+
+  it('is safe against power loss by one sync of the log, with what may be lost, and without a commit', async () => {
+    const synced: number[] = [];
+    const logOf = (name: string): string => join(directory.path, name, 'log');
+    const store = openStore('one', () => Promise.resolve(void synced.push(statSync(logOf('one')).size)));
+    await store.store.flushed();
+    expect(synced).toEqual([]);
+    store.first.put(key(1), { value: 1 });
+    store.store.transaction(
+      () => store.first.put(key(2), { value: 2 }),
+      () => 'loggable',
+    );
+    await store.store.flushed();
+    expect(synced).toEqual([statSync(logOf('one')).size]);
+    const as = killed('one', 'two');
+    expect(rows(openStore(as))).toEqual([
+      [1, 1],
+      [2, 2],
+    ]);
+    truncateSync(logOf('one'), 0);
+    expect(rows(openStore(killed('one', 'without-log')))).toEqual([]);
+  });
+
+  it('is safe against power loss by a commit where the log cannot be synced', async () => {
+    const store = openStore('one', () => Promise.reject(new Error('EIO: i/o error, fdatasync')));
+    store.first.put(key(1), { value: 1 });
+    await store.store.flushed();
+    expect(statSync(join(directory.path, 'one', 'log')).size).toBe(0);
+    expect(rows(openStore(killed('one', 'two')))).toEqual([[1, 1]]);
   });
 
   it.each(['cut', 'garbage', 'a byte flipped'] as const)('goes on with what is whole before a torn end: %s', (how) => {

@@ -12,10 +12,18 @@ const quietMs = 1_500;
 /** Made without looking whether one was taken meanwhile: a few milliseconds of the disk. */
 const batchSize = 16;
 
+/** The directory's numbers, which are its files' names. */
+export interface SpareNames {
+  /** Gives one that no file there has had. */
+  readonly nextNumber: () => number;
+  /** Told of each that a file has got now. */
+  readonly onNamed: (number: number) => void;
+}
+
 export class SpareFiles {
   readonly #directory: string;
   readonly #max: number;
-  readonly #nextNumber: () => number;
+  readonly #names: SpareNames;
   /** Oldest first. */
   readonly #numbers = new Set<number>();
   /** Files being emptied. */
@@ -25,11 +33,11 @@ export class SpareFiles {
   #filling: Promise<void> | undefined;
   #stopped = false;
 
-  /** Keeps at most `max` files in `directory`. `nextNumber` gives numbers that no file there has had. */
-  constructor(directory: string, max: number, nextNumber: () => number) {
+  /** Keeps at most `max` files in `directory`. */
+  constructor(directory: string, max: number, names: SpareNames) {
     this.#directory = directory;
     this.#max = max;
-    this.#nextNumber = nextNumber;
+    this.#names = names;
   }
 
   get count(): number {
@@ -63,7 +71,7 @@ export class SpareFiles {
         ({ size }) => size === 0,
         () => false,
       );
-      if (isEmpty) this.#numbers.add(number);
+      if (isEmpty) this.#add(number);
       return isEmpty;
     } finally {
       this.#coming -= 1;
@@ -77,7 +85,7 @@ export class SpareFiles {
   async give(path: string): Promise<boolean> {
     if (this.#isFull) return false;
     this.#coming += 1;
-    const number = this.#nextNumber();
+    const number = this.#names.nextNumber();
     try {
       await rename(path, this.#pathOf(number));
     } catch (error) {
@@ -88,7 +96,7 @@ export class SpareFiles {
     }
     try {
       await truncate(this.#pathOf(number), 0);
-      this.#numbers.add(number);
+      this.#add(number);
       return true;
     } catch (error) {
       // The next process deletes it.
@@ -121,6 +129,11 @@ export class SpareFiles {
     return this.#stopped || this.#numbers.size + this.#coming >= this.#max;
   }
 
+  #add(number: number): void {
+    this.#names.onNamed(number);
+    this.#numbers.add(number);
+  }
+
   #pathOf(number: number): string {
     return join(this.#directory, String(number));
   }
@@ -131,9 +144,9 @@ export class SpareFiles {
       const wanted = Math.min(batchSize, this.#max - this.#numbers.size - this.#coming);
       try {
         for (let made = 0; made < wanted; made += 1) {
-          const number = this.#nextNumber();
+          const number = this.#names.nextNumber();
           await (await open(this.#pathOf(number), 'wx', 0o600)).close();
-          this.#numbers.add(number);
+          this.#add(number);
         }
       } catch (error) {
         log('no spare files can be made: %O', error);

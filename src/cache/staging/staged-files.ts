@@ -1,9 +1,10 @@
 // The files of the staging directory: named by their generation's number, few of them open at a time. Promises whole reads and whole
 // writes or an error, and keeps count of what the files take on disk. Knows offsets and bytes, not what they mean.
 import fs from 'node:fs';
-import { open, readdir, stat, unlink } from 'node:fs/promises';
+import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { coalesced } from '../../base/coalesced.ts';
 import { fallocate } from '../../base/fallocate.ts';
 import { createLog } from '../../base/log.ts';
 import { SpareFiles } from './spare-files.ts';
@@ -20,10 +21,12 @@ const zeros = Buffer.alloc(1024 * 1024);
 export type StagingSystem = Pick<typeof fs, 'openSync' | 'closeSync' | 'readSync' | 'writeSync' | 'ftruncateSync'> & {
   readonly fallocate: typeof fallocate;
   readonly datasync: (descriptor: number) => Promise<void>;
+  readonly syncDirectory: (descriptor: number) => Promise<void>;
 };
 
 const read = promisify(fs.read);
 const datasync = promisify(fs.fdatasync);
+const syncDirectory = promisify(fs.fsync);
 
 interface OpenFile {
   readonly descriptor: number;
@@ -41,9 +44,11 @@ export class StagedFiles {
   /** What each file takes on disk, as of when it was last measured. */
   readonly #allocated = new Map<number, number>();
   #allocatedBytes = 0;
-  /** Names made so far, and of those the ones that a power failure leaves. */
-  #namesMade = 0;
-  #namesDurable = 0;
+  /** Files whose names a power failure may take. Of the directory's sync most of them share one: spare files wait for it long enough. */
+  readonly #unsyncedNames = new Set<number>();
+  /** Of the directory, once its names were synced. */
+  #directoryDescriptor: number | undefined;
+  readonly #syncDirectory = coalesced(() => this.#syncNames());
   /** The highest number given, to a file or to one that is to be. */
   #lastNumber = 0;
   #closed = false;
@@ -51,8 +56,11 @@ export class StagedFiles {
   /** `sparesMax` files that nobody needs any more are kept for new ones. */
   constructor(directory: string, sparesMax: number, system: Partial<StagingSystem> = {}) {
     this.directory = directory;
-    this.#spares = new SpareFiles(directory, sparesMax, () => this.#nextNumber());
-    this.#system = { ...fs, fallocate, datasync, ...system };
+    this.#spares = new SpareFiles(directory, sparesMax, {
+      nextNumber: () => this.#nextNumber(),
+      onNamed: (id) => this.#unsyncedNames.add(id),
+    });
+    this.#system = { ...fs, fallocate, datasync, syncDirectory, ...system };
   }
 
   get count(): number {
@@ -93,6 +101,7 @@ export class StagedFiles {
   /** Begins to count a file that was there before. */
   async adopt(id: number): Promise<void> {
     const { blocks } = await stat(this.pathOf(id));
+    this.#unsyncedNames.add(id);
     this.#count(id, blocks * 512);
   }
 
@@ -101,7 +110,6 @@ export class StagedFiles {
     return this.#guard("can't make a file", () => {
       const id = this.#openSpare() ?? this.#openNew();
       this.#count(id, 0);
-      this.#namesMade++;
       return id;
     });
   }
@@ -184,27 +192,16 @@ export class StagedFiles {
     await this.#using(id, `can't sync file ${id}`, (descriptor) => this.#system.datasync(descriptor));
   }
 
-  /** Makes the names of all files made so far safe against power loss. */
-  async syncNames(): Promise<void> {
-    const made = this.#namesMade;
-    if (this.#namesDurable >= made) return;
-    try {
-      const directory = await open(this.directory, 'r');
-      try {
-        await directory.sync();
-      } finally {
-        await directory.close();
-      }
-    } catch (error) {
-      throw stagingErrorOf(error, `can't sync ${this.directory}`);
-    }
-    this.#namesDurable = Math.max(this.#namesDurable, made);
+  /** Makes the names of these files safe against power loss. */
+  async syncNames(ids: readonly number[]): Promise<void> {
+    if (ids.some((id) => this.#unsyncedNames.has(id))) await this.#syncDirectory();
   }
 
   /** Deletes the file, if it is there, or keeps it, empty, for another one. */
   async remove(id: number): Promise<void> {
     const inUse = (this.#open.get(id)?.users ?? 0) > 0;
     this.#forget(id);
+    this.#unsyncedNames.delete(id);
     this.#allocatedBytes -= this.measured(id);
     this.#allocated.delete(id);
     if (!inUse && (await this.#spares.give(this.pathOf(id)))) return;
@@ -220,10 +217,23 @@ export class StagedFiles {
     this.#closed = true;
     await this.#spares.stop();
     for (const id of [...this.#open.keys()]) this.#forget(id);
+    if (this.#directoryDescriptor !== undefined) fs.closeSync(this.#directoryDescriptor);
+    this.#directoryDescriptor = undefined;
   }
 
   pathOf(id: number): string {
     return join(this.directory, String(id));
+  }
+
+  async #syncNames(): Promise<void> {
+    const named = [...this.#unsyncedNames];
+    try {
+      this.#directoryDescriptor ??= fs.openSync(this.directory, 'r');
+      await this.#system.syncDirectory(this.#directoryDescriptor);
+    } catch (error) {
+      throw stagingErrorOf(error, `can't sync ${this.directory}`);
+    }
+    for (const id of named) this.#unsyncedNames.delete(id);
   }
 
   #count(id: number, bytes: number): void {
@@ -247,6 +257,7 @@ export class StagedFiles {
   #openNew(): number {
     const id = this.#nextNumber();
     this.#keep(id, this.#openSync(id, 'wx+'));
+    this.#unsyncedNames.add(id);
     return id;
   }
 

@@ -4,8 +4,9 @@
 // LMDB is written by transactionSync alone: mixed with asynchronous puts, close() was seen to hang in lmdb 3.2-3.5.
 //
 // Invariants, asserted in tests:
-// W1 what LMDB lacks is in the log; the log is emptied only after a commit that is safe against power loss. What may be lost is in the
-//    log before, or with, anything that came after it: a crash leaves no later transaction without an earlier one.
+// W1 what LMDB lacks is in the log, which a sync makes safe against power loss where somebody asks for that; it is emptied only after a
+//    commit that is. What may be lost is in the log before, or with, anything that came after it: a crash leaves no later transaction
+//    without an earlier one.
 // W2 each commit says which transaction is its last: what the log has up to that one is never applied again, not even when
 //    emptying the log was undone by the machine's end.
 import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lmdb';
@@ -69,12 +70,12 @@ export class LoggedStore {
   #timer: NodeJS.Timeout | undefined;
   #nextCommit: Deferred<undefined> | undefined;
 
-  /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. */
-  constructor(directory: string, tablesMax: number) {
+  /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. `syncLog` stands in for fdatasync(2), for tests. */
+  constructor(directory: string, tablesMax: number, syncLog?: (descriptor: number) => Promise<void>) {
     this.#environment = open({ path: directory, maxDbs: tablesMax + 1, noSubdir: false });
     this.#position = this.#environment.openDB({ name: POSITION_TABLE });
     this.#number = this.#position.get(COMMITTED_KEY) ?? 0;
-    this.#log = new WriteAheadLog(join(directory, 'log'));
+    this.#log = new WriteAheadLog(join(directory, 'log'), syncLog);
   }
 
   /** A table; each call the next number, so that the order of calls is part of the stored form. */
@@ -182,17 +183,26 @@ export class LoggedStore {
     return this.#nextCommit.promise.then(() => undefined);
   }
 
-  /** Resolves when everything so far is safe against power loss. */
+  /**
+   * Resolves when everything so far is safe against power loss, what may be lost included: in the log, which a sync of the disk makes so, or
+   * committed, where the log can't be. Rejects where neither can.
+   */
   async flushed(): Promise<void> {
-    this.commit();
-    await this.#environment.flushed;
+    if (this.#bufferedCount === 0) return;
+    try {
+      if (this.#unlogged.length > 0) this.#append();
+      await this.#log.sync();
+    } catch (error) {
+      log('the log could not be synced: %O', error);
+      this.commit();
+    }
   }
 
   /** Commits and closes. */
   async close(): Promise<void> {
-    await this.flushed();
+    this.commit();
     await this.#environment.close();
-    this.#log.close();
+    await this.#log.close();
   }
 
   /** Logs what was written, and before it what was not logged yet; of what was written again since, the last alone. */

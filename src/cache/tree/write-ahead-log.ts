@@ -2,9 +2,11 @@
 // database a sync of the disk: so transactions are logged one by one and committed many at a time. What was logged outlives this
 // process, however it ends; what the machine's end leaves of it is read up to its first torn record. Transactions are numbered, since
 // emptying the file need not survive the machine's end: what it held may be back, older than the database. Knows no tables' content.
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
+import { crc32 } from 'node:zlib';
+import { coalesced } from '../../base/coalesced.ts';
 
 /** One write of a transaction: which table, which key, and the value, or undefined for a removal. */
 export type LoggedWrite = readonly [table: number, key: Buffer | string, value: unknown];
@@ -19,16 +21,22 @@ export interface LoggedTransaction {
 const HEADER_BYTES = 16;
 const CHECKED_FROM = 8;
 
+const datasync = promisify(fdatasync);
+
 export class WriteAheadLog {
   readonly #descriptor: number;
+  readonly #sync: () => Promise<void>;
+  /** Syncs under way: the descriptor is theirs. */
+  readonly #syncing = new Set<Promise<void>>();
   /** Of whole records. */
   #lengthBytes: number;
   /** Half a record may follow the whole ones. */
   #torn = false;
 
-  /** Opens or makes the log (0600). */
-  constructor(path: string) {
+  /** Opens or makes the log (0600). `sync` stands in for fdatasync(2), for tests. */
+  constructor(path: string, sync: (descriptor: number) => Promise<void> = datasync) {
     this.#descriptor = openSync(path, 'a+', 0o600);
+    this.#sync = coalesced(() => sync(this.#descriptor));
     this.#lengthBytes = fstatSync(this.#descriptor).size;
   }
 
@@ -55,6 +63,17 @@ export class WriteAheadLog {
       throw error;
     }
     this.#lengthBytes += record.length;
+  }
+
+  /** Resolves when what was appended before is safe against power loss: who asks meanwhile shares the next sync of the disk. */
+  async sync(): Promise<void> {
+    const syncing = this.#sync();
+    this.#syncing.add(syncing);
+    try {
+      await syncing;
+    } finally {
+      this.#syncing.delete(syncing);
+    }
   }
 
   /** The transactions in it, oldest first, up to the first one that is not whole. */
@@ -85,7 +104,9 @@ export class WriteAheadLog {
     this.#lengthBytes = 0;
   }
 
-  close(): void {
+  /** Closes the file, once nobody syncs it any more. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#syncing);
     closeSync(this.#descriptor);
   }
 

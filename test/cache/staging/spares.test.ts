@@ -73,6 +73,32 @@ test('another process goes on with them, emptied where they are not', async () =
   expect(await contentOf(staging, content)).toEqual(Buffer.from('new'));
 });
 
+test('the names of many are made safe against power loss by one sync of their directory', async () => {
+  const directory = await freshDirectory();
+  let syncs = 0;
+  const syncDirectory = (): Promise<void> => Promise.resolve(void (syncs += 1));
+  const staging = await open({ directory, spareFilesMax: 3, system: { syncDirectory } });
+  const save = async (): Promise<number> => {
+    const content = staging.openContent(nothing);
+    content.write(0, Buffer.from('x'));
+    const staged = content.commit();
+    content.committed(staged);
+    await content.sync();
+    content.close();
+    return staged.id;
+  };
+  const first = await Promise.all([save(), save(), save()]);
+  expect(syncs).toBeLessThanOrEqual(2);
+  syncs = 0;
+  // They become spare files under new names: the first one taken has them all synced.
+  for (const id of first) staging.drop(id);
+  await staging.idle();
+  for (let turn = 0; turn < 3; turn += 1) await save();
+  expect(syncs).toBe(1);
+  await save();
+  expect(syncs).toBe(2);
+});
+
 test('one that somebody deleted is done without', async () => {
   const directory = await freshDirectory();
   const staging = await open({ directory, spareFilesMax: 2 });
@@ -85,7 +111,7 @@ test('one that somebody deleted is done without', async () => {
 
 test('one that is given twice is emptied before another generation takes it, not after', async () => {
   const directory = await freshDirectory();
-  const spares = new SpareFiles(directory, 1000, () => (last += 1));
+  const spares = new SpareFiles(directory, 1000, { nextNumber: () => (last += 1), onNamed: () => undefined });
   const turn = promisify(setImmediate);
   let last = 0;
   for (let round = 1; round <= 100; round++) {
