@@ -26,7 +26,9 @@ import { naming } from './fs-ops/names.ts';
 import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
 import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
-import { openService, takeLock, whoseDrive } from './mount/service.ts';
+import { takeLock } from './mount/access.ts';
+import { mountedService, openService, whoseDrive } from './mount/service.ts';
+import { locate } from './mount/locating.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
@@ -266,6 +268,8 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       pin: (paths, wait, signal) => pinning.pin(paths, wait, signal),
       unpin: (paths) => pinning.unpin(paths),
       free: (paths) => pinning.free(paths),
+      locate: (at) => locate({ journal, listings, opTimeoutMs: config.opTimeoutMs }, at),
+      service: () => mountedService(config, service.access),
       refresh: (paths, recursive, signal) => refreshPaths({ tree, listings }, paths, recursive, signal),
     }),
   });

@@ -5,14 +5,9 @@ import { formatDuration } from '../base/quantities.ts';
 import type { ConnectionAuth, SyncplicityAuth } from '../connections/auth-file.ts';
 import { clockOffset } from '../connections/server-clock.ts';
 import { openDrive, verifyConnection } from '../connections/verify.ts';
-import {
-  type RemoteDrive,
-  RemoteError,
-  type RemoteErrorKind,
-  type RemoteFile,
-  type RemoteSyncpoint,
-} from '../remote-drive.ts';
+import { type RemoteDrive, RemoteError, type RemoteFile, type RemoteSyncpoint } from '../remote-drive.ts';
 import type { Check, Finding } from './finding.ts';
+import { SERVICE_ADVICE } from './service-advice.ts';
 
 /** Long enough for a retry, short enough to wait for. */
 const CHECK_TIMEOUT_MS = 30_000;
@@ -41,30 +36,19 @@ export function connectionChecks(auth: ConnectionAuth, caFile: string | undefine
   ];
 }
 
-/** What to do about each way the service fails. */
-const ADVICE: Readonly<Record<RemoteErrorKind, string>> = {
-  'not-found': 'it changed in the meantime: try again',
-  exists: 'it changed in the meantime: try again',
-  conflict: 'it changed in the meantime: try again',
-  forbidden: 'ask your Syncplicity administrator for access',
-  quota: 'make room at Syncplicity',
-  throttled: 'the hourly allowance of calls is spent: try again later',
-  unavailable: 'check the network, HTTPS_PROXY and NO_PROXY, --ca-file, and api_url of the connection',
-  unauthenticated:
-    'compare client_id, client_secret and app_token with the developer portal and your profile; delete the connection and add it again',
-  invalid: 'the service refused what was asked: see its words',
-  'too-large': 'the service refused the size: ask your Syncplicity administrator for the limits',
-  protocol: 'check api_url of the connection: something else may answer there',
-};
-
 /** A failure of the service with what to do about it. */
 async function advised(look: () => Promise<Finding>): Promise<Finding> {
   try {
     return await look();
   } catch (error) {
-    if (error instanceof RemoteError) return { state: 'fail', detail: error.message, advice: ADVICE[error.kind] };
+    if (error instanceof RemoteError)
+      return { state: 'fail', detail: error.message, advice: SERVICE_ADVICE[error.kind] };
     if (isAbort(error)) {
-      return { state: 'fail', detail: `no answer within ${CHECK_TIMEOUT_MS / 1000} s`, advice: ADVICE.unavailable };
+      return {
+        state: 'fail',
+        detail: `no answer within ${CHECK_TIMEOUT_MS / 1000} s`,
+        advice: SERVICE_ADVICE.unavailable,
+      };
     }
     throw error;
   }

@@ -9,12 +9,12 @@ import {
   type MountSource,
   parseMountOptions,
   parseOption,
-  parseSource,
 } from '../config.ts';
 import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import type { CliContext } from './context.ts';
 import { logFileOf } from './daemon-log.ts';
 import { runForeground, startDaemon } from './daemon-process.ts';
+import { namedConnection, onlyConnection } from './find-connection.ts';
 import { checkDirectories, checkMountpoint, checkNotMounted, makeDirectories } from './mount-checks.ts';
 
 interface OwnOptions {
@@ -100,11 +100,8 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
     return { source: { kind: 'demo' }, deviceName: 'demo', servedDirectory: undefined };
   }
   const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
-  const { connection, path } = named === undefined ? { connection: undefined, path: '/' } : await split(named);
-  const found = connection === undefined ? await onlyOne() : await store.find(connection);
-  if (found === undefined) {
-    throw new UsageError(`there is no connection "${connection ?? ''}"`, 'syncplicityfs connections list shows them');
-  }
+  const { connection: found, path } =
+    named === undefined ? { connection: await onlyConnection(store), path: '/' } : await namedConnection(store, named);
   if (found.group) {
     await requireMountable(store, found);
     return {
@@ -120,26 +117,6 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
     deviceName: found.name,
     servedDirectory: auth.platform === 'fs' ? auth.directory : undefined,
   };
-
-  /** A connection's own name may hold ":/", so the whole text is tried first. */
-  async function split(text: string): Promise<{ connection: string; path: string }> {
-    return (await store.find(text)) === undefined ? parseSource(text) : { connection: text, path: '/' };
-  }
-
-  async function onlyOne(): ReturnType<typeof store.find> {
-    // A connection in a pool is mounted as part of it.
-    const usable = (await store.list()).filter(({ disabled }) => !disabled);
-    const all = usable.filter(({ group, pool, id }) =>
-      group ? usable.some((other) => other.pool?.id === id) : pool === undefined,
-    );
-    if (all.length === 1) return all[0];
-    throw all.length === 0
-      ? new UsageError('there is no connection yet', 'add one with: syncplicityfs connections add, or try mount --demo')
-      : new UsageError(
-          'several connections exist: say which',
-          `one of ${all.map(({ name }) => `"${name}"`).join(', ')}`,
-        );
-  }
 }
 
 /** Rejects a pool that is empty, or whose connections have no calls to share. */

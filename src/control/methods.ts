@@ -34,6 +34,47 @@ export interface ChangeCount {
   readonly changes: number;
 }
 
+/** How a mount reaches its service. Holds secrets where that is an emulator of its own: never to be shown. */
+export interface MountedService {
+  /** The stored connection or pool; undefined for the demo. */
+  readonly connectionId?: string | undefined;
+  readonly caFile?: string | undefined;
+  readonly callsPerSecond: number;
+  readonly callsPerHour: number;
+  readonly emulator?:
+    | {
+        readonly gatewayUrl: string;
+        readonly credentials: { readonly appKey: string; readonly appSecret: string; readonly appToken: string };
+      }
+    | undefined;
+}
+
+/** What a path of the drive is at the service. */
+export type Location = { readonly kind: 'root' } | LocatedFolder | LocatedFile;
+
+interface Located {
+  readonly syncpointId: string;
+  readonly syncpointName: string;
+  /** Names at the service, from below the syncpoint's root down to the object itself. */
+  readonly names: readonly string[];
+}
+
+export interface LocatedFolder extends Located {
+  /** `syncpoint`: its root folder. */
+  readonly kind: 'syncpoint' | 'folder';
+  readonly folderId: string;
+}
+
+export interface LocatedFile extends Located {
+  readonly kind: 'file';
+  /** The folder it is in. */
+  readonly folderId: string;
+  readonly fileId: string;
+  readonly versionId: string;
+  /** Its content here is newer and not at the service yet. */
+  readonly isPending: boolean;
+}
+
 /** Each method's parameters and answer. */
 export interface ControlMethods {
   /** `itemsMax`: so many pending items are wanted; all without it. */
@@ -79,6 +120,9 @@ export interface ControlMethods {
     readonly params: { readonly paths: readonly string[]; readonly recursive: boolean };
     readonly answer: { readonly folders: number };
   };
+  /** Where the service has what is at a path; refused where it has nothing of it yet. */
+  readonly locate: { readonly params: { readonly path: string }; readonly answer: Location };
+  readonly service: { readonly params: Readonly<Record<string, never>>; readonly answer: MountedService };
 }
 
 /** The mount behind the methods. Paths begin at the drive's root: "/Project/plan.txt". Everything may reject with a line for the user. */
@@ -101,6 +145,8 @@ export interface MountControl {
   unpin(paths: readonly string[]): Promise<number>;
   free(paths: readonly string[]): Promise<Freed>;
   refresh(paths: readonly string[], recursive: boolean, signal: AbortSignal): Promise<number>;
+  locate(path: string): Promise<Location>;
+  service(): MountedService;
 }
 
 /** The handlers of a control socket, for serveControl. */
@@ -141,6 +187,8 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
     refresh: async (params, signal) => ({
       folders: await mount.refresh(textsIn(params, 'paths'), params['recursive'] === true, signal),
     }),
+    locate: (params) => mount.locate(textIn(params, 'path')),
+    service: () => Promise.resolve(mount.service()),
   };
 }
 

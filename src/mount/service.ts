@@ -1,17 +1,9 @@
-// Which service a mount's source means: the drive of a stored connection or pool, or an emulator of its own over a directory; whose drive it is,
-// and the lock that keeps it to one mount. Part of the composition root.
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+// The drive of a mount's source, and whose drive it is. Part of the composition root.
 import { Deadline } from '../base/deadline.ts';
-import { createLog } from '../base/log.ts';
 import type { Stops } from '../base/stops.ts';
-import { lockAccount } from '../cache/account-lock.ts';
 import { recallAccount, rememberAccount } from '../cache/account-names.ts';
 import type { MountConfig } from '../config.ts';
-import { openConnectionStore } from '../connections/store.ts';
-import { demoData } from '../emulator/demo-content.ts';
-import { startEmulatorProcess } from '../emulator/process.ts';
+import type { MountedService } from '../control/methods.ts';
 import { RemoteError, type RemoteAccount } from '../remote-drive.ts';
 import {
   createPoolDrive,
@@ -19,9 +11,7 @@ import {
   type PoolDrive,
   type SyncplicityDrive,
 } from '../syncplicity/drive.ts';
-import type { MemberOptions } from '../syncplicity/options.ts';
-
-const log = createLog('mount');
+import { openAccess, type Access, type AccessMember } from './access.ts';
 
 /** How long a start waits to learn whose drive it is before it goes on with what the last start learnt. */
 const ACCOUNT_LIMIT_MS = 10_000;
@@ -35,6 +25,8 @@ export interface Service {
   readonly key: string;
   /** The connections behind it, in the pool's order: the account is remembered as each one's too. */
   readonly members: readonly [ServiceMember, ...ServiceMember[]];
+  /** For commands that make single calls beside the mount. */
+  readonly access: Access;
 }
 
 /** One connection of a service. */
@@ -48,81 +40,17 @@ export interface ServiceMember {
 /** The drive of the config's source; an emulator is started first where the source is one. `warn` gets lines for the user. */
 export async function openService(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<Service> {
   const { bandwidth } = config;
-  const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
-  const openEmulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Service> => {
-    const key = config.instance === undefined ? name : `${name}@${config.instance}`;
-    const directory = join(config.stateDirectory, 'emulators', key);
-    takeLock(directory, config, stops);
-    const emulator = await startEmulatorProcess({
-      programFile: process.argv[1] ?? '',
-      dataDirectory,
-      layout,
-      stateDirectory: join(directory, 'service'),
-    });
-    stops.add('emulator', () => emulator.stop());
-    const { appKey, appSecret, appToken } = emulator.credentials;
-    const credentials = { clientId: appKey, clientSecret: appSecret, appToken };
-    const member = memberOptions({ id: key, name }, { credentials, apiUrl: emulator.gatewayUrl }, config);
-    // Its calls cost nobody anything.
-    const budget = { perSecond: 0, perHour: 0 };
-    const drive = createSyncplicityDrive({ ...member, ca, budget, bandwidth });
-    return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
-  };
-  if (config.source.kind === 'demo') {
-    return openEmulated(await demoData(join(config.stateDirectory, 'demo')), 'children', 'demo');
-  }
-  const { connectionId: key } = config.source;
-  const budget = { perSecond: config.callsPerSecond, perHour: config.callsPerHour };
-  const store = openConnectionStore(config.configDirectory, (message) => log('%s', message));
-  const found = await store.find(key);
-  if (found?.group === true) {
-    const connections = await store.members(key);
-    const options = await Promise.all(
-      connections.map(async (connection) => {
-        const auth = await store.auth(connection.id);
-        if (auth.platform === 'fs')
-          throw new Error(`"${connection.name}" is a directory: pools of them are not mounted`);
-        return memberOptions(connection, auth, config);
-      }),
-    );
-    const [first, ...more] = options;
-    if (first === undefined) throw new Error(`the pool "${found.name}" has no connections`);
-    const drive = createPoolDrive({ members: [first, ...more], ca, budget, bandwidth, report: warn });
-    const members = more.map((member) => serviceMember(member.id, member));
-    return { drive, pool: drive, key, members: [serviceMember(first.id, first), ...members] };
-  }
-  const auth = await store.auth(key);
-  if (auth.platform === 'fs') return openEmulated(auth.directory, 'single', key);
-  const member = memberOptions({ id: key, name: config.deviceName }, auth, config);
-  const drive = createSyncplicityDrive({ ...member, ca, budget, bandwidth });
-  return { drive, pool: undefined, key, members: [serviceMember(key, member)] };
+  const access = await openAccess(config, stops);
+  const { key, isPool, budget, ca } = access;
+  const [first, ...more] = access.members;
+  const pool = isPool ? createPoolDrive({ members: access.members, ca, budget, bandwidth, report: warn }) : undefined;
+  const drive = pool ?? createSyncplicityDrive({ ...first, ca, budget, bandwidth });
+  return { drive, pool, key, members: [serviceMember(first), ...more.map(serviceMember)], access };
 }
 
-/** A connection as a drive wants it. */
-function memberOptions(
-  { id, name }: { readonly id: string; readonly name: string },
-  { credentials, apiUrl, golUrl }: Pick<MemberOptions, 'credentials' | 'apiUrl' | 'golUrl'>,
-  { stateDirectory }: MountConfig,
-): MemberOptions & { readonly id: string } {
-  // The allowance belongs to the app key: connections and processes that share it share the file.
-  const stateFile = join(stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`);
-  return { id, name, credentials, apiUrl, golUrl, stateFile };
-}
-
-function serviceMember(id: string, { apiUrl, credentials }: MemberOptions): ServiceMember {
+function serviceMember({ id, apiUrl, credentials }: AccessMember): ServiceMember {
   const host = apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname;
   return { id, host, asUser: credentials.asUser };
-}
-
-/** A file name for an app key that does not tell it. */
-function appKeyName(appKey: string): string {
-  return createHash('sha256').update(appKey).digest('hex').slice(0, 32);
-}
-
-async function readCertificates(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8');
-  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw new Error(`${path} holds no PEM certificate`);
-  return text;
 }
 
 /** An account, and which connection showed it. */
@@ -167,14 +95,9 @@ async function recallShared({ key, pool, members }: Service, config: MountConfig
   return seen.some((one) => one?.userId === account.userId) ? account : undefined;
 }
 
-/** Claims a state directory for this mount, or rejects with who has it. */
-export function takeLock(directory: string, config: MountConfig, stops: Stops): void {
-  const lock = lockAccount(directory, { pid: process.pid, mountpoint: config.mountpoint });
-  if ('heldBy' in lock) throw new Error(heldMessage(lock.heldBy));
-  stops.add('lock', () => lock.release());
-}
-
-function heldMessage(holder: { readonly pid: number; readonly mountpoint: string } | undefined): string {
-  const where = holder === undefined ? 'by another process' : `on ${holder.mountpoint} by process ${holder.pid}`;
-  return `this account is mounted already ${where}; unmount it first, or give this mount a state of its own with --instance NAME`;
+/** What a command needs to call the same service as the mount does. */
+export function mountedService(config: MountConfig, { emulator }: Access): MountedService {
+  const { source, caFile, callsPerSecond, callsPerHour } = config;
+  const connectionId = source.kind === 'connection' ? source.connectionId : undefined;
+  return { connectionId, caFile, callsPerSecond, callsPerHour, emulator };
 }

@@ -27,28 +27,24 @@ import type {
   UploadRequest,
   VersionId,
 } from '../remote-drive.ts';
-import { CallBudget } from './budget.ts';
 import type { BudgetState } from './budget.ts';
-import { Counters } from './counters.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
-import { ByteRate, type LineRates } from './http/byte-rate.ts';
-import { HttpTransport } from './http/transport.ts';
 import { FolderListing } from './listing.ts';
 import type { FolderListingCapability } from './listing.ts';
 import { Moves } from './moves.ts';
-import { defaultBudget, defaultRetries, defaultSilenceMs, defaultTimeouts } from './options.ts';
-import type { MemberOptions, PoolOptions, ServiceOptions, SyncplicityOptions } from './options.ts';
+import type { PoolOptions, SyncplicityOptions } from './options.ts';
 import { deleteFile, deleteFolder, purge } from './removals.ts';
-import { Member } from './members/member.ts';
+import type { Member } from './members/member.ts';
 import type { PoolWatch } from './members/attendance.ts';
 import { Members } from './members/members.ts';
 import type { View } from './members/view.ts';
 import { memberStatistics, sumOfBudgets } from './members/statistics.ts';
 import type { MemberStatistics } from './members/statistics.ts';
-import { Retries } from './retries.ts';
+import { openLine } from './service-line.ts';
+import type { ServiceLine } from './service-line.ts';
 import { Syncpoints } from './syncpoints.ts';
 import { Uploads } from './upload/uploads.ts';
 import type { UploadCapability } from './upload/uploads.ts';
@@ -135,56 +131,6 @@ export function createPoolDrive(options: PoolOptions): PoolDrive {
   return { ...driveOf(line, members), open: (userId) => members.attendance.open(userId) };
 }
 
-/** What all members call through. */
-interface ServiceLine {
-  readonly transport: HttpTransport;
-  readonly retries: Retries;
-  readonly counters: Counters;
-  readonly rates: LineRates;
-  stop(): Promise<void>;
-}
-
-/** The line to the service, and how its members are made: those of one app key share its budget. */
-function openLine(
-  options: ServiceOptions,
-  memberCount: number,
-  silenceMs = defaultSilenceMs,
-): { line: ServiceLine; make: (member: MemberOptions) => Member } {
-  const stopping = new AbortController();
-  const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
-  const counters = new Counters();
-  const transport = new HttpTransport({
-    timeouts: { ...defaultTimeouts, ...options.timeouts },
-    ca: options.ca,
-    proxyEnvironment: options.proxyEnvironment ?? process.env,
-    proxyLoopback: options.proxyLoopback ?? false,
-    userAgent: options.userAgent ?? 'syncplicityfs',
-    callers: memberCount,
-    watcher: counters,
-  });
-  const limits = {
-    ...defaultBudget,
-    ...options.budget,
-    waitMs: { ...defaultBudget.waitMs, ...options.budget?.waitMs },
-  };
-  const budgets = new Map<string, CallBudget>();
-  const make = (member: MemberOptions): Member => {
-    const { clientId } = member.credentials;
-    const budget = budgets.get(clientId) ?? new CallBudget(limits, member.stateFile);
-    budgets.set(clientId, budget);
-    return new Member(member, { transport, budget, retries, counters, isAlone: memberCount === 1, silenceMs });
-  };
-  const stop = async (): Promise<void> => {
-    stopping.abort();
-    await Promise.all([...[...budgets.values()].map((budget) => budget.stop()), transport.stop()]);
-  };
-  const rates = {
-    up: rateOf(options.bandwidth?.upBytesPerSecond),
-    down: rateOf(options.bandwidth?.downBytesPerSecond),
-  };
-  return { line: { transport, retries, counters, rates, stop }, make };
-}
-
 /** What a member of a pool shows of the account: asked of it alone, whatever was said to it before. */
 async function lookThrough(line: ServiceLine, member: Member, signal: AbortSignal): Promise<View> {
   member.session.token.forgetRefusal();
@@ -195,7 +141,8 @@ async function lookThrough(line: ServiceLine, member: Member, signal: AbortSigna
   return { userId, email: userEmail, gateway: hostname, asUser: member.session.asUser, syncpoints };
 }
 
-function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
+/** The drive of members that call through this line; stopping it stops the line. */
+export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   const { transport, retries, counters } = line;
   const gateway = new Gateway({ transport, counters, members, retries });
   const vaults = new VaultDirectory(gateway);
@@ -348,8 +295,4 @@ function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       await line.stop();
     },
   };
-}
-
-function rateOf(bytesPerSecond: number | undefined): ByteRate | undefined {
-  return bytesPerSecond === undefined || bytesPerSecond === 0 ? undefined : new ByteRate(bytesPerSecond);
 }

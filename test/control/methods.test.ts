@@ -155,3 +155,12 @@ describe('decisions', () => {
     expect(mount.paused).toBe(false);
   });
 });
+
+describe('locate and service', () => {
+  it('tell where a path is, and how the service is reached', async () => {
+    expect(await askMount(client, 'locate', { path: '/a' })).toEqual({ kind: 'root' });
+    expect(mount.asked).toEqual([['locate', '/a']]);
+    expect(await askMount(client, 'service', {})).toEqual(mount.service());
+    await expect(client.call('locate', {})).rejects.toThrow('"path" must be a text');
+  });
+});

@@ -1,5 +1,12 @@
 // A mount without kernel and service: changes are what the test says, and are stored or fail when it says so.
-import type { Freed, LeftChange, MountControl, NotKeptPath } from '../../src/control/methods.ts';
+import type {
+  Freed,
+  LeftChange,
+  Location,
+  MountControl,
+  MountedService,
+  NotKeptPath,
+} from '../../src/control/methods.ts';
 import { emptyStatus, type FailedChange, type MountStatus, type PendingChange } from '../../src/control/status.ts';
 
 const SINCE = '2026-01-01T00:00:00.000Z';
@@ -154,6 +161,15 @@ export class FakeMount implements MountControl {
   refresh(paths: readonly string[], recursive: boolean): Promise<number> {
     this.asked.push(['refresh', paths, recursive]);
     return Promise.resolve(paths.length);
+  }
+
+  locate(path: string): Promise<Location> {
+    this.asked.push(['locate', path]);
+    return Promise.resolve({ kind: 'root' });
+  }
+
+  service(): MountedService {
+    return { connectionId: 'f'.repeat(32), callsPerSecond: 15, callsPerHour: 10_800 };
   }
 
   #failedAt(path: string): FailedChange[] {

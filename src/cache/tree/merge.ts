@@ -15,6 +15,7 @@ import {
 import type { Naming } from './naming.ts';
 import { Reconciliation } from './reconcile.ts';
 import { sameNode } from './records.ts';
+import { shownSyncpoints } from './shown-syncpoints.ts';
 
 /** Has one composition only. */
 const PLAIN_NAME = /^[\x20-\x7e]*$/;
@@ -136,13 +137,6 @@ export function mergeSyncpoints(
 ): Promise<boolean> {
   const { tree } = journal;
   const now = timestampOf(Date.now());
-  const visible = new Set(syncpoints.map((syncpoint) => syncpoint.id));
-  const shown = syncpoints.filter((syncpoint) => syncpoint.parentId === undefined || !visible.has(syncpoint.parentId));
-  const plain = (syncpoint: RemoteSyncpoint): string => naming.fit(syncpoint.name, syncpoint.id);
-  const owned = (syncpoint: RemoteSyncpoint): string =>
-    naming.fit(syncpoint.owner === undefined ? syncpoint.name : `${syncpoint.name} (${syncpoint.owner})`, syncpoint.id);
-  const plainCounts = countBy(shown, plain);
-  const ownedCounts = countBy(shown, owned);
   let seenAt: number | undefined;
   const lastEventOf = (
     syncpoint: RemoteSyncpoint,
@@ -158,14 +152,7 @@ export function mergeSyncpoints(
     return { lastEvent, lastEventMoment: seenAt };
   };
   const candidates = function* (): Generator<Candidate> {
-    for (const syncpoint of shown) {
-      let wished = plain(syncpoint);
-      if ((plainCounts.get(wished) ?? 0) > 1) {
-        wished = owned(syncpoint);
-        if (syncpoint.owner === undefined || (ownedCounts.get(wished) ?? 0) > 1) {
-          wished = naming.distinct(wished, syncpoint.id);
-        }
-      }
+    for (const { syncpoint, name: wished } of shownSyncpoints(naming, syncpoints)) {
       yield {
         id: `d${syncpoint.id}/${syncpoint.rootFolderId}`,
         wished,
@@ -381,10 +368,4 @@ async function assignNames(
 /** Smaller ids first: by length, then by digits, so that decimal strings of any size order as numbers. */
 function byIdValue(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0);
-}
-
-function countBy<T>(items: readonly T[], key: (item: T) => string): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const item of items) counts.set(key(item), (counts.get(key(item)) ?? 0) + 1);
-  return counts;
 }

@@ -161,3 +161,11 @@ function excerpt(value: unknown): string {
   const text = JSON.stringify(value) as string | undefined;
   return printable(text ?? 'nothing').slice(0, 60);
 }
+
+/** A reply that is a list: an array, an object in place of its only element, or nothing at all. Absent entries are left out. */
+export function listIn(value: unknown, where: string): readonly unknown[] {
+  if (value === undefined || value === null) return [];
+  if (isObject(value)) return Object.keys(value).length === 0 ? [] : [value];
+  if (!Array.isArray(value)) throw new RemoteError('protocol', `${where}: the reply is not an array`);
+  return (value as readonly unknown[]).filter((entry) => entry !== null);
+}

@@ -1,0 +1,47 @@
+// The stored connection or pool that a user means: by id or name, with a folder of it, or the only one there is.
+import { UsageError } from '../base/usage-error.ts';
+import { parseSource } from '../config.ts';
+import type { Connection, ConnectionStore } from '../connections/store.ts';
+
+/** A connection, and which folder of it. */
+export interface NamedConnection {
+  readonly connection: Connection;
+  /** Begins with "/". */
+  readonly path: string;
+}
+
+/** What `CONNECTION` or `CONNECTION:/PATH` names. Rejects where there is no such connection. */
+export async function namedConnection(store: ConnectionStore, text: string): Promise<NamedConnection> {
+  const found = await findNamed(store, text);
+  if (found !== undefined) return found;
+  throw noConnection(parseSource(text).connection);
+}
+
+/** As {@link namedConnection}; undefined where there is no such connection. */
+export async function findNamed(store: ConnectionStore, text: string): Promise<NamedConnection | undefined> {
+  // A connection's own name may hold ":/", so the whole text is tried first.
+  const whole = await store.find(text);
+  if (whole !== undefined) return { connection: whole, path: '/' };
+  const { connection: name, path } = parseSource(text);
+  const connection = await store.find(name);
+  return connection === undefined ? undefined : { connection, path };
+}
+
+/** The connection to use where the user named none. Rejects where that is not clear. */
+export async function onlyConnection(store: ConnectionStore): Promise<Connection> {
+  // A connection in a pool is used as part of it.
+  const usable = (await store.list()).filter(({ disabled }) => !disabled);
+  const all = usable.filter(({ group, pool, id }) =>
+    group ? usable.some((other) => other.pool?.id === id) : pool === undefined,
+  );
+  const [only] = all;
+  if (only !== undefined && all.length === 1) return only;
+  throw only === undefined
+    ? new UsageError('there is no connection yet', 'add one with: syncplicityfs connections add, or try mount --demo')
+    : new UsageError('several connections exist: say which', `one of ${all.map(({ name }) => `"${name}"`).join(', ')}`);
+}
+
+/** The error for a name that no connection has. */
+export function noConnection(name: string): UsageError {
+  return new UsageError(`there is no connection "${name}"`, 'syncplicityfs connections list shows them');
+}

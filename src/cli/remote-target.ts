@@ -1,0 +1,221 @@
+// From what a user writes, a path in a mounted drive or CONNECTION:/Syncpoint/path, to a signed-in service and what the path is there. What
+// is opened on the way, an emulator of a directory included, is stopped again. Secrets pass through and are never shown.
+import { lstat } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { Stops } from '../base/stops.ts';
+import { UsageError } from '../base/usage-error.ts';
+import { defaults } from '../config.ts';
+import { type Connection, openConnectionStore } from '../connections/store.ts';
+import type { ControlClient } from '../control/client.ts';
+import { askMount, type MountedService } from '../control/methods.ts';
+import { listMounts } from '../control/mounts.ts';
+import type { Access } from '../mount/access.ts';
+import type { RemoteTarget } from '../mount/remote-path.ts';
+import type { CallOptions } from '../remote-drive.ts';
+import type { ContentApi } from '../syncplicity/content-api.ts';
+import type { CliContext } from './context.ts';
+import { findNamed, noConnection, onlyConnection } from './find-connection.ts';
+import { printable } from './printable.ts';
+import { findServing, placeBelow, requireServing } from './serving-mount.ts';
+
+/** How the service is called. */
+export interface CallingOptions {
+  readonly call: CallOptions & { readonly signal: AbortSignal };
+  /** Where not mounted: PEM file with further certificate authorities. */
+  readonly caFile: string | undefined;
+}
+
+/** Runs `work` with the service that `text` leads to, and what it is there. */
+export async function withTarget(
+  context: CliContext,
+  text: string,
+  options: CallingOptions,
+  work: (api: ContentApi, target: RemoteTarget) => Promise<void>,
+): Promise<void> {
+  const named = await namedAccount(context, text);
+  if (named !== undefined) {
+    await withConnection(context, named.connection, options, async (api) => {
+      const { findRemote } = await import('../mount/remote-path.ts');
+      await work(api, await findRemote(api.drive, named.path, options.call));
+    });
+    return;
+  }
+  await withMountOf(context, text, async (client, path) => {
+    const { signal } = options.call;
+    // The drive may have to list folders on the way.
+    const limits = { timeoutMs: LOCATE_TIMEOUT_MS, signal };
+    const { root } = await askMount(client, 'status', { itemsMax: 0 }, { signal });
+    // What a daemon of this program tells are ids as the service gave them.
+    const target = (await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget;
+    const service = await askMount(client, 'service', {}, { signal });
+    await withMounted(context, service, options, (api) => work(api, target));
+  });
+}
+
+/**
+ * Runs `work` with the service of an account: a connection, one that a path leads to, or the only one where nothing is said.
+ */
+export async function withAccount(
+  context: CliContext,
+  text: string | undefined,
+  options: CallingOptions,
+  work: (api: ContentApi) => Promise<void>,
+): Promise<void> {
+  if (text === undefined) {
+    const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
+    await withConnection(context, await onlyConnection(store), options, work);
+    return;
+  }
+  const named = await namedAccount(context, text, 'alone');
+  if (named !== undefined) {
+    await withConnection(context, named.connection, options, work);
+    return;
+  }
+  await withMountOf(context, text, async (client) => {
+    await withMounted(context, await askMount(client, 'service', {}), options, work);
+  });
+}
+
+/** A limit beyond that of the call, which ends first. */
+const LOCATE_TIMEOUT_MS = 600_000;
+
+/** The connection that a text names. What is a path of this machine is none, nor, unless it may stand `alone`, is a name without ":". */
+async function namedAccount(
+  context: CliContext,
+  text: string,
+  form: 'alone' | 'with-path' = 'with-path',
+): Promise<{ readonly connection: Connection; readonly path: string } | undefined> {
+  if (text === '') throw new UsageError('the path is empty');
+  if (/^[./]/.test(text) || (form === 'with-path' && !text.includes(':'))) return undefined;
+  const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
+  const named = await findNamed(store, text.replace(/:$/, ''));
+  if (named === undefined) {
+    if (text.includes(':/') && !(await exists(text))) throw noConnection(text.slice(0, text.indexOf(':/')));
+    return undefined;
+  }
+  // A name alone is meant as one, whatever lies beside.
+  return text.includes(':') && (await exists(text)) ? undefined : named;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch {
+    // Missing, or no name a file can have.
+    return false;
+  }
+}
+
+/** Runs `work` with the daemon of the mount that a path leads into, and the rest of the path. */
+async function withMountOf(
+  context: CliContext,
+  text: string,
+  work: (client: ControlClient, path: string) => Promise<void>,
+): Promise<void> {
+  const mountpoints = new Set((await listMounts(context.directories.runtime)).map(({ mountpoint }) => mountpoint));
+  const place = await placeBelow(text, mountpoints);
+  if (place === undefined) {
+    throw new Error(
+      `${printable(text)} is not in a drive of syncplicityfs of yours\nmount it, or write CONNECTION:/Syncpoint/path`,
+    );
+  }
+  const { client } = await requireServing(context, place.mountpoint);
+  try {
+    await work(client, place.path);
+  } finally {
+    client.close();
+  }
+}
+
+/** Runs `work` with the service that a mount uses: the emulator it has, else with the connection's own credentials. */
+async function withMounted(
+  context: CliContext,
+  service: MountedService,
+  options: CallingOptions,
+  work: (api: ContentApi) => Promise<void>,
+): Promise<void> {
+  const { connectionId, caFile, emulator, callsPerSecond, callsPerHour } = service;
+  if (emulator !== undefined) {
+    const { emulatorAccess } = await import('../mount/access.ts');
+    const key = connectionId ?? 'demo';
+    await withAccess(emulatorAccess(key, key, emulator, context.directories.state), options, work);
+    return;
+  }
+  if (connectionId === undefined) throw new Error('the mount does not tell its connection: mount it again');
+  const limits = { callsPerSecond, callsPerHour };
+  await withStored(context, connectionId, { ...options, caFile: options.caFile ?? caFile }, limits, work);
+}
+
+/** Runs `work` with a stored connection or pool; a directory that is mounted is reached through its mount. */
+async function withConnection(
+  context: CliContext,
+  { id, name, platform, disabled }: Connection,
+  options: CallingOptions,
+  work: (api: ContentApi) => Promise<void>,
+): Promise<void> {
+  if (disabled) throw new UsageError(`the connection "${name}" is disabled`);
+  const mounted = platform === 'fs' ? await serviceOfMounted(context, id) : undefined;
+  if (mounted !== undefined) await withMounted(context, mounted, options, work);
+  else await withStored(context, id, options, defaults, work);
+}
+
+/** What serves a connection now; undefined where it is not mounted. */
+async function serviceOfMounted(context: CliContext, connectionId: string): Promise<MountedService | undefined> {
+  for (const { mountpoint, responding } of await listMounts(context.directories.runtime)) {
+    const serving = responding ? await findServing(context, mountpoint) : undefined;
+    if (serving === undefined) continue;
+    try {
+      const service = await askMount(serving.client, 'service', {});
+      if (service.connectionId === connectionId) return service;
+    } finally {
+      serving.client.close();
+    }
+  }
+  return undefined;
+}
+
+async function withStored(
+  { directories }: CliContext,
+  connectionId: string,
+  options: CallingOptions,
+  { callsPerSecond, callsPerHour }: Pick<MountedService, 'callsPerSecond' | 'callsPerHour'>,
+  work: (api: ContentApi) => Promise<void>,
+): Promise<void> {
+  const { openAccess } = await import('../mount/access.ts');
+  const stops = new Stops();
+  try {
+    const access = await openAccess(
+      {
+        source: { kind: 'connection', connectionId, path: '/' },
+        instance: undefined,
+        mountpoint: undefined,
+        stateDirectory: directories.state,
+        configDirectory: directories.config,
+        caFile: options.caFile,
+        callsPerSecond,
+        callsPerHour,
+      },
+      stops,
+    );
+    await withAccess(access, options, work);
+  } finally {
+    const [failure] = await stops.run();
+    if (failure !== undefined) throw failure;
+  }
+}
+
+async function withAccess(
+  { members, budget, ca }: Access,
+  { call }: CallingOptions,
+  work: (api: ContentApi) => Promise<void>,
+): Promise<void> {
+  // Loaded on demand: most commands never talk to the service.
+  const { openContentApi } = await import('../syncplicity/content-api.ts');
+  const api = await openContentApi({ members, budget, ca }, call);
+  try {
+    await work(api);
+  } finally {
+    await api.stop();
+  }
+}
