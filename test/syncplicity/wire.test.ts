@@ -44,7 +44,10 @@ test.each([
 });
 
 test('quoting long integers changes nothing else in any JSON', () => {
-  const json = fc.jsonValue({ maxDepth: 4, noUnicodeString: false });
+  // JSON has no -0.
+  const json = fc
+    .jsonValue({ maxDepth: 4, noUnicodeString: false })
+    .map((value) => JSON.parse(JSON.stringify(value)) as unknown);
   fc.assert(
     fc.property(json, fc.bigInt({ min: 10n ** 15n, max: 2n ** 63n }), fc.string(), (value, id, key) => {
       const text = `{"value":${JSON.stringify(value)},${JSON.stringify(key)}:${id}}`;
