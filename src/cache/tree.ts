@@ -23,6 +23,7 @@ import {
 } from './tree/records.ts';
 import { Entries } from './tree/entries.ts';
 import type { LoggedStore, Urgency } from './tree/logged-store.ts';
+import type { SyncLog } from './tree/write-ahead-log.ts';
 import type { ConflictRecord, PendingRecord, Purge, UnfinishedContent } from './tree/pending-record.ts';
 import { RecentlyRead } from './tree/recently-read.ts';
 import { StagedNames } from './tree/staged-names.ts';
@@ -135,15 +136,15 @@ export class Tree {
 
   /** Opens or makes the tree in `directory` (0700). Throws an Error that says what to do where it is of a newer
    * schema or unreadable; a damaged file may end the process, which openTree finds out first. The caller holds the
-   * account's lock. */
-  static open(directory: string): Tree {
+   * account's lock. `syncLog` stands in for fdatasync(2), for tests. */
+  static open(directory: string, syncLog?: SyncLog): Tree {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return new Tree(directory);
+    return new Tree(directory, syncLog);
   }
 
-  private constructor(directory: string) {
+  private constructor(directory: string, syncLog: SyncLog | undefined) {
     this.#directory = directory;
-    const { store, tables } = openTables(directory);
+    const { store, tables } = openTables(directory, syncLog);
     this.#store = store;
     this.#tables = tables;
     this.#entries = new Entries(tables);

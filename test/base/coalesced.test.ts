@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { coalesced } from '../../src/base/coalesced.ts';
+import { Coalesced } from '../../src/base/coalesced.ts';
 import { deferred, type Deferred } from '../../src/base/deferred.ts';
 
 /** Work that ends when it is told to. */
-function steppedWork(): { runs: Deferred<undefined>[]; call: () => Promise<void> } {
+function steppedWork(): { runs: Deferred<undefined>[]; work: Coalesced; call: () => Promise<void> } {
   const runs: Deferred<undefined>[] = [];
-  const call = coalesced(() => {
+  const work = new Coalesced(() => {
     const run = deferred<undefined>();
     runs.push(run);
     return run.promise.then(() => undefined);
   });
-  return { runs, call };
+  return { runs, work, call: () => work.run() };
 }
 
 describe('coalesced work', () => {
@@ -43,5 +43,18 @@ describe('coalesced work', () => {
     await expect.poll(() => runs.length).toBe(2);
     runs[1]?.resolve(undefined);
     await second;
+  });
+
+  it('is idle when the last run has ended, the one that waits for another included', async () => {
+    const { runs, work, call } = steppedWork();
+    await work.idle();
+    const calls = Promise.allSettled([call(), call()]);
+    let isIdle = false;
+    const idle = work.idle().then(() => (isIdle = true));
+    runs[0]?.reject(new Error('the disk is gone'));
+    await expect.poll(() => runs.length).toBe(2);
+    expect(isIdle).toBe(false);
+    runs[1]?.resolve(undefined);
+    await Promise.all([idle, calls]);
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LoggedStore, type Table } from '../../src/cache/tree/logged-store.ts';
+import { WriteAheadLog, type SyncLog } from '../../src/cache/tree/write-ahead-log.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 
 interface Opened {
@@ -24,7 +25,7 @@ afterEach(async () => {
   directory.remove();
 });
 
-function openStore(name: string, syncLog?: (descriptor: number) => Promise<void>): Opened {
+function openStore(name: string, syncLog?: SyncLog): Opened {
   const path = join(directory.path, name);
   mkdirSync(path, { recursive: true });
   const store = new LoggedStore(path, 4, syncLog);
@@ -200,6 +201,21 @@ describe('the store with a log', () => {
     await store.store.flushed();
     expect(statSync(join(directory.path, 'one', 'log')).size).toBe(0);
     expect(rows(openStore(killed('one', 'two')))).toEqual([[1, 1]]);
+  });
+
+  it('believes no sync of the log after one that failed, until the log was emptied', async () => {
+    let failing = true;
+    const log = new WriteAheadLog(join(directory.path, 'log'), () =>
+      failing ? Promise.reject(new Error('EIO: i/o error, fdatasync')) : Promise.resolve(),
+    );
+    log.append(1, [[0, key(1), 1]]);
+    await expect(log.sync()).rejects.toThrow('EIO');
+    failing = false;
+    await expect(log.sync()).rejects.toThrow('an earlier sync of the log failed');
+    log.clear();
+    log.append(2, [[0, key(1), 2]]);
+    await log.sync();
+    await log.close();
   });
 
   it.each(['cut', 'garbage', 'a byte flipped'] as const)('goes on with what is whole before a torn end: %s', (how) => {

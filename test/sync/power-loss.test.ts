@@ -1,7 +1,7 @@
 // J8: what the machine's end took from staged content never overwrites anything good. The journal survives, pages do not.
-import { readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { fstatSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { Journal } from '../../src/cache/journal.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
 import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
@@ -15,10 +15,16 @@ let syncpoint: RemoteSyncpoint;
 let made: TestFileSystem;
 let pusher: Pusher;
 let program: Program;
+/** Of the tree's log, what the last sync made safe. */
+let syncedLogBytes: number;
 
 /** Starts over what an earlier start left, in a given start of the machine. */
 async function start(boot: string, state?: TestFileSystem['state']): Promise<void> {
-  made = await TestFileSystem.start(drive, { bootId: boot, ...(state !== undefined && { state }) });
+  const syncLog = (descriptor: number): Promise<void> => {
+    syncedLogBytes = fstatSync(descriptor).size;
+    return Promise.resolve();
+  };
+  made = await TestFileSystem.start(drive, { bootId: boot, syncLog, ...(state !== undefined && { state }) });
   pusher = pusherFor(made, drive);
   program = new Program(made.fileSystem);
 }
@@ -43,6 +49,7 @@ beforeEach(async () => {
   await program.readdir('P');
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await pusher.stop();
   await made.stop();
 });
@@ -84,6 +91,39 @@ it('content whose hash nobody knows is kept as failed, unless fsync made it safe
   expect(stored('database')).toBeUndefined();
   expect(stored('synced')).toBe('basedata');
   expect(pusher.progress().map(({ record }) => record.failed !== undefined)).toEqual([true]);
+});
+
+it('what fsync made safe outlives the end of the machine, with nothing else of the log', async () => {
+  await made.tree.committed();
+  // No commit comes between: it would make all of it safe.
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const write = async (name: string, pieces: readonly (readonly [number, string])[]): Promise<number> => {
+    const descriptor = await program.open(`P/${name}`, O_RDWR | O_CREAT);
+    for (const [at, text] of pieces) await program.pwrite(descriptor, at, text);
+    return descriptor;
+  };
+  // The hash is known of the first alone.
+  const ordered = await write('ordered', [[0, 'base']]);
+  const unordered = await write('unordered', [
+    [4, 'data'],
+    [0, 'base'],
+  ]);
+  await program.fsync(unordered);
+  await program.fsync(ordered);
+  await program.writeFile('P/unsynced', 'gone');
+  const state = made.afterKill();
+  vi.useRealTimers();
+  const log = join(state.path, 'tree', 'log');
+  expect(statSync(log).size).toBeGreaterThan(syncedLogBytes);
+  truncateSync(log, syncedLogBytes);
+  await program.close(ordered);
+  await program.close(unordered);
+  await pusher.stop();
+  await made.stop();
+  await start('second', state);
+  pusher.start();
+  await pusher.flush(AbortSignal.timeout(20_000));
+  expect([stored('ordered'), stored('unordered'), stored('unsynced')]).toEqual(['base', 'basedata', undefined]);
 });
 
 it('a second start of the same machine forgets no doubt, and a restart of the program alone has none', async () => {

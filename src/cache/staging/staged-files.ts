@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { coalesced } from '../../base/coalesced.ts';
+import { Coalesced } from '../../base/coalesced.ts';
 import { fallocate } from '../../base/fallocate.ts';
 import { createLog } from '../../base/log.ts';
 import { SpareFiles } from './spare-files.ts';
@@ -48,7 +48,7 @@ export class StagedFiles {
   readonly #unsyncedNames = new Set<number>();
   /** Of the directory, once its names were synced. */
   #directoryDescriptor: number | undefined;
-  readonly #syncDirectory = coalesced(() => this.#syncNames());
+  readonly #nameSyncs = new Coalesced(() => this.#syncNames());
   /** The highest number given, to a file or to one that is to be. */
   #lastNumber = 0;
   #closed = false;
@@ -194,7 +194,7 @@ export class StagedFiles {
 
   /** Makes the names of these files safe against power loss. */
   async syncNames(ids: readonly number[]): Promise<void> {
-    if (ids.some((id) => this.#unsyncedNames.has(id))) await this.#syncDirectory();
+    if (ids.some((id) => this.#unsyncedNames.has(id))) await this.#nameSyncs.run();
   }
 
   /** Deletes the file, if it is there, or keeps it, empty, for another one. */
@@ -217,6 +217,7 @@ export class StagedFiles {
     this.#closed = true;
     await this.#spares.stop();
     for (const id of [...this.#open.keys()]) this.#forget(id);
+    await this.#nameSyncs.idle();
     if (this.#directoryDescriptor !== undefined) fs.closeSync(this.#directoryDescriptor);
     this.#directoryDescriptor = undefined;
   }
@@ -227,6 +228,7 @@ export class StagedFiles {
 
   async #syncNames(): Promise<void> {
     const named = [...this.#unsyncedNames];
+    if (this.#closed) throw new Error('the staging directory is closed');
     try {
       this.#directoryDescriptor ??= fs.openSync(this.directory, 'r');
       await this.#system.syncDirectory(this.#directoryDescriptor);

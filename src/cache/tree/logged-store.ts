@@ -13,7 +13,7 @@ import { open, type Database, type DatabaseOptions, type RootDatabase } from 'lm
 import { join } from 'node:path';
 import { deferred, type Deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
-import { WriteAheadLog, type LoggedWrite } from './write-ahead-log.ts';
+import { WriteAheadLog, type LoggedWrite, type SyncLog } from './write-ahead-log.ts';
 
 const log = createLog('tree');
 
@@ -70,8 +70,11 @@ export class LoggedStore {
   #timer: NodeJS.Timeout | undefined;
   #nextCommit: Deferred<undefined> | undefined;
 
-  /** Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. `syncLog` stands in for fdatasync(2), for tests. */
-  constructor(directory: string, tablesMax: number, syncLog?: (descriptor: number) => Promise<void>) {
+  /**
+   * Opens or makes the database in `directory`. {@link recover} has to follow when all tables are there. `syncLog` stands in for fdatasync(2),
+   * for tests.
+   */
+  constructor(directory: string, tablesMax: number, syncLog?: SyncLog) {
     this.#environment = open({ path: directory, maxDbs: tablesMax + 1, noSubdir: false });
     this.#position = this.#environment.openDB({ name: POSITION_TABLE });
     this.#number = this.#position.get(COMMITTED_KEY) ?? 0;

@@ -1,6 +1,7 @@
 // The database of the tree: its tables in the order that the log knows them by, and the schema of what they hold. Promises to open
 // nothing that a newer program wrote. Must not know: what a change of the tree does to them.
 import { LoggedStore, type Table } from './logged-store.ts';
+import type { SyncLog } from './write-ahead-log.ts';
 import type { ConflictRecord, PendingRecord, Purge, UnfinishedContent } from './pending-record.ts';
 import type { StoredNode } from './records.ts';
 
@@ -48,11 +49,14 @@ export const treeDatabases = [
 ] as const satisfies readonly (keyof TreeTables)[];
 
 /** Opens or makes the database, with what its log has. Throws an Error that says what to do where that cannot be. */
-export function openTables(directory: string): { readonly store: LoggedStore; readonly tables: TreeTables } {
+export function openTables(
+  directory: string,
+  syncLog?: SyncLog,
+): { readonly store: LoggedStore; readonly tables: TreeTables } {
   let store: LoggedStore;
   let tables: TreeTables;
   try {
-    store = new LoggedStore(directory, 16);
+    store = new LoggedStore(directory, 16, syncLog);
     tables = tablesOf(store);
   } catch (error) {
     throw new Error(

@@ -6,7 +6,7 @@ import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, readSync, wri
 import { promisify } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import { crc32 } from 'node:zlib';
-import { coalesced } from '../../base/coalesced.ts';
+import { Coalesced } from '../../base/coalesced.ts';
 
 /** One write of a transaction: which table, which key, and the value, or undefined for a removal. */
 export type LoggedWrite = readonly [table: number, key: Buffer | string, value: unknown];
@@ -21,22 +21,25 @@ export interface LoggedTransaction {
 const HEADER_BYTES = 16;
 const CHECKED_FROM = 8;
 
-const datasync = promisify(fdatasync);
+/** Makes what was written to a descriptor safe against power loss, as fdatasync(2) does. */
+export type SyncLog = (descriptor: number) => Promise<void>;
+
+const datasync: SyncLog = promisify(fdatasync);
 
 export class WriteAheadLog {
   readonly #descriptor: number;
-  readonly #sync: () => Promise<void>;
-  /** Syncs under way: the descriptor is theirs. */
-  readonly #syncing = new Set<Promise<void>>();
+  readonly #syncs: Coalesced;
+  /** Since it was emptied, a sync failed: the system may have given up pages it could not write, and call the next sync a success. */
+  #mayLack = false;
   /** Of whole records. */
   #lengthBytes: number;
   /** Half a record may follow the whole ones. */
   #torn = false;
 
   /** Opens or makes the log (0600). `sync` stands in for fdatasync(2), for tests. */
-  constructor(path: string, sync: (descriptor: number) => Promise<void> = datasync) {
+  constructor(path: string, sync: SyncLog = datasync) {
     this.#descriptor = openSync(path, 'a+', 0o600);
-    this.#sync = coalesced(() => sync(this.#descriptor));
+    this.#syncs = new Coalesced(() => this.#sync(sync));
     this.#lengthBytes = fstatSync(this.#descriptor).size;
   }
 
@@ -65,15 +68,12 @@ export class WriteAheadLog {
     this.#lengthBytes += record.length;
   }
 
-  /** Resolves when what was appended before is safe against power loss: who asks meanwhile shares the next sync of the disk. */
-  async sync(): Promise<void> {
-    const syncing = this.#sync();
-    this.#syncing.add(syncing);
-    try {
-      await syncing;
-    } finally {
-      this.#syncing.delete(syncing);
-    }
+  /**
+   * Resolves when what was appended before is safe against power loss: who asks meanwhile shares the next sync of the disk. Rejects when one
+   * fails, and from then on until the log is emptied.
+   */
+  sync(): Promise<void> {
+    return this.#syncs.run();
   }
 
   /** The transactions in it, oldest first, up to the first one that is not whole. */
@@ -102,12 +102,23 @@ export class WriteAheadLog {
   clear(): void {
     this.#truncate(0);
     this.#lengthBytes = 0;
+    this.#mayLack = false;
   }
 
   /** Closes the file, once nobody syncs it any more. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#syncing);
+    await this.#syncs.idle();
     closeSync(this.#descriptor);
+  }
+
+  async #sync(sync: SyncLog): Promise<void> {
+    if (this.#mayLack) throw new Error('an earlier sync of the log failed');
+    try {
+      await sync(this.#descriptor);
+    } catch (error) {
+      this.#mayLack = true;
+      throw error;
+    }
   }
 
   #truncate(lengthBytes: number): void {

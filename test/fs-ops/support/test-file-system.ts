@@ -6,6 +6,7 @@ import { Listings } from '../../../src/cache/listings.ts';
 import { LocalChanges } from '../../../src/cache/local-changes.ts';
 import { Staging } from '../../../src/cache/staging.ts';
 import { ROOT_INODE, Tree } from '../../../src/cache/tree.ts';
+import type { SyncLog } from '../../../src/cache/tree/write-ahead-log.ts';
 import { generationsOf } from '../../../src/cache/tree/records.ts';
 import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-system.ts';
 import { naming } from '../../../src/fs-ops/names.ts';
@@ -27,6 +28,8 @@ export interface TestFileSystemOptions extends Partial<
   readonly trust?: (journal: Journal) => Trust;
   /** Which start of the machine it is. */
   readonly bootId?: string;
+  /** Stands in for fdatasync(2) of the tree's log. */
+  readonly syncLog?: SyncLog;
   /** Free space that is left to others; more than the disk has makes it full. */
   readonly reserveBytes?: number;
   /** Takes the place of the journal's writer. */
@@ -86,7 +89,7 @@ export class TestFileSystem {
 
   static async start(drive: RemoteDrive, options: TestFileSystemOptions = {}): Promise<TestFileSystem> {
     const state = options.state ?? temporaryDirectory();
-    const tree = Tree.open(join(state.path, 'tree'));
+    const tree = Tree.open(join(state.path, 'tree'), options.syncLog);
     const staging = await Staging.open({
       directory: join(state.path, 'staging'),
       blocks: {
