@@ -66,6 +66,29 @@ export interface RemoteFile {
 
 export type RemoteEntry = RemoteFolder | RemoteFile;
 
+/** What made a version; `unknown` for what the documents do not list. */
+export type VersionAction = 'added' | 'edited' | 'deleted' | 'branched' | 'renamed' | 'confirmed-removed' | 'unknown';
+
+/** A version of a file. What the service does not tell is undefined. */
+export interface RemoteVersion {
+  readonly id: VersionId;
+  readonly action: VersionAction;
+  readonly lengthBytes: number;
+  /** When the service got it. */
+  readonly added: Timestamp | undefined;
+  readonly userName: string | undefined;
+  readonly userEmail: string | undefined;
+  /** The device or client it came from. */
+  readonly source: string | undefined;
+}
+
+/** A file whose versions are wanted, with the latest one that is known. */
+export interface VersionedFile {
+  readonly syncpointId: SyncpointId;
+  readonly fileId: FileId;
+  readonly versionId: VersionId;
+}
+
 /** A storage vault and its capacity. Sizes are undefined where the service does not tell. */
 export interface RemoteVault {
   readonly id: VaultId;
@@ -203,6 +226,13 @@ export interface RemoteDrive {
    * when the iteration ends without an error. One call where the server allows it.
    */
   list(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
+  /**
+   * What was removed from a folder and lies in the trash, as {@link list} does: of files the last version. Of a folder that lies there
+   * itself not every server tells.
+   */
+  deleted(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
+  /** The versions of a file that the service keeps, in its order: newest first. One call, three where `versionId` is not the latest any more. */
+  versions(file: VersionedFile, options?: CallOptions): Promise<RemoteVersion[]>;
   /** One file's present state: its versionId, length and times. Rejects with `not-found` when it is gone. */
   file(syncpointId: SyncpointId, fileId: FileId, options?: CallOptions): Promise<RemoteFile>;
   /**

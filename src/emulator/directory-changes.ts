@@ -206,6 +206,13 @@ export class DirectoryChanges {
     });
   }
 
+  async removeVersion(fileId: number, generation: number): Promise<void> {
+    this.#index.history.forgetVersion(fileId, generation);
+    // The record before what it names.
+    await this.#index.committed();
+    onDisk(() => this.#kept.forgetVersion(fileId, generation));
+  }
+
   async purge(syncpointId: number, id: number): Promise<void> {
     const { history } = this.#index;
     history.forgetRemoved(id);

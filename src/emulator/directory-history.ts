@@ -70,6 +70,10 @@ export class DirectoryHistory {
     void this.#versions.put([fileId, generation], version);
   }
 
+  forgetVersion(fileId: number, generation: number): void {
+    void this.#versions.remove([fileId, generation]);
+  }
+
   forgetVersions(fileId: number): void {
     for (const { generation } of this.versions(fileId)) void this.#versions.remove([fileId, generation]);
   }

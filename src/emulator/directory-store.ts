@@ -291,6 +291,11 @@ export class DirectoryStore implements ContentStore {
     return this.#changes.removeFolder(syncpointId, folderId);
   }
 
+  removeVersion(_syncpointId: number, _fileId: number, versionId: number): Promise<void> {
+    const { fileId, generation } = fileOfVersion(versionId);
+    return this.#changes.removeVersion(fileId, generation);
+  }
+
   purge(syncpointId: number, id: number): Promise<void> {
     return this.#changes.purge(syncpointId, id);
   }

@@ -144,6 +144,23 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     });
   }
 
+  async function removeVersion(call: Call): Promise<Reply> {
+    const syncpointId = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
+    const fileId = positive(call.segments[1], new Refusal(400, 'Invalid File ID'));
+    const versionId = positive(call.segments[2], new Refusal(400, 'Invalid Version ID'));
+    const syncpoint = await lookup.writableSyncpoint(syncpointId, new Refusal(400, 'Virtual Folder Does Not Exist'));
+    return filing.change(syncpoint.id, async () => {
+      const id = lookup.storeId(versionId);
+      const found = await store.fileOfVersion(id);
+      const known = found === undefined ? undefined : await store.versions(syncpoint.id, id);
+      const isItsVersion = found?.file.id === lookup.storeId(fileId) && known?.some((one) => one.id === id) === true;
+      // No document says what becomes of a file without its latest version.
+      if (!isItsVersion || found.isLatest) throw new Refusal(400, 'Invalid Version ID');
+      await store.removeVersion(syncpoint.id, found.file.id, id);
+      return done();
+    });
+  }
+
   async function removeFolder(call: Call): Promise<Reply> {
     const folderId = positive(call.segments[1], new Refusal(400, 'Invalid Folder ID'));
     const syncpoint = await writable(call);
@@ -315,6 +332,12 @@ export function changeRoutes(options: ChangeOptions): readonly Route[] {
     route('folderFoldersPost', 'POST', foldersPath, makeFolders),
     route('foldersPost', 'POST', /^\/sync\/folders\.svc\/([^/]*)\/folders\/?$/, makeFoldersByPath),
     route('fileDelete', 'DELETE', filePath, removeFile),
+    route(
+      'versionDelete',
+      'DELETE',
+      /^\/sync\/version\.svc\/([^/]*)\/file\/([^/]*)\/version\/([^/]*)\/?$/,
+      removeVersion,
+    ),
     route('folderDelete', 'DELETE', folderPath, removeFolder),
     route('folderFoldersDelete', 'DELETE', foldersPath, removeFolders),
     route('filesDelete', 'DELETE', /^\/sync\/files\.svc\/([^/]*)\/files\/?$/, removeFiles),

@@ -49,6 +49,10 @@ export class KeptFiles {
     }
   }
 
+  forgetVersion(fileId: number, generation: number): void {
+    rmSync(this.versionPath(fileId, generation), { force: true });
+  }
+
   forgetVersions(fileId: number): void {
     rmSync(join(this.#versions, String(fileId)), { force: true, recursive: true });
   }

@@ -125,6 +125,7 @@ export class LaggingStore implements ContentStore {
   readonly durable: ContentStore['durable'] = () => this.#store.durable();
   readonly stage: ContentStore['stage'] = () => this.#store.stage();
   readonly kept: ContentStore['kept'] = () => this.#store.kept();
+  readonly removeVersion: ContentStore['removeVersion'] = (...of) => this.#store.removeVersion(...of);
   readonly purge: ContentStore['purge'] = (...of) => this.#store.purge(...of);
   readonly leftOut: ContentStore['leftOut'] = () => this.#store.leftOut();
   readonly mutate: ContentStore['mutate'] = (change) => this.#store.mutate(change);

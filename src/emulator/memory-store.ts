@@ -261,6 +261,11 @@ export class MemoryStore extends MemoryReader implements ContentStore {
     return Promise.resolve();
   }
 
+  async removeVersion(syncpointId: number, fileId: number, versionId: number): Promise<void> {
+    this.tree.forgetVersion(this.tree.ownFile(syncpointId, fileId), versionId);
+    return Promise.resolve();
+  }
+
   async purge(syncpointId: number, id: number): Promise<void> {
     const node = this.trash.file(id);
     if (node !== undefined) this.tree.forgetVersions(node);

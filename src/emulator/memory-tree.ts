@@ -90,6 +90,12 @@ export class MemoryTree {
     for (const version of file.versions) this.versions.delete(version.id);
   }
 
+  forgetVersion(file: FileNode, versionId: number): void {
+    const index = file.versions.findIndex(({ id }) => id === versionId);
+    if (index >= 0) file.versions.splice(index, 1);
+    this.versions.delete(versionId);
+  }
+
   syntheticFolder(folderId: number): { range: SyntheticRange; index: number } | undefined {
     const range = this.ranges.find((r) => folderId >= r.firstFolderId && folderId < r.firstFolderId + r.folders);
     return range && { range, index: folderId - range.firstFolderId };

@@ -204,6 +204,8 @@ export interface ContentWriter {
   removeFile(syncpointId: number, fileId: number): Promise<void>;
   /** To the trash, with all it holds. */
   removeFolder(syncpointId: number, folderId: number): Promise<void>;
+  /** Ends a version that is not a file's latest. */
+  removeVersion(syncpointId: number, fileId: number, versionId: number): Promise<void>;
   /** Ends what lies in the trash. */
   purge(syncpointId: number, id: number): Promise<void>;
 }

@@ -21,15 +21,18 @@ import type {
   RemoteFolder,
   RemoteSyncpoint,
   RemoteVault,
+  RemoteVersion,
   RemovedObject,
   SyncpointId,
   UploadOutcome,
   UploadRequest,
+  VersionedFile,
   VersionId,
 } from '../remote-drive.ts';
 import type { BudgetState } from './budget.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
+import { fileVersions, versionsOf } from './content/versions.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
 import { FolderListing } from './listing.ts';
@@ -184,11 +187,27 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     return listing.list(syncpointId, folderId, call, askLength);
   };
   const listing = new FolderListing(gateway, retries);
+  const deleted = (
+    syncpointId: SyncpointId,
+    folderId: FolderId,
+    call: CallOptions = {},
+  ): AsyncIterable<RemoteEntry[]> => {
+    // file.svc need not know what lies in the trash.
+    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number | undefined> => {
+      const versions = await versionsOf(gateway, syncpointId, entry.versionId, asker);
+      return versions.find(({ id }) => id === entry.versionId)?.lengthBytes;
+    };
+    return listing.list(syncpointId, folderId, call, askLength, 'deleted');
+  };
 
   return {
     account,
     file,
     list,
+    deleted,
+    versions(of: VersionedFile, call: CallOptions = {}): Promise<RemoteVersion[]> {
+      return fileVersions(gateway, file, of, call);
+    },
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
       const token = await members.token(call.signal);
       return syncpoints.list(token.userId, call);

@@ -5,13 +5,16 @@ import { RemoteError } from '../remote-drive.ts';
 import type { FolderId, RemoteFolder } from '../remote-drive.ts';
 import { ElementScanner } from './wire/element-scanner.ts';
 import type { ReplyFrame } from './wire/element-scanner.ts';
-import { readFile, readFolder } from './wire/entities.ts';
+import { readFile, readFolder, readRemovedFile, readRemovedFolder } from './wire/entities.ts';
 import type { FileFields } from './wire/entities.ts';
 import { Fields } from './wire/fields.ts';
 
 export type ListedEntry = FileFields | RemoteFolder;
 
-/** What a reply was besides its active entries; ids and counts include entries that are not active. */
+/** Which of a reply's entries are wanted: those that are there, or those in the trash. */
+export type Wanted = 'active' | 'deleted';
+
+/** What a reply was besides its wanted entries; ids and counts include those that are not. */
 export interface ListingFrame {
   readonly shape: 'array' | 'object';
   /** Present and thus meant as a list, even if empty. */
@@ -32,7 +35,7 @@ const batchEntries = 1_000;
 const wanted: ReadonlySet<string> = new Set(['files', 'folders']);
 
 /**
- * Yields the active entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
+ * Yields the wanted entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
  * top-level array lists; `folderId` is the listed folder: an entry that is this folder itself is no subfolder of its own, but an
  * object reply within an array. `refusal` judges the fields of an object that lists nothing: it may be an error. Throws that,
  * RemoteError `protocol`, `unavailable` for a reply that was cut off, or what the body throws.
@@ -43,6 +46,7 @@ export async function* readListing(
   arrayHolds: 'files' | 'folders',
   folderId?: FolderId,
   refusal?: (fields: unknown) => Error | undefined,
+  which: Wanted = 'active',
 ): AsyncGenerator<ListedEntry[], ListingFrame> {
   const seen = {
     fileCount: 0,
@@ -50,13 +54,15 @@ export async function* readListing(
     lastFileId: undefined as string | undefined,
     lastFolderId: undefined as string | undefined,
   };
+  const read =
+    which === 'active' ? { file: readFile, folder: readFolder } : { file: readRemovedFile, folder: readRemovedFolder };
   let batch: ListedEntry[] = [];
   const takeFile = (element: unknown): void => {
     if (element === null) return;
     const where = `${call}: Files[${seen.fileCount}]`;
     seen.fileCount += 1;
     seen.lastFileId = Fields.of(element, where).id('FileId');
-    const file = readFile(element, where);
+    const file = read.file(element, where);
     if (file !== undefined) batch.push(file);
   };
   const takeFolder = (element: unknown): void => {
@@ -74,7 +80,7 @@ export async function* readListing(
     }
     seen.folderCount += 1;
     seen.lastFolderId = id;
-    const folder = readFolder(element, where);
+    const folder = read.folder(element, where);
     if (folder !== undefined) batch.push(folder);
   };
   const inner = { files: false, folders: false };

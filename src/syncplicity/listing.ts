@@ -1,4 +1,4 @@
-// The active content of a folder: one folder.svc GET where the server has that call, else Folders GET and Files GET page by
+// The content of a folder, that which is there or that in the trash: one folder.svc GET where the server has that call, else Folders GET and Files GET page by
 // page. Every id comes once, whatever the paging means, and a listing that cannot be completed is an error, never a part.
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
@@ -7,7 +7,7 @@ import { ReplyError } from './errors.ts';
 import type { FileFields } from './wire/entities.ts';
 import type { Gateway, GatewayCall } from './gateway.ts';
 import { readListing } from './listing-reply.ts';
-import type { ListedEntry, ListingFrame } from './listing-reply.ts';
+import type { ListedEntry, ListingFrame, Wanted } from './listing-reply.ts';
 import type { Retries } from './retries.ts';
 
 const log = createLog('listing');
@@ -52,14 +52,15 @@ export class FolderListing {
     return this.#proven ? 'folder.svc' : 'unknown';
   }
 
-  /** See RemoteDrive.list. */
+  /** See RemoteDrive.list and RemoteDrive.deleted. */
   async *list(
     syncpointId: SyncpointId,
     folderId: FolderId,
     options: CallOptions,
     askLength: AskLength,
+    wanted: Wanted = 'active',
   ): AsyncGenerator<RemoteEntry[]> {
-    const folder: Folder = { syncpointId, folderId, options, seen: new Set(), lengthless: [] };
+    const folder: Folder = { syncpointId, folderId, options, wanted, seen: new Set(), lengthless: [] };
     if (this.capability === 'folder_folders.svc') {
       yield* this.#paged(folder);
     } else {
@@ -77,10 +78,11 @@ export class FolderListing {
   /** folder.svc GET; returns true when the server seems to lack the call. */
   async *#single(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
     const { syncpointId, folderId } = folder;
+    const included = folder.wanted === 'active' ? 'active' : 'active,deleted';
     const call: GatewayCall = {
       name: 'folder.svc GET',
       thing: `folder ${folderId} of syncpoint ${syncpointId}`,
-      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=active`,
+      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=${included}`,
     };
     let frame: ListingFrame;
     try {
@@ -123,14 +125,14 @@ export class FolderListing {
     const folders = yield* this.#pages(folder, 'folders', (limit, last) => ({
       name: 'folder_folders.svc GET',
       thing,
-      path: `/sync/folder_folders.svc/${below}/folders?${query(limit, 'last_folder_id', last)}`,
+      path: `/sync/folder_folders.svc/${below}/folders?${query(folder.wanted, limit, 'last_folder_id', last)}`,
     }));
     // The object shape of Folders GET carries the files as well, as far as it does not cut them off too.
     if (folders.hasFiles && folders.fileCount > 0 && endsListing(folders.fileCount)) return;
     yield* this.#pages(folder, 'files', (limit, last) => ({
       name: 'folder_files.svc GET',
       thing,
-      path: `/sync/folder_files.svc/${below}/files?${query(limit, 'offset', last)}`,
+      path: `/sync/folder_files.svc/${below}/files?${query(folder.wanted, limit, 'offset', last)}`,
     }));
   }
 
@@ -226,6 +228,7 @@ export class FolderListing {
           arrayHolds,
           folder.folderId,
           (fields) => this.#gateway.refusal(fields, call),
+          folder.wanted,
         );
         for (;;) {
           const next = await batches.next();
@@ -294,13 +297,14 @@ interface Folder {
   readonly syncpointId: SyncpointId;
   readonly folderId: FolderId;
   readonly options: CallOptions;
+  readonly wanted: Wanted;
   /** "f" or "d" and the id. */
   readonly seen: Set<string>;
   readonly lengthless: FileFields[];
 }
 
-function query(limit: number | undefined, offsetName: string, last: string | undefined): string {
-  const parts = ['include=active'];
+function query(wanted: Wanted, limit: number | undefined, offsetName: string, last: string | undefined): string {
+  const parts = [`include=${wanted}`];
   if (limit !== undefined) parts.push(`limit=${limit}`);
   if (last !== undefined) parts.push(`${offsetName}=${last}`);
   return parts.join('&');

@@ -208,3 +208,13 @@ test.each([
   const other = Object.assign(new Error('no'), { code: 'EIO' });
   expect(diskRefusal(other)).toBe(other);
 });
+
+test('an older version is deleted with its bytes, and the others stay', async () => {
+  const { id, versionId: first } = await put('a', 'one');
+  const { versionId: second } = await put('a', 'two');
+  const { versionId: third } = await put('a', 'three');
+  await store.removeVersion(syncpointId, id, second);
+  expect((await store.versions(syncpointId, third))?.map((version) => version.id)).toEqual([third, first]);
+  expect(await store.open(syncpointId, second)).toBeUndefined();
+  expect(readdirSync(join(directory, 'state', 'versions', String(id)))).toHaveLength(1);
+});

@@ -20,12 +20,14 @@ import {
   type RemotePath,
   type RemoteSyncpoint,
   type RemoteVault,
+  type RemoteVersion,
   type RemovedObject,
   type SyncpointId,
   type Timestamp,
   type UploadOutcome,
   type UploadRequest,
   type VaultId,
+  type VersionedFile,
   type VersionId,
 } from '../../src/remote-drive.ts';
 
@@ -54,6 +56,9 @@ export class MemoryDrive implements RemoteDrive {
   /** Made and replaced names of folders that differ only by case are the same. */
   ignoresCase = false;
   batchSize = 1000;
+  /** What `deleted` tells, by folder, and `versions`, by file: tests write it. */
+  readonly trash = new Map<FolderId, readonly RemoteEntry[]>();
+  readonly history = new Map<FileId, readonly RemoteVersion[]>();
   readonly #folders = new Map<string, Folder>();
   readonly #contents = new Map<string, Uint8Array>();
   readonly #fileOfVersion = new Map<string, string>();
@@ -140,6 +145,16 @@ export class MemoryDrive implements RemoteDrive {
   async syncpoints(options?: CallOptions): Promise<RemoteSyncpoint[]> {
     await this.#call('syncpoints', options);
     return [...this.syncpointList];
+  }
+
+  async *deleted(_syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
+    await this.#call(`deleted ${folder}`, options);
+    yield [...(this.trash.get(folder) ?? [])];
+  }
+
+  async versions({ fileId }: VersionedFile, options?: CallOptions): Promise<RemoteVersion[]> {
+    await this.#call(`versions ${fileId}`, options);
+    return [...(this.history.get(fileId) ?? [])];
   }
 
   async *list(_syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {

@@ -24,6 +24,8 @@ export interface ContentOptions extends JsonOptions {
 export interface Service {
   readonly api: ContentApi;
   readonly call: CallOptions;
+  /** Content moves: the time limit is how long nothing may. */
+  readonly moved: () => void;
 }
 
 /** Adds the options of {@link ContentOptions} to a command. */
@@ -47,8 +49,8 @@ export async function onTarget(
   options: ContentOptions,
   work: (service: Service, target: RemoteTarget) => Promise<void>,
 ): Promise<void> {
-  await explained(options, (calling) =>
-    withTarget(context, text, calling, (api, target) => work({ api, call: calling.call }, target)),
+  await explained(options, (calling, moved) =>
+    withTarget(context, text, calling, (api, target) => work({ api, call: calling.call, moved }, target)),
   );
 }
 
@@ -59,19 +61,27 @@ export async function onAccount(
   options: ContentOptions,
   work: (service: Service) => Promise<void>,
 ): Promise<void> {
-  await explained(options, (calling) =>
-    withAccount(context, text, calling, (api) => work({ api, call: calling.call })),
+  await explained(options, (calling, moved) =>
+    withAccount(context, text, calling, (api) => work({ api, call: calling.call, moved })),
   );
 }
 
 async function explained(
   { timeout, caFile }: ContentOptions,
-  work: (calling: CallingOptions) => Promise<void>,
+  work: (calling: CallingOptions, moved: () => void) => Promise<void>,
 ): Promise<void> {
+  let hasMoved = false;
+  const isProlonged = (): boolean => {
+    const prolonged = hasMoved;
+    hasMoved = false;
+    return prolonged;
+  };
   const slow = (): Error => new RemoteError('unavailable', `no answer within ${formatDuration(timeout)}`);
-  const deadline = new Deadline(timeout, slow);
+  const deadline = new Deadline(timeout, slow, [], isProlonged);
   try {
-    await work({ call: { signal: deadline.signal }, caFile });
+    await work({ call: { signal: deadline.signal }, caFile }, () => {
+      hasMoved = true;
+    });
   } catch (error) {
     if (!(error instanceof RemoteError)) throw error;
     throw new Error(`${printable(error.message)}\n${SERVICE_ADVICE[error.kind]}`, { cause: error });

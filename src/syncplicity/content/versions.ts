@@ -1,53 +1,48 @@
 // Versions GET: what a file was, version by version. Its path names a version although the segment before says `file`; a version that is not
 // the latest any more may be refused, so the file is then asked for its latest one.
-import type { CallOptions, FileId, SyncpointId, Timestamp, VersionId } from '../../remote-drive.ts';
-import type { ContentApi } from '../content-api.ts';
+import type {
+  CallOptions,
+  RemoteDrive,
+  RemoteVersion,
+  SyncpointId,
+  VersionAction,
+  VersionedFile,
+  VersionId,
+} from '../../remote-drive.ts';
 import { ReplyError } from '../errors.ts';
+import type { Gateway } from '../gateway.ts';
 import { Fields, listIn } from '../wire/fields.ts';
 
 const name = 'versions.svc GET';
 const actions = ['added', 'edited', 'deleted', 'branched', 'renamed', 'confirmed-removed'] as const;
 
-/** What made a version; `unknown` for what the documents do not list. */
-export type VersionAction = (typeof actions)[number] | 'unknown';
+/** Asks for a file's present state. */
+export type AskFile = RemoteDrive['file'];
 
-/** A version of a file. What the service does not tell is undefined. */
-export interface FileVersion {
-  readonly id: VersionId;
-  readonly action: VersionAction;
-  readonly lengthBytes: number;
-  readonly added: Timestamp | undefined;
-  readonly userName: string | undefined;
-  readonly userEmail: string | undefined;
-  /** The device or client it came from. */
-  readonly source: string | undefined;
-}
-
-/** A file whose versions are wanted, with the latest one that is known. */
-export interface VersionedFile {
-  readonly syncpointId: SyncpointId;
-  readonly fileId: FileId;
-  readonly versionId: VersionId;
-}
-
-/** The versions of a file, in the service's order. */
-export async function fileVersions(api: ContentApi, file: VersionedFile, call: CallOptions): Promise<FileVersion[]> {
+/** See RemoteDrive.versions. */
+export async function fileVersions(
+  gateway: Gateway,
+  askFile: AskFile,
+  file: VersionedFile,
+  call: CallOptions,
+): Promise<RemoteVersion[]> {
   try {
-    return await versionsOf(api, file.syncpointId, file.versionId, call);
+    return await versionsOf(gateway, file.syncpointId, file.versionId, call);
   } catch (error) {
     if (!isUnknownVersion(error)) throw error;
-    const { versionId } = await api.drive.file(file.syncpointId, file.fileId, call);
+    const { versionId } = await askFile(file.syncpointId, file.fileId, call);
     if (versionId === file.versionId) throw error;
-    return versionsOf(api, file.syncpointId, versionId, call);
+    return versionsOf(gateway, file.syncpointId, versionId, call);
   }
 }
 
-async function versionsOf(
-  { gateway }: ContentApi,
+/** The versions of a file by one of them, whether or not it is there. */
+export async function versionsOf(
+  gateway: Gateway,
   syncpointId: SyncpointId,
   versionId: VersionId,
   call: CallOptions,
-): Promise<FileVersion[]> {
+): Promise<RemoteVersion[]> {
   const thing = `version ${versionId} of syncpoint ${syncpointId}`;
   const value = await gateway.json(
     { name, thing, path: `/sync/versions.svc/${syncpointId}/file/${versionId}/versions` },
@@ -56,7 +51,17 @@ async function versionsOf(
   return listIn(value, name).map((entry, index) => readVersion(entry, `${name}[${index}]`));
 }
 
-function readVersion(value: unknown, where: string): FileVersion {
+/**
+ * Version DELETE: ends a version that is not the latest. Its path names a file by the file's own id.
+ */
+export async function deleteVersion(gateway: Gateway, file: VersionedFile, call: CallOptions): Promise<void> {
+  const { syncpointId, fileId, versionId } = file;
+  const thing = `version ${versionId} of file ${fileId}`;
+  const path = `/sync/version.svc/${syncpointId}/file/${fileId}/version/${versionId}`;
+  await gateway.change({ name: 'version.svc DELETE', thing, path, method: 'DELETE' }, call);
+}
+
+function readVersion(value: unknown, where: string): RemoteVersion {
   const fields = Fields.of(value, where);
   const user = fields.object('User');
   return {

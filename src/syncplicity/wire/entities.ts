@@ -45,6 +45,9 @@ export interface VaultFields {
 const activeFile: ReadonlySet<number> = new Set([0, 1, 2]);
 /** 0 none, 1 added. */
 const activeFolder: ReadonlySet<number> = new Set([0, 1]);
+/** In the trash; 5 is purged, for both. */
+const REMOVED_FILE = 3;
+const REMOVED_FOLDER = 4;
 const namesOfGone = /^(removed|confirmed ?removed|deleted|purged|ignored)$/i;
 
 const unknownTime: Timestamp = { seconds: 0, nanoseconds: 0 };
@@ -53,7 +56,16 @@ const gigabyte = 2 ** 30;
 /** A file entry; undefined when its status says that it is not active. */
 export function readFile(value: unknown, where: string): FileFields | undefined {
   const fields = Fields.of(value, where);
-  if (!isActive(fields, activeFile)) return undefined;
+  return isActive(fields, activeFile) ? fileOf(fields) : undefined;
+}
+
+/** A file entry of what lies in the trash; undefined when its status says anything else. */
+export function readRemovedFile(value: unknown, where: string): FileFields | undefined {
+  const fields = Fields.of(value, where);
+  return isRemoved(fields, REMOVED_FILE) ? fileOf(fields) : undefined;
+}
+
+function fileOf(fields: Fields): FileFields {
   const written = fields.time('LastWriteTimeUtc');
   const created = fields.time('CreationTimeUtc');
   const added = fields.time('DateAddedUtc');
@@ -84,7 +96,21 @@ function isActive(fields: Fields, active: ReadonlySet<number>): boolean {
 /** A folder entry; undefined when its status says that it is not active. */
 export function readFolder(value: unknown, where: string): RemoteFolder | undefined {
   const fields = Fields.of(value, where);
-  if (!isActive(fields, activeFolder)) return undefined;
+  return isActive(fields, activeFolder) ? folderOf(fields) : undefined;
+}
+
+/** A folder entry of what lies in the trash; undefined when its status says anything else. */
+export function readRemovedFolder(value: unknown, where: string): RemoteFolder | undefined {
+  const fields = Fields.of(value, where);
+  return isRemoved(fields, REMOVED_FOLDER) ? folderOf(fields) : undefined;
+}
+
+function isRemoved(fields: Fields, code: number): boolean {
+  const status = fields.text('Status')?.trim() ?? '';
+  return /^[a-z]/i.test(status) ? /^(removed|deleted)$/i.test(status) : fields.number('Status') === code;
+}
+
+function folderOf(fields: Fields): RemoteFolder {
   return {
     kind: 'folder',
     id: fields.required(fields.id('FolderId'), 'FolderId') as FolderId,

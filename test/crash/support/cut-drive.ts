@@ -133,6 +133,8 @@ export class CutDrive implements RemoteDrive {
     this.service.memory.moveSeen(syncpoint, kind, worked);
   };
   stop = () => Promise.resolve();
+  deleted: RemoteDrive['deleted'] = (syncpoint, folder) => this.service.memory.deleted(syncpoint, folder);
+  versions: RemoteDrive['versions'] = (file) => this.service.memory.versions(file);
 
   syncpoints(options: CallOptions = {}) {
     return this.#call('syncpoints', options, () => this.service.memory.syncpoints(options));

@@ -4,7 +4,6 @@ import { dialects, type DialectName } from '../../../src/emulator/dialect.ts';
 import { MemoryStore } from '../../../src/emulator/memory-store.ts';
 import type { FileId, FolderId, RemoteEntry, RemoteFile, SyncpointId, VersionId } from '../../../src/remote-drive.ts';
 import { openContentApi, type ContentApi } from '../../../src/syncplicity/content-api.ts';
-import { fileVersions } from '../../../src/syncplicity/content/versions.ts';
 import type { MemberOptions } from '../../../src/syncplicity/options.ts';
 import { FixtureServer, reply } from '../fixture-server.ts';
 import { emulatedService } from './emulated.ts';
@@ -52,7 +51,7 @@ describe('versions', () => {
     ],
   ])('are read %s', async (_spelling, body) => {
     versions('9', 200, body);
-    const [version, ...more] = await fileVersions(await open(), file, {});
+    const [version, ...more] = await (await open()).drive.versions(file, {});
     expect(more).toEqual([]);
     expect(version).toEqual({
       id: '9',
@@ -67,7 +66,7 @@ describe('versions', () => {
 
   it('keep ids past 2^53, and what serialisers leave out', async () => {
     versions('9', 200, '[{"Id":9007199254740993,"User":{"EmailAddress":"jo@example.com"}},null,{"Id":8,"Action":77}]');
-    const found = await fileVersions(await open(), file, {});
+    const found = await (await open()).drive.versions(file, {});
     expect(found.map(({ id, action, lengthBytes, userEmail }) => [id, action, lengthBytes, userEmail])).toEqual([
       ['9007199254740993', 'added', 0, 'jo@example.com'],
       ['8', 'unknown', 0, undefined],
@@ -82,12 +81,12 @@ describe('versions', () => {
         ? reply(response, 200, { FileId: 12, Filename: 'a', LatestVersionId: 10, Length: 1 })
         : false,
     );
-    expect((await fileVersions(await open(), file, {})).map(({ id }) => id)).toEqual(['10', '9']);
+    expect((await (await open()).drive.versions(file, {})).map(({ id }) => id)).toEqual(['10', '9']);
   });
 
   it("are refused in the service's words, without what it repeats of the request", async () => {
     versions('9', 400, { StatusCode: 400, StatusDescription: `Virtual Folder Does Not Exist ${secret}` });
-    const failed = fileVersions(await open(), file, {});
+    const failed = (await open()).drive.versions(file, {});
     await expect(failed).rejects.toMatchObject({ kind: 'not-found' });
     await expect(failed).rejects.toThrow(
       'versions.svc GET: version 9 of syncpoint 7: Virtual Folder Does Not Exist [secret]',
@@ -109,7 +108,7 @@ describe('versions over each dialect', () => {
       const entries: RemoteEntry[] = [];
       for await (const batch of drive.list(syncpointId, syncpoint?.rootFolderId as FolderId)) entries.push(...batch);
       const [entry] = entries as [RemoteFile];
-      const found = await fileVersions(service.api, { syncpointId, fileId: entry.id, versionId: entry.versionId }, {});
+      const found = await service.api.drive.versions({ syncpointId, fileId: entry.id, versionId: entry.versionId }, {});
       expect(found.map(({ lengthBytes, action }) => [lengthBytes, action])).toEqual([
         [10, 'edited'],
         [5, 'added'],
@@ -130,7 +129,7 @@ describe('signing in', () => {
       return isRefused && request.path === '/oauth/token' ? reply(response, 401, { error: 'invalid_client' }) : false;
     });
     versions('9', 200, []);
-    await fileVersions(await open(member('out'), member('in')), file, {});
+    await (await open(member('out'), member('in'))).drive.versions(file, {});
     expect(server.requests.at(-1)?.headers['appkey']).toBe('in');
   });
 
