@@ -89,6 +89,14 @@ export interface VersionedFile {
   readonly versionId: VersionId;
 }
 
+/** A folder of whose trash something is asked. */
+export interface TrashFolder {
+  readonly syncpointId: SyncpointId;
+  readonly folderId: FolderId;
+  /** It lies in the trash itself. */
+  readonly isRemoved: boolean;
+}
+
 /** A storage vault and its capacity. Sizes are undefined where the service does not tell. */
 export interface RemoteVault {
   readonly id: VaultId;
@@ -227,10 +235,10 @@ export interface RemoteDrive {
    */
   list(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
   /**
-   * What was removed from a folder and lies in the trash, as {@link list} does: of files the last version. Of a folder that lies there
-   * itself not every server tells.
+   * What was removed from a folder and lies in the trash, in batches as {@link list} has them: of files the last version. Of a folder that
+   * lies there itself it is all that it held, which not every server tells.
    */
-  deleted(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
+  deleted(folder: TrashFolder, options?: CallOptions): AsyncIterable<RemoteEntry[]>;
   /** The versions of a file that the service keeps, in its order: newest first. One call, three where `versionId` is not the latest any more. */
   versions(file: VersionedFile, options?: CallOptions): Promise<RemoteVersion[]>;
   /** One file's present state: its versionId, length and times. Rejects with `not-found` when it is gone. */

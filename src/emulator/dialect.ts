@@ -47,6 +47,8 @@ export interface Dialect extends WriteDialect {
   readonly effectivePermission: boolean;
   readonly lastEvent: boolean;
   readonly missingSyncpoint: '404' | '403';
+  /** Of a folder in the trash: what it held, or that there is no such folder. */
+  readonly deletedFolder: 'listed' | '400';
 
   // Vault
   readonly downloads: 'both' | 'retrieveFile' | 'v2';
@@ -61,6 +63,8 @@ export interface Dialect extends WriteDialect {
   /** Ranges that cannot be read: refused with 400, or ignored with 200 as RFC 7233 has it. */
   readonly badRange: '400' | 'ignored';
   readonly downloadLength: boolean;
+  /** The bytes of what is in the trash. */
+  readonly deletedContent: 'served' | '404' | '403';
 }
 
 /** What was observed of the real service, else what its guide says. */
@@ -95,12 +99,14 @@ export const observedDialect: Dialect = {
   effectivePermission: true,
   lastEvent: true,
   missingSyncpoint: '404',
+  deletedFolder: 'listed',
   downloads: 'both',
   ranges: 'bounded',
   contentRange: 'total',
   pastEnd: '416',
   badRange: '400',
   downloadLength: true,
+  deletedContent: 'served',
   ...observedWrites,
 };
 
@@ -143,6 +149,8 @@ const variants = {
   'ranges-raw': { ranges: 'raw', badRange: 'ignored', downloads: 'retrieveFile' },
   'ranges-ignored': { ranges: 'ignored', downloadLength: false },
   'ranges-silent': { contentRange: 'absent', pastEnd: 'empty', transfer: 'chunked' },
+  /** Only an administrator reads what is in the trash. */
+  'trash-closed': { deletedFolder: '400', deletedContent: '403' },
   'vaults-hidden': { endpointsCall: 'empty', endpointById: 'admin-only' },
   ...writeVariants.named,
 } as const satisfies Record<string, Partial<Dialect>>;

@@ -118,7 +118,8 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     const folderId = positive(call.segments[1], refusals.folderId);
     const { id: own } = await lookup.syncpoint(syncpointId, refusals.noSyncpoint);
     const listing = await store.list(own, lookup.storeId(folderId), options);
-    if (listing === undefined) throw refusals.noFolder;
+    const isHidden = listing?.folder.deleted === true && dialect.deletedFolder === '400';
+    if (listing === undefined || isHidden) throw refusals.noFolder;
     return listing;
   }
 

@@ -40,6 +40,11 @@ export class MemoryReader implements ContentReader {
         files: [...files, ...this.trash.filesOf(folderId)],
       });
     }
+    const removed = options?.deleted === true ? this.trash.folder(folderId)?.record : undefined;
+    if (removed?.syncpointId === syncpointId) {
+      const [folders, files] = [this.trash.foldersOf(folderId), this.trash.filesOf(folderId)];
+      return Promise.resolve({ folder: removed, folders, files });
+    }
     const found = this.tree.syntheticFolder(folderId);
     if (found?.range.syncpointId !== syncpointId) return Promise.resolve(undefined);
     return Promise.resolve({

@@ -255,7 +255,8 @@ export class MemoryStore extends MemoryReader implements ContentStore {
 
   async removeFolder(syncpointId: number, folderId: number): Promise<void> {
     const node = this.tree.ownFolder(syncpointId, folderId);
-    this.#takeOutFolder(node);
+    this.#parentOf(node).folders.delete(node.record.name);
+    this.tree.takeOutFolder(node);
     this.trash.putFolder(node);
     this.#touched(syncpointId);
     return Promise.resolve();
@@ -267,9 +268,7 @@ export class MemoryStore extends MemoryReader implements ContentStore {
   }
 
   async purge(syncpointId: number, id: number): Promise<void> {
-    const node = this.trash.file(id);
-    if (node !== undefined) this.tree.forgetVersions(node);
-    this.trash.forget(id);
+    for (const node of this.trash.forget(id)) this.tree.forgetVersions(node);
     this.#touched(syncpointId);
     return Promise.resolve();
   }
@@ -296,10 +295,14 @@ export class MemoryStore extends MemoryReader implements ContentStore {
   }
 
   #takeOutFolder(folder: FolderNode): void {
+    this.#parentOf(folder).folders.delete(folder.record.name);
+    this.tree.forgetFolder(folder);
+  }
+
+  #parentOf(folder: FolderNode): FolderNode {
     const parent = this.tree.folders.get(folder.record.parentId);
     if (parent === undefined) throw new StoreRefusal('the root folder stays', 'invalid');
-    parent.folders.delete(folder.record.name);
-    this.tree.forgetFolder(folder);
+    return parent;
   }
 
   #takeIds(count: number): number {

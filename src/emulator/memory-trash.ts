@@ -19,6 +19,8 @@ export class MemoryTrash {
     node.record = { ...node.record, deleted: true };
     this.#folders.set(node.record.id, node);
     this.#under(node.record.parentId).add(node.record.id);
+    for (const file of node.files.values()) this.putFile(file);
+    for (const child of node.folders.values()) this.putFolder(child);
   }
 
   folder(id: number): FolderNode | undefined {
@@ -37,11 +39,15 @@ export class MemoryTrash {
     return this.#idsOf(parentId).flatMap((id) => this.#files.get(id)?.record ?? []);
   }
 
-  forget(id: number): void {
-    const parentId = this.#files.get(id)?.record.folderId ?? this.#folders.get(id)?.record.parentId;
+  /** Ends an entry with all it holds; the files among that. */
+  forget(id: number): readonly FileNode[] {
+    const [file, folder] = [this.#files.get(id), this.#folders.get(id)];
+    const parentId = file?.record.folderId ?? folder?.record.parentId;
     if (parentId !== undefined) this.#byParent.get(parentId)?.delete(id);
     this.#files.delete(id);
     this.#folders.delete(id);
+    const below = folder === undefined ? [] : this.#idsOf(id).flatMap((inner) => this.forget(inner));
+    return file === undefined ? below : [file];
   }
 
   #under(parentId: number): Set<number> {

@@ -86,6 +86,14 @@ export class MemoryTree {
     for (const child of folder.folders.values()) this.forgetFolder(child);
   }
 
+  /** As {@link forgetFolder}; the versions of its files stay known. */
+  takeOutFolder(folder: FolderNode): void {
+    for (const range of [...folder.ranges]) this.#replaceRange(folder, range, []);
+    this.folders.delete(folder.record.id);
+    for (const file of folder.files.values()) this.files.delete(file.record.id);
+    for (const child of folder.folders.values()) this.takeOutFolder(child);
+  }
+
   forgetVersions(file: FileNode): void {
     for (const version of file.versions) this.versions.delete(version.id);
   }

@@ -47,6 +47,11 @@ export function vaultRoutes({ store, tokens, dialect }: VaultOptions): readonly 
     const plain = version - dialect.idBase;
     const max = BigInt(Number.MAX_SAFE_INTEGER);
     if (plain <= 0n || plain > max || syncpoint > max) throw new Refusal(404, 'File Not Found');
+    if (dialect.deletedContent !== 'served' && (await store.fileOfVersion(Number(plain)))?.file.deleted === true) {
+      throw dialect.deletedContent === '404'
+        ? new Refusal(404, 'File Not Found')
+        : new Refusal(403, 'User Not Authorized For Action');
+    }
     const opened = await store.open(Number(syncpoint), Number(plain));
     if (opened === undefined) throw new Refusal(404, 'File Not Found');
     try {

@@ -24,6 +24,7 @@ import type {
   RemoteVersion,
   RemovedObject,
   SyncpointId,
+  TrashFolder,
   UploadOutcome,
   UploadRequest,
   VersionedFile,
@@ -188,8 +189,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   };
   const listing = new FolderListing(gateway, retries);
   const deleted = (
-    syncpointId: SyncpointId,
-    folderId: FolderId,
+    { syncpointId, folderId, isRemoved }: TrashFolder,
     call: CallOptions = {},
   ): AsyncIterable<RemoteEntry[]> => {
     // file.svc need not know what lies in the trash.
@@ -197,7 +197,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       const versions = await versionsOf(gateway, syncpointId, entry.versionId, asker);
       return versions.find(({ id }) => id === entry.versionId)?.lengthBytes;
     };
-    return listing.list(syncpointId, folderId, call, askLength, 'deleted');
+    return listing.list(syncpointId, folderId, call, askLength, isRemoved ? 'all' : 'deleted');
   };
 
   return {

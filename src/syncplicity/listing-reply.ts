@@ -11,8 +11,8 @@ import { Fields } from './wire/fields.ts';
 
 export type ListedEntry = FileFields | RemoteFolder;
 
-/** Which of a reply's entries are wanted: those that are there, or those in the trash. */
-export type Wanted = 'active' | 'deleted';
+/** Which of a reply's entries are wanted: those that are there, those in the trash, or both. */
+export type Wanted = 'active' | 'deleted' | 'all';
 
 /** What a reply was besides its wanted entries; ids and counts include those that are not. */
 export interface ListingFrame {
@@ -34,6 +34,15 @@ const batchEntries = 1_000;
 
 const wanted: ReadonlySet<string> = new Set(['files', 'folders']);
 
+const readers = {
+  active: { file: readFile, folder: readFolder },
+  deleted: { file: readRemovedFile, folder: readRemovedFolder },
+  all: {
+    file: (element: unknown, where: string) => readFile(element, where) ?? readRemovedFile(element, where),
+    folder: (element: unknown, where: string) => readFolder(element, where) ?? readRemovedFolder(element, where),
+  },
+} as const satisfies Record<Wanted, unknown>;
+
 /**
  * Yields the wanted entries of a body in batches of at most 1,000; returns what else the reply said. `arrayHolds` is what a
  * top-level array lists; `folderId` is the listed folder: an entry that is this folder itself is no subfolder of its own, but an
@@ -54,8 +63,7 @@ export async function* readListing(
     lastFileId: undefined as string | undefined,
     lastFolderId: undefined as string | undefined,
   };
-  const read =
-    which === 'active' ? { file: readFile, folder: readFolder } : { file: readRemovedFile, folder: readRemovedFolder };
+  const read = readers[which];
   let batch: ListedEntry[] = [];
   const takeFile = (element: unknown): void => {
     if (element === null) return;

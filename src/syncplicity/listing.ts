@@ -78,11 +78,10 @@ export class FolderListing {
   /** folder.svc GET; returns true when the server seems to lack the call. */
   async *#single(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
     const { syncpointId, folderId } = folder;
-    const included = folder.wanted === 'active' ? 'active' : 'active,deleted';
     const call: GatewayCall = {
       name: 'folder.svc GET',
       thing: `folder ${folderId} of syncpoint ${syncpointId}`,
-      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=${included}`,
+      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=${included(folder.wanted === 'deleted' ? 'all' : folder.wanted)}`,
     };
     let frame: ListingFrame;
     try {
@@ -303,8 +302,13 @@ interface Folder {
   readonly lengthless: FileFields[];
 }
 
+/** The specification's word, as the samples have it; the guide writes "delete". */
+function included(wanted: Wanted): string {
+  return wanted === 'all' ? 'active,deleted' : wanted;
+}
+
 function query(wanted: Wanted, limit: number | undefined, offsetName: string, last: string | undefined): string {
-  const parts = [`include=${wanted}`];
+  const parts = [`include=${included(wanted)}`];
   if (limit !== undefined) parts.push(`limit=${limit}`);
   if (last !== undefined) parts.push(`${offsetName}=${last}`);
   return parts.join('&');

@@ -24,6 +24,7 @@ import {
   type RemovedObject,
   type SyncpointId,
   type Timestamp,
+  type TrashFolder,
   type UploadOutcome,
   type UploadRequest,
   type VaultId,
@@ -147,9 +148,9 @@ export class MemoryDrive implements RemoteDrive {
     return [...this.syncpointList];
   }
 
-  async *deleted(_syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
-    await this.#call(`deleted ${folder}`, options);
-    yield [...(this.trash.get(folder) ?? [])];
+  async *deleted({ folderId }: TrashFolder, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
+    await this.#call(`deleted ${folderId}`, options);
+    yield [...(this.trash.get(folderId) ?? [])];
   }
 
   async versions({ fileId }: VersionedFile, options?: CallOptions): Promise<RemoteVersion[]> {

@@ -133,7 +133,7 @@ export class CutDrive implements RemoteDrive {
     this.service.memory.moveSeen(syncpoint, kind, worked);
   };
   stop = () => Promise.resolve();
-  deleted: RemoteDrive['deleted'] = (syncpoint, folder) => this.service.memory.deleted(syncpoint, folder);
+  deleted: RemoteDrive['deleted'] = (folder) => this.service.memory.deleted(folder);
   versions: RemoteDrive['versions'] = (file) => this.service.memory.versions(file);
 
   syncpoints(options: CallOptions = {}) {
