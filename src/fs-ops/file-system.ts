@@ -85,13 +85,14 @@ const W_OK = 2;
 const MISSING_LIFETIME_MS = 15_000;
 
 export class FileSystem implements Operations {
+  /** What is shown beside the tree goes through these too. */
+  readonly view: View;
+  readonly waits: Waits;
   readonly #options: FileSystemOptions;
   readonly #tree: Tree;
   readonly #nodes: Nodes;
-  readonly #waits: Waits;
   readonly #stored: Stored;
   readonly #contents: OpenContents;
-  readonly #view: View;
   readonly #changeable: Changeable;
   readonly #attributes: AttributeChanges;
   readonly #files: OpenFiles;
@@ -146,10 +147,10 @@ export class FileSystem implements Operations {
     this.#followed = followed;
     this.#walked = walked;
     this.#nodes = nodes;
-    this.#waits = waits;
+    this.waits = waits;
     this.#stored = stored;
     this.#contents = contents;
-    this.#view = view;
+    this.view = view;
     this.#changeable = changeable;
     this.#attributes = attributes;
     this.#files = files;
@@ -161,16 +162,21 @@ export class FileSystem implements Operations {
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
     requireShort(name);
-    const directory = this.#view.directory(parent);
+    const directory = this.view.directory(parent);
     const known = this.#tree.child(directory.inode, name);
     // What somebody wants in it will ask for its own listing: the way there need not be waited for folder by folder.
     if (known?.kind === 'directory' && this.#options.listings.showAsKnown(directory.inode))
-      return this.#view.grant(known);
-    return this.#view.listed<Entry | NoEntry>('lookup', directory, caller, () => {
+      return this.view.grant(known);
+    return this.view.listed<Entry | NoEntry>('lookup', directory, caller, () => {
       const found = this.#tree.child(directory.inode, name);
-      if (found !== undefined) return this.#view.grant(found);
+      if (found !== undefined) return this.view.grant(found);
       return { node: 0, entryLifetimeMs: this.#missingLifetimeMs(directory.inode) };
     });
+  }
+
+  /** Whether a directory has an entry of that name, as far as is known. */
+  has(parent: NodeId, name: string): boolean {
+    return this.#tree.child(this.#nodes.inode(parent), name) !== undefined;
   }
 
   forget(node: NodeId, count: number): void {
@@ -180,7 +186,7 @@ export class FileSystem implements Operations {
   }
 
   getAttributes(node: NodeId): KnownAttributes {
-    return this.#view.attributes(node);
+    return this.view.attributes(node);
   }
 
   setAttributes(
@@ -195,11 +201,11 @@ export class FileSystem implements Operations {
       return this.#attributes.apply(node, change, throughHandle);
     });
     const stored = committed === undefined ? undefined : this.#stored.wait('truncate', [committed], caller);
-    return stored === undefined ? this.#view.attributes(node) : stored.then(() => this.#view.attributes(node));
+    return stored === undefined ? this.view.attributes(node) : stored.then(() => this.view.attributes(node));
   }
 
   access(node: NodeId, mask: number): void {
-    const object = this.#view.object(node);
+    const object = this.view.object(node);
     if ((mask & W_OK) !== 0) this.#changeable.require(object);
   }
 
@@ -259,7 +265,7 @@ export class FileSystem implements Operations {
   setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined): void {
     const { pinning } = this.#options;
     this.#attempt('setxattr', node, () => {
-      if (pinning !== undefined && changePinning(this.#view.object(node), name, value, pinning)) return;
+      if (pinning !== undefined && changePinning(this.view.object(node), name, value, pinning)) return;
       changeExtendedAttribute(name);
     });
   }
@@ -273,9 +279,9 @@ export class FileSystem implements Operations {
   }
 
   syncDirectory(node: NodeId, _handle: number, caller: Caller): Answer<void> {
-    return this.#waits.run(
+    return this.waits.run(
       'fsync',
-      () => this.#view.path(node),
+      () => this.view.path(node),
       caller,
       () => this.#tree.flushed(),
     );
@@ -307,7 +313,7 @@ export class FileSystem implements Operations {
   capacity(node: NodeId): Capacity {
     this.#options.listings.refreshVaults();
     const found = this.#tree.node(this.#nodes.inode(node));
-    const syncpoint = found === undefined ? undefined : this.#view.syncpoint(found);
+    const syncpoint = found === undefined ? undefined : this.view.syncpoint(found);
     const tops = syncpoint === undefined ? [...this.#tree.children(this.#tree.root().inode)] : [syncpoint];
     const vaults = new Map<string, RemoteVault>();
     for (const top of tops) {
@@ -339,12 +345,12 @@ export class FileSystem implements Operations {
 
   /** Requests that wait for the service now. */
   waiting(): Wait[] {
-    return this.#waits.list();
+    return this.waits.list();
   }
 
   /** The latest requests whose failure their errno does not explain, oldest first. */
   failures(): readonly Failure[] {
-    return this.#waits.failures();
+    return this.waits.failures();
   }
 
   /** Open files and directories, and nodes the kernel holds. */
@@ -363,18 +369,18 @@ export class FileSystem implements Operations {
 
   /** A name that was missing may come to be while the kernel cannot be told so. */
   #missingLifetimeMs(directory: number): number {
-    const lifetimeMs = this.#view.lifetimeMs(directory);
+    const lifetimeMs = this.view.lifetimeMs(directory);
     return this.#options.kernelCache.canExpireNames() ? lifetimeMs : Math.min(lifetimeMs, MISSING_LIFETIME_MS);
   }
 
   #attributed(node: NodeId): Attributed {
-    const object = this.#view.object(node);
+    const object = this.view.object(node);
     const record = this.#options.journal.get(object.inode);
     const state = changeState(record, this.#contents.dirty(node), this.#stored.sending(object.inode));
-    return { object, syncpoint: this.#view.syncpoint(object), state };
+    return { object, syncpoint: this.view.syncpoint(object), state };
   }
 
   #attempt<T>(verb: string, node: NodeId, work: () => T): T {
-    return this.#waits.attempt(verb, () => this.#view.path(node), work);
+    return this.waits.attempt(verb, () => this.view.path(node), work);
   }
 }

@@ -1,0 +1,31 @@
+// What stat(2) shows of nodes beside the tree.
+import type { Ownership } from '../attributes.ts';
+import type { Attributes } from '../operations.ts';
+import { CONTENTS_LIFETIME_MS } from './contents.ts';
+import type { HistoryNode } from './nodes.ts';
+
+/** A version never changes. */
+const FILE_LIFETIME_MS = 3_600_000;
+
+/** The attributes of a node. */
+export function historyAttributes(value: HistoryNode, { uid, gid, umask }: Ownership): Attributes {
+  const { kind, node, modified } = value;
+  return {
+    inode: node,
+    type: kind,
+    // Those of any file, so that what is copied out can be written to; here nothing can.
+    permissions: (kind === 'directory' ? 0o777 : 0o666) & ~umask,
+    linkCount: 1,
+    uid,
+    gid,
+    sizeBytes: kind === 'file' ? value.content.lengthBytes : 0,
+    modified,
+    changed: modified,
+    accessed: modified,
+  };
+}
+
+/** How long the kernel may trust them. */
+export function attributesLifetimeMs({ kind }: HistoryNode): number {
+  return kind === 'file' ? FILE_LIFETIME_MS : CONTENTS_LIFETIME_MS;
+}

@@ -1,0 +1,206 @@
+// The file system with its history beside it: requests about nodes and handles of the history go there, all others to the file system as
+// they came. The reserved names are looked for in the folder first; only where it has no such entry do they lead to the history.
+import { errno } from '../base/errno.ts';
+import type { FileSystem } from './file-system.ts';
+import type { History } from './history.ts';
+import {
+  FsError,
+  type Answer,
+  type AttributeChange,
+  type Attributes,
+  type Caller,
+  type Capacity,
+  type Entry,
+  type NodeId,
+  type NodePlace,
+  type NoEntry,
+  type OpenDirectory,
+  type OpenFile,
+  type Operations,
+  type RenameFlags,
+  type RowSink,
+} from './operations.ts';
+
+interface KnownAttributes {
+  readonly attributes: Attributes;
+  readonly lifetimeMs: number;
+}
+
+/** What a transport is given where folders show their history. */
+export class WithHistory implements Operations {
+  readonly #files: FileSystem;
+  readonly #history: History;
+
+  constructor(fileSystem: FileSystem, history: History) {
+    this.#files = fileSystem;
+    this.#history = history;
+  }
+
+  lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
+    if (this.#history.owns(parent)) return this.#history.lookup(parent, name, caller);
+    const found = this.#files.lookup(parent, name, caller);
+    if (!this.#history.reserves(name)) return found;
+    const beside = (entry: Entry | NoEntry): Entry | NoEntry =>
+      entry.node === 0 ? (this.#history.enter(parent, name) ?? entry) : entry;
+    return found instanceof Promise ? found.then(beside) : beside(found);
+  }
+
+  forget(node: NodeId, count: number): void {
+    if (this.#history.owns(node)) this.#history.forget(node, count);
+    else this.#files.forget(node, count);
+  }
+
+  getAttributes(node: NodeId): KnownAttributes {
+    return this.#history.owns(node) ? this.#history.getAttributes(node) : this.#files.getAttributes(node);
+  }
+
+  setAttributes(
+    node: NodeId,
+    handle: number | undefined,
+    change: AttributeChange,
+    caller: Caller,
+  ): Answer<KnownAttributes> {
+    this.#requireChangeable(node);
+    return this.#files.setAttributes(node, handle, change, caller);
+  }
+
+  access(node: NodeId, mask: number): void {
+    if (!this.#history.owns(node)) this.#files.access(node, mask);
+  }
+
+  open(node: NodeId, flags: number, caller: Caller, killPrivileges?: boolean): OpenFile {
+    if (this.#history.owns(node)) return this.#history.open(node, flags);
+    return this.#files.open(node, flags, caller, killPrivileges);
+  }
+
+  read(
+    node: NodeId,
+    handle: number,
+    offsetBytes: number,
+    lengthBytes: number,
+    caller: Caller,
+  ): Answer<readonly Uint8Array[]> {
+    if (this.#history.owns(handle)) return this.#history.read(handle, offsetBytes, lengthBytes, caller);
+    return this.#files.read(node, handle, offsetBytes, lengthBytes, caller);
+  }
+
+  create(
+    parent: NodeId,
+    name: string,
+    permissions: number,
+    flags: number,
+    caller: Caller,
+    killPrivileges?: boolean,
+  ): Answer<{ readonly entry: Entry; readonly opened: OpenFile }> {
+    this.#requireFree({ parent, name });
+    return this.#files.create(parent, name, permissions, flags, caller, killPrivileges);
+  }
+
+  makeFile(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    this.#requireFree({ parent, name });
+    return this.#files.makeFile(parent, name, permissions, caller);
+  }
+
+  makeDirectory(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    this.#requireFree({ parent, name });
+    return this.#files.makeDirectory(parent, name, permissions, caller);
+  }
+
+  unlink(parent: NodeId, name: string, caller: Caller): Answer<void> {
+    this.#requireFree({ parent, name });
+    return this.#files.unlink(parent, name, caller);
+  }
+
+  removeDirectory(parent: NodeId, name: string, caller: Caller): Answer<void> {
+    this.#requireFree({ parent, name });
+    return this.#files.removeDirectory(parent, name, caller);
+  }
+
+  rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void> {
+    this.#requireFree(from);
+    this.#requireFree(to);
+    return this.#files.rename(from, to, flags, caller);
+  }
+
+  write(node: NodeId, handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
+    this.#requireChangeable(node);
+    return this.#files.write(node, handle, offsetBytes, data, killPrivileges);
+  }
+
+  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
+    this.#requireChangeable(node);
+    this.#files.allocate(node, handle, mode, offsetBytes, lengthBytes);
+  }
+
+  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined): void {
+    this.#requireChangeable(node);
+    this.#files.setExtendedAttribute(node, name, value);
+  }
+
+  flush(node: NodeId, handle: number, caller: Caller): Answer<void> {
+    return this.#history.owns(handle) ? undefined : this.#files.flush(node, handle, caller);
+  }
+
+  sync(node: NodeId, handle: number, caller: Caller): Answer<void> {
+    return this.#history.owns(handle) ? undefined : this.#files.sync(node, handle, caller);
+  }
+
+  syncDirectory(node: NodeId, handle: number, caller: Caller): Answer<void> {
+    return this.#history.owns(handle) ? undefined : this.#files.syncDirectory(node, handle, caller);
+  }
+
+  release(handle: number): void {
+    if (this.#history.owns(handle)) this.#history.release(handle);
+    else this.#files.release(handle);
+  }
+
+  openDirectory(node: NodeId, caller: Caller): Answer<OpenDirectory> {
+    if (this.#history.owns(node)) return this.#history.openDirectory(node, caller);
+    return this.#files.openDirectory(node, caller);
+  }
+
+  readDirectory(
+    node: NodeId,
+    handle: number,
+    cookie: number,
+    plus: boolean,
+    sink: RowSink,
+    caller: Caller,
+  ): Answer<void> {
+    if (!this.#history.owns(handle)) return this.#files.readDirectory(node, handle, cookie, plus, sink, caller);
+    this.#history.readDirectory(handle, cookie, plus, sink);
+    return undefined;
+  }
+
+  releaseDirectory(handle: number): void {
+    if (this.#history.owns(handle)) this.#history.release(handle);
+    else this.#files.releaseDirectory(handle);
+  }
+
+  capacity(node: NodeId): Capacity {
+    return this.#files.capacity(this.#history.owns(node) ? this.#history.folderNode(node) : node);
+  }
+
+  getExtendedAttribute(node: NodeId, name: string): Uint8Array {
+    if (!this.#history.owns(node)) return this.#files.getExtendedAttribute(node, name);
+    const value = this.#history.extendedAttributes(node).get(name);
+    if (value === undefined) throw new FsError(errno.ENODATA, `no attribute ${name}`);
+    return Buffer.from(value);
+  }
+
+  listExtendedAttributes(node: NodeId): readonly string[] {
+    if (!this.#history.owns(node)) return this.#files.listExtendedAttributes(node);
+    return [...this.#history.extendedAttributes(node).keys()];
+  }
+
+  #requireChangeable(node: NodeId): void {
+    if (this.#history.owns(node)) this.#history.refuseChange(node);
+  }
+
+  /** A name that is, or may become, a folder's own entry: not one in the history, nor one that leads there. */
+  #requireFree({ parent, name }: NodePlace): void {
+    this.#requireChangeable(parent);
+    if (!this.#history.reserves(name) || this.#files.has(parent, name)) return;
+    throw new FsError(errno.EROFS, `${this.#files.view.path(parent)}/${name} leads to what was: it cannot be changed`);
+  }
+}
