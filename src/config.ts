@@ -16,6 +16,7 @@ import {
   parseInstance,
   parseUmask,
   parseUploads,
+  parseUser,
   parseWholeNumber,
   parseRemoval,
   type Removal,
@@ -63,6 +64,8 @@ export interface MountConfig {
   readonly stateDirectory: string;
   readonly runtimeDirectory: string;
   readonly configDirectory: string;
+  /** E-mail address or GUID of the user whose drive it is; undefined: whomever the connection says. */
+  readonly asUser: string | undefined;
   /** Second and further mounts of one account need a name of their own. */
   readonly instance: string | undefined;
   /** How long one file system request may wait for the service. */
@@ -309,6 +312,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     parse: parseBandwidth,
   },
   {
+    key: 'asUser',
+    flags: '--as-user <WHO>',
+    name: 'as_user',
+    help: "mount the drive of this user, an e-mail address or a GUID; the connection's account needs the privilege to act for others",
+    parse: parseUser,
+  },
+  {
     key: 'instance',
     flags: '--instance <NAME>',
     name: 'instance',
@@ -439,6 +449,7 @@ export function createMountConfig(
     stateDirectory: directories.state,
     runtimeDirectory: directories.runtime,
     configDirectory: directories.config,
+    asUser: options.asUser,
     instance: options.instance,
     opTimeoutMs: options.opTimeoutMs ?? defaults.opTimeoutMs,
     listingLifetimeMs: options.listingLifetimeMs ?? defaults.listingLifetimeMs,

@@ -99,8 +99,8 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   const service = await openService(config, stops, warn);
   const { drive } = service;
   stops.add('service', () => drive.stop());
-  const { userId, host, asUser } = await whoseDrive(service, config);
-  const accountName = accountDirectoryName({ host, userId, asUser, instance: config.instance });
+  const { userId, host, actsFor } = await whoseDrive(service, config);
+  const accountName = accountDirectoryName({ host, userId, asUser: actsFor, instance: config.instance });
   const accountDirectory = join(config.stateDirectory, 'accounts', accountName);
   takeLock(accountDirectory, config, stops);
 

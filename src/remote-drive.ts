@@ -110,6 +110,8 @@ export interface RemoteAccount {
   /** GUID of the user. */
   readonly userId: string;
   readonly email: string | undefined;
+  /** GUID of the user whose drive it is, where the account acts for another one. */
+  readonly actsFor?: string | undefined;
 }
 
 /** What to read: one immutable version of a file. */

@@ -1,6 +1,6 @@
 // Which account a connection is, and where that account's state lies: remembered between starts, so that a drive can be mounted
 // while the service is out of reach.
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import type { RemoteAccount } from '../remote-drive.ts';
@@ -20,8 +20,30 @@ export function accountDirectoryName(account: {
   ];
   return parts
     .filter((part) => part !== undefined)
-    .map((part) => part.replaceAll(/[^A-Za-z0-9.@_-]/g, '_'))
+    .map(fileNamePart)
     .join('-');
+}
+
+/** What the account of a connection is remembered as where the mount, not the connection, says whom it acts for. */
+export function actingKey(key: string, asUser: string | undefined): string {
+  return asUser === undefined ? key : `${key}+${fileNamePart(asUser.toLowerCase())}`;
+}
+
+/** The keys under which accounts of a connection are remembered: its own, and those of whom it acted for. */
+export async function keysOf(stateDirectory: string, key: string): Promise<string[]> {
+  let names: string[];
+  try {
+    names = await readdir(join(stateDirectory, 'connections'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  const keys = names.filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -'.json'.length));
+  return keys.filter((name) => name === key || name.startsWith(`${key}+`));
+}
+
+function fileNamePart(text: string): string {
+  return text.replaceAll(/[^A-Za-z0-9.@_-]/g, '_');
 }
 
 /** The account that `key` was when it was last seen; undefined when it never was. */
@@ -35,7 +57,9 @@ export async function recallAccount(stateDirectory: string, key: string): Promis
   }
   try {
     const value = JSON.parse(text) as Partial<RemoteAccount> | null;
-    if (typeof value?.userId === 'string') return { userId: value.userId, email: value.email };
+    if (typeof value?.userId === 'string') {
+      return { userId: value.userId, email: value.email, actsFor: value.actsFor };
+    }
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
@@ -46,7 +70,7 @@ export async function recallAccount(stateDirectory: string, key: string): Promis
 /** Remembers the account; writes only what is new. */
 export async function rememberAccount(stateDirectory: string, key: string, account: RemoteAccount): Promise<void> {
   const known = await recallAccount(stateDirectory, key);
-  if (known?.userId === account.userId && known.email === account.email) return;
+  if (known?.userId === account.userId && known.email === account.email && known.actsFor === account.actsFor) return;
   await mkdir(join(stateDirectory, 'connections'), { recursive: true, mode: 0o700 });
   await replaceFile(fileOf(stateDirectory, key), `${JSON.stringify(account)}\n`, 0o600);
 }

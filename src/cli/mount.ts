@@ -62,6 +62,9 @@ async function mount(context: CliContext, command: Command, where: string[], own
   const foreground = own.foreground === true;
   const logFile = foreground ? undefined : logFileOf(context.directories.state, mountpoint);
   const options = { ...parseMountOptions(own.options ?? []), ...flagOptions(command) };
+  if (options.asUser !== undefined && (source.kind === 'demo' || servedDirectory !== undefined)) {
+    throw new UsageError(`--as-user: ${deviceName} has no users to act for`, 'it is for Syncplicity connections');
+  }
   const what = { mountpoint, source, deviceName, foreground, logFile };
   const config = createMountConfig(what, options, context.directories);
   await checkDirectories(config, servedDirectory);

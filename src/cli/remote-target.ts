@@ -135,7 +135,7 @@ async function withMounted(
   options: CallingOptions,
   work: (api: ContentApi) => Promise<void>,
 ): Promise<void> {
-  const { connectionId, caFile, emulator, callsPerSecond, callsPerHour } = service;
+  const { connectionId, caFile, emulator } = service;
   if (emulator !== undefined) {
     const { emulatorAccess } = await import('../mount/access.ts');
     const key = connectionId ?? 'demo';
@@ -143,8 +143,7 @@ async function withMounted(
     return;
   }
   if (connectionId === undefined) throw new Error('the mount does not tell its connection: mount it again');
-  const limits = { callsPerSecond, callsPerHour };
-  await withStored(context, connectionId, { ...options, caFile: options.caFile ?? caFile }, limits, work);
+  await withStored(context, connectionId, { ...options, caFile: options.caFile ?? caFile }, service, work);
 }
 
 /** Runs `work` with a stored connection or pool; a directory that is mounted is reached through its mount. */
@@ -157,7 +156,7 @@ async function withConnection(
   if (disabled) throw new UsageError(`the connection "${name}" is disabled`);
   const mounted = platform === 'fs' ? await serviceOfMounted(context, id) : undefined;
   if (mounted !== undefined) await withMounted(context, mounted, options, work);
-  else await withStored(context, id, options, defaults, work);
+  else await withStored(context, id, options, { ...defaults, asUser: undefined }, work);
 }
 
 /** What serves a connection now; undefined where it is not mounted. */
@@ -179,7 +178,7 @@ async function withStored(
   { directories }: CliContext,
   connectionId: string,
   options: CallingOptions,
-  { callsPerSecond, callsPerHour }: Pick<MountedService, 'callsPerSecond' | 'callsPerHour'>,
+  { callsPerSecond, callsPerHour, asUser }: Pick<MountedService, 'callsPerSecond' | 'callsPerHour' | 'asUser'>,
   work: (api: ContentApi) => Promise<void>,
 ): Promise<void> {
   const { openAccess } = await import('../mount/access.ts');
@@ -195,6 +194,7 @@ async function withStored(
         caFile: options.caFile,
         callsPerSecond,
         callsPerHour,
+        asUser,
       },
       stops,
     );

@@ -86,6 +86,16 @@ export function parseRemoval(text: string): Removal {
   return text;
 }
 
+/** Whom to act for: an e-mail address or a GUID, as the service knows users. */
+export function parseUser(text: string): string {
+  const user = text.trim();
+  const isAddress = /^[^\s@,;<>"]+@[^\s@,;<>"]+$/.test(user) && user.length <= 254;
+  if (!isAddress && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(user)) {
+    throw new UsageError(`"${text}" is neither an e-mail address nor a GUID`, 'write it like jane@example.com');
+  }
+  return user;
+}
+
 /** An instance is a directory's name below the account's. */
 export function parseInstance(text: string): string {
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/.test(text)) {

@@ -41,6 +41,8 @@ export interface MountedService {
   readonly caFile?: string | undefined;
   readonly callsPerSecond: number;
   readonly callsPerHour: number;
+  /** Whom the mount acts for, as it was told. */
+  readonly asUser?: string | undefined;
   readonly emulator?:
     | {
         readonly gatewayUrl: string;

@@ -49,6 +49,8 @@ export interface Dialect extends WriteDialect {
   readonly missingSyncpoint: '404' | '403';
   /** Of a folder in the trash: what it held, or that there is no such folder. */
   readonly deletedFolder: 'listed' | '400';
+  /** What becomes of As-User where the account may not act for others: the guide says that it is ignored. */
+  readonly asUserUnprivileged: 'ignored' | '403';
 
   // Vault
   readonly downloads: 'both' | 'retrieveFile' | 'v2';
@@ -100,6 +102,7 @@ export const observedDialect: Dialect = {
   lastEvent: true,
   missingSyncpoint: '404',
   deletedFolder: 'listed',
+  asUserUnprivileged: 'ignored',
   downloads: 'both',
   ranges: 'bounded',
   contentRange: 'total',
@@ -143,7 +146,7 @@ const variants = {
   'wcf-offset': { fileTimes: 'wcf-offset', unknownFields: true, transfer: 'chunked' },
   terse: { omitDefaults: true, effectivePermission: false, lastEvent: false, filesInFolderHaveFolderId: false },
   'bare-forbidden': { expired: 'bare-403', errors: 'reason-only' },
-  'text-errors': { errors: 'text', missingSyncpoint: '403', unknownFolder: '404' },
+  'text-errors': { errors: 'text', missingSyncpoint: '403', unknownFolder: '404', asUserUnprivileged: '403' },
   'fault-errors': { errors: 'fault', order: 'id-descending' },
   'ranges-open-ended': { ranges: 'open-ended', contentRange: 'no-total', downloads: 'v2' },
   'ranges-raw': { ranges: 'raw', badRange: 'ignored', downloads: 'retrieveFile' },

@@ -15,14 +15,17 @@ import { accessRoutes } from './gateway-access.ts';
 import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
+import { peopleRoutes } from './gateway-people.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
+import { actingRoutes, storeOf } from './people.ts';
+import type { Company } from './people.ts';
 import { ReplyWriter } from './reply.ts';
 import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
-import type { ContentStore } from './store.ts';
+import type { ContentStore, Person } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
 import { Throttles } from './throttle.ts';
@@ -39,6 +42,8 @@ export interface EmulatorOptions {
   readonly dialect?: Partial<Dialect>;
   /** Who may call; random by default. */
   readonly identity?: Identity;
+  /** An ordinary user who is alone by default. */
+  readonly company?: Partial<Company>;
   /** Loopback by default: there is no TLS. */
   readonly host?: string;
   /** Apps that may call for the account, each with limits of its own; 1 by default. */
@@ -107,9 +112,18 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     new Faults(),
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
-  const shapes = new Shapes(dialect, account, () => options.announcedVaultUrl ?? vaultUrl);
-  const lookup = new GatewayLookup({ store: told, tokens, dialect });
+  const company: Company = { people: [], isAdministrator: false, actsForOthers: 'no', ...options.company };
+  // One for all: it knows which uploads are under way.
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
+  const partsFor = (person: Person) => {
+    const isSelf = person.id === account.user.id;
+    const seen = isSelf ? told : storeOf(told, person);
+    const whose = { ...account, user: person };
+    const shapes = new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
+    const lookup = new GatewayLookup({ store: seen, tokens, dialect });
+    return { account: whose, company, store: seen, lookup, filing, replies, shapes, tokens, dialect };
+  };
+  const acting = { company, self: account.user, tokens, dialect };
   const routes = [
     ...accessRoutes({
       account,
@@ -119,8 +133,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
     }),
-    ...contentRoutes({ account, store: told, lookup, replies, shapes }),
-    ...changeRoutes({ store: told, lookup, filing, replies, shapes }),
+    ...actingRoutes({
+      ...acting,
+      routesFor: (person) => {
+        const parts = partsFor(person);
+        return [...contentRoutes(parts), ...changeRoutes(parts), ...peopleRoutes(parts)];
+      },
+    }),
   ];
   const newLine = (): Line | undefined =>
     options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);
@@ -139,10 +158,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     side: 'vault',
     line: newLine(),
     uplink: newLine(),
-    routes: [
-      ...vaultRoutes({ store, tokens, dialect }),
-      ...uploadRoutes({ store, tokens, lookup, filing, replies, shapes }),
-    ],
+    routes: actingRoutes({
+      ...acting,
+      routesFor: (person) => {
+        const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
+        return [...vaultRoutes(parts), ...uploadRoutes(parts)];
+      },
+    }),
     throttles: undefined,
   });
   const host = options.host ?? '127.0.0.1';

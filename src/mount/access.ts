@@ -36,7 +36,7 @@ export interface Access {
 /** What of a mount's config says how its source is reached. */
 export type AccessConfig = Pick<
   MountConfig,
-  'source' | 'instance' | 'stateDirectory' | 'configDirectory' | 'caFile' | 'callsPerSecond' | 'callsPerHour'
+  'source' | 'instance' | 'stateDirectory' | 'configDirectory' | 'caFile' | 'callsPerSecond' | 'callsPerHour' | 'asUser'
 > & {
   /** Undefined: nothing is mounted, a command makes single calls. */
   readonly mountpoint: string | undefined;
@@ -72,7 +72,7 @@ export async function openAccess(config: AccessConfig, stops: Stops): Promise<Ac
         const auth = await store.auth(connection.id);
         if (auth.platform === 'fs')
           throw new Error(`"${connection.name}" is a directory: pools of them are not mounted`);
-        return memberOf(connection, auth, stateDirectory);
+        return memberOf(connection, auth, config);
       }),
     );
     const [first, ...more] = members;
@@ -81,7 +81,7 @@ export async function openAccess(config: AccessConfig, stops: Stops): Promise<Ac
   }
   const auth = await store.auth(key);
   if (auth.platform === 'fs') return emulated(auth.directory, 'single', key);
-  return { ...shared, isPool: false, members: [memberOf({ id: key, name: found?.name ?? key }, auth, stateDirectory)] };
+  return { ...shared, isPool: false, members: [memberOf({ id: key, name: found?.name ?? key }, auth, config)] };
 }
 
 /** The access to an emulator that runs. */
@@ -95,7 +95,7 @@ export function emulatorAccess(
   return {
     key,
     isPool: false,
-    members: [memberOf({ id: key, name }, { credentials, apiUrl: gatewayUrl }, stateDirectory)],
+    members: [memberOf({ id: key, name }, { credentials, apiUrl: gatewayUrl }, { stateDirectory, asUser: undefined })],
     // Its calls cost nobody anything.
     budget: { perSecond: 0, perHour: 0 },
     ca: undefined,
@@ -105,9 +105,10 @@ export function emulatorAccess(
 
 function memberOf(
   { id, name }: { readonly id: string; readonly name: string },
-  { credentials, apiUrl, golUrl }: Pick<MemberOptions, 'credentials' | 'apiUrl' | 'golUrl'>,
-  stateDirectory: string,
+  { credentials: own, apiUrl, golUrl }: Pick<MemberOptions, 'credentials' | 'apiUrl' | 'golUrl'>,
+  { stateDirectory, asUser }: Pick<AccessConfig, 'stateDirectory' | 'asUser'>,
 ): AccessMember {
+  const credentials = asUser === undefined ? own : { ...own, asUser };
   // The allowance belongs to the app key: connections and processes that share it share the file.
   const stateFile = join(stateDirectory, 'budgets', `${appKeyName(credentials.clientId)}.json`);
   return { id, name, credentials, apiUrl, golUrl, stateFile };

@@ -3,7 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lockAccount } from '../cache/account-lock.ts';
-import { accountDirectoryName, recallAccount } from '../cache/account-names.ts';
+import { accountDirectoryName, keysOf, recallAccount } from '../cache/account-names.ts';
 import { isPending } from '../cache/journal.ts';
 import { openTree } from '../cache/tree/open-tree.ts';
 import type { ConnectionAuth } from '../connections/auth-file.ts';
@@ -53,21 +53,21 @@ async function countIn(accountDirectory: string): Promise<number> {
   }
 }
 
-/** Names below `accounts`: of the account itself and of its instances. */
+/** Names below `accounts`: of the account itself, of those it acted for, and of their instances. */
 async function accountDirectories(stateDirectory: string, id: string, auth: ConnectionAuth): Promise<string[]> {
   // An emulator is made for each instance, and so is the account it shows.
   const keys =
     auth.platform === 'fs'
       ? (await namesIn(join(stateDirectory, 'emulators'))).filter((name) => name === id || name.startsWith(`${id}@`))
-      : [id];
+      : await keysOf(stateDirectory, id);
   const host = auth.platform === 'fs' ? EMULATOR_HOST : hostOf(auth.apiUrl);
-  const asUser = auth.platform === 'fs' ? undefined : auth.credentials.asUser;
   const existing = await namesIn(join(stateDirectory, 'accounts'));
   const found = new Set<string>();
   for (const key of keys) {
     const account = await recallAccount(stateDirectory, key);
     if (account === undefined) continue;
-    const own = accountDirectoryName({ host, userId: account.userId, asUser, instance: undefined });
+    const { userId, actsFor } = account;
+    const own = accountDirectoryName({ host, userId, asUser: actsFor, instance: undefined });
     for (const name of existing) if (name === own || name.startsWith(`${own}-@`)) found.add(name);
   }
   return [...found];

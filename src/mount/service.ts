@@ -1,7 +1,7 @@
 // The drive of a mount's source, and whose drive it is. Part of the composition root.
 import { Deadline } from '../base/deadline.ts';
 import type { Stops } from '../base/stops.ts';
-import { recallAccount, rememberAccount } from '../cache/account-names.ts';
+import { actingKey, recallAccount, rememberAccount } from '../cache/account-names.ts';
 import type { MountConfig } from '../config.ts';
 import type { MountedService } from '../control/methods.ts';
 import { RemoteError, type RemoteAccount } from '../remote-drive.ts';
@@ -34,7 +34,6 @@ export interface ServiceMember {
   readonly id: string;
   /** Host part of the account directory's name. */
   readonly host: string;
-  readonly asUser: string | undefined;
 }
 
 /** The drive of the config's source; an emulator is started first where the source is one. `warn` gets lines for the user. */
@@ -48,13 +47,13 @@ export async function openService(config: MountConfig, stops: Stops, warn: (line
   return { drive, pool, key, members: [serviceMember(first), ...more.map(serviceMember)], access };
 }
 
-function serviceMember({ id, apiUrl, credentials }: AccessMember): ServiceMember {
+function serviceMember({ id, apiUrl }: AccessMember): ServiceMember {
   const host = apiUrl === undefined ? 'api.syncplicity.com' : new URL(apiUrl).hostname;
-  return { id, host, asUser: credentials.asUser };
+  return { id, host };
 }
 
 /** An account, and which connection showed it. */
-export interface MountedAccount extends RemoteAccount, Pick<ServiceMember, 'host' | 'asUser'> {}
+export interface MountedAccount extends RemoteAccount, Pick<ServiceMember, 'host'> {}
 
 /** The account, from the service; when that is out of reach, as a former start learnt it. Wrong credentials fail the mount. */
 export async function whoseDrive(service: Service, config: MountConfig): Promise<MountedAccount> {
@@ -70,34 +69,32 @@ export async function whoseDrive(service: Service, config: MountConfig): Promise
     const out = new Set(drive.statistics().members.flatMap((one) => (one.out === undefined ? [] : [one.id])));
     const showing = members.filter(({ id }) => !out.has(id));
     for (const known of new Set([key, ...showing.map(({ id }) => id)])) {
-      await rememberAccount(config.stateDirectory, known, account);
+      await rememberAccount(config.stateDirectory, actingKey(known, config.asUser), account);
     }
-    return { ...account, ...placeOf(showing[0] ?? members[0]) };
+    return { ...account, host: (showing[0] ?? members[0]).host };
   } catch (error) {
     const offline = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'throttled');
     if (!offline || remembered === undefined) throw error;
     console.error(`mounting offline: ${error.message}`);
-    return { ...remembered, ...placeOf(members[0]) };
+    return { ...remembered, host: members[0].host };
   } finally {
     deadline.release();
   }
 }
 
-function placeOf({ host, asUser }: ServiceMember): Pick<ServiceMember, 'host' | 'asUser'> {
-  return { host, asUser };
-}
-
 /** Whose drive it was; of a pool only while one of its connections was seen to be that user's, for a pool is filled anew at any time. */
 async function recallShared({ key, pool, members }: Service, config: MountConfig): Promise<RemoteAccount | undefined> {
-  const account = await recallAccount(config.stateDirectory, key);
+  const recall = (known: string): Promise<RemoteAccount | undefined> =>
+    recallAccount(config.stateDirectory, actingKey(known, config.asUser));
+  const account = await recall(key);
   if (pool === undefined || account === undefined) return account;
-  const seen = await Promise.all(members.map(({ id }) => recallAccount(config.stateDirectory, id)));
+  const seen = await Promise.all(members.map(({ id }) => recall(id)));
   return seen.some((one) => one?.userId === account.userId) ? account : undefined;
 }
 
 /** What a command needs to call the same service as the mount does. */
 export function mountedService(config: MountConfig, { emulator }: Access): MountedService {
-  const { source, caFile, callsPerSecond, callsPerHour } = config;
+  const { source, caFile, callsPerSecond, callsPerHour, asUser } = config;
   const connectionId = source.kind === 'connection' ? source.connectionId : undefined;
-  return { connectionId, caFile, callsPerSecond, callsPerHour, emulator };
+  return { connectionId, caFile, callsPerSecond, callsPerHour, asUser, emulator };
 }

@@ -30,6 +30,7 @@ import type {
   VersionedFile,
   VersionId,
 } from '../remote-drive.ts';
+import { requireActing } from './acting.ts';
 import type { BudgetState } from './budget.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
@@ -138,11 +139,11 @@ export function createPoolDrive(options: PoolOptions): PoolDrive {
 /** What a member of a pool shows of the account: asked of it alone, whatever was said to it before. */
 async function lookThrough(line: ServiceLine, member: Member, signal: AbortSignal): Promise<View> {
   member.session.token.forgetRefusal();
-  const { userId, userEmail } = await member.session.token.get(signal);
+  const { userId, userEmail, actsFor } = await member.session.token.get(signal);
   const gateway = new Gateway({ ...line, members: new Members([member], undefined) });
-  const syncpoints = await new Syncpoints(gateway, member.counters).list(userId, { signal });
+  const syncpoints = await new Syncpoints(gateway, member.counters).list(actsFor ?? userId, { signal });
   const { hostname } = await member.session.gatewayUrl(signal);
-  return { userId, email: userEmail, gateway: hostname, asUser: member.session.asUser, syncpoints };
+  return { userId, email: userEmail, gateway: hostname, asUser: actsFor, syncpoints };
 }
 
 /** The drive of members that call through this line; stopping it stops the line. */
@@ -156,10 +157,14 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   const moves = new Moves(gateway);
   const syncpoints = new Syncpoints(gateway, counters);
 
+  /** That calls act for whom they should is looked at once. */
+  let isActing = false;
   const account = async (call: CallOptions = {}): Promise<RemoteAccount> => {
     const token = await members.token(call.signal);
     if (token.userId === undefined) throw new RemoteError('protocol', 'token POST: field user_id is missing');
-    return { userId: token.userId, email: token.userEmail };
+    if (!isActing) await requireActing(token, (question) => gateway.json(question, call));
+    isActing = true;
+    return { userId: token.userId, email: token.userEmail, actsFor: token.actsFor };
   };
   const fileEntry = async (
     syncpointId: SyncpointId,
@@ -210,7 +215,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     },
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
       const token = await members.token(call.signal);
-      return syncpoints.list(token.userId, call);
+      return syncpoints.list(token.actsFor ?? token.userId, call);
     },
     read(
       content: ContentReference,

@@ -4,6 +4,7 @@ import { abortReason } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
+import { actingRefusal } from './acting.ts';
 import type { Counters } from './counters.ts';
 import { UnclearError, disguisedStatus, isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ErrorReply, ReplyError } from './errors.ts';
@@ -34,6 +35,8 @@ export interface GatewayCall {
   readonly method?: HttpMethod;
   /** JSON text. */
   readonly body?: string;
+  /** Made in the account's own name, whomever calls act for. */
+  readonly asOneself?: boolean;
 }
 
 /** A 200 reply whose body is not read yet. */
@@ -191,7 +194,7 @@ export class Gateway {
     token: Token,
     reply: HttpReply,
     attempt: Attempt,
-  ): Promise<ReplyError | undefined> {
+  ): Promise<RemoteError | undefined> {
     const { session } = member;
     const error: ErrorReply = {
       call: call.name,
@@ -213,6 +216,10 @@ export class Gateway {
       return undefined;
     }
     const failure = replyError(error);
+    if (token.actsFor !== undefined) {
+      const lack = actingRefusal(failure, call.method !== undefined);
+      if (lack !== undefined) return lack;
+    }
     if (error.status === 401 || failure.kind === 'unauthenticated') {
       attempt.unauthorized.set(member, failure);
       attempt.without.add(member);
@@ -250,7 +257,7 @@ export class Gateway {
     const headers = {
       accept: 'application/json',
       'content-type': 'application/json',
-      ...member.session.headers(token),
+      ...member.session.headers(token, call.asOneself),
     };
     const { method = 'GET', body } = call;
     const request = (signal: AbortSignal | undefined): Promise<HttpReply> =>

@@ -2,7 +2,20 @@
 // never in a message, a log or a URL.
 import type { CallClass } from '../remote-drive.ts';
 
-/** Who calls. One of `appToken` and `machineToken` is needed; where both are given the machine token is used. */
+/** A user's sign-in with a browser, wherever its refresh token is kept: processes that share it must not renew it at once. */
+export interface Login {
+  /**
+   * Runs `work` with the present refresh token while nobody else does, and keeps `next`, the one that takes its place. Rejects as
+   * `work` does.
+   */
+  renew<T>(
+    work: (refreshToken: string) => Promise<{ readonly value: T; readonly next: string | undefined }>,
+  ): Promise<T>;
+  /** What to do when the service takes the token no more, to stand at the end of a message. */
+  readonly remedy: string;
+}
+
+/** Who calls. One of `login`, `machineToken` and `appToken` is needed; the first one of them that is given is used. */
 export interface SyncplicityCredentials {
   /** App Key. */
   readonly clientId: string;
@@ -14,7 +27,8 @@ export interface SyncplicityCredentials {
   readonly machineToken?: string | undefined;
   /** Storage token for vaults with authentication (`Syncplicity-Storage-Authorization`). */
   readonly storageToken?: string | undefined;
-  /** GUID or e-mail address sent as `As-User`. */
+  readonly login?: Login | undefined;
+  /** GUID or e-mail address of the user to act for: sent as `As-User`. */
   readonly asUser?: string | undefined;
   /** Finds the home ROL through the GOL where no `apiUrl` is given. */
   readonly email?: string | undefined;

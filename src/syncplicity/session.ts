@@ -5,26 +5,22 @@ import { RemoteError } from '../remote-drive.ts';
 import type { CallClass } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
+import { isGuid, userIdOf } from './acting.ts';
 import { isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ReplyError } from './errors.ts';
-import { bodyBytes, errorText } from './http/body-text.ts';
-import { retryAfterMs } from './http/retry-after.ts';
-import { below, serviceUrl } from './http/service-url.ts';
+import { serviceUrl } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
 import { defaultApiUrl, defaultGolUrl } from './options.ts';
-import type { SyncplicityCredentials, SyncplicityOptions } from './options.ts';
+import type { Login, SyncplicityCredentials, SyncplicityOptions } from './options.ts';
 import type { Retries } from './retries.ts';
 import { homeGateway } from './rols.ts';
 import { TokenRenewal } from './token-renewal.ts';
+import { basic, clientGrant, refreshGrant, requestToken, tokenCall, without } from './token-request.ts';
+import type { Grant } from './token-request.ts';
 import { AccessToken } from './token.ts';
-import type { Token } from './token.ts';
-import { readToken } from './wire/entities.ts';
+import type { IssuedToken, Token } from './token.ts';
 import type { TokenFields } from './wire/entities.ts';
-import { parseReply } from './wire/reply.ts';
 
-/** A token reply is a kilobyte or two. */
-const tokenBytesMax = 1 << 20;
-const tokenCall = 'token POST';
 /** Whoever asks first, everybody waits for it. */
 const tokenClass: CallClass = 'interactive';
 
@@ -43,6 +39,9 @@ export class Session {
   readonly #stopping = new AbortController();
   readonly token: AccessToken;
   #home: Promise<URL> | undefined;
+  /** The last ones of a login, newest first: the service may repeat them. */
+  #refreshTokens: readonly string[] = [];
+  #actsFor: string | undefined;
 
   /** Checks addresses and credentials' form at once: a typing error is not found out by the first call. */
   constructor(options: Pick<SyncplicityOptions, 'credentials' | 'apiUrl' | 'golUrl'>, parts: SessionParts) {
@@ -61,33 +60,20 @@ export class Session {
     return waitFor(this.#home, signal);
   }
 
-  /** Headers that authorise a request. */
-  headers(token: Token): Record<string, string> {
-    const { clientId, asUser } = this.#credentials;
+  /** Headers that authorise a request, in the name of whom calls act for unless `asOneself` is set. */
+  headers(token: Token, asOneself = false): Record<string, string> {
     return {
-      appkey: clientId,
+      appkey: this.#credentials.clientId,
       authorization: `Bearer ${token.accessToken}`,
-      ...(asUser === undefined || asUser === '' ? {} : { 'as-user': asUser }),
+      ...(token.actsFor === undefined || asOneself ? {} : { 'as-user': token.actsFor }),
     };
   }
 
   /** A server's words without the secrets it may have repeated from our request. */
   withoutSecrets(text: string): string {
-    const { clientId, clientSecret, appToken, machineToken, storageToken } = this.#credentials;
-    const secrets = [
-      basic(clientId, clientSecret),
-      clientSecret,
-      appToken,
-      machineToken,
-      storageToken,
-      ...this.token.issued,
-    ];
-    let clean = text;
-    for (const secret of secrets) {
-      // Shorter ones are no secrets, and would tear words apart.
-      if (secret !== undefined && secret.length >= 6) clean = clean.replaceAll(secret, '[secret]');
-    }
-    return clean;
+    const { clientSecret, appToken, machineToken, storageToken } = this.#credentials;
+    const own = [basic(this.#credentials), clientSecret, appToken, machineToken, storageToken];
+    return without(text, [...own, ...this.token.issued, ...this.#refreshTokens]);
   }
 
   /** For one request: decides whether its refusal is worth another token. */
@@ -121,69 +107,77 @@ export class Session {
     }
   }
 
-  async #fetchToken(signal: AbortSignal): Promise<TokenFields> {
+  async #fetchToken(signal: AbortSignal): Promise<IssuedToken> {
     const gateway = await this.gatewayUrl(signal);
+    const { login } = this.#credentials;
     return this.#parts.retries.run(signal, async () => {
       for (;;) {
         await this.#parts.budget.acquire({ callClass: tokenClass, signal });
-        const fields = await this.#requestToken(gateway, signal);
-        if (fields !== 'throttled') return fields;
+        const fields = await (login === undefined
+          ? this.#requestToken(gateway, clientGrant(this.#credentials), signal)
+          : this.#renewLogin(gateway, login, signal));
+        if (fields !== 'throttled') return { ...fields, actsFor: await this.#whomFor(fields, gateway, signal) };
       }
     });
   }
 
-  /** One request. 'throttled' when the budget has been told to wait. */
-  async #requestToken(gateway: URL, signal: AbortSignal): Promise<TokenFields | 'throttled'> {
-    const { clientId, clientSecret, appToken, machineToken } = this.#credentials;
-    const url = below(gateway, '/oauth/token');
+  /** The GUID that As-User takes, of whoever is to be acted for. */
+  async #whomFor(token: TokenFields, gateway: URL, signal: AbortSignal): Promise<string | undefined> {
+    const { asUser } = this;
+    if (asUser === undefined) return undefined;
+    if (isGuid(asUser)) return asUser.toLowerCase();
+    if (this.#actsFor === undefined) {
+      await this.#parts.budget.acquire({ callClass: tokenClass, signal });
+      this.#parts.counters.call('user.svc GET', tokenClass);
+      const headers = this.headers({ ...token, actsFor: undefined, renewAtMs: 0 });
+      const withoutSecrets = (text: string): string => without(this.withoutSecrets(text), [token.accessToken]);
+      const request = { gateway, email: asUser, headers, withoutSecrets, signal };
+      this.#actsFor = await userIdOf(this.#parts.transport, request);
+    }
+    return this.#actsFor;
+  }
+
+  async #renewLogin(gateway: URL, login: Login, signal: AbortSignal): Promise<TokenFields | 'throttled'> {
+    return login.renew(async (refreshToken) => {
+      this.#refreshTokens = [refreshToken, ...this.#refreshTokens].slice(0, 4);
+      const value = await this.#requestToken(gateway, refreshGrant(refreshToken), signal, login.remedy);
+      return { value, next: value === 'throttled' ? undefined : value.refreshToken };
+    });
+  }
+
+  /** One request. 'throttled' when the budget has been told to wait. `remedy`: what to do where a login is not taken any more. */
+  async #requestToken(
+    gateway: URL,
+    grant: Grant,
+    signal: AbortSignal,
+    remedy?: string,
+  ): Promise<TokenFields | 'throttled'> {
     this.#parts.counters.call(tokenCall, tokenClass);
-    const reply = await this.#parts.transport.send({
-      pool: 'gateway',
-      method: 'POST',
-      url,
-      headers: {
-        accept: 'application/json',
-        authorization: `Basic ${basic(clientId, clientSecret)}`,
-        'content-type': 'application/x-www-form-urlencoded',
-        ...(machineToken === undefined ? { 'sync-app-token': appToken ?? '' } : { 'sync-machine-token': machineToken }),
-      },
-      body: 'grant_type=client_credentials',
-      signal,
-    });
-    if (reply.status !== 200) {
-      const error = {
-        call: tokenCall,
-        thing: `the credentials for ${gateway.host}`,
-        status: reply.status,
-        reason: this.withoutSecrets(reply.reason),
-        body: this.withoutSecrets(await errorText(reply)),
-        retryAfterMs: retryAfterMs(reply.headers, Date.now()),
-      };
-      if (isThrottling(error)) {
-        this.#parts.budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
-        return 'throttled';
-      }
-      throw credentialError(replyError(error));
+    const withoutSecrets = (text: string): string => this.withoutSecrets(text);
+    const request = { gateway, app: this.#credentials, grant, withoutSecrets, signal };
+    const answer = await requestToken(this.#parts.transport, request);
+    if ('fields' in answer) {
+      this.#parts.budget.accepted();
+      return answer.fields;
     }
-    let bytes: Buffer | undefined;
-    try {
-      bytes = await bodyBytes(reply, tokenBytesMax);
-    } catch (error) {
-      throw this.#parts.transport.failure(error, url, signal);
+    const error = answer.refusal;
+    if (isThrottling(error)) {
+      this.#parts.budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
+      return 'throttled';
     }
-    this.#parts.budget.accepted();
-    return readToken(parseReply(bytes, tokenCall, { secret: true }), tokenCall);
+    throw credentialError(replyError(error), remedy);
   }
-}
-
-function basic(clientId: string, clientSecret: string): string {
-  return Buffer.from(`${clientId}:${clientSecret}`, 'utf8').toString('base64');
 }
 
 /** Any refusal of a token request concerns the credentials; server faults keep their kind. */
-function credentialError(error: ReplyError): RemoteError {
-  const { status } = error;
+function credentialError(error: ReplyError, remedy: string | undefined): RemoteError {
+  const { status, text } = error;
   if (error.kind !== 'unavailable' && (status === 400 || status === 401 || status === 403)) {
+    // A refused app is not helped by signing in with it again.
+    if (remedy !== undefined && !/\bclient\b|app ?key/i.test(text)) {
+      const words = text === '' ? `HTTP ${status}` : `${text} (HTTP ${status})`;
+      return new RemoteError('unauthenticated', `the login is not accepted any more: ${words}; ${remedy}`);
+    }
     const message = error.kind === 'unauthenticated' ? error.message : `${error.message}; check the connection`;
     return new RemoteError('unauthenticated', message);
   }
@@ -194,10 +188,11 @@ function checked(credentials: SyncplicityCredentials): SyncplicityCredentials {
   if (credentials.clientId === '' || credentials.clientSecret === '') {
     throw new RemoteError('unauthenticated', 'the connection has no client_id or no client_secret');
   }
-  if ((credentials.appToken ?? '') === '' && (credentials.machineToken ?? '') === '') {
-    throw new RemoteError('unauthenticated', 'the connection has neither an app_token nor a machine_token');
+  const { login, ...texts } = credentials;
+  if (login === undefined && (credentials.appToken ?? '') === '' && (credentials.machineToken ?? '') === '') {
+    throw new RemoteError('unauthenticated', 'the connection has neither an app_token, a machine_token nor a login');
   }
-  for (const [name, value] of Object.entries(credentials) as [string, string | undefined][]) {
+  for (const [name, value] of Object.entries<string | undefined>(texts)) {
     // A header cannot carry it, and the error of the HTTP library would quote it.
     if (name !== 'email' && value !== undefined && /[^\t\x20-\x7e]/.test(value)) {
       throw new RemoteError('unauthenticated', `the connection's ${name} holds characters no header can carry`);

@@ -7,12 +7,18 @@ import type { TokenFields } from './wire/entities.ts';
 
 const log = createLog('token');
 
-export interface Token extends TokenFields {
+/** What the service gave. */
+export interface IssuedToken extends TokenFields {
+  /** GUID of the user that calls act for, where that is not the token's own. */
+  readonly actsFor: string | undefined;
+}
+
+export interface Token extends IssuedToken {
   readonly renewAtMs: number;
 }
 
 /** Fetches a token; retries and budget are its own affair. Rejects with `unauthenticated` when the credentials are refused. */
-export type FetchToken = (signal: AbortSignal) => Promise<TokenFields>;
+export type FetchToken = (signal: AbortSignal) => Promise<IssuedToken>;
 
 /** Renewed this long before the end: longer than any single call takes. */
 const marginMs = 100_000;

@@ -244,6 +244,7 @@ describe('the config', () => {
       stateDirectory: '/s',
       runtimeDirectory: '/r',
       configDirectory: '/c',
+      asUser: undefined,
       instance: undefined,
       opTimeoutMs: defaults.opTimeoutMs,
       listingLifetimeMs: defaults.listingLifetimeMs,

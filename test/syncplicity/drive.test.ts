@@ -129,10 +129,12 @@ test('tells whose drive it is from one token request with the documented headers
   });
 });
 
+const otherUser = 'E3938CB5-E985-4FB1-BE37-B4F2C8891477';
+
 test('lists the syncpoints a user may read, with their permission', async () => {
   server = await FixtureServer.start(syncpoints);
   const found = await server
-    .drive({ credentials: { clientId: 'key-1', clientSecret: 's', machineToken: 'm', asUser: 'al@example.com' } })
+    .drive({ credentials: { clientId: 'key-1', clientSecret: 's', machineToken: 'm', asUser: otherUser } })
     .syncpoints();
   expect(
     found.map(({ id, name, rootFolderId, permission, vaultId: vault, owner, parentId, lastEvent }) => [
@@ -157,7 +159,7 @@ test('lists the syncpoints a user may read, with their permission', async () => 
     appkey: 'key-1',
     authorization: 'Bearer tok-1',
     accept: 'application/json',
-    'as-user': 'al@example.com',
+    'as-user': otherUser.toLowerCase(),
   });
   expect(server.requests[0]?.headers['sync-machine-token']).toBe('m');
 });

@@ -190,6 +190,8 @@ export interface TokenFields {
   readonly expiresInSeconds: number | undefined;
   readonly userId: string | undefined;
   readonly userEmail: string | undefined;
+  /** Undefined where the reply has none that could be sent back. */
+  readonly refreshToken: string | undefined;
 }
 
 /** The reply of /oauth/token. Values may be strings or numbers; a nonsensical lifetime counts as none. */
@@ -206,7 +208,13 @@ export function readToken(value: unknown, where: string): TokenFields {
     expiresInSeconds: Number.isSafeInteger(lifetime) && lifetime > 0 ? lifetime : undefined,
     userId: fields.guid('user_id', 'userId'),
     userEmail: fields.text('user_email', 'userEmail') || undefined,
+    refreshToken: fields.text('refresh_token', 'refreshToken')?.trim() || undefined,
   };
+}
+
+/** A user as user.svc tells of one: the GUID. */
+export function readUserId(value: unknown, where: string): string | undefined {
+  return Fields.of(Array.isArray(value) ? (value[0] as unknown) : value, where).guid('Id', 'UserId');
 }
 
 /** A region (ROL) as the GOL lists it. */
