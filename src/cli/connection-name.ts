@@ -1,5 +1,7 @@
 // What a connection or a pool may be called.
 import { UsageError } from '../base/usage-error.ts';
+import { platformName, type PlatformId } from '../connections/platforms.ts';
+import type { ConnectionStore } from '../connections/store.ts';
 
 /** A name must not be mistaken for an id, nor for CONNECTION:/PATH. */
 export function checkConnectionName(name: string): void {
@@ -10,4 +12,17 @@ export function checkConnectionName(name: string): void {
     throw new UsageError('a name must not contain ":/": that is how a folder of a connection is written');
   if (name.startsWith('/') || name.startsWith('-')) throw new UsageError('a name must not begin with "/" or "-"');
   if (/^[0-9a-f]{32}$/i.test(name)) throw new UsageError('a name must not look like an id');
+}
+
+/** "Syncplicity (me@example.com)", with a number behind it if that is taken. */
+export async function freeConnectionName(
+  store: ConnectionStore,
+  platform: PlatformId,
+  whose: string | undefined,
+): Promise<string> {
+  const base = whose === undefined ? platformName(platform) : `${platformName(platform)} (${whose})`;
+  const taken = new Set((await store.list()).map(({ name }) => name));
+  let name = base;
+  for (let number = 2; taken.has(name); number++) name = `${base} ${number}`;
+  return name;
 }

@@ -1,13 +1,13 @@
 // `syncplicityfs connections ...`: SkySync's command line for connections.
-import { open } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 import { UsageError } from '../base/usage-error.ts';
-import { AUTH_FILE_LIMIT_BYTES, authExamples, type ConnectionAuth, parseAuthText } from '../connections/auth-file.ts';
-import { findPlatform, platformName, platforms, type PlatformId } from '../connections/platforms.ts';
+import { authExamples, type ConnectionAuth } from '../connections/auth-file.ts';
+import { findPlatform, platforms, type PlatformId } from '../connections/platforms.ts';
 import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import { verifyConnection } from '../connections/verify.ts';
 import { askMount } from '../control/methods.ts';
-import { checkConnectionName } from './connection-name.ts';
+import { type AuthOptions, readAuth, withAuthOptions } from './auth-input.ts';
+import { checkConnectionName, freeConnectionName } from './connection-name.ts';
 import {
   connectionJson,
   connectionLabels,
@@ -18,9 +18,9 @@ import {
 import { poolCommand } from './connection-pools.ts';
 import { type CliContext, printJson } from './context.ts';
 import { type JsonOptions, wantsJson, withJson } from './json-option.ts';
+import { loginCommand } from './login.ts';
 import { countOf } from './printable.ts';
 import { requireServing } from './serving-mount.ts';
-import { readStandardInput } from './standard-input.ts';
 
 /** Verification asks for a token and the account: a few round trips, with a retry. */
 const VERIFY_TIMEOUT_MS = 60_000;
@@ -34,13 +34,9 @@ interface ListOptions extends JsonOptions {
   readonly limit: number;
 }
 
-interface AddOptions extends JsonOptions {
+interface AddOptions extends JsonOptions, AuthOptions {
   readonly platform: string;
   readonly name?: string;
-  readonly authInput?: true;
-  readonly in?: true;
-  readonly authFile?: string;
-  readonly file?: string;
   readonly caFile?: string;
   readonly verify: boolean;
 }
@@ -76,18 +72,17 @@ export function connectionsCommand(context: CliContext): Command {
     },
   );
 
-  withJson(command.command('add').description('add a connection; its credentials are tried first'))
+  const addition = withJson(command.command('add'))
+    .description('add a connection, asking for its credentials on a terminal; they are tried first')
     .requiredOption('-p, --platform <PLATFORM>', 'storage platform: syncplicity or fs')
-    .option('--name <NAME>', 'name of the connection (default: made from the platform and the account)')
-    .option('--auth-file <FILE>', 'read the authentication JSON from a file')
-    .option('--auth-input', 'read the authentication JSON from stdin')
-    .addOption(new Option('--file <FILE>').hideHelp())
-    .addOption(new Option('--in').hideHelp())
+    .option('--name <NAME>', 'name of the connection (default: made from the platform and the account)');
+  withAuthOptions(addition)
     .option('--ca-file <FILE>', 'PEM file with further certificate authorities to trust')
     .option('--no-verify', 'store the connection without trying it')
     .action((options: AddOptions) => add(context, store(), options))
     .addHelpText('after', () => `\nThe authentication JSON, by platform:\n${examples()}`);
 
+  command.addCommand(loginCommand(context, store));
   command.addCommand(poolCommand(context, store));
 
   withJson(
@@ -151,10 +146,11 @@ async function list(context: CliContext, store: ConnectionStore, options: ListOp
 async function add(context: CliContext, store: ConnectionStore, options: AddOptions): Promise<void> {
   const platform = requirePlatform(options.platform).id;
   if (options.name !== undefined) checkConnectionName(options.name);
-  const { auth, warnings } = parseAuthText(platform, await readAuth(platform, options));
-  for (const warning of warnings) context.warn(`warning: ${warning}`);
+  const auth = await readAuth(context, platform, options);
   const account = options.verify ? await verified(auth, options.caFile) : undefined;
-  const connection = await store.add({ name: options.name ?? (await freeName(store, auth, account)), auth });
+  const whose = account ?? (auth.platform === 'fs' ? auth.directory : auth.credentials.email);
+  const name = options.name ?? (await freeConnectionName(store, platform, whose));
+  const connection = await store.add({ name, auth });
   if (wantsJson(options)) printJson(context, [connectionJson(connection)]);
   else connectionLabels(connection).forEach((line) => context.print(line));
 }
@@ -166,38 +162,6 @@ async function verified(auth: ConnectionAuth, caFile: string | undefined): Promi
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`the connection does not work: ${reason}\n--no-verify stores it nevertheless`, { cause: error });
-  }
-}
-
-/** "Syncplicity (me@example.com)", with a number behind it if that is taken. */
-async function freeName(store: ConnectionStore, auth: ConnectionAuth, account: string | undefined): Promise<string> {
-  const whose = account ?? (auth.platform === 'fs' ? auth.directory : auth.credentials.email);
-  const base = whose === undefined ? platformName(auth.platform) : `${platformName(auth.platform)} (${whose})`;
-  const taken = new Set((await store.list()).map(({ name }) => name));
-  let name = base;
-  for (let number = 2; taken.has(name); number++) name = `${base} ${number}`;
-  return name;
-}
-
-async function readAuth(platform: PlatformId, options: AddOptions): Promise<string> {
-  const path = options.authFile ?? options.file;
-  const fromInput = options.authInput === true || options.in === true;
-  if (path !== undefined && fromInput) throw new UsageError('--auth-file and --auth-input exclude each other');
-  if (path !== undefined && path !== '-') return readLimited(path);
-  if (fromInput || path === '-') return readStandardInput(AUTH_FILE_LIMIT_BYTES);
-  throw new UsageError(
-    `the ${platformName(platform)} connection needs authentication: --auth-file FILE, or --auth-input for stdin`,
-    `the JSON looks like ${authExamples[platform]}`,
-  );
-}
-
-async function readLimited(path: string): Promise<string> {
-  const file = await open(path, 'r');
-  try {
-    if ((await file.stat()).size > AUTH_FILE_LIMIT_BYTES) throw new UsageError(`${path} is too large for an auth file`);
-    return await file.readFile('utf8');
-  } finally {
-    await file.close();
   }
 }
 

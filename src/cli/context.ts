@@ -1,5 +1,6 @@
 // What every command gets from outside: where to write, where this user's files are, and how to say that it failed.
 import type { UserDirectories } from '../base/paths.ts';
+import type { Prompt } from './prompt.ts';
 
 /** A terminal to draw progress on. */
 export interface Terminal {
@@ -18,6 +19,8 @@ export interface CliContext {
   warnPlain(line: string): void;
   /** Where progress may be drawn: stderr, if it is a terminal that can. */
   readonly terminal: Terminal | undefined;
+  /** Where the user can be asked; undefined where nobody sits at a terminal. */
+  readonly prompt?: Prompt | undefined;
   /** Makes the program end with this code although nothing was thrown. */
   setExitCode(code: 0 | 1 | 2): void;
 }

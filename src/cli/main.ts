@@ -1,12 +1,14 @@
 // Runs one command line and turns whatever comes of it into an exit code: 0 done, 1 failed, 2 wrong usage. An error is one line
 // on stderr, and what to do about it below; a stack only with DEBUG.
 import { readFile } from 'node:fs/promises';
+import { isatty } from 'node:tty';
 import { type Command, CommanderError } from 'commander';
 import { userDirectories } from '../base/paths.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { type CliContext, mayColour } from './context.ts';
 import { withOwnHome } from './own-home.ts';
 import { createProgram } from './program.ts';
+import { Prompt } from './prompt.ts';
 
 export { daemonCommandName } from './daemon-process.ts';
 
@@ -20,6 +22,8 @@ export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
     warn: (message) => void process.stderr.write(`syncplicityfs: ${message}\n`),
     warnPlain: (line) => void process.stderr.write(`${line}\n`),
     terminal: process.stderr.isTTY && process.env['TERM'] !== 'dumb' ? process.stderr : undefined,
+    // Asked without touching standard input, which is somebody else's unless it is a terminal.
+    prompt: isatty(0) && isatty(2) ? new Prompt({ input: process.stdin, output: process.stderr }) : undefined,
     setExitCode: (value) => {
       code = value;
     },

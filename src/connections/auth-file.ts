@@ -13,6 +13,8 @@ export interface SyncplicityAuth {
   readonly platform: 'syncplicity';
   readonly credentials: SyncplicityCredentials;
   readonly adminMode: boolean;
+  /** Of somebody who signed in with a browser: what `connections login` stored. The store makes `credentials.login` of it. */
+  readonly refreshToken?: string | undefined;
   /** Base addresses without a trailing slash. */
   readonly apiUrl: string | undefined;
   readonly golUrl: string | undefined;
@@ -42,6 +44,7 @@ const FIELDS: Readonly<Record<PlatformId, Readonly<Record<string, string>>>> = {
     api_url: 'the gateway of your region',
     gol_url: 'the Global Orchestration Layer',
     xml_url: 'the legacy gateway, for machine registration',
+    refresh_token: 'what connections login stored',
   },
   fs: { uri: 'the absolute path of a directory' },
 };
@@ -57,8 +60,15 @@ export const authExamples: Readonly<Record<PlatformId, string>> = {
   fs: '{"uri": "/some/directory"}',
 };
 
+/** What must be there: what it takes to sign in at once, or of an app that somebody signs in to with a browser. */
+export type AuthNeed = 'tokens' | 'app';
+
 /** Parses the text of an auth file. Throws {@link UsageError}, never with a piece of the text. */
-export function parseAuthText(platform: PlatformId, text: string): { auth: ConnectionAuth; warnings: string[] } {
+export function parseAuthText(
+  platform: PlatformId,
+  text: string,
+  need: AuthNeed = 'tokens',
+): { auth: ConnectionAuth; warnings: string[] } {
   let value: unknown;
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
@@ -68,16 +78,20 @@ export function parseAuthText(platform: PlatformId, text: string): { auth: Conne
     const place = position === undefined ? '' : ` (line ${text.slice(0, Number(position)).split('\n').length})`;
     throw new UsageError(`the authentication is not valid JSON${place}`, `it looks like ${authExamples[platform]}`);
   }
-  return parseAuth(platform, value);
+  return parseAuth(platform, value, need);
 }
 
 /** Checks an auth object. Unknown keys are warnings; a missing, mistyped or placeholder value throws {@link UsageError}. */
-export function parseAuth(platform: PlatformId, value: unknown): { auth: ConnectionAuth; warnings: string[] } {
+export function parseAuth(
+  platform: PlatformId,
+  value: unknown,
+  need: AuthNeed = 'tokens',
+): { auth: ConnectionAuth; warnings: string[] } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError('the authentication is not a JSON object', `it looks like ${authExamples[platform]}`);
   }
   const fields = new AuthFields(platform, value as Readonly<Record<string, unknown>>);
-  const auth = platform === 'fs' ? directoryAuth(fields) : syncplicityAuth(fields);
+  const auth = platform === 'fs' ? directoryAuth(fields) : syncplicityAuth(fields, need);
   return { auth, warnings: unknownKeys(platform, Object.keys(value)) };
 }
 
@@ -93,6 +107,7 @@ export function serializeAuth(auth: ConnectionAuth): Record<string, unknown> {
     storage_token: credentials.storageToken,
     as_user: credentials.asUser,
     email: credentials.email,
+    refresh_token: auth.refreshToken,
     admin_mode: auth.adminMode ? true : undefined,
     api_url: auth.apiUrl,
     gol_url: auth.golUrl,
@@ -121,11 +136,13 @@ function directoryAuth(fields: AuthFields): DirectoryAuth {
   return { platform: 'fs', directory: normal.length > 1 ? normal.replace(/\/$/, '') : normal };
 }
 
-function syncplicityAuth(fields: AuthFields): SyncplicityAuth {
+function syncplicityAuth(fields: AuthFields, need: AuthNeed): SyncplicityAuth {
   const clientId = fields.required('client_id');
   const clientSecret = fields.required('client_secret');
   const machineToken = fields.text('machine_token');
-  const appToken = machineToken === undefined ? fields.required('app_token') : fields.text('app_token');
+  const refreshToken = fields.text('refresh_token');
+  const isTokenNeeded = machineToken === undefined && refreshToken === undefined && need === 'tokens';
+  const appToken = isTokenNeeded ? fields.required('app_token') : fields.text('app_token');
   return {
     platform: 'syncplicity',
     credentials: {
@@ -138,6 +155,7 @@ function syncplicityAuth(fields: AuthFields): SyncplicityAuth {
       email: fields.text('email'),
     },
     adminMode: fields.flag('admin_mode'),
+    ...(refreshToken === undefined ? {} : { refreshToken }),
     apiUrl: fields.address('api_url'),
     golUrl: fields.address('gol_url'),
     xmlUrl: fields.address('xml_url'),

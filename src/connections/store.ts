@@ -1,12 +1,13 @@
 // The stored connections of one user: connections.json in the config directory, which also holds their secrets.
 // Promises: mode 0600, replaced as a whole under a lock, never overwritten when it cannot be understood.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import { type ConnectionAuth, parseAuth, serializeAuth } from './auth-file.ts';
 import { withFileLock } from './file-lock.ts';
 import { findPlatform, platformName, type PlatformId } from './platforms.ts';
+import { StoredLogin } from './stored-login.ts';
 
 const FILE_NAME = 'connections.json';
 /** Raised when a program that knows only the older shape would misread the file. */
@@ -38,6 +39,8 @@ export interface ConnectionStore {
   auth(id: string): Promise<ConnectionAuth>;
   /** Stores a new connection under a new id. Throws when the name is taken. */
   add(connection: { readonly name: string; readonly auth: ConnectionAuth }): Promise<Connection>;
+  /** Stores what a user who signed in with a browser got, in the place of what was there. Rejects where there is no such connection. */
+  keepLogin(id: string, refreshToken: string): Promise<void>;
   /** Removes a connection and its secrets, or a pool, whose members stay; false when there is none with this id. */
   remove(id: string): Promise<boolean>;
   /** The connections of a pool that may be used, oldest first; none for what is no pool. */
@@ -85,6 +88,31 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       return result;
     });
   };
+  const keepLogin = (id: string, refreshToken: string): Promise<void> =>
+    change((file) => {
+      const found = file.connections.find((connection) => connection.id === id);
+      if (found === undefined) throw new Error(`there is no connection ${id}`);
+      const auth = { ...asRecord(found.auth), refresh_token: refreshToken };
+      const connections = file.connections.map((stored) => (stored.id === id ? { ...stored, auth } : stored));
+      return { file: { ...file, connections }, result: undefined };
+    });
+  /** Who signed in with a browser goes on with what is stored, whoever renewed it last. */
+  const withLogin = ({ id, name }: StoredConnection, auth: ConnectionAuth): ConnectionAuth => {
+    if (auth.platform === 'fs' || auth.refreshToken === undefined) return auth;
+    const login = new StoredLogin({
+      lockFile: loginLock(id),
+      read: async () => {
+        const found = (await read()).connections.find((connection) => connection.id === id);
+        const token = asRecord(found?.auth)?.['refresh_token'];
+        if (typeof token !== 'string') throw new Error(`the connection "${name}" has no login any more`);
+        return token;
+      },
+      write: (token) => keepLogin(id, token),
+      remedy: `sign in again with: syncplicityfs connections login ${shellWord(name)}`,
+    });
+    return { ...auth, credentials: { ...auth.credentials, login } };
+  };
+  const loginLock = (id: string): string => join(configDirectory, `login-${id}.lock`);
   const list = async (): Promise<Connection[]> => {
     const { connections } = await read();
     return connections.map((stored) => present(stored, connections));
@@ -104,8 +132,9 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       const stored = (await read()).connections.find((connection) => connection.id === id);
       if (stored === undefined) throw new Error(`there is no connection ${id}`);
       if (stored.auth === undefined) throw new Error(`the connection "${stored.name}" holds no credentials`);
-      return parseAuth(stored.platform, stored.auth).auth;
+      return withLogin(stored, parseAuth(stored.platform, stored.auth).auth);
     },
+    keepLogin,
     add: ({ name, auth }) =>
       change((file) => {
         const taken = file.connections.find((connection) => connection.name === name);
@@ -120,13 +149,16 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
         const connections = [...file.connections, stored];
         return { file: { ...file, connections }, result: present(stored, connections) };
       }),
-    remove: (id) =>
-      change((file) => {
+    remove: async (id) => {
+      const removed = await change((file) => {
         const left = file.connections.filter((connection) => connection.id !== id);
         const found = left.length < file.connections.length;
         const connections = left.map((stored) => (stored.pool === id ? withPool(stored, undefined) : stored));
         return { file: found ? { ...file, connections } : undefined, result: found };
-      }),
+      });
+      if (removed) await rm(loginLock(id), { force: true });
+      return removed;
+    },
     members: async (poolId) => (await list()).filter(({ pool, disabled }) => pool?.id === poolId && !disabled),
     assign: (id, reference) =>
       change((file) => {
@@ -264,6 +296,11 @@ function damaged(path: string, reason: string): Error {
 async function makePrivateDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o700);
+}
+
+/** A name as a shell takes it. */
+function shellWord(name: string): string {
+  return /^[\w@%+=:,.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {

@@ -26,6 +26,8 @@ export interface Dialect extends WriteDialect {
   readonly contentTypeRequired: boolean;
   readonly expiresIn: 'string' | 'number';
   readonly expired: '401' | 'bare-403';
+  /** Refresh tokens are good once and replaced, good until revoked, or that and not repeated in the reply. */
+  readonly refreshTokens: 'rotating' | 'constant' | 'unsaid';
   readonly errors: 'json' | 'text' | 'reason-only' | 'fault';
   readonly folderCall: 'present' | '404' | '405';
   readonly filesInFolderHaveFolderId: boolean;
@@ -84,6 +86,7 @@ export const observedDialect: Dialect = {
   contentTypeRequired: true,
   expiresIn: 'string',
   expired: '401',
+  refreshTokens: 'rotating',
   errors: 'json',
   folderCall: 'present',
   filesInFolderHaveFolderId: false,
@@ -126,6 +129,7 @@ const variants = {
     filesHaveLength: false,
     pageLimitMax: 0,
     endpointsCall: '404',
+    refreshTokens: 'constant',
     effectivePermission: false,
     downloads: 'retrieveFile',
     ranges: 'raw',
@@ -144,7 +148,13 @@ const variants = {
   'sync-point': { keys: 'sync-point', fileTimes: 'iso-7-no-zone', byteOrderMark: true },
   wcf: { fileTimes: 'wcf', omitDefaults: true, endpointReply: 'array' },
   'wcf-offset': { fileTimes: 'wcf-offset', unknownFields: true, transfer: 'chunked' },
-  terse: { omitDefaults: true, effectivePermission: false, lastEvent: false, filesInFolderHaveFolderId: false },
+  terse: {
+    refreshTokens: 'unsaid',
+    omitDefaults: true,
+    effectivePermission: false,
+    lastEvent: false,
+    filesInFolderHaveFolderId: false,
+  },
   'bare-forbidden': { expired: 'bare-403', errors: 'reason-only' },
   'text-errors': { errors: 'text', missingSyncpoint: '403', unknownFolder: '404', asUserUnprivileged: '403' },
   'fault-errors': { errors: 'fault', order: 'id-descending' },

@@ -14,12 +14,15 @@ import { Filing } from './filing.ts';
 import { accessRoutes } from './gateway-access.ts';
 import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
+import { loginRoutes } from './gateway-login.ts';
+import type { SignInOptions } from './gateway-login.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
 import { peopleRoutes } from './gateway-people.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
+import { Logins } from './logins.ts';
 import { actingRoutes, storeOf } from './people.ts';
 import type { Company } from './people.ts';
 import { ReplyWriter } from './reply.ts';
@@ -42,6 +45,7 @@ export interface EmulatorOptions {
   readonly dialect?: Partial<Dialect>;
   /** Who may call; random by default. */
   readonly identity?: Identity;
+  readonly signIn?: SignInOptions;
   /** An ordinary user who is alone by default. */
   readonly company?: Partial<Company>;
   /** Loopback by default: there is no TLS. */
@@ -81,6 +85,8 @@ export interface Emulator {
   setFaults(faults: readonly Fault[]): void;
   /** Makes every token given so far invalid. */
   expireTokens(): void;
+  /** Ends every sign-in with a browser, as the user can. */
+  endLogins(): void;
   /** Refuses an app and its tokens from now on, or takes it back. */
   suspendApp(appKey: string, suspended?: boolean): void;
   /** Closes all sockets, then the store. */
@@ -105,9 +111,10 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   };
   const adminKey = randomBytes(24).toString('base64url');
   const apps = new Apps(appsOf(credentials, options.appCount ?? 1));
-  const [replies, tokens, counter, faults] = [
+  const [replies, tokens, logins, counter, faults] = [
     new ReplyWriter(dialect),
     new Tokens(credentials, apps),
+    new Logins(dialect),
     new CallCounter(),
     new Faults(),
   ];
@@ -129,10 +136,12 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       account,
       apps,
       tokens,
+      logins,
       replies,
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
     }),
+    ...loginRoutes({ apps, logins, signIn: options.signIn ?? {} }),
     ...actingRoutes({
       ...acting,
       routesFor: (person) => {
@@ -188,6 +197,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     resetCalls: () => counter.reset(),
     setFaults: (list) => faults.set(list),
     expireTokens: () => tokens.endAll(),
+    endLogins: () => logins.endAll(),
     suspendApp: (appKey, suspended = true) => apps.suspend(appKey, suspended),
     stop: () => (stopped ??= Promise.all([gateway.stop(), vault.stop()]).then(() => store.close())),
   };

@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto';
 import type { App, Apps } from './apps.ts';
 import type { Call, Route } from './call.ts';
 import type { Dialect } from './dialect.ts';
+import type { Logins } from './logins.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account } from './shapes.ts';
@@ -13,6 +14,7 @@ export interface AccessOptions {
   readonly account: Account;
   readonly apps: Apps;
   readonly tokens: Tokens;
+  readonly logins: Logins;
   readonly replies: ReplyWriter;
   readonly tokenLifetimeSeconds: number;
   readonly gatewayUrl: () => string;
@@ -54,7 +56,7 @@ const SST_GRANT = 'urn:syncplicity:oauth:grant-type:access-token';
 const SST_RESOURCE = 'urn:syncplicity:resources:storage:';
 
 export function accessRoutes(options: AccessOptions): readonly Route[] {
-  const { account, apps, tokens, replies } = options;
+  const { account, apps, tokens, logins, replies } = options;
 
   async function token(call: Call): Promise<Reply> {
     const app = apps.byBasic(call.headers.authorization);
@@ -77,12 +79,37 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
           throw new Refusal(400, 'Invalid resource');
         }
         return tokenReply('vault', app);
+      case 'authorization_code': {
+        const [code, redirectUri, verifier] = ['code', 'redirect_uri', 'code_verifier'].map(
+          (key) => form.get(key) ?? undefined,
+        );
+        if (code === undefined) throw new Refusal(400, 'Required param : code');
+        const refreshToken = logins.redeem({ appKey: app.appKey, code, redirectUri, verifier });
+        if (refreshToken === undefined) return oauthRefusal('invalid_grant', 'Invalid Authorization Code');
+        return tokenReply('account', app, { refresh_token: refreshToken });
+      }
+      case 'refresh_token': {
+        const renewed = logins.renew(app.appKey, form.get('refresh_token') ?? '');
+        if (renewed === undefined) return oauthRefusal('invalid_grant', 'Invalid Refresh Token');
+        return tokenReply('account', app, { refresh_token: renewed.next });
+      }
       default:
         throw new Refusal(400, 'Unsupported grant type');
     }
   }
 
-  function tokenReply(scope: 'account' | 'vault', app: App): Reply {
+  /** As OAuth has it where errors are JSON, else as all others. */
+  function oauthRefusal(error: string, description: string): Reply {
+    if (replies.dialect.errors !== 'json') return replies.refusal(new Refusal(400, description));
+    const body = JSON.stringify({ error, error_description: description });
+    return { status: 400, headers: { 'Content-Type': 'application/json' }, body };
+  }
+
+  function tokenReply(
+    scope: 'account' | 'vault',
+    app: App,
+    more: { readonly refresh_token: string | undefined } = { refresh_token: 'not-offered-by-the-emulator' },
+  ): Reply {
     const { tokenLifetimeSeconds: lifetime } = options;
     const issuedAt = Date.now();
     return replies.json({
@@ -90,7 +117,7 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
       token_type: 'Bearer',
       expires_in: replies.dialect.expiresIn === 'string' ? String(lifetime) : lifetime,
       issued_at: String(issuedAt),
-      refresh_token: 'not-offered-by-the-emulator',
+      ...more,
       refresh_token_expires_in: '0',
       refresh_count: '0',
       scope: 'read readwrite',
@@ -107,6 +134,7 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
     requireAccess(call, tokens, replies.dialect, { contentType: false });
     // Revocation ends the app's grant: every token given under it.
     tokens.endAll();
+    logins.endAll();
     return Promise.resolve({ status: 200, headers: {}, body: '' });
   }
 

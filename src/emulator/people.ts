@@ -85,7 +85,7 @@ export function storeOf(store: ContentStore, person: Person): ContentStore {
   return new Proxy(store, {
     get: (target, key: keyof ContentStore): unknown => {
       if (theirs.has(key)) return theirs.get(key);
-      const member: unknown = target[key];
+      const member: unknown = Reflect.get(target, key);
       // Its private state is the store's, not this view's.
       return typeof member === 'function' ? (member.bind(target) as unknown) : member;
     },

@@ -1,0 +1,102 @@
+// Questions on a terminal, answers that must not be seen included. Promises: the terminal is as it was afterwards, whatever happens;
+// Ctrl-C and the end of the input reject. Must not know what is asked.
+import { StringDecoder } from 'node:string_decoder';
+import type { ReadStream } from 'node:tty';
+
+/** A terminal to ask on. */
+export interface PromptTerminal {
+  readonly input: Pick<ReadStream, 'setRawMode' | 'on' | 'off' | 'resume' | 'pause'>;
+  readonly output: { write(text: string): unknown };
+}
+
+/** The user left instead of answering. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted: nothing was changed');
+  }
+}
+
+const CONTROL = { c: '\u0003', d: '\u0004', u: '\u0015', backspace: '\u0008', delete: '\u007f' } as const;
+/** What arrow keys and the like send. */
+const ESCAPE_SEQUENCE = /\u001b(\[[0-9;?]*[ -/]*[@-~]|O.)?/g;
+
+/** Asks questions, one after the other; what is typed ahead answers the next one. */
+export class Prompt {
+  readonly #terminal: PromptTerminal;
+  readonly #decoder = new StringDecoder('utf8');
+  #typed = '';
+
+  constructor(terminal: PromptTerminal) {
+    this.#terminal = terminal;
+  }
+
+  /** Shows a line. */
+  say(line: string): void {
+    this.#terminal.output.write(`${line}\n`);
+  }
+
+  /** The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed. Rejects when the user leaves. */
+  async ask(question: string, { hidden = false }: { readonly hidden?: boolean } = {}): Promise<string> {
+    const { input, output } = this.#terminal;
+    output.write(question);
+    input.setRawMode(true);
+    try {
+      return await this.#line(hidden);
+    } finally {
+      input.setRawMode(false);
+      input.pause();
+      output.write('\n');
+    }
+  }
+
+  #line(hidden: boolean): Promise<string> {
+    const { input, output } = this.#terminal;
+    let answer = '';
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        input.off('data', onData);
+        input.off('end', onEnd);
+        settle();
+      };
+      const erase = (count: number): void => {
+        if (!hidden) output.write('\b \b'.repeat(count));
+      };
+      const take = (): void => {
+        for (const [index, character] of Array.from(this.#typed).entries()) {
+          if (character === '\r' || character === '\n') {
+            this.#typed = Array.from(this.#typed)
+              .slice(index + 1)
+              .join('');
+            end(() => resolve(answer.trim()));
+            return;
+          }
+          if (character === CONTROL.c || (character === CONTROL.d && answer === '')) {
+            this.#typed = '';
+            end(() => reject(new Interrupted()));
+            return;
+          }
+          if (character === CONTROL.u) {
+            erase(Array.from(answer).length);
+            answer = '';
+          } else if (character === CONTROL.backspace || character === CONTROL.delete) {
+            if (answer !== '') erase(1);
+            answer = Array.from(answer).slice(0, -1).join('');
+          } else if (character >= ' ') {
+            answer += character;
+            if (!hidden) output.write(character);
+          }
+        }
+        this.#typed = '';
+      };
+      const onData = (chunk: Buffer): void => {
+        this.#typed += this.#decoder.write(chunk).replace(ESCAPE_SEQUENCE, '');
+        take();
+      };
+      const onEnd = (): void => end(() => reject(new Interrupted()));
+      input.on('data', onData);
+      input.on('end', onEnd);
+      input.resume();
+      take();
+    });
+  }
+}
