@@ -1,5 +1,6 @@
 // What a connection or a pool may be called.
 import { UsageError } from '../base/usage-error.ts';
+import { environmentConnectionName } from '../connections/environment.ts';
 import { platformName, type PlatformId } from '../connections/platforms.ts';
 import type { ConnectionStore } from '../connections/store.ts';
 
@@ -11,6 +12,9 @@ export function checkConnectionName(name: string): void {
   if (name.includes(':/'))
     throw new UsageError('a name must not contain ":/": that is how a folder of a connection is written');
   if (name.startsWith('/') || name.startsWith('-')) throw new UsageError('a name must not begin with "/" or "-"');
+  if (name === environmentConnectionName || name.startsWith(`${environmentConnectionName}-`)) {
+    throw new UsageError('"env" and what begins with "env-" are names of the connection of the environment');
+  }
   if (/^[0-9a-f]{32}$/i.test(name)) throw new UsageError('a name must not look like an id');
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { asRecord } from '../control/lines.ts';
 import type { MountConfig } from '../config.ts';
+import { environmentConnectionName, takenVariables } from '../connections/environment.ts';
 import { lastLogLine, openLog } from './daemon-log.ts';
 
 /** The hidden command; readable in a process list. */
@@ -105,9 +106,16 @@ function spawnDaemon({ config, entryFile }: StartOptions, log: FileHandle | unde
     // A daemon must not keep a directory of the user's busy, nor a mount of its own.
     cwd: '/',
     detached: log !== undefined,
-    env: { ...process.env, UV_THREADPOOL_SIZE: String(threads) },
+    env: { ...process.env, ...secretsFor(config), UV_THREADPOOL_SIZE: String(threads) },
     stdio: ['ignore', output, output, 'ipc'],
   });
+}
+
+/** The daemon reads credentials itself: those of the store from there, those of the environment from its own. */
+function secretsFor({ source }: MountConfig): Readonly<Record<string, string>> {
+  const isEnvironments =
+    source.kind === 'connection' && source.connectionId.startsWith(`${environmentConnectionName}-`);
+  return isEnvironments ? takenVariables() : {};
 }
 
 /** Sends the config and waits for the daemon's word. Rejects with its message, or when it died or said nothing in time. */

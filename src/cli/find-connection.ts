@@ -1,6 +1,7 @@
 // The stored connection or pool that a user means: by id or name, with a folder of it, or the only one there is.
 import { UsageError } from '../base/usage-error.ts';
 import { parseSource } from '../config.ts';
+import { environmentConnectionName } from '../connections/environment.ts';
 import type { Connection, ConnectionStore } from '../connections/store.ts';
 
 /** A connection, and which folder of it. */
@@ -29,6 +30,9 @@ export async function findNamed(store: ConnectionStore, text: string): Promise<N
 
 /** The connection to use where the user named none. Rejects where that is not clear. */
 export async function onlyConnection(store: ConnectionStore): Promise<Connection> {
+  // Whoever sets it for this process means it.
+  const environment = await store.find(environmentConnectionName);
+  if (environment !== undefined) return environment;
   // A connection in a pool is used as part of it.
   const usable = (await store.list()).filter(({ disabled }) => !disabled);
   const all = usable.filter(({ group, pool, id }) =>

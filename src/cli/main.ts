@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { type Command, CommanderError } from 'commander';
 import { userDirectories } from '../base/paths.ts';
 import { UsageError } from '../base/usage-error.ts';
+import { takeEnvironmentConnection } from '../connections/environment.ts';
 import { type CliContext, mayColour } from './context.ts';
 import { withOwnHome } from './own-home.ts';
 import { createProgram } from './program.ts';
@@ -14,6 +15,7 @@ export { daemonCommandName } from './daemon-process.ts';
 
 /** Runs the command line (without interpreter and script) and resolves with the exit code. Never rejects. */
 export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
+  takeEnvironmentConnection(process.env);
   let code: 0 | 1 | 2 = 0;
   const context: CliContext = {
     directories: userDirectories(withOwnHome(process.env)),

@@ -1,5 +1,6 @@
 // The manual page, made from the same commands and options as the help, so that the two cannot disagree.
 import type { Command } from 'commander';
+import { environmentVariables } from '../connections/environment.ts';
 
 const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]])[] = [
   [
@@ -16,6 +17,7 @@ const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]
     'ENVIRONMENT',
     [
       'HTTPS_PROXY, HTTP_PROXY, NO_PROXY\tProxies for the service and its vaults. Loopback addresses never use one.',
+      `${environmentVariables.join(', ')}\tThe connection "env", which need not be stored, by the keys of the authentication JSON; each with _FILE behind it for a file that holds the value.`,
       'DEBUG\tsyncplicityfs:* writes what the program does to its log, and stack traces with errors.',
       'NO_COLOR\tAny value: no colours.',
     ],

@@ -5,6 +5,7 @@ import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import { type ConnectionAuth, parseAuth, serializeAuth } from './auth-file.ts';
+import { environmentConnection, environmentConnectionName } from './environment.ts';
 import { withFileLock } from './file-lock.ts';
 import { findPlatform, platformName, type PlatformId } from './platforms.ts';
 import { StoredLogin } from './stored-login.ts';
@@ -33,7 +34,10 @@ export interface ConnectionStore {
   readonly path: string;
   /** All connections, oldest first. */
   list(): Promise<Connection[]>;
-  /** The connection with this id, else the only one with this name; undefined when there is none. Throws on several. */
+  /**
+   * The connection with this id, else the only one with this name, else the one of the environment if it is that; undefined when there is
+   * none. Throws on several.
+   */
   find(idOrName: string): Promise<Connection | undefined>;
   /** The secrets of a connection. Never to be shown. Throws when there is no such connection. */
   auth(id: string): Promise<ConnectionAuth>;
@@ -126,10 +130,12 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       if (byId !== undefined) return byId;
       const named = connections.filter(({ name }) => name === idOrName);
       if (named.length > 1) throw new Error(`${named.length} connections are called "${idOrName}"; use an id instead`);
-      return named[0];
+      return named[0] ?? environmentNamed(idOrName);
     },
     auth: async (id) => {
       const stored = (await read()).connections.find((connection) => connection.id === id);
+      const environment = stored === undefined ? await environmentConnection() : undefined;
+      if (environment?.id === id) return environment.auth;
       if (stored === undefined) throw new Error(`there is no connection ${id}`);
       if (stored.auth === undefined) throw new Error(`the connection "${stored.name}" holds no credentials`);
       return withLogin(stored, parseAuth(stored.platform, stored.auth).auth);
@@ -180,6 +186,15 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
         return { file: { ...file, connections }, result: present(free, connections) };
       }),
   };
+}
+
+/** The connection of the environment, under its name or id. */
+async function environmentNamed(idOrName: string): Promise<Connection | undefined> {
+  const name = environmentConnectionName;
+  if (idOrName !== name && !idOrName.startsWith(`${name}-`)) return undefined;
+  const found = await environmentConnection();
+  if (found === undefined || (idOrName !== name && idOrName !== found.id)) return undefined;
+  return { id: found.id, name, platform: 'syncplicity', disabled: false, pool: undefined, group: false };
 }
 
 function withPool(stored: StoredConnection, pool: string | undefined): StoredConnection {
