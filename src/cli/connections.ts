@@ -7,6 +7,8 @@ import { type Connection, type ConnectionStore, openConnectionStore } from '../c
 import { verifyConnection } from '../connections/verify.ts';
 import { askMount } from '../control/methods.ts';
 import { type AuthOptions, readAuth, withAuthOptions } from './auth-input.ts';
+import { runChecks } from './check-run.ts';
+import { requireConnection } from './find-connection.ts';
 import { checkConnectionName, freeConnectionName } from './connection-name.ts';
 import {
   connectionJson,
@@ -17,6 +19,7 @@ import {
 } from './connection-output.ts';
 import { poolCommand } from './connection-pools.ts';
 import { type CliContext, printJson } from './context.ts';
+import { checksOf } from './doctor-pool.ts';
 import { type JsonOptions, wantsJson, withJson } from './json-option.ts';
 import { loginCommand } from './login.ts';
 import { countOf } from './printable.ts';
@@ -81,6 +84,16 @@ export function connectionsCommand(context: CliContext): Command {
     .option('--no-verify', 'store the connection without trying it')
     .action((options: AddOptions) => add(context, store(), options))
     .addHelpText('after', () => `\nThe authentication JSON, by platform:\n${examples()}`);
+
+  withJson(
+    command.command('test [ID]').description('try a connection or a pool (may be left out if there is only one)'),
+  )
+    .option('--ca-file <FILE>', 'PEM file with further certificate authorities to trust')
+    .action(async (idOrName: string | undefined, options: JsonOptions & { readonly caFile?: string }) => {
+      const connections = store();
+      const connection = await requireConnection(connections, idOrName);
+      await runChecks(context, await checksOf(connections, connection, options.caFile), wantsJson(options));
+    });
 
   command.addCommand(loginCommand(context, store));
   command.addCommand(poolCommand(context, store));

@@ -4,7 +4,7 @@ import { isAbort } from '../base/abort.ts';
 import { formatDuration } from '../base/quantities.ts';
 import type { ConnectionAuth, SyncplicityAuth } from '../connections/auth-file.ts';
 import { clockOffset } from '../connections/server-clock.ts';
-import { openDrive, verifyConnection } from '../connections/verify.ts';
+import { openDrive, type Region, regionOf, verifyConnection } from '../connections/verify.ts';
 import { type RemoteDrive, RemoteError, type RemoteFile, type RemoteSyncpoint } from '../remote-drive.ts';
 import type { Check, Finding } from './finding.ts';
 import { SERVICE_ADVICE } from './service-advice.ts';
@@ -30,6 +30,7 @@ export function connectionChecks(auth: ConnectionAuth, caFile: string | undefine
   return [
     check('clock', () => clock(auth, caFile)),
     check('credentials', () => credentials(auth, caFile)),
+    check('region', () => region(auth, caFile)),
     check('syncpoints', () => withDrive(auth, caFile, syncpoints)),
     check('vaults', () => withDrive(auth, caFile, vaults)),
     check('reading', () => withDrive(auth, caFile, reading)),
@@ -69,7 +70,31 @@ async function clock(auth: SyncplicityAuth, caFile: string | undefined): Promise
 
 async function credentials(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
   const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
-  return { state: 'ok', detail: `signed in as ${(await verifyConnection(auth, { caFile, signal })).account}` };
+  const { account, actsFor } = await verifyConnection(auth, { caFile, signal });
+  const acting = actsFor === undefined ? '' : `, acting for ${auth.credentials.asUser ?? actsFor}`;
+  return { state: 'ok', detail: `signed in as ${account}${acting}` };
+}
+
+/** The first sign-in must be at the home region; the others let its token in afterwards. */
+async function region(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
+  const signal = AbortSignal.timeout(CHECK_TIMEOUT_MS);
+  let found: Region;
+  try {
+    found = await regionOf(auth, { caFile, signal });
+  } catch (error) {
+    // Without the look-up only those cannot work whose gateway it tells.
+    const needsLookUp = auth.apiUrl === undefined && auth.credentials.email !== undefined;
+    if (!(error instanceof RemoteError) || needsLookUp) throw error;
+    return { state: 'warn', detail: `the home region cannot be told: ${error.message}` };
+  }
+  const { gateway, home } = found;
+  if (home === undefined) return { state: 'ok', detail: `${gateway}, as the connection says` };
+  if (home.gateway === gateway) return { state: 'ok', detail: `${gateway}, the home region${home.name}` };
+  return {
+    state: 'warn',
+    detail: `${gateway}, but the home region${home.name} of the account is ${home.gateway}`,
+    advice: 'add the connection again with the home region as api_url, or with email and without api_url',
+  };
 }
 
 async function syncpoints(drive: RemoteDrive, signal: AbortSignal): Promise<Finding> {

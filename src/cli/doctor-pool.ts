@@ -1,12 +1,21 @@
 // What a mount needs of a pool: of each of its connections what it needs of any, and that all show the same account.
-import type { ConnectionStore } from '../connections/store.ts';
+import type { Connection, ConnectionStore } from '../connections/store.ts';
 import { type PoolConnection, verifyPool } from '../connections/verify.ts';
 import { connectionChecks } from './doctor-connection.ts';
 import type { Check, Finding } from './finding.ts';
 import { countOf } from './printable.ts';
 
+/** The checks of a connection or a pool; the caller runs each once. */
+export async function checksOf(
+  store: ConnectionStore,
+  { id, group }: Connection,
+  caFile: string | undefined,
+): Promise<Check[]> {
+  return group ? poolChecks(store, id, caFile) : connectionChecks(await store.auth(id), caFile);
+}
+
 /** The checks of a pool; the caller runs each once. */
-export async function poolChecks(store: ConnectionStore, poolId: string, caFile: string | undefined): Promise<Check[]> {
+async function poolChecks(store: ConnectionStore, poolId: string, caFile: string | undefined): Promise<Check[]> {
   const checks: Check[] = [];
   const members: PoolConnection[] = [];
   for (const { id, name } of await store.members(poolId)) {

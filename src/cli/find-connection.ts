@@ -28,6 +28,14 @@ export async function findNamed(store: ConnectionStore, text: string): Promise<N
   return connection === undefined ? undefined : { connection, path };
 }
 
+/** The connection or pool of this id or name; without one {@link onlyConnection}. Rejects where there is none. */
+export async function requireConnection(store: ConnectionStore, idOrName: string | undefined): Promise<Connection> {
+  if (idOrName === undefined) return onlyConnection(store);
+  const found = await store.find(idOrName);
+  if (found !== undefined) return found;
+  throw noConnection(idOrName);
+}
+
 /** The connection to use where the user named none. Rejects where that is not clear. */
 export async function onlyConnection(store: ConnectionStore): Promise<Connection> {
   // Whoever sets it for this process means it.

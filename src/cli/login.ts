@@ -12,6 +12,7 @@ import type { SignIn, SignedIn } from '../syncplicity/sign-in.ts';
 import { type AuthOptions, isFromInput, readAuth, withAuthOptions } from './auth-input.ts';
 import { openBrowser } from './browser.ts';
 import { answerIn, type CallbackAnswer, startCallbackServer } from './callback-server.ts';
+import { requireConnection } from './find-connection.ts';
 import { checkConnectionName, freeConnectionName } from './connection-name.ts';
 import { connectionJson, connectionLabels } from './connection-output.ts';
 import { type CliContext, printJson } from './context.ts';
@@ -58,7 +59,7 @@ async function login(
   options: LoginOptions,
 ): Promise<void> {
   if (options.name !== undefined) checkConnectionName(options.name);
-  const existing = id === undefined ? undefined : await requireConnection(store, id, options);
+  const existing = id === undefined ? undefined : await requireUserConnection(store, id, options);
   const auth =
     existing === undefined ? await readAuth(context, 'syncplicity', options, 'app') : await store.auth(existing.id);
   if (auth.platform === 'fs') throw new UsageError(`"${existing?.name ?? ''}" is a directory: nobody signs in to it`);
@@ -73,14 +74,11 @@ async function login(
   else connectionLabels(connection).forEach((line) => context.print(line));
 }
 
-async function requireConnection(store: ConnectionStore, id: string, options: LoginOptions): Promise<Connection> {
+async function requireUserConnection(store: ConnectionStore, id: string, options: LoginOptions): Promise<Connection> {
   if (options.name !== undefined || isFromInput(options) || (options.authFile ?? options.file) !== undefined) {
     throw new UsageError('a stored connection has its name and app: --name and --auth-file are for new ones');
   }
-  const found = await store.find(id);
-  if (found === undefined) {
-    throw new UsageError(`there is no connection "${id}"`, 'syncplicityfs connections list shows them');
-  }
+  const found = await requireConnection(store, id);
   if (found.group) throw new UsageError(`"${found.name}" is a pool`, 'sign in to each of its connections');
   return found;
 }

@@ -1,13 +1,15 @@
 // Proof that a connection works before it is stored, and the drive behind one for those who ask more (doctor).
 import { readFile, opendir, stat } from 'node:fs/promises';
 import type { RemoteDrive } from '../remote-drive.ts';
-import type { MemberOptions } from '../syncplicity/options.ts';
+import { defaultApiUrl, type MemberOptions } from '../syncplicity/options.ts';
 import type { ConnectionAuth, DirectoryAuth, SyncplicityAuth } from './auth-file.ts';
 
 /** What a connection turned out to be good for. */
 export interface Verified {
   /** Whose account it is, for a default name: an e-mail address, a user id or a directory. */
   readonly account: string;
+  /** GUID of the user it acts for, where that is another one. */
+  readonly actsFor?: string | undefined;
 }
 
 /** Tries a connection: rejects with a reason a user can act on. */
@@ -19,7 +21,46 @@ export async function verifyConnection(
   const drive = await openDrive(auth, options.caFile);
   try {
     const account = await drive.account({ signal: options.signal });
-    return { account: account.email ?? account.userId };
+    return { account: account.email ?? account.userId, actsFor: account.actsFor };
+  } finally {
+    await drive.stop();
+  }
+}
+
+/** Where a connection calls, and where its account is at home, if that can be known. */
+export interface Region {
+  readonly gateway: string;
+  /** `name` begins with a blank, or is empty. */
+  readonly home: { readonly gateway: string; readonly name: string } | undefined;
+}
+
+/** Looks an account's home region up. A gateway that is not the vendor's has none that the vendor's look-up would know. */
+export async function regionOf(
+  auth: SyncplicityAuth,
+  options: { readonly caFile: string | undefined; readonly signal: AbortSignal },
+): Promise<Region> {
+  const { caFile, signal } = options;
+  const { apiUrl, golUrl } = auth;
+  const isVendors = apiUrl === undefined || /(^|\.)syncplicity\.com$/.test(new URL(apiUrl).hostname);
+  const { findHome } = await import('../syncplicity/home.ts');
+  const given = new URL(apiUrl ?? defaultApiUrl).host;
+  if (!isVendors && golUrl === undefined) return { gateway: given, home: undefined };
+  const email = auth.credentials.email ?? (await emailOf(auth, caFile, signal));
+  if (email === undefined) return { gateway: given, home: undefined };
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const home = await findHome({ golUrl, email, ca, signal });
+  const usesHome = apiUrl === undefined && auth.credentials.email !== undefined;
+  return { gateway: usesHome ? home.gateway : given, home };
+}
+
+async function emailOf(
+  auth: SyncplicityAuth,
+  caFile: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const drive = await openDrive(auth, caFile);
+  try {
+    return (await drive.account({ signal })).email;
   } finally {
     await drive.stop();
   }

@@ -18,13 +18,23 @@ export function emailHash(email: string): string {
   return createHmac('md5', hashKey).update(email.trim().toLowerCase(), 'utf8').digest('hex');
 }
 
-/** The gateway of the home region of `email`. Rejects with `not-found` where the lookup knows none. */
+/** The gateway of the home region of `email`. Rejects as {@link homeRegion} does. */
 export async function homeGateway(
   transport: HttpTransport,
   golUrl: URL,
   email: string,
   signal: AbortSignal,
 ): Promise<URL> {
+  return (await homeRegion(transport, golUrl, email, signal)).gateway;
+}
+
+/** The home region of `email`. Rejects with `not-found` where the lookup knows none. */
+export async function homeRegion(
+  transport: HttpTransport,
+  golUrl: URL,
+  email: string,
+  signal: AbortSignal,
+): Promise<{ readonly gateway: URL; readonly name: string | undefined }> {
   const call = 'ROLs GET';
   const url = below(golUrl, `/api/v1/rols?uhid=${emailHash(email)}`);
   const reply = await transport.send({
@@ -50,5 +60,5 @@ export async function homeGateway(
   if (home?.gatewayUrl === undefined) {
     throw new RemoteError('not-found', `${call}: no home region is known for this e-mail address: set api_url instead`);
   }
-  return serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`);
+  return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
 }

@@ -1,7 +1,8 @@
 // doctor: every finding has a state and, where something is wrong, what to do; a connection is tried against the emulator.
 import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { User } from './program.ts';
@@ -98,9 +99,10 @@ describe('doctor', () => {
   it('tries a connection: clock, credentials, syncpoints, vaults, a byte', async () => {
     expect(await connectCloud()).toMatchObject({ code: 0, stderr: '' });
     const { findings } = await examine('cloud');
-    expect(findings.slice(-5)).toMatchObject([
+    expect(findings.slice(-6)).toMatchObject([
       { check: 'clock', state: 'ok', detail: 'agrees with the gateway' },
       { check: 'credentials', state: 'ok', detail: expect.stringContaining('signed in as') as unknown },
+      { check: 'region', state: 'ok', detail: `${new URL(gatewayUrl).host}, as the connection says` },
       { check: 'syncpoints', state: 'ok' },
       { check: 'vaults', state: 'ok' },
       { check: 'reading', state: 'ok' },
@@ -158,5 +160,72 @@ describe('connections add', () => {
     expect(stderr).toMatch(/^syncplicityfs: the connection does not work: /);
     expect(stderr).not.toContain('hidden');
     expect((await user.run(['connections', 'list', '--json'])).stdout).toBe('[]\n');
+  });
+});
+
+describe('connections test', () => {
+  it('tries the only connection, or the one that is named, with the checks of doctor alone', async () => {
+    await connectCloud();
+    const { code, stdout } = await user.run(['connections', 'test']);
+    expect(code).toBe(0);
+    expect(stdout.split('\n').map((line) => line.slice(0, 16).trim())).toEqual([
+      'OK   clock',
+      'OK   credentials',
+      'OK   region',
+      'OK   syncpoints',
+      'OK   vaults',
+      'OK   reading',
+      '',
+    ]);
+    expect(stdout).toMatch(/^OK {3}syncpoints {3}1 to be seen$/m);
+    const json = JSON.parse((await user.run(['connections', 'test', 'cloud', '--json'])).stdout) as Finding[];
+    expect(json.map(({ check }) => check)).toEqual([
+      'clock',
+      'credentials',
+      'region',
+      'syncpoints',
+      'vaults',
+      'reading',
+    ]);
+  });
+
+  it('tells the home region, and warns of another one', async () => {
+    await connectCloud();
+    const stored = join(user.home, '.config', 'syncplicityfs', 'connections.json');
+    const withHome = async (apiUrl: string): Promise<Finding | undefined> => {
+      const file = JSON.parse(readFileSync(stored, 'utf8')) as { connections: { auth: Record<string, string> }[] };
+      Object.assign(file.connections[0]?.auth ?? {}, { api_url: apiUrl, gol_url: gatewayUrl });
+      writeFileSync(stored, JSON.stringify(file));
+      const { stdout } = await user.run(['connections', 'test', '--json']);
+      return (JSON.parse(stdout) as Finding[]).find(({ check }) => check === 'region');
+    };
+    const { host, port } = new URL(gatewayUrl);
+    expect(await withHome(gatewayUrl)).toMatchObject({ state: 'ok', detail: `${host}, the home region Emulator` });
+    expect(await withHome(`http://localhost:${port}`)).toMatchObject({
+      state: 'warn',
+      detail: `localhost:${port}, but the home region Emulator of the account is ${host}`,
+      advice: expect.stringContaining('api_url') as unknown,
+    });
+  });
+
+  it('fails with advice', async () => {
+    await connectCloud({}).then(() => user.run(['connections', 'delete', 'cloud']));
+    const auth = { client_id: 'x', client_secret: 'hidden-secret', app_token: 'hidden-token', api_url: gatewayUrl };
+    await user.run(['connections', 'add', '-p', 'syncplicity', '--name', 'bad', '--no-verify', '--in'], {
+      input: JSON.stringify(auth),
+    });
+    const { code, stdout } = await user.run(['connections', 'test', 'bad']);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^FAIL credentials .*Invalid client.*\n +-> compare client_id/m);
+    expect(stdout).not.toContain('hidden');
+    expect(await user.run(['connections', 'test', 'unknown'])).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  it('is wrong usage where it is not clear what to try', async () => {
+    expect(await user.run(['connections', 'test'])).toMatchObject({ code: 2, stdout: '' });
+    for (const name of ['one', 'two']) await user.addDirectory(name, '/usr');
+    const { code, stderr } = await user.run(['connections', 'test']);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining('"one", "two"') as unknown });
+    expect((await user.run(['connections', 'test', 'one'])).stdout).toBe('OK   directory  /usr\n');
   });
 });

@@ -221,10 +221,11 @@ export function readUserId(value: unknown, where: string): string | undefined {
 export interface RolFields {
   readonly gatewayUrl: string | undefined;
   readonly isHome: boolean;
+  readonly name: string | undefined;
 }
 
 /** One entry of ROLs GET. */
 export function readRol(value: unknown, where: string): RolFields {
   const fields = Fields.of(value, where);
-  return { gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false };
+  return { gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false, name: fields.text('Name') };
 }
