@@ -1,5 +1,6 @@
 // The whole command line as one commander program: the help and the manual page are made from it.
 import { Command } from 'commander';
+import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { trashCommand } from './content/trash.ts';
 import { versionsCommand } from './content/versions.ts';
@@ -37,7 +38,12 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));
+  program.addCommand(completionCommand(context));
   program.addCommand(daemonCommand(context), { hidden: true });
+  program.addCommand(
+    completeWordsCommand(context, () => program),
+    { hidden: true },
+  );
   // For packaging: man/syncplicityfs.1 is what this prints.
   const print = new Command('man-page').action(() => context.print(manPage(program, version).trimEnd()));
   program.addCommand(print, { hidden: true });
