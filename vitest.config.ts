@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { noteLeak } from './test/secrecy.ts';
 
 export default defineConfig({
   test: {
@@ -11,5 +12,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
     globalSetup: ['test/global-setup.ts'],
+    // What suites print themselves.
+    onConsoleLog: (text) => noteLeak('a test', text),
   },
 });

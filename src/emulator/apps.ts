@@ -16,7 +16,7 @@ export function appsOf(first: App, count: number): App[] {
     const purpose = `app ${index + 1}`;
     return {
       appKey: derivedId(first.appKey, purpose),
-      appSecret: createHash('sha256').update(`${first.appSecret} ${purpose}`).digest('base64url'),
+      appSecret: `emulated-secret-${createHash('sha256').update(`${first.appSecret} ${purpose}`).digest('base64url')}`,
     };
   });
 }

@@ -15,12 +15,13 @@ export interface Credentials {
 
 export type Identity = Credentials;
 
+/** What is secret of it says so, wherever it may turn up. */
 export function randomIdentity(): Identity {
   return {
     appKey: randomUUID(),
-    appSecret: randomBytes(24).toString('base64url'),
-    appToken: randomBytes(48).toString('base64url'),
-    machineToken: randomBytes(48).toString('base64url'),
+    appSecret: `emulated-secret-${randomBytes(24).toString('base64url')}`,
+    appToken: `emulated-token-${randomBytes(48).toString('base64url')}`,
+    machineToken: `emulated-machine-${randomBytes(48).toString('base64url')}`,
     userId: randomUUID(),
     email: 'user@emulator.invalid',
   };

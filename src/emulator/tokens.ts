@@ -32,7 +32,7 @@ export class Tokens {
 
   /** A fresh token, as long as the service's are. */
   issue(scope: TokenScope, { appKey }: App, lifetimeSeconds: number): string {
-    const token = randomBytes(320).toString('base64url');
+    const token = `emulated-bearer-${randomBytes(320).toString('base64url')}`;
     this.#live.set(token, { scope, app: appKey, expiresAt: Date.now() + lifetimeSeconds * 1000 });
     for (const oldest of this.#live.keys()) {
       if (this.#live.size <= TOKENS_MAX) break;

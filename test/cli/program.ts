@@ -4,6 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import tmp from 'tmp';
+import { requireNoSecret, requireNoSecretBelow, watchForSecrets } from '../secrecy.ts';
 
 export const programFile = fileURLToPath(new URL('../../dist/bin/syncplicityfs.js', import.meta.url));
 
@@ -37,7 +38,12 @@ export class User {
   }
 
   start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
-    return spawn(process.execPath, [programFile, ...args], { env: { ...this.environment, ...environment } });
+    const child = spawn(process.execPath, [programFile, ...args], { env: { ...this.environment, ...environment } });
+    // The emulator tells its credentials: that is what it is started for.
+    if (args[0] !== 'emulator') {
+      for (const name of ['stdout', 'stderr'] as const) watchForSecrets(`${name} of ${args.join(' ')}`, child[name]);
+    }
+    return child;
   }
 
   async run(args: readonly string[], options: { input?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Outcome> {
@@ -51,6 +57,7 @@ export class User {
       child.on('error', reject);
       child.on('close', resolve);
     });
+    if (args[0] !== 'emulator') requireNoSecret(args.join(' '), stdout + stderr);
     return { code, stdout, stderr };
   }
 
@@ -62,7 +69,12 @@ export class User {
     return (JSON.parse(stdout) as [{ id: string }])[0].id;
   }
 
+  /** Ends this user, who must not leave secrets in logs and records. */
   remove(): void {
-    this.#directory.removeCallback();
+    try {
+      for (const place of ['.local', '.cache', '.config']) requireNoSecretBelow(join(this.home, place));
+    } finally {
+      this.#directory.removeCallback();
+    }
   }
 }

@@ -4,6 +4,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findMount } from '../../src/base/mount-table.ts';
 import { programFile, User } from '../cli/program.ts';
+import { noteLeak } from '../secrecy.ts';
 
 /** An example that waits for a change to be seen waits for a listing's lifetime of a second. */
 const EXAMPLE_LIMIT_MS = 20_000;
@@ -32,6 +33,7 @@ export class Shell {
       child.stdout.setEncoding('utf8').on('data', (piece: string) => (output += piece));
       child.on('error', reject);
       child.on('close', (_code, signal) => {
+        noteLeak(command, output);
         if (signal === null) resolve(output.replace(/^bash: line \d+: /gm, 'bash: '));
         else reject(new Error(`ended by ${signal}, after ${EXAMPLE_LIMIT_MS} ms at most: ${command}`));
       });
