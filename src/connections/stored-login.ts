@@ -32,19 +32,27 @@ export class StoredLogin implements Login {
     return this.#keeping.remedy;
   }
 
+  async peek(): Promise<string> {
+    return this.#newest(await this.#keeping.read());
+  }
+
   async renew<T>(
     work: (refreshToken: string) => Promise<{ readonly value: T; readonly next: string | undefined }>,
   ): Promise<T> {
     const { lockFile, read } = this.#keeping;
     return withFileLock(lockFile, LOCK_TIMEOUT_MS, async () => {
       const stored = await read();
-      // Somebody who stored another one since has a newer one.
-      const current = this.#held?.used === stored ? this.#held.token : stored;
+      const current = this.#newest(stored);
       const { value, next } = await work(current);
       if (next !== undefined && next !== current) await this.#keep(stored, next);
       else if (current !== stored) await this.#keep(stored, current);
       return value;
     });
+  }
+
+  /** Somebody who stored another one since has a newer one. */
+  #newest(stored: string): string {
+    return this.#held?.used === stored ? this.#held.token : stored;
   }
 
   async #keep(used: string, token: string): Promise<void> {

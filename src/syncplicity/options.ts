@@ -11,6 +11,8 @@ export interface Login {
   renew<T>(
     work: (refreshToken: string) => Promise<{ readonly value: T; readonly next: string | undefined }>,
   ): Promise<T>;
+  /** The present refresh token: another one than was refused is worth a try. */
+  peek(): Promise<string>;
   /** What to do when the service takes the token no more, to stand at the end of a message. */
   readonly remedy: string;
 }

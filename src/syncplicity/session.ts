@@ -50,7 +50,10 @@ export class Session {
     const lookUpHome = options.apiUrl === undefined && options.credentials.email !== undefined;
     this.#apiUrl = lookUpHome ? undefined : serviceUrl(options.apiUrl ?? defaultApiUrl, 'api_url');
     this.#golUrl = serviceUrl(options.golUrl ?? defaultGolUrl, 'gol_url');
-    this.token = new AccessToken((signal) => this.#fetchToken(signal));
+    const { login } = this.#credentials;
+    const isChanged = async (): Promise<boolean> =>
+      login !== undefined && (await login.peek()) !== this.#refreshTokens[0];
+    this.token = new AccessToken((signal) => this.#fetchToken(signal), isChanged);
   }
 
   /** The gateway's address. Looks the home region up once; a failed look-up is tried again by the next call. */

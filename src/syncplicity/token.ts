@@ -31,6 +31,7 @@ const uselessRenewalMs = 60_000;
 
 export class AccessToken {
   readonly #fetch: FetchToken;
+  readonly #isChanged: () => Promise<boolean>;
   readonly #stopping = new AbortController();
   #token: Token | undefined;
   /** The last tokens, newest first: replies to requests with an older one may still come. */
@@ -39,15 +40,18 @@ export class AccessToken {
   #refusal: { readonly error: RemoteError; readonly untilMs: number } | undefined;
   #uselessUntilMs = 0;
 
-  constructor(fetch: FetchToken) {
+  /** `isChanged`: whether the credentials are others than those that were refused. */
+  constructor(fetch: FetchToken, isChanged: () => Promise<boolean> = () => Promise.resolve(false)) {
     this.#fetch = fetch;
+    this.#isChanged = isChanged;
   }
 
   /** A token that holds for the next while. */
   async get(signal: AbortSignal | undefined): Promise<Token> {
     const now = performance.now();
     if (this.#token !== undefined && now < this.#token.renewAtMs) return this.#token;
-    if (this.#refusal !== undefined && now < this.#refusal.untilMs) throw this.#refusal.error;
+    const refusal = this.#refusal;
+    if (refusal !== undefined && now < refusal.untilMs && !(await this.#isChanged())) throw refusal.error;
     this.#fetching ??= this.#renew();
     return waitFor(this.#fetching, signal);
   }
