@@ -22,6 +22,7 @@ export interface AuthOptions {
   readonly in?: true;
   readonly authFile?: string;
   readonly file?: string;
+  readonly keyring?: true;
 }
 
 /** Adds the options that name a source, in SkySync's spellings too. */
@@ -29,8 +30,14 @@ export function withAuthOptions(command: Command): Command {
   return command
     .option('--auth-file <FILE>', 'read the authentication JSON from a file')
     .option('--auth-input', 'read the authentication JSON from stdin')
+    .option('--keyring', "keep the secrets in the desktop's keyring instead of a file")
     .addOption(new Option('--file <FILE>').hideHelp())
     .addOption(new Option('--in').hideHelp());
+}
+
+/** Where the secrets of a new connection are to be kept. */
+export function secretsIn({ keyring }: AuthOptions): 'file' | 'keyring' {
+  return keyring === true ? 'keyring' : 'file';
 }
 
 /** Whether the credentials come from standard input. */

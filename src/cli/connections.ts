@@ -6,7 +6,7 @@ import { findPlatform, platforms, type PlatformId } from '../connections/platfor
 import { type Connection, type ConnectionStore, openConnectionStore } from '../connections/store.ts';
 import { verifyConnection } from '../connections/verify.ts';
 import { askMount } from '../control/methods.ts';
-import { type AuthOptions, readAuth, withAuthOptions } from './auth-input.ts';
+import { type AuthOptions, readAuth, secretsIn, withAuthOptions } from './auth-input.ts';
 import { runChecks } from './check-run.ts';
 import { requireConnection } from './find-connection.ts';
 import { checkConnectionName, freeConnectionName } from './connection-name.ts';
@@ -123,7 +123,7 @@ async function requireNothingKept(
 ): Promise<void> {
   // Loaded here: no other subcommand needs the databases.
   const { keptChanges } = await import('../mount/kept-changes.ts');
-  const kept = await keptChanges(context.directories.state, id, await store.auth(id));
+  const kept = await keptChanges(context.directories.state, id, await store.address(id));
   let { changes } = kept;
   for (const mountpoint of kept.mountpoints) changes += await changesOf(context, mountpoint);
   if (changes === 0) return;
@@ -160,10 +160,13 @@ async function add(context: CliContext, store: ConnectionStore, options: AddOpti
   const platform = requirePlatform(options.platform).id;
   if (options.name !== undefined) checkConnectionName(options.name);
   const auth = await readAuth(context, platform, options);
+  if (options.keyring === true && auth.platform === 'fs') {
+    throw new UsageError('--keyring: a directory has no secrets');
+  }
   const account = options.verify ? await verified(auth, options.caFile) : undefined;
   const whose = account ?? (auth.platform === 'fs' ? auth.directory : auth.credentials.email);
   const name = options.name ?? (await freeConnectionName(store, platform, whose));
-  const connection = await store.add({ name, auth });
+  const connection = await store.add({ name, auth, secretsIn: secretsIn(options) });
   if (wantsJson(options)) printJson(context, [connectionJson(connection)]);
   else connectionLabels(connection).forEach((line) => context.print(line));
 }

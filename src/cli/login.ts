@@ -9,7 +9,7 @@ import type { SyncplicityAuth } from '../connections/auth-file.ts';
 import type { Connection, ConnectionStore } from '../connections/store.ts';
 import { isLoopback } from '../syncplicity/http/service-url.ts';
 import type { SignIn, SignedIn } from '../syncplicity/sign-in.ts';
-import { type AuthOptions, isFromInput, readAuth, withAuthOptions } from './auth-input.ts';
+import { type AuthOptions, isFromInput, readAuth, secretsIn, withAuthOptions } from './auth-input.ts';
 import { openBrowser } from './browser.ts';
 import { answerIn, type CallbackAnswer, startCallbackServer } from './callback-server.ts';
 import { requireConnection } from './find-connection.ts';
@@ -64,7 +64,7 @@ async function login(
     existing === undefined ? await readAuth(context, 'syncplicity', options, 'app') : await store.auth(existing.id);
   if (auth.platform === 'fs') throw new UsageError(`"${existing?.name ?? ''}" is a directory: nobody signs in to it`);
   const signedIn = await signIn(context, auth, options);
-  const connection = existing ?? (await addSignedIn(store, auth, signedIn, options.name));
+  const connection = existing ?? (await addSignedIn(store, auth, signedIn, options));
   if (existing !== undefined) {
     requireSameUser(existing, auth, signedIn);
     await store.keepLogin(existing.id, signedIn.refreshToken);
@@ -75,8 +75,11 @@ async function login(
 }
 
 async function requireUserConnection(store: ConnectionStore, id: string, options: LoginOptions): Promise<Connection> {
-  if (options.name !== undefined || isFromInput(options) || (options.authFile ?? options.file) !== undefined) {
-    throw new UsageError('a stored connection has its name and app: --name and --auth-file are for new ones');
+  const { name, authFile, file, keyring } = options;
+  if ((name ?? authFile ?? file ?? keyring) !== undefined || isFromInput(options)) {
+    throw new UsageError(
+      'a stored connection has its name, app and keyring: --name, --auth-file and --keyring are for new ones',
+    );
   }
   const found = await requireConnection(store, id);
   if (found.group) throw new UsageError(`"${found.name}" is a pool`, 'sign in to each of its connections');
@@ -96,10 +99,10 @@ async function addSignedIn(
   store: ConnectionStore,
   auth: SyncplicityAuth,
   { refreshToken, userId, email }: SignedIn,
-  name: string | undefined,
+  options: LoginOptions,
 ): Promise<Connection> {
-  const chosen = name ?? (await freeConnectionName(store, 'syncplicity', email ?? userId));
-  return store.add({ name: chosen, auth: { ...auth, refreshToken } });
+  const chosen = options.name ?? (await freeConnectionName(store, 'syncplicity', email ?? userId));
+  return store.add({ name: chosen, auth: { ...auth, refreshToken }, secretsIn: secretsIn(options) });
 }
 
 /** Sends the user to the service and waits for the answer, by the browser or pasted. */

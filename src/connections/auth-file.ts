@@ -116,6 +116,27 @@ export function serializeAuth(auth: ConnectionAuth): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined));
 }
 
+/** The keys that nobody else may see; all others only tell where and who. */
+const SECRET_KEYS: ReadonlySet<string> = new Set([
+  'client_secret',
+  'app_token',
+  'machine_token',
+  'storage_token',
+  'refresh_token',
+]);
+
+/** An auth object in two: what may be read by others, and the secrets. */
+export function splitAuth(auth: Readonly<Record<string, unknown>>): {
+  readonly open: Record<string, unknown>;
+  readonly secret: Record<string, unknown>;
+} {
+  const entries = Object.entries(auth);
+  return {
+    open: Object.fromEntries(entries.filter(([key]) => !SECRET_KEYS.has(key))),
+    secret: Object.fromEntries(entries.filter(([key]) => SECRET_KEYS.has(key))),
+  };
+}
+
 function directoryAuth(fields: AuthFields): DirectoryAuth {
   const uri = fields.required('uri');
   let path = uri;

@@ -1,12 +1,13 @@
-// The stored connections of one user: connections.json in the config directory, which also holds their secrets.
-// Promises: mode 0600, replaced as a whole under a lock, never overwritten when it cannot be understood.
+// The stored connections of one user: connections.json in the config directory, which also holds their secrets, unless those are in the
+// desktop's keyring. Promises: mode 0600, replaced as a whole under a lock, never overwritten when it cannot be understood.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
-import { type ConnectionAuth, parseAuth, serializeAuth } from './auth-file.ts';
+import { type ConnectionAuth, parseAuth, serializeAuth, splitAuth } from './auth-file.ts';
 import { environmentConnection, environmentConnectionName } from './environment.ts';
 import { withFileLock } from './file-lock.ts';
+import { desktopKeyring, type Keyring } from './keyring.ts';
 import { findPlatform, platformName, type PlatformId } from './platforms.ts';
 import { StoredLogin } from './stored-login.ts';
 
@@ -41,8 +42,10 @@ export interface ConnectionStore {
   find(idOrName: string): Promise<Connection | undefined>;
   /** The secrets of a connection. Never to be shown. Throws when there is no such connection. */
   auth(id: string): Promise<ConnectionAuth>;
-  /** Stores a new connection under a new id. Throws when the name is taken. */
-  add(connection: { readonly name: string; readonly auth: ConnectionAuth }): Promise<Connection>;
+  /** Where a connection leads, without its secrets. Throws when there is no such connection. */
+  address(id: string): Promise<ConnectionAddress>;
+  /** Stores a new connection under a new id, its secrets where it says (default: in the file). Rejects when the name is taken. */
+  add(connection: NewConnection): Promise<Connection>;
   /** Stores what a user who signed in with a browser got, in the place of what was there. Rejects where there is no such connection. */
   keepLogin(id: string, refreshToken: string): Promise<void>;
   /** Removes a connection and its secrets, or a pool, whose members stay; false when there is none with this id. */
@@ -58,6 +61,19 @@ export interface ConnectionStore {
   unassign(id: string): Promise<Connection | undefined>;
 }
 
+/** Whose service a connection is of, and at which gateway; undefined: the one that its account has. */
+export interface ConnectionAddress {
+  readonly platform: PlatformId;
+  readonly apiUrl: string | undefined;
+}
+
+/** What {@link ConnectionStore.add} takes. */
+export interface NewConnection {
+  readonly name: string;
+  readonly auth: ConnectionAuth;
+  readonly secretsIn?: 'file' | 'keyring' | undefined;
+}
+
 /** A pool by its name, or an existing one by its id. */
 export type PoolReference = { readonly name: string } | { readonly id: string };
 
@@ -70,6 +86,8 @@ interface StoredConnection {
   readonly pool?: string | undefined;
   readonly group?: boolean;
   readonly auth?: unknown;
+  /** The secrets of `auth` are in the desktop's keyring. */
+  readonly keyring?: boolean;
 }
 
 interface StoredFile {
@@ -81,22 +99,41 @@ interface StoredFile {
  * Opens the store of a config directory; nothing is made before the first change. `warn` gets one line when the file was
  * open to others, which is repaired.
  */
-export function openConnectionStore(configDirectory: string, warn: (message: string) => void): ConnectionStore {
+export function openConnectionStore(
+  configDirectory: string,
+  warn: (message: string) => void,
+  keyring: Keyring = desktopKeyring,
+): ConnectionStore {
   const path = join(configDirectory, FILE_NAME);
   const read = (): Promise<StoredFile> => readStore(path, warn);
-  const change = async <T>(edit: (file: StoredFile) => { file: StoredFile | undefined; result: T }): Promise<T> => {
+  const change = async <T>(edit: (file: StoredFile) => Edit<T> | Promise<Edit<T>>): Promise<T> => {
     await makePrivateDirectory(configDirectory);
     return withFileLock(`${path}.lock`, LOCK_TIMEOUT_MS, async () => {
-      const { file, result } = edit(await read());
+      const { file, result } = await edit(await read());
       if (file !== undefined) await replaceFile(path, `${JSON.stringify(file, null, 2)}\n`, 0o600);
       return result;
     });
   };
+  /** The auth object of a connection as a whole, wherever its parts are. */
+  const wholeAuth = async ({ id, name, auth, keyring: isInKeyring }: StoredConnection): Promise<unknown> => {
+    if (isInKeyring !== true) return auth;
+    const text = await keyring.read(id);
+    if (text === undefined) {
+      throw new Error(
+        `the desktop keyring has no secrets of "${name}" any more\ndelete the connection and add it again`,
+      );
+    }
+    return { ...asRecord(auth), ...secretsOf(text, name) };
+  };
   const keepLogin = (id: string, refreshToken: string): Promise<void> =>
-    change((file) => {
+    change(async (file) => {
       const found = file.connections.find((connection) => connection.id === id);
       if (found === undefined) throw new Error(`there is no connection ${id}`);
-      const auth = { ...asRecord(found.auth), refresh_token: refreshToken };
+      const auth = { ...asRecord(await wholeAuth(found)), refresh_token: refreshToken };
+      if (found.keyring === true) {
+        await keyring.write(id, JSON.stringify(splitAuth(auth).secret));
+        return { file: undefined, result: undefined };
+      }
       const connections = file.connections.map((stored) => (stored.id === id ? { ...stored, auth } : stored));
       return { file: { ...file, connections }, result: undefined };
     });
@@ -107,7 +144,7 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       lockFile: loginLock(id),
       read: async () => {
         const found = (await read()).connections.find((connection) => connection.id === id);
-        const token = asRecord(found?.auth)?.['refresh_token'];
+        const token = found === undefined ? undefined : asRecord(await wholeAuth(found))?.['refresh_token'];
         if (typeof token !== 'string') throw new Error(`the connection "${name}" has no login any more`);
         return token;
       },
@@ -115,6 +152,16 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       remedy: `sign in again with: syncplicityfs connections login ${shellWord(name)}`,
     });
     return { ...auth, credentials: { ...auth.credentials, login } };
+  };
+  const forget = async ({ id, name }: StoredConnection): Promise<void> => {
+    try {
+      await keyring.remove(id);
+    } catch (error) {
+      throw new Error(
+        `"${name}" is deleted, but its secrets are still in the keyring, as ${id}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
   };
   const loginLock = (id: string): string => join(configDirectory, `login-${id}.lock`);
   const list = async (): Promise<Connection[]> => {
@@ -138,32 +185,50 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
       if (environment?.id === id) return environment.auth;
       if (stored === undefined) throw new Error(`there is no connection ${id}`);
       if (stored.auth === undefined) throw new Error(`the connection "${stored.name}" holds no credentials`);
-      return withLogin(stored, parseAuth(stored.platform, stored.auth).auth);
+      return withLogin(stored, parseAuth(stored.platform, await wholeAuth(stored)).auth);
+    },
+    address: async (id) => {
+      const stored = (await read()).connections.find((connection) => connection.id === id);
+      if (stored === undefined) {
+        const environment = await environmentConnection();
+        if (environment?.id !== id) throw new Error(`there is no connection ${id}`);
+        return { platform: environment.auth.platform, apiUrl: environment.auth.apiUrl };
+      }
+      const apiUrl = asRecord(stored.auth)?.['api_url'];
+      return { platform: stored.platform, apiUrl: typeof apiUrl === 'string' ? apiUrl : undefined };
     },
     keepLogin,
-    add: ({ name, auth }) =>
-      change((file) => {
+    add: ({ name, auth, secretsIn = 'file' }) =>
+      change(async (file) => {
         const taken = file.connections.find((connection) => connection.name === name);
         if (taken !== undefined)
           throw new Error(`a connection called "${name}" exists already (${taken.id}); choose another --name`);
-        const stored = {
-          id: randomBytes(16).toString('hex'),
+        const id = randomBytes(16).toString('hex');
+        const whole = serializeAuth(auth);
+        const isInKeyring = secretsIn === 'keyring' && auth.platform !== 'fs';
+        const { open: shown, secret } = splitAuth(whole);
+        if (isInKeyring) await keyring.write(id, JSON.stringify(secret));
+        const stored: StoredConnection = {
+          id,
           name,
           platform: auth.platform,
-          auth: serializeAuth(auth),
+          auth: isInKeyring ? shown : whole,
+          ...(isInKeyring ? { keyring: true } : {}),
         };
         const connections = [...file.connections, stored];
         return { file: { ...file, connections }, result: present(stored, connections) };
       }),
     remove: async (id) => {
       const removed = await change((file) => {
-        const left = file.connections.filter((connection) => connection.id !== id);
-        const found = left.length < file.connections.length;
+        const found = file.connections.find((connection) => connection.id === id);
+        const left = file.connections.filter((connection) => connection !== found);
         const connections = left.map((stored) => (stored.pool === id ? withPool(stored, undefined) : stored));
-        return { file: found ? { ...file, connections } : undefined, result: found };
+        return { file: found === undefined ? undefined : { ...file, connections }, result: found };
       });
-      if (removed) await rm(loginLock(id), { force: true });
-      return removed;
+      if (removed === undefined) return false;
+      await rm(loginLock(id), { force: true });
+      if (removed.keyring === true) await forget(removed);
+      return true;
     },
     members: async (poolId) => (await list()).filter(({ pool, disabled }) => pool?.id === poolId && !disabled),
     assign: (id, reference) =>
@@ -186,6 +251,25 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
         return { file: { ...file, connections }, result: present(free, connections) };
       }),
   };
+}
+
+/** What a change comes to; without a file nothing is written. */
+interface Edit<T> {
+  readonly file: StoredFile | undefined;
+  readonly result: T;
+}
+
+/** The secrets in an entry of the keyring. */
+function secretsOf(text: string, name: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // The parser's message would quote secrets.
+  }
+  const secrets = asRecord(value);
+  if (secrets !== undefined) return secrets;
+  throw new Error(`what the desktop keyring has of "${name}" is damaged\ndelete the connection and add it again`);
 }
 
 /** The connection of the environment, under its name or id. */

@@ -6,7 +6,7 @@ import { lockAccount } from '../cache/account-lock.ts';
 import { accountDirectoryName, keysOf, recallAccount } from '../cache/account-names.ts';
 import { isPending } from '../cache/journal.ts';
 import { openTree } from '../cache/tree/open-tree.ts';
-import type { ConnectionAuth } from '../connections/auth-file.ts';
+import type { ConnectionAddress } from '../connections/store.ts';
 
 /** An emulator listens on this machine only. */
 const EMULATOR_HOST = '127.0.0.1';
@@ -23,11 +23,11 @@ export interface KeptChanges {
 export async function keptChanges(
   stateDirectory: string,
   connectionId: string,
-  auth: ConnectionAuth,
+  address: ConnectionAddress,
 ): Promise<KeptChanges> {
   let changes = 0;
   const mountpoints: string[] = [];
-  for (const name of await accountDirectories(stateDirectory, connectionId, auth)) {
+  for (const name of await accountDirectories(stateDirectory, connectionId, address)) {
     const directory = join(stateDirectory, 'accounts', name);
     const lock = lockAccount(directory, { pid: process.pid, mountpoint: '(none: its changes are being counted)' });
     if ('heldBy' in lock) {
@@ -54,13 +54,13 @@ async function countIn(accountDirectory: string): Promise<number> {
 }
 
 /** Names below `accounts`: of the account itself, of those it acted for, and of their instances. */
-async function accountDirectories(stateDirectory: string, id: string, auth: ConnectionAuth): Promise<string[]> {
+async function accountDirectories(stateDirectory: string, id: string, address: ConnectionAddress): Promise<string[]> {
   // An emulator is made for each instance, and so is the account it shows.
   const keys =
-    auth.platform === 'fs'
+    address.platform === 'fs'
       ? (await namesIn(join(stateDirectory, 'emulators'))).filter((name) => name === id || name.startsWith(`${id}@`))
       : await keysOf(stateDirectory, id);
-  const host = auth.platform === 'fs' ? EMULATOR_HOST : hostOf(auth.apiUrl);
+  const host = address.platform === 'fs' ? EMULATOR_HOST : hostOf(address.apiUrl);
   const existing = await namesIn(join(stateDirectory, 'accounts'));
   const found = new Set<string>();
   for (const key of keys) {

@@ -77,12 +77,18 @@ describe('the program answers', () => {
   });
 });
 
+/** The program under its name, as a shell finds it. */
+function pathWithProgram(): string {
+  const bin = user.directory('bin');
+  const file = join(bin, 'syncplicityfs');
+  writeFileSync(file, `#!/bin/sh\nexec ${process.execPath} ${programFile} "$@"\n`);
+  chmodSync(file, 0o755);
+  return `${bin}:${process.env['PATH'] ?? ''}`;
+}
+
 describe('bash', () => {
   /** What its function replies to a line as bash splits it. */
   async function replies(...compWords: string[]): Promise<string[]> {
-    const bin = user.directory('bin');
-    writeFileSync(join(bin, 'syncplicityfs'), `#!/bin/sh\nexec "${process.execPath}" "${programFile}" "$@"\n`);
-    chmodSync(join(bin, 'syncplicityfs'), 0o755);
     const script = [
       // Outside a completion it can only complain.
       'compopt() { :; }',
@@ -92,7 +98,7 @@ describe('bash', () => {
       'printf "%s\\n" "${COMPREPLY[@]}"',
     ].join('\n');
     const { stdout } = await promisify(execFile)('bash', ['-euc', script, 'bash', 'syncplicityfs', ...compWords], {
-      env: { ...user.environment, PATH: `${bin}:${process.env['PATH'] ?? ''}` },
+      env: { ...user.environment, PATH: pathWithProgram() },
       cwd: user.directory('cwd'),
     });
     return stdout.split('\n').filter((line) => line !== '');
@@ -110,16 +116,15 @@ describe('bash', () => {
     expect(await replies('connections', 'show', '"my w')).toEqual(['my work']);
     expect(await replies('mount', String.raw`my\ work`, 'dr')).toEqual(['drive']);
   });
+});
 
-  it.skipIf(!isInstalled('script'))('does it at a prompt', async () => {
-    await replies('');
-    const child = spawn('script', ['-qec', 'bash --norc --noprofile -i', '/dev/null'], {
-      env: {
-        ...user.environment,
-        TERM: 'dumb',
-        PS1: '$ ',
-        PATH: `${user.directory('bin')}:${process.env['PATH'] ?? ''}`,
-      },
+describe.each([
+  ['bash', 'bash --norc --noprofile -i', 'source <(syncplicityfs completion bash)'],
+  ['zsh', 'zsh -f -i', 'autoload -U compinit; compinit -u -D; source <(syncplicityfs completion zsh)'],
+])('%s at a prompt', (shell, command, setUp) => {
+  it.skipIf(!isInstalled(shell) || !isInstalled('script'))('completes what is typed', async () => {
+    const child = spawn('script', ['-qec', command, '/dev/null'], {
+      env: { ...user.environment, TERM: 'dumb', PS1: '$ ', PATH: pathWithProgram() },
     });
     let shown = '';
     const said = (text: string): Promise<void> =>
@@ -132,7 +137,7 @@ describe('bash', () => {
         look();
       });
     child.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
-    child.stdin.write('source <(syncplicityfs completion bash); echo re""ady\n');
+    child.stdin.write(`${setUp}; echo re""ady\n`);
     await said('ready');
     child.stdin.write('syncplicityfs connections pool una\t');
     await said('unassign');
@@ -140,6 +145,24 @@ describe('bash', () => {
     child.stdin.write('\u0015exit\n');
     await closed;
   });
+});
+
+it.skipIf(!isInstalled('fish'))('fish completes commands, values and names with blanks', async () => {
+  await user.addDirectory('my work', '/usr');
+  const script = user.run(['completion', 'fish']).then(({ stdout }) => stdout);
+  const file = join(user.home, 'completion.fish');
+  writeFileSync(file, await script);
+  const replies = (line: string): string[] => {
+    const { stdout, stderr } = spawnSync('fish', ['-c', `source ${file}; complete -C ${JSON.stringify(line)}`], {
+      env: { ...user.environment, PATH: pathWithProgram() },
+      encoding: 'utf8',
+    });
+    expect(stderr).toBe('');
+    return stdout.split('\n').map((text) => text.split('\t')[0] as string);
+  };
+  expect(replies('syncplicityfs unm')).toEqual(['unmount', '']);
+  expect(replies('syncplicityfs emulator --layout ')).toEqual(['children', 'single', '']);
+  expect(replies('syncplicityfs connections show my')).toEqual(['my work', '']);
 });
 
 describe.each([

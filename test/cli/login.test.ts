@@ -146,7 +146,7 @@ describe('connections login', () => {
 
   it.each([
     [['no such'], 'there is no connection "no such"'],
-    [['x', '--name', 'y'], '--name and --auth-file are for new ones'],
+    [['x', '--name', 'y'], '--name, --auth-file and --keyring are for new ones'],
     [['--redirect-uri', 'nowhere'], '"nowhere" is not a URL'],
     [[], 'the Syncplicity connection needs authentication'],
   ])('%j is wrong usage', async (args, words) => {

@@ -6,19 +6,12 @@ import { lockAccount } from '../../src/cache/account-lock.ts';
 import { accountDirectoryName, rememberAccount } from '../../src/cache/account-names.ts';
 import { blankRecord, type PendingRecord } from '../../src/cache/journal.ts';
 import { openTree } from '../../src/cache/tree/open-tree.ts';
-import type { ConnectionAuth } from '../../src/connections/auth-file.ts';
+import type { ConnectionAddress } from '../../src/connections/store.ts';
 import { keptChanges } from '../../src/mount/kept-changes.ts';
 import tmp from 'tmp';
 
 const ID = 'a'.repeat(32);
-const auth: ConnectionAuth = {
-  platform: 'syncplicity',
-  credentials: { clientId: 'c', clientSecret: 's', appToken: 't' },
-  adminMode: false,
-  apiUrl: undefined,
-  golUrl: undefined,
-  xmlUrl: undefined,
-};
+const address: ConnectionAddress = { platform: 'syncplicity', apiUrl: undefined };
 const account = { userId: 'u-1', email: undefined };
 
 let directory: tmp.DirResult;
@@ -52,8 +45,8 @@ async function stateOf(host: string, instance: string | undefined, records: read
 
 describe('keptChanges', () => {
   it('is nothing for an account that was never mounted', async () => {
-    expect(await keptChanges(state, ID, auth)).toEqual({ changes: 0, mountpoints: [] });
-    expect(await keptChanges(join(state, 'none'), ID, auth)).toEqual({ changes: 0, mountpoints: [] });
+    expect(await keptChanges(state, ID, address)).toEqual({ changes: 0, mountpoints: [] });
+    expect(await keptChanges(join(state, 'none'), ID, address)).toEqual({ changes: 0, mountpoints: [] });
   });
 
   it('counts what is pending, failed and unfinished, not what is stored or stays here', async () => {
@@ -63,29 +56,29 @@ describe('keptChanges', () => {
       record(22, { doneAtMs: 5 }),
       record(23, { localOnly: true }),
     ]);
-    expect(await keptChanges(state, ID, auth)).toEqual({ changes: 3, mountpoints: [] });
-    expect(await keptChanges(state, 'b'.repeat(32), auth)).toEqual({ changes: 0, mountpoints: [] });
+    expect(await keptChanges(state, ID, address)).toEqual({ changes: 3, mountpoints: [] });
+    expect(await keptChanges(state, 'b'.repeat(32), address)).toEqual({ changes: 0, mountpoints: [] });
   });
 
   it('counts the instances of the account, and no other account', async () => {
     await stateOf('api.syncplicity.com', undefined, [record(20)]);
     await stateOf('api.syncplicity.com', 'second', [record(20)]);
     await stateOf('other.example.com', undefined, [record(20)]);
-    expect((await keptChanges(state, ID, auth)).changes).toBe(4);
+    expect((await keptChanges(state, ID, address)).changes).toBe(4);
   });
 
   it('leaves a mounted one to its daemon', async () => {
     const place = await stateOf('api.syncplicity.com', undefined, [record(20)]);
     const lock = lockAccount(place, { pid: 1, mountpoint: '/mnt/drive' });
-    expect(await keptChanges(state, ID, auth)).toEqual({ changes: 0, mountpoints: ['/mnt/drive'] });
+    expect(await keptChanges(state, ID, address)).toEqual({ changes: 0, mountpoints: ['/mnt/drive'] });
     if ('release' in lock) lock.release();
-    expect(await keptChanges(state, ID, auth)).toEqual({ changes: 2, mountpoints: [] });
+    expect(await keptChanges(state, ID, address)).toEqual({ changes: 2, mountpoints: [] });
   });
 
   it('finds the accounts of a directory by its emulators', async () => {
     mkdirSync(join(state, 'emulators', `${ID}@x`), { recursive: true });
     await rememberAccount(state, `${ID}@x`, account);
     await stateOf('127.0.0.1', 'x', [record(20)]);
-    expect((await keptChanges(state, ID, { platform: 'fs', directory: '/usr' })).changes).toBe(2);
+    expect((await keptChanges(state, ID, { platform: 'fs', apiUrl: undefined })).changes).toBe(2);
   });
 });
