@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { trashCommand } from './content/trash.ts';
+import { linksCommand } from './content/links.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
@@ -35,6 +36,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(refreshCommand(context));
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
+  program.addCommand(linksCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

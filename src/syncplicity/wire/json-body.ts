@@ -7,7 +7,7 @@ export interface BareId {
   readonly digits: string;
 }
 
-export type JsonField = string | number | boolean | BareId | readonly never[];
+export type JsonField = string | number | boolean | BareId | readonly Readonly<Record<string, string>>[];
 
 /** Marks an id for {@link jsonObject}. Never 0: the service would take it for a place that does not exist. */
 export function bareId(id: RemoteId<string>): BareId {
