@@ -13,6 +13,7 @@ import { DirectoryStore } from '../emulator/directory-store.ts';
 import { startEmulator } from '../emulator/emulator.ts';
 import type { Emulator } from '../emulator/emulator.ts';
 import { keptIdentity } from '../emulator/identity.ts';
+import { LinkStore } from '../emulator/links.ts';
 import { leftOutSummary } from '../emulator/left-out.ts';
 import { MemoryStore } from '../emulator/memory-store.ts';
 import type { ContentStore } from '../emulator/store.ts';
@@ -100,6 +101,7 @@ async function run(options: EmulatorCliOptions): Promise<void> {
         ...(options.bandwidth !== undefined && { bandwidthMbit: options.bandwidth }),
         ...(options.tokenLifetime !== undefined && { tokenLifetimeSeconds: options.tokenLifetime }),
         ...(options.throttle === true && { throttle: documentedThrottle }),
+        ...(options.data !== undefined && { links: await LinkStore.open(join(state, 'links.json')) }),
       });
     } catch (error) {
       await store.close();

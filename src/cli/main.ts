@@ -67,7 +67,9 @@ function messageOf(error: unknown): string {
 function preparing(command: Command): void {
   command.exitOverride();
   command.configureOutput({
-    outputError: (text, write) => write(text.replace(/^error: /, 'syncplicityfs: ')),
+    // What is behind the = of an option that takes nothing may be a secret.
+    outputError: (text, write) =>
+      write(text.replace(/^error: /, 'syncplicityfs: ').replace(/^(.*unknown option '--[^'=]*)=[^]*'/, "$1'")),
   });
   command.commands.forEach(preparing);
 }

@@ -25,31 +25,49 @@ export interface CallingOptions {
   readonly caFile: string | undefined;
 }
 
-/** Runs `work` with the service that `text` leads to, and what it is there. */
-export async function withTarget(
+/** Runs `work` with the service that all of `texts` lead to, and what each is there. Rejects where they are of several accounts. */
+export async function withTargets(
   context: CliContext,
-  text: string,
+  texts: readonly string[],
   options: CallingOptions,
-  work: (api: ContentApi, target: RemoteTarget) => Promise<void>,
+  work: (api: ContentApi, targets: readonly RemoteTarget[]) => Promise<void>,
 ): Promise<void> {
-  const named = await namedAccount(context, text);
-  if (named !== undefined) {
-    await withConnection(context, named.connection, options, async (api) => {
-      const { findRemote } = await import('../mount/remote-path.ts');
-      await work(api, await findRemote(api.drive, named.path, options.call));
-    });
+  const named = await Promise.all(texts.map((text) => namedAccount(context, text)));
+  const [first] = named;
+  const isOne = named.every((one) => one?.connection.id === first?.connection.id);
+  if (!isOne) throw new UsageError('the paths are of several accounts: run this once for each');
+  if (first === undefined) {
+    await withMountOf(context, texts, (client, paths) => withLocated(context, client, paths, options, work));
     return;
   }
-  await withMountOf(context, text, async (client, path) => {
-    const { signal } = options.call;
-    // The drive may have to list folders on the way.
-    const limits = { timeoutMs: LOCATE_TIMEOUT_MS, signal };
-    const { root } = await askMount(client, 'status', { itemsMax: 0 }, { signal });
-    // What a daemon of this program tells are ids as the service gave them.
-    const target = (await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget;
-    const service = await askMount(client, 'service', {}, { signal });
-    await withMounted(context, service, options, (api) => work(api, target));
+  await withConnection(context, first.connection, options, async (api) => {
+    const { findRemote, remembering } = await import('../mount/remote-path.ts');
+    const drive = remembering(api.drive);
+    const targets: RemoteTarget[] = [];
+    for (const one of named) targets.push(await findRemote(drive, one?.path ?? '', options.call));
+    await work(api, targets);
   });
+}
+
+/** Runs `work` with the service of a mount, and what its daemon says that paths are there. */
+async function withLocated(
+  context: CliContext,
+  client: ControlClient,
+  paths: readonly string[],
+  options: CallingOptions,
+  work: (api: ContentApi, targets: readonly RemoteTarget[]) => Promise<void>,
+): Promise<void> {
+  const { signal } = options.call;
+  // The drive may have to list folders on the way.
+  const limits = { timeoutMs: LOCATE_TIMEOUT_MS, signal };
+  const { root } = await askMount(client, 'status', { itemsMax: 0 }, { signal });
+  const targets: RemoteTarget[] = [];
+  for (const path of paths) {
+    // What a daemon of this program tells are ids as the service gave them.
+    targets.push((await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget);
+  }
+  const service = await askMount(client, 'service', {}, { signal });
+  await withMounted(context, service, options, (api) => work(api, targets));
 }
 
 /**
@@ -71,7 +89,7 @@ export async function withAccount(
     await withConnection(context, named.connection, options, work);
     return;
   }
-  await withMountOf(context, text, async (client) => {
+  await withMountOf(context, [text], async (client) => {
     await withMounted(context, await askMount(client, 'service', {}), options, work);
   });
 }
@@ -107,22 +125,30 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Runs `work` with the daemon of the mount that a path leads into, and the rest of the path. */
+/** Runs `work` with the daemon of the mount that all paths lead into, and the rest of each. */
 async function withMountOf(
   context: CliContext,
-  text: string,
-  work: (client: ControlClient, path: string) => Promise<void>,
+  texts: readonly string[],
+  work: (client: ControlClient, paths: readonly string[]) => Promise<void>,
 ): Promise<void> {
   const mountpoints = new Set((await listMounts(context.directories.runtime)).map(({ mountpoint }) => mountpoint));
-  const place = await placeBelow(text, mountpoints);
-  if (place === undefined) {
-    throw new Error(
-      `${printable(text)} is not in a drive of syncplicityfs of yours\nmount it, or write CONNECTION:/Syncpoint/path`,
-    );
+  const paths: string[] = [];
+  let serving: string | undefined;
+  for (const text of texts) {
+    const place = await placeBelow(text, mountpoints);
+    if (place === undefined) {
+      throw new Error(
+        `${printable(text)} is not in a drive of syncplicityfs of yours\nmount it, or write CONNECTION:/Syncpoint/path`,
+      );
+    }
+    serving ??= place.mountpoint;
+    if (place.mountpoint !== serving) throw new UsageError('the paths are in several drives: run this once for each');
+    paths.push(place.path);
   }
-  const { client } = await requireServing(context, place.mountpoint);
+  if (serving === undefined) throw new UsageError('a path is missing');
+  const { client } = await requireServing(context, serving);
   try {
-    await work(client, place.path);
+    await work(client, paths);
   } finally {
     client.close();
   }

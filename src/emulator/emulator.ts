@@ -14,6 +14,7 @@ import { Filing } from './filing.ts';
 import { accessRoutes } from './gateway-access.ts';
 import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
+import { linkRoutes } from './gateway-links.ts';
 import { loginRoutes } from './gateway-login.ts';
 import type { SignInOptions } from './gateway-login.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
@@ -22,6 +23,7 @@ import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
+import { LinkStore } from './links.ts';
 import { Logins } from './logins.ts';
 import { actingRoutes, storeOf } from './people.ts';
 import type { Company } from './people.ts';
@@ -66,6 +68,10 @@ export interface EmulatorOptions {
   readonly bandwidthMbit?: number;
   /** Of all present files together; uploads past it are refused. Unlimited by default. */
   readonly quotaBytes?: number;
+  /** The account's shared links; none, and kept in memory, by default. */
+  readonly links?: LinkStore;
+  /** Whom links may be for: 1 nobody, 2 the company's own users, 3 everybody. */
+  readonly shareLinkPolicy?: 1 | 2 | 3;
 }
 
 export interface Emulator {
@@ -108,6 +114,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     companyName: 'Emulated company',
     storageEndpointId: derivedId(credentials.userId, 'storage endpoint'),
     eventServerId: derivedId(credentials.userId, 'event server'),
+    shareLinkPolicy: options.shareLinkPolicy ?? 3,
   };
   const adminKey = randomBytes(24).toString('base64url');
   const apps = new Apps(appsOf(credentials, options.appCount ?? 1));
@@ -128,7 +135,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const whose = { ...account, user: person };
     const shapes = new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
-    return { account: whose, company, store: seen, lookup, filing, replies, shapes, tokens, dialect };
+    const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
+    return { account: whose, company, store: seen, links, lookup, filing, replies, shapes, tokens, dialect };
   };
   const acting = { company, self: account.user, tokens, dialect };
   const routes = [
@@ -146,7 +154,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...acting,
       routesFor: (person) => {
         const parts = partsFor(person);
-        return [...contentRoutes(parts), ...changeRoutes(parts), ...peopleRoutes(parts)];
+        return [...contentRoutes(parts), ...changeRoutes(parts), ...peopleRoutes(parts), ...linkRoutes(parts)];
       },
     }),
   ];

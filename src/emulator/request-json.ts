@@ -29,6 +29,14 @@ export class RequestObject {
     return typeof value === 'string' && /^[0-9]{1,19}$/.test(value) ? BigInt(value) : undefined;
   }
 
+  /** The objects of an array; absent and null are undefined. */
+  objects(key: string): readonly RequestObject[] | undefined {
+    const value = this.#members.get(this.#spelled(key));
+    if (value === undefined || value === null) return undefined;
+    if (!Array.isArray(value)) throw new Refusal(400, 'Bad Request');
+    return value.map((one) => new RequestObject(one, { keys: this.#anyCase ? 'lower' : 'observed' }));
+  }
+
   #spelled(key: string): string {
     return this.#anyCase ? key.toLowerCase() : key;
   }
@@ -46,11 +54,15 @@ export function parseRequest(text: string): unknown {
   }
 }
 
-/** The objects of an array of 1 to 20, the documents' limit. */
-export function requestObjects(text: string, dialect: Pick<Dialect, 'keys'>): readonly RequestObject[] {
+/** The objects of an array of 1 to `max`, the documents' limit of most calls by default. */
+export function requestObjects(
+  text: string,
+  dialect: Pick<Dialect, 'keys'>,
+  max = OBJECTS_MAX,
+): readonly RequestObject[] {
   const value = parseRequest(text);
   if (!Array.isArray(value) || value.length === 0) throw new Refusal(400, 'Bad Request');
-  if (value.length > OBJECTS_MAX) throw new Refusal(400, `Max Limit Is ${OBJECTS_MAX}`);
+  if (value.length > max) throw new Refusal(400, `Max Limit Is ${max}`);
   return value.map((one) => new RequestObject(one, dialect));
 }
 

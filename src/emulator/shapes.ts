@@ -12,6 +12,8 @@ export interface Account {
   readonly companyName: string;
   readonly storageEndpointId: string;
   readonly eventServerId: string;
+  /** Whom links may be for: the documents' number. */
+  readonly shareLinkPolicy: number;
 }
 
 export interface SyncpointIncludes {
@@ -52,7 +54,7 @@ export class Shapes {
 
   /** Syncpoints GET and Syncpoint GET, one entry. `children`: ids of the syncpoints nested in it. */
   syncpoint(syncpoint: SyncpointRecord, includes: SyncpointIncludes, children: readonly number[]): WireObject {
-    const { companyId, companyName, user, storageEndpointId, eventServerId } = this.#account;
+    const { companyId, companyName, user, storageEndpointId, eventServerId, shareLinkPolicy } = this.#account;
     const owner = syncpoint.owner ?? user;
     const lastEventId = this.#dialect.lastEvent && includes.lastEvent ? syncpoint.lastEventId : undefined;
     return {
@@ -70,7 +72,7 @@ export class Shapes {
       Parent: syncpoint.parentSyncpointId === undefined ? undefined : { Id: syncpoint.parentSyncpointId },
       PathToRoot: syncpoint.pathToRoot ?? '\\',
       Mappings: [],
-      Policy: { ShareLinkPolicy: 3, ShareLinkExpireInDays: 6 },
+      Policy: { ShareLinkPolicy: shareLinkPolicy, ShareLinkExpireInDays: 6 },
       StorageEndpointId: storageEndpointId,
       ServiceState: { Status: 1 },
       SyncpointSize: null,

@@ -56,6 +56,24 @@ export async function findRemote(drive: Source, path: string, call: CallOptions)
   return target;
 }
 
+/** A source that asks for each list once: for many paths, of which most share their folders. */
+export function remembering(drive: Source): Source {
+  let syncpoints: Promise<RemoteSyncpoint[]> | undefined;
+  const lists = new Map<FolderId, RemoteEntry[]>();
+  return {
+    syncpoints: (call) => (syncpoints ??= drive.syncpoints(call)),
+    async *list(syncpointId, folderId, call) {
+      let entries = lists.get(folderId);
+      if (entries === undefined) {
+        entries = [];
+        for await (const batch of drive.list(syncpointId, folderId, call)) entries.push(...batch);
+        lists.set(folderId, entries);
+      }
+      yield entries;
+    },
+  };
+}
+
 async function findSyncpoint(drive: Source, name: string, call: CallOptions): Promise<RemoteSyncpoint> {
   const syncpoints = await drive.syncpoints(call);
   const choices = shownSyncpoints(naming, syncpoints).map((shown): Choice<RemoteSyncpoint> => {

@@ -8,7 +8,7 @@ import type { ContentApi } from '../../syncplicity/content-api.ts';
 import type { CliContext } from '../context.ts';
 import { type JsonOptions, withJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
-import { type CallingOptions, withAccount, withTarget } from '../remote-target.ts';
+import { type CallingOptions, withAccount, withTargets } from '../remote-target.ts';
 import { SERVICE_ADVICE } from '../service-advice.ts';
 
 /** Signing in, finding a path and a call, each with a retry. */
@@ -49,8 +49,20 @@ export async function onTarget(
   options: ContentOptions,
   work: (service: Service, target: RemoteTarget) => Promise<void>,
 ): Promise<void> {
+  await onTargets(context, [text], options, async (service, targets) => {
+    for (const target of targets) await work(service, target);
+  });
+}
+
+/** As {@link onTarget} with several paths of one account. */
+export async function onTargets(
+  context: CliContext,
+  texts: readonly string[],
+  options: ContentOptions,
+  work: (service: Service, targets: readonly RemoteTarget[]) => Promise<void>,
+): Promise<void> {
   await explained(options, (calling, moved) =>
-    withTarget(context, text, calling, (api, target) => work({ api, call: calling.call, moved }, target)),
+    withTargets(context, texts, calling, (api, targets) => work({ api, call: calling.call, moved }, targets)),
   );
 }
 

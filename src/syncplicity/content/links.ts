@@ -1,27 +1,34 @@
 // Shared links: Links POST and GET, Link GET, PUT and DELETE. Names go out in the spelling that works and come back in any. A link's
-// password goes out and is never read: replies repeat it, so neither they nor what the service says of it reach a message unredacted.
+// password goes out and is never read: replies repeat it, so neither they nor what the service says of it reach a message.
+import { foldName } from '../../base/fold-name.ts';
 import { RemoteError } from '../../remote-drive.ts';
-import type { CallOptions, SyncpointId, Timestamp } from '../../remote-drive.ts';
+import type { CallOptions, FileId, SyncpointId } from '../../remote-drive.ts';
 import type { ContentApi } from '../content-api.ts';
-import { Fields, listIn } from '../wire/fields.ts';
+import { listIn } from '../wire/fields.ts';
 import { bareId, jsonObject } from '../wire/json-body.ts';
+import { withoutPassword } from './link-password.ts';
+import { namesIn, policyNumbers, readLink } from './link-reply.ts';
+import type { LinkPolicy, SharedLink } from './link-reply.ts';
+
+export { LINK_POLICIES } from './link-reply.ts';
+export type { LinkPolicy, SharedLink } from './link-reply.ts';
+
+type Calling = Pick<ContentApi, 'gateway'>;
 
 /** The guide's limit of links in one Links POST. */
 export const LINKS_PER_CALL = 100;
 
-/** Who may follow a link, by the service's number. */
-const policies = { none: 1, internal: 2, all: 3, intended: 4 } as const;
-export type LinkPolicy = keyof typeof policies;
-export const LINK_POLICIES = Object.keys(policies) as readonly LinkPolicy[];
-
 /** What can be set of a link, when it is made and later. What is undefined stays as the service has it. */
 export interface LinkSettings {
   readonly policy?: LinkPolicy | undefined;
+  /** Whom Outlook's add-in shares it with. */
+  readonly outlookPolicy?: LinkPolicy | undefined;
   /** Empty: no password any more. */
   readonly password?: string | undefined;
   /** 0: never. */
   readonly expiresInDays?: number | undefined;
   readonly message?: string | undefined;
+  /** E-mail addresses. */
   readonly users?: readonly string[] | undefined;
   /** GUIDs. */
   readonly groups?: readonly string[] | undefined;
@@ -33,145 +40,163 @@ export interface LinkedObject {
   readonly kind: 'file' | 'folder' | 'syncpoint';
   /** From below the syncpoint's root down. */
   readonly names: readonly string[];
+  readonly fileId?: FileId;
 }
 
-/** A link. What the service does not tell is undefined. */
-export interface SharedLink {
-  readonly token: string;
-  readonly url: string | undefined;
-  readonly landingPageUrl: string | undefined;
-  readonly syncpointId: string | undefined;
-  readonly path: string | undefined;
-  readonly policy: LinkPolicy | undefined;
-  readonly hasPassword: boolean;
-  readonly expiresInDays: number | undefined;
-  readonly isExpired: boolean;
-  readonly shared: Timestamp | undefined;
-  readonly uses: number | undefined;
-  readonly users: readonly string[];
-  readonly groups: readonly string[];
-  readonly message: string | undefined;
+/** What came of one call. */
+export interface CreatedLinks<T extends LinkedObject> {
+  /** In the order of the objects. No object: nothing tells for which of them it is. */
+  readonly made: readonly { readonly link: SharedLink; readonly object: T | undefined }[];
+  /** Those that got none. */
+  readonly without: readonly T[];
 }
 
-/** Makes a link for each object, in as many calls as are needed. Resolves with those the service tells of: fewer, where some were not made. */
-export async function createLinks(
-  { gateway }: ContentApi,
-  objects: readonly LinkedObject[],
+interface ChangeOptions extends CallOptions {
+  /** Has the service mail the link to its users. */
+  readonly sendsMail?: boolean | undefined;
+}
+
+/** Makes a link for each object, in as many calls as are needed; yields what came of each call. */
+export async function* createLinks<T extends LinkedObject>(
+  { gateway }: Calling,
+  objects: readonly T[],
   settings: LinkSettings & { readonly policy: LinkPolicy },
-  { sendsMail, ...call }: CallOptions & { readonly sendsMail?: boolean },
-): Promise<SharedLink[]> {
+  { sendsMail, ...call }: ChangeOptions,
+): AsyncGenerator<CreatedLinks<T>> {
   const name = 'links.svc POST';
-  const made: SharedLink[] = [];
   for (let first = 0; first < objects.length; first += LINKS_PER_CALL) {
     const some = objects.slice(first, first + LINKS_PER_CALL);
     const body = some.map(({ syncpointId, kind, names }) =>
       jsonObject({
         SyncPointId: bareId(syncpointId),
         VirtualPath: virtualPath(names, kind !== 'file'),
-        ...settingsOf(settings),
+        ...fieldsOf(settings),
       }),
     );
-    const path = `/syncpoint/links.svc/${sendsMail === true ? '?modifier=send_email' : ''}`;
+    const path = `/syncpoint/links.svc/${mailing(sendsMail)}`;
     const thing = some.length === 1 ? `a link to ${some[0]?.names.at(-1) ?? 'a syncpoint'}` : `${some.length} links`;
-    const value = await unspoken(settings.password, () =>
+    const value = await withoutPassword(settings.password, () =>
       gateway.change({ name, thing, path, method: 'POST', body: `[${body.join(',')}]` }, call),
     );
-    made.push(...listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`)));
+    const links = listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`));
+    yield paired(some, links);
   }
-  return made;
 }
 
-/** All links of the user, at most the 10,000 that one may have. */
-export async function listLinks({ gateway }: ContentApi, call: CallOptions): Promise<SharedLink[]> {
+/** Which links are wanted. */
+export interface LinkQuery {
+  /** Those of one object; default: all of the user, at most the 10,000 that one may have. */
+  readonly of?: LinkedObject | undefined;
+  /** Those too that have expired. */
+  readonly expired?: boolean | undefined;
+}
+
+/** Links of the user. */
+export async function listLinks({ gateway }: Calling, query: LinkQuery, call: CallOptions): Promise<SharedLink[]> {
   const name = 'links.svc GET';
-  const value = await gateway.json({ name, thing: 'the links', path: '/syncpoint/links.svc/', secret: true }, call);
-  return listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`));
+  const { of, expired } = query;
+  const parameters = new URLSearchParams();
+  if (of?.fileId !== undefined) {
+    // The guide's name and the specification's: whatever of it the service does not know, it leaves aside.
+    parameters.set('file_id', of.fileId);
+    parameters.set('fileId', of.fileId);
+    parameters.set('syncpointId', of.syncpointId);
+  }
+  if (expired === true) parameters.set('include', 'expired');
+  const path = `/syncpoint/links.svc/${parameters.size > 0 ? `?${parameters.toString()}` : ''}`;
+  const value = await gateway.json({ name, thing: 'the links', path, secret: true }, call);
+  const links = listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`));
+  return links.filter((link) => (expired === true || !link.isExpired) && (of === undefined || isLinkOf(link, of)));
 }
 
 /** One link, by its token. */
-export async function showLink({ gateway }: ContentApi, token: string, call: CallOptions): Promise<SharedLink> {
+export async function showLink({ gateway }: Calling, token: string, call: CallOptions): Promise<SharedLink> {
   const name = 'link.svc GET';
-  const value = await gateway.json({ name, thing: 'the link', path: pathOf(token), secret: true }, call);
+  const value = await gateway.json({ name, thing: thingOf(token), path: pathOf(token), secret: true }, call);
   const [entry] = listIn(value, name);
-  if (entry === undefined) throw new RemoteError('not-found', `${name}: the link: Token Not found`);
+  if (entry === undefined) throw new RemoteError('not-found', `${name}: ${thingOf(token)}: there is no such link`);
   return readLink(entry, name);
 }
 
 /** Changes what is given of a link. */
 export async function updateLink(
-  { gateway }: ContentApi,
+  { gateway }: Calling,
   token: string,
   settings: LinkSettings,
-  call: CallOptions,
+  { sendsMail, ...call }: ChangeOptions,
 ): Promise<void> {
-  const body = jsonObject(settingsOf(settings));
-  const request = { name: 'link.svc PUT', thing: 'the link', path: pathOf(token), method: 'PUT', body } as const;
-  await unspoken(settings.password, () => gateway.change(request, call));
+  const body = jsonObject(fieldsOf(settings));
+  const path = `${pathOf(token)}${mailing(sendsMail)}`;
+  const request = { name: 'link.svc PUT', thing: thingOf(token), path, method: 'PUT', body } as const;
+  await withoutPassword(settings.password, () => gateway.change(request, call));
 }
 
 /** Revokes a link. */
-export async function deleteLink({ gateway }: ContentApi, token: string, call: CallOptions): Promise<void> {
-  await gateway.change({ name: 'link.svc DELETE', thing: 'the link', path: pathOf(token), method: 'DELETE' }, call);
+export async function deleteLink({ gateway }: Calling, token: string, call: CallOptions): Promise<void> {
+  await gateway.change({ name: 'link.svc DELETE', thing: thingOf(token), path: pathOf(token), method: 'DELETE' }, call);
+}
+
+/** Whether a link leads to an object, by whatever the service tells of it. */
+export function isLinkOf(link: SharedLink, { syncpointId, kind, names, fileId }: LinkedObject): boolean {
+  if (link.syncpointId !== undefined && link.syncpointId !== syncpointId) return false;
+  if (link.fileId !== undefined && fileId !== undefined) return link.fileId === fileId;
+  if (link.path !== undefined) {
+    const isFolder = /[\\/]$/.test(link.path);
+    return isFolder === (kind !== 'file') && sameNames(namesIn(link.path), names);
+  }
+  return kind === 'file' && link.fileName !== undefined && foldName(link.fileName) === foldName(names.at(-1) ?? '');
+}
+
+function sameNames(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((name, index) => foldName(name) === foldName(others[index] ?? ''));
+}
+
+/** Which link is whose: the service tells of fewer where some were not made. */
+function paired<T extends LinkedObject>(objects: readonly T[], links: readonly SharedLink[]): CreatedLinks<T> {
+  const left = [...links];
+  const own = new Map<T, SharedLink | undefined>();
+  for (const object of objects) {
+    const found = left.findIndex((link) => isLinkOf(link, object));
+    own.set(object, found < 0 ? undefined : left.splice(found, 1)[0]);
+  }
+  const without = objects.filter((object) => own.get(object) === undefined);
+  // Those that tell nothing of their object are in the order in which they were asked for, unless one is missing.
+  const isWhole = left.length === without.length;
+  if (isWhole) for (const object of without) own.set(object, left.shift());
+  const made = objects.flatMap((object) => {
+    const link = own.get(object);
+    return link === undefined ? [] : [{ link, object }];
+  });
+  return { made: [...made, ...left.map((link) => ({ link, object: undefined }))], without: isWhole ? [] : without };
 }
 
 function pathOf(token: string): string {
   return `/syncpoint/link.svc/${encodeURIComponent(token)}`;
 }
 
+function thingOf(token: string): string {
+  return `link ${token}`;
+}
+
+function mailing(sendsMail: boolean | undefined): string {
+  return sendsMail === true ? '?modifier=send_email' : '';
+}
+
 function virtualPath(names: readonly string[], isFolder: boolean): string {
   return `\\${names.map((name, index) => (isFolder || index < names.length - 1 ? `${name}\\` : name)).join('')}`;
 }
 
-function settingsOf(settings: LinkSettings): Parameters<typeof jsonObject>[0] {
-  const { policy, password, expiresInDays, message, users, groups } = settings;
+function fieldsOf(settings: LinkSettings): Parameters<typeof jsonObject>[0] {
+  const { policy, outlookPolicy, password, expiresInDays, message, users, groups } = settings;
   return {
-    ...(policy !== undefined && { ShareLinkPolicy: policies[policy] }),
+    ...(policy !== undefined && { ShareLinkPolicy: policyNumbers[policy] }),
     ...(password !== undefined && { PasswordProtectPolicy: password === '' ? 1 : 2 }),
     ...(password !== undefined && password !== '' && { Password: password }),
-    ...(expiresInDays !== undefined && { LinkExpirationPolicy: expiresInDays === 0 ? 2 : 1 }),
-    ...(expiresInDays !== undefined && expiresInDays > 0 && { LinkExpireInDays: expiresInDays }),
-    ...(message !== undefined && { Message: message }),
     ...(users !== undefined && { Users: users.map((one) => ({ EmailAddress: one })) }),
     ...(groups !== undefined && { Groups: groups.map((one) => ({ Id: one })) }),
+    ...(message !== undefined && { Message: message }),
+    ...(outlookPolicy !== undefined && { OutlookShareLinkPolicy: policyNumbers[outlookPolicy] }),
+    ...(expiresInDays !== undefined && { LinkExpirationPolicy: expiresInDays === 0 ? 2 : 1 }),
+    ...(expiresInDays !== undefined && expiresInDays > 0 && { LinkExpireInDays: expiresInDays }),
   };
-}
-
-/** Runs a call that sends a password; a refusal that repeats it loses it. */
-async function unspoken<T>(password: string | undefined, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (password === undefined || password === '') throw error;
-    if (!(error instanceof RemoteError) || !error.message.includes(password)) throw error;
-    throw new RemoteError(error.kind, error.message.replaceAll(password, '[secret]'));
-  }
-}
-
-function readLink(value: unknown, where: string): SharedLink {
-  const fields = Fields.of(value, where);
-  const policy = fields.number('ShareLinkPolicy', 'SharedLinkPolicy', 'SharedLinkPlicy');
-  const textOf = (...names: string[]): string | undefined => fields.text(...names)?.trim() || undefined;
-  return {
-    token: fields.required(textOf('Token'), 'Token'),
-    url: textOf('DownloadUrl'),
-    landingPageUrl: textOf('LandingPageUrl'),
-    syncpointId: fields.id('SyncPointId'),
-    path: textOf('VirtualPath'),
-    policy: LINK_POLICIES.find((one) => policies[one] === policy),
-    hasPassword: fields.number('PasswordProtectPolicy') === 2,
-    expiresInDays: fields.number('LinkExpireInDays') || undefined,
-    isExpired: fields.flag('IsExpired') ?? false,
-    shared: fields.time('SharedDateUtc'),
-    uses: fields.number('LinkUsage'),
-    users: partiesIn(fields, 'Users', 'EmailAddress', where),
-    groups: partiesIn(fields, 'Groups', 'Id', where),
-    message: textOf('Message'),
-  };
-}
-
-function partiesIn(fields: Fields, list: string, key: string, where: string): string[] {
-  return (fields.array(list) ?? []).flatMap((one, index) => {
-    const text = Fields.of(one, `${where}.${list}[${index}]`).text(key, 'Name');
-    return text === undefined || text === '' ? [] : [text];
-  });
 }

@@ -11,18 +11,22 @@ type JsonObject = Readonly<Record<string, unknown>>;
 export class Fields {
   readonly #object: JsonObject;
   readonly where: string;
+  readonly #isSecret: boolean;
 
-  private constructor(object: JsonObject, where: string) {
+  private constructor(object: JsonObject, where: string, isSecret: boolean) {
     this.#object = object;
     this.where = where;
+    this.#isSecret = isSecret;
   }
 
   /** Rejects anything but an object. */
   static of(value: unknown, where: string): Fields {
-    if (!isObject(value)) {
-      throw new RemoteError('protocol', `${where}: expected an object, got ${kindOf(value)}`);
-    }
-    return new Fields(value, where);
+    return new Fields(requireObject(value, where), where, false);
+  }
+
+  /** As {@link of}; no message shows a value, for one of them may be a secret. */
+  static secret(value: unknown, where: string): Fields {
+    return new Fields(requireObject(value, where), where, true);
   }
 
   /** The value under the first of these names that is present in any casing. */
@@ -45,7 +49,8 @@ export class Fields {
   /** A field that holds an object. */
   object(...names: readonly string[]): Fields | undefined {
     const value = this.value(...names);
-    return value === undefined ? undefined : Fields.of(value, `${this.where}.${names[0] ?? ''}`);
+    const where = `${this.where}.${names[0] ?? ''}`;
+    return value === undefined ? undefined : new Fields(requireObject(value, where), where, this.#isSecret);
   }
 
   /** A field that holds an array, of which one object may stand for its only element; absent is undefined. */
@@ -139,9 +144,14 @@ export class Fields {
   #unreadable(names: readonly string[], expected: string, value: unknown): RemoteError {
     return new RemoteError(
       'protocol',
-      `${this.where}: field ${names[0] ?? ''} should be ${expected}, is ${excerpt(value)}`,
+      `${this.where}: field ${names[0] ?? ''} should be ${expected}, is ${this.#isSecret ? kindOf(value) : excerpt(value)}`,
     );
   }
+}
+
+function requireObject(value: unknown, where: string): JsonObject {
+  if (!isObject(value)) throw new RemoteError('protocol', `${where}: expected an object, got ${kindOf(value)}`);
+  return value;
 }
 
 /** True for JSON objects, not for arrays and null. */
