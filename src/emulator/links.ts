@@ -85,8 +85,9 @@ export class LinkStore {
   }
 }
 
+/** Nothing that a command line takes for an option. */
 export function newToken(): string {
-  return randomBytes(16).toString('base64url');
+  return randomBytes(16).toString('hex');
 }
 
 export function isExpired({ expireInDays, sharedMs }: LinkRecord, nowMs: number): boolean {

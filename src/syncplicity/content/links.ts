@@ -91,10 +91,29 @@ export interface LinkQuery {
   readonly expired?: boolean | undefined;
 }
 
-/** Links of the user. */
-export async function listLinks({ gateway }: Calling, query: LinkQuery, call: CallOptions): Promise<SharedLink[]> {
-  const name = 'links.svc GET';
+/** A file that nobody has: the largest id there is. */
+const NO_FILE_ID = '9223372036854775807' as FileId;
+
+/** Links of the user. One call; for one object a second one where replies do not tell what links are for. */
+export async function listLinks(api: Calling, query: LinkQuery, call: CallOptions): Promise<SharedLink[]> {
   const { of, expired } = query;
+  const links = (await fetchLinks(api, query, call)).filter((link) => expired === true || !link.isExpired);
+  if (of === undefined) return links;
+  const own = links.filter((link) => isLinkOf(link, of) === true);
+  const unclear = links.filter((link) => isLinkOf(link, of) === undefined);
+  if (unclear.length === 0 || unclear.length + own.length < links.length || of.fileId === undefined) return own;
+  // All may be the file's, or all of the user's: a service that was asked for one file tells none of a file that nobody has.
+  const ofNobody = await fetchLinks(api, { ...query, of: { ...of, fileId: NO_FILE_ID } }, call).catch(
+    (error: unknown) => {
+      if (error instanceof RemoteError && ['not-found', 'invalid', 'protocol'].includes(error.kind)) return [];
+      throw error;
+    },
+  );
+  return ofNobody.length === 0 ? links : own;
+}
+
+async function fetchLinks({ gateway }: Calling, { of, expired }: LinkQuery, call: CallOptions): Promise<SharedLink[]> {
+  const name = 'links.svc GET';
   const parameters = new URLSearchParams();
   if (of?.fileId !== undefined) {
     // The guide's name and the specification's: whatever of it the service does not know, it leaves aside.
@@ -105,8 +124,7 @@ export async function listLinks({ gateway }: Calling, query: LinkQuery, call: Ca
   if (expired === true) parameters.set('include', 'expired');
   const path = `/syncpoint/links.svc/${parameters.size > 0 ? `?${parameters.toString()}` : ''}`;
   const value = await gateway.json({ name, thing: 'the links', path, secret: true }, call);
-  const links = listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`));
-  return links.filter((link) => (expired === true || !link.isExpired) && (of === undefined || isLinkOf(link, of)));
+  return listIn(value, name).map((entry, index) => readLink(entry, `${name}[${index}]`));
 }
 
 /** One link, by its token. */
@@ -136,15 +154,20 @@ export async function deleteLink({ gateway }: Calling, token: string, call: Call
   await gateway.change({ name: 'link.svc DELETE', thing: thingOf(token), path: pathOf(token), method: 'DELETE' }, call);
 }
 
-/** Whether a link leads to an object, by whatever the service tells of it. */
-export function isLinkOf(link: SharedLink, { syncpointId, kind, names, fileId }: LinkedObject): boolean {
+/** Whether a link leads to an object, by whatever the service tells of it; undefined where that is not enough. */
+export function isLinkOf(link: SharedLink, { syncpointId, kind, names, fileId }: LinkedObject): boolean | undefined {
   if (link.syncpointId !== undefined && link.syncpointId !== syncpointId) return false;
   if (link.fileId !== undefined && fileId !== undefined) return link.fileId === fileId;
   if (link.path !== undefined) {
     const isFolder = /[\\/]$/.test(link.path);
     return isFolder === (kind !== 'file') && sameNames(namesIn(link.path), names);
   }
-  return kind === 'file' && link.fileName !== undefined && foldName(link.fileName) === foldName(names.at(-1) ?? '');
+  if (link.fileName === undefined) return undefined;
+  return isNamed(link, names) && kind === 'file' ? undefined : false;
+}
+
+function isNamed({ fileName }: SharedLink, names: readonly string[]): boolean {
+  return fileName !== undefined && foldName(fileName) === foldName(names.at(-1) ?? '');
 }
 
 function sameNames(some: readonly string[], others: readonly string[]): boolean {
@@ -156,7 +179,7 @@ function paired<T extends LinkedObject>(objects: readonly T[], links: readonly S
   const left = [...links];
   const own = new Map<T, SharedLink | undefined>();
   for (const object of objects) {
-    const found = left.findIndex((link) => isLinkOf(link, object));
+    const found = left.findIndex((link) => isLinkOf(link, object) ?? isNamed(link, object.names));
     own.set(object, found < 0 ? undefined : left.splice(found, 1)[0]);
   }
   const without = objects.filter((object) => own.get(object) === undefined);

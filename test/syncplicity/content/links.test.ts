@@ -224,6 +224,7 @@ describe('what is read', () => {
       { Token: 'by-id', SyncPointId: '7', VirtualPath: String.raw`\dir\renamed`, File: { FileId: '12' } },
       { Token: 'by-path', SyncPointId: 7, VirtualPath: String.raw`\dir\a`, File: { FileId: 0 } },
       { Token: 'elsewhere', SyncPointId: 8, VirtualPath: String.raw`\dir\a` },
+      { Token: 'namesake', SyncPointId: 7, File: { Filename: 'a' } },
       { Token: 'folder', SyncPointId: 7, VirtualPath: '\\dir\\a\\' },
       { Token: 'expired', SyncPointId: 7, VirtualPath: String.raw`\dir\a`, IsExpired: 'true' },
     ];
