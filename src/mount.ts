@@ -31,6 +31,7 @@ import { createKernelTransport, type KernelMount } from './fuse/kernel/transport
 import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
 import { locate } from './mount/locating.ts';
+import { Linking } from './mount/linking.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
@@ -169,6 +170,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     },
     writeThrough: config.writeThrough,
     pinning: pinning.attribute,
+    links: new Linking({ journal, links: drive.links }),
     isHeldBack: () => drive.isHoldingBack(),
     fetchAhead: (file) => {
       const version = journal.version(file);

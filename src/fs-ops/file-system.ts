@@ -20,6 +20,7 @@ import {
   type Attributed,
   type Pinning,
 } from './extended-attributes.ts';
+import { changeLinkAttribute, LINK, linkAttribute, type ObjectLinks } from './link-attribute.ts';
 import { FoldedNames } from './folded-names.ts';
 import { Moves, type MoveLimits } from './move-limits.ts';
 import { Namespace } from './namespace.ts';
@@ -74,6 +75,8 @@ export interface FileSystemOptions {
   readonly fetchAhead?: FetchAhead | undefined;
   /** What is to be kept on this machine. */
   readonly pinning?: Pinning | undefined;
+  /** Shared links; without it no object has one. */
+  readonly links?: ObjectLinks | undefined;
   /** True while content waits for the limit on bandwidth: reads are then not timed out. */
   readonly isHeldBack?: (() => boolean) | undefined;
   /** The wall clock. */
@@ -262,8 +265,22 @@ export class FileSystem implements Operations {
     this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
   }
 
-  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined): void {
-    const { pinning } = this.#options;
+  setExtendedAttribute(
+    node: NodeId,
+    name: string,
+    value: Uint8Array | undefined,
+    _flags: number,
+    caller: Caller,
+  ): Answer<void> {
+    const { links, pinning } = this.#options;
+    if (links !== undefined && name === LINK) {
+      return this.waits.run(
+        'setxattr',
+        () => this.view.path(node),
+        caller,
+        (signal) => changeLinkAttribute(links, this.view.object(node), value, signal),
+      );
+    }
     this.#attempt('setxattr', node, () => {
       if (pinning !== undefined && changePinning(this.view.object(node), name, value, pinning)) return;
       changeExtendedAttribute(name);
@@ -324,8 +341,15 @@ export class FileSystem implements Operations {
     return capacityOf([...vaults.values()]);
   }
 
-  getExtendedAttribute(node: NodeId, name: string): Uint8Array {
-    return extendedAttribute(this.#attributed(node), name, this.#options.pinning);
+  getExtendedAttribute(node: NodeId, name: string, caller: Caller): Answer<Uint8Array> {
+    const { links, pinning } = this.#options;
+    if (links === undefined || name !== LINK) return extendedAttribute(this.#attributed(node), name, pinning);
+    return this.waits.run(
+      'getxattr',
+      () => this.view.path(node),
+      caller,
+      (signal) => linkAttribute(links, this.view.object(node), signal),
+    );
   }
 
   listExtendedAttributes(node: NodeId): readonly string[] {

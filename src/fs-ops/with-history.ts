@@ -132,9 +132,15 @@ export class WithHistory implements Operations {
     this.#files.allocate(node, handle, mode, offsetBytes, lengthBytes);
   }
 
-  setExtendedAttribute(node: NodeId, name: string, value: Uint8Array | undefined): void {
+  setExtendedAttribute(
+    node: NodeId,
+    name: string,
+    value: Uint8Array | undefined,
+    flags: number,
+    caller: Caller,
+  ): Answer<void> {
     this.#requireChangeable(node);
-    this.#files.setExtendedAttribute(node, name, value);
+    return this.#files.setExtendedAttribute(node, name, value, flags, caller);
   }
 
   flush(node: NodeId, handle: number, caller: Caller): Answer<void> {
@@ -181,8 +187,8 @@ export class WithHistory implements Operations {
     return this.#files.capacity(this.#history.owns(node) ? this.#history.folderNode(node) : node);
   }
 
-  getExtendedAttribute(node: NodeId, name: string): Uint8Array {
-    if (!this.#history.owns(node)) return this.#files.getExtendedAttribute(node, name);
+  getExtendedAttribute(node: NodeId, name: string, caller: Caller): Answer<Uint8Array> {
+    if (!this.#history.owns(node)) return this.#files.getExtendedAttribute(node, name, caller);
     const value = this.#history.extendedAttributes(node).get(name);
     if (value === undefined) throw new FsError(errno.ENODATA, `no attribute ${name}`);
     return Buffer.from(value);

@@ -1,7 +1,7 @@
 // Where the service has what a path of the drive shows, for commands that make calls about it. Part of the composition root.
 import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
-import { ROOT_INODE, type TreeFile } from '../cache/tree.ts';
+import { ROOT_INODE, type TreeFile, type TreeNode } from '../cache/tree.ts';
 import type { LocatedFile, LocatedFolder, Location } from '../control/methods.ts';
 import { findNode } from '../fs-ops/find-directory.ts';
 
@@ -17,9 +17,14 @@ export async function locate({ journal, listings, opTimeoutMs }: LocatingOptions
   if ('missing' in found) throw new Error(`the drive has nothing at ${path}`);
   const { node } = found;
   if (node.inode === ROOT_INODE) return { kind: 'root' };
-  const located = node.kind === 'file' ? locatedFile(journal, node) : locatedFolder(journal, node.inode);
+  const located = locatedObject(journal, node);
   if (located === undefined) throw new Error(`${path} is not stored at Syncplicity yet: flush first`);
   return located;
+}
+
+/** Where the service has an object below the root; undefined where it has not got it yet. */
+export function locatedObject(journal: Journal, node: TreeNode): LocatedFile | LocatedFolder | undefined {
+  return node.kind === 'file' ? locatedFile(journal, node) : locatedFolder(journal, node.inode);
 }
 
 function locatedFolder(journal: Journal, inode: number): LocatedFolder | undefined {

@@ -34,6 +34,7 @@ import { requireActing } from './acting.ts';
 import type { BudgetState } from './budget.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
+import { linkCalls, type LinkCalls } from './content/links.ts';
 import { fileVersions, versionsOf } from './content/versions.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
@@ -94,6 +95,8 @@ export interface DriveStatistics {
 }
 
 export interface SyncplicityDrive extends RemoteDrive {
+  /** The account's shared links. */
+  readonly links: LinkCalls;
   /** The machine was asleep: every connection is made anew, and so is the token. Calls under way are tried again where that is safe. */
   woken(): void;
   statistics(): DriveStatistics;
@@ -210,6 +213,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     file,
     list,
     deleted,
+    links: linkCalls(gateway),
     versions(of: VersionedFile, call: CallOptions = {}): Promise<RemoteVersion[]> {
       return fileVersions(gateway, file, of, call);
     },

@@ -332,7 +332,7 @@ describe('file system', () => {
     const versionId: VersionId = remote.versionId;
     const { node } = await walk('Projects/sub/a');
     const value = (name: string): string =>
-      Buffer.from(fileSystem.getExtendedAttribute(node, `user.syncplicity.${name}`)).toString();
+      Buffer.from(fileSystem.getExtendedAttribute(node, `user.syncplicity.${name}`, nobody) as Uint8Array).toString();
     expect(fileSystem.listExtendedAttributes(node).map((name) => [name, value(name.slice(17))])).toEqual([
       ['user.syncplicity.syncpoint_id', syncpoint.id],
       ['user.syncplicity.permission', 'read-write'],
@@ -342,11 +342,10 @@ describe('file system', () => {
       ['user.syncplicity.version_id', versionId],
     ]);
     const folder = await walk('Projects/sub');
-    expect(Buffer.from(fileSystem.getExtendedAttribute(folder.node, 'user.syncplicity.folder_id')).toString()).toBe(
-      folderId,
-    );
+    const told = await fileSystem.getExtendedAttribute(folder.node, 'user.syncplicity.folder_id', nobody);
+    expect(Buffer.from(told).toString()).toBe(folderId);
     for (const name of ['user.other', 'security.capability', 'system.posix_acl_access', 'user.syncplicity.link']) {
-      expect(() => fileSystem.getExtendedAttribute(node, name)).toThrow(
+      expect(() => fileSystem.getExtendedAttribute(node, name, nobody)).toThrow(
         expect.objectContaining({ errno: errno.ENODATA }),
       );
     }

@@ -380,7 +380,7 @@ describe('attributes', () => {
   it('that are not kept are refused as a file system without them does', async () => {
     const { node } = await made.fileSystem.lookup(1, 'P', nobody);
     const set = (name: string): Promise<unknown> =>
-      Promise.resolve().then(() => made.fileSystem.setExtendedAttribute(node, name, Buffer.from('x')));
+      Promise.resolve().then(() => made.fileSystem.setExtendedAttribute(node, name, Buffer.from('x'), 0, nobody));
     await fails(errno.ENOTSUP, set('user.mime_type'));
     // Whoever makes two files' attributes alike finds ours at both, and goes on.
     await set('user.syncplicity.state');

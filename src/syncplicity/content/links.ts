@@ -4,6 +4,7 @@ import { foldName } from '../../base/fold-name.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, FileId, SyncpointId } from '../../remote-drive.ts';
 import type { ContentApi } from '../content-api.ts';
+import type { Gateway } from '../gateway.ts';
 import { listIn } from '../wire/fields.ts';
 import { bareId, jsonObject } from '../wire/json-body.ts';
 import { withoutPassword } from './link-password.ts';
@@ -34,6 +35,10 @@ export interface LinkSettings {
   readonly groups?: readonly string[] | undefined;
 }
 
+export interface NewLinkSettings extends LinkSettings {
+  readonly policy: LinkPolicy;
+}
+
 /** What a link is to be made for. */
 export interface LinkedObject {
   readonly syncpointId: SyncpointId;
@@ -56,11 +61,34 @@ interface ChangeOptions extends CallOptions {
   readonly sendsMail?: boolean | undefined;
 }
 
+/** The calls about links, of one account. */
+export interface LinkCalls {
+  create<T extends LinkedObject>(
+    objects: readonly T[],
+    settings: NewLinkSettings,
+    options: ChangeOptions,
+  ): AsyncGenerator<CreatedLinks<T>>;
+  list(query: LinkQuery, call: CallOptions): Promise<SharedLink[]>;
+  update(token: string, settings: LinkSettings, options: ChangeOptions): Promise<void>;
+  delete(token: string, call: CallOptions): Promise<void>;
+}
+
+/** The calls, made through a gateway. */
+export function linkCalls(gateway: Gateway): LinkCalls {
+  const api = { gateway };
+  return {
+    create: (objects, settings, options) => createLinks(api, objects, settings, options),
+    list: (query, call) => listLinks(api, query, call),
+    update: (token, settings, options) => updateLink(api, token, settings, options),
+    delete: (token, call) => deleteLink(api, token, call),
+  };
+}
+
 /** Makes a link for each object, in as many calls as are needed; yields what came of each call. */
 export async function* createLinks<T extends LinkedObject>(
   { gateway }: Calling,
   objects: readonly T[],
-  settings: LinkSettings & { readonly policy: LinkPolicy },
+  settings: NewLinkSettings,
   { sendsMail, ...call }: ChangeOptions,
 ): AsyncGenerator<CreatedLinks<T>> {
   const name = 'links.svc POST';
