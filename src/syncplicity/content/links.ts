@@ -3,7 +3,6 @@
 import { foldName } from '../../base/fold-name.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, FileId, SyncpointId } from '../../remote-drive.ts';
-import type { ContentApi } from '../content-api.ts';
 import type { Gateway } from '../gateway.ts';
 import { listIn } from '../wire/fields.ts';
 import { bareId, jsonObject } from '../wire/json-body.ts';
@@ -14,7 +13,10 @@ import type { LinkPolicy, SharedLink } from './link-reply.ts';
 export { LINK_POLICIES } from './link-reply.ts';
 export type { LinkPolicy, SharedLink } from './link-reply.ts';
 
-type Calling = Pick<ContentApi, 'gateway'>;
+/** A signed-in connection, as far as these calls need it. */
+interface Calling {
+  readonly gateway: Gateway;
+}
 
 /** The guide's limit of links in one Links POST. */
 export const LINKS_PER_CALL = 100;
