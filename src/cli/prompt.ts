@@ -35,12 +35,16 @@ export class Prompt {
     this.#terminal.output.write(`${line}\n`);
   }
 
-  /** The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed. Rejects when the user leaves. */
+  /**
+   * The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed, and is what was typed, blanks included. Rejects
+   * when the user leaves.
+   */
   async ask(question: string, { hidden = false }: { readonly hidden?: boolean } = {}): Promise<string> {
     const { input, output } = this.#terminal;
-    output.write(question);
+    // Before the question: whoever answers it at once is not shown either.
     input.setRawMode(true);
     try {
+      output.write(question);
       return await this.#line(hidden);
     } finally {
       input.setRawMode(false);
@@ -67,7 +71,7 @@ export class Prompt {
             this.#typed = Array.from(this.#typed)
               .slice(index + 1)
               .join('');
-            end(() => resolve(answer.trim()));
+            end(() => resolve(hidden ? answer : answer.trim()));
             return;
           }
           if (character === CONTROL.c || (character === CONTROL.d && answer === '')) {

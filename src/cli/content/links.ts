@@ -6,6 +6,7 @@ import type { LinkedObject, LinkPolicy, LinkSettings, SharedLink } from '../../s
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { countOf, printable } from '../printable.ts';
+import type { Prompt } from '../prompt.ts';
 import { readSecret, readSecretLine } from '../secret-input.ts';
 import { formatTable } from '../table.ts';
 import {
@@ -96,7 +97,7 @@ async function create(context: CliContext, paths: readonly string[], options: Se
   const isIntended = options.user !== undefined || options.group !== undefined;
   const policy = options.policy ?? (isIntended ? 'intended' : 'internal');
   if (policy === 'intended' && !isIntended) throw new UsageError('whom is it intended for? name a --user or --group');
-  const settings = { ...(await settingsOf(options)), policy };
+  const settings = { ...(await settingsOf(context, options)), policy };
   await onTargets(context, paths, options, async ({ api, call, moved }, targets) => {
     const { createLinks } = await import('../../syncplicity/content/links.ts');
     const wanted = targets.map((target, index) => ({ ...linked(target), given: paths[index] ?? '' }));
@@ -151,7 +152,7 @@ async function show(context: CliContext, token: string, options: AccountOptions)
 }
 
 async function update(context: CliContext, token: string, options: AccountOptions & SettingOptions): Promise<void> {
-  const settings = await settingsOf(options);
+  const settings = await settingsOf(context, options);
   if (Object.values(settings).every((value) => value === undefined)) throw new UsageError('nothing to change');
   await onAccount(context, options.connection, options, async ({ api, call }) => {
     const { showLink, updateLink } = await import('../../syncplicity/content/links.ts');
@@ -179,12 +180,12 @@ function linked(target: { readonly kind: 'root' } | TargetFolder | TargetFile): 
   return target;
 }
 
-async function settingsOf(options: SettingOptions): Promise<LinkSettings> {
+async function settingsOf({ prompt }: CliContext, options: SettingOptions): Promise<LinkSettings> {
   const { policy, outlookPolicy, expires, message, user, group } = options;
   return {
     policy,
     outlookPolicy,
-    password: await passwordOf(options),
+    password: await passwordOf(prompt, options),
     expiresInDays: expires,
     message,
     users: user,
@@ -192,10 +193,13 @@ async function settingsOf(options: SettingOptions): Promise<LinkSettings> {
   };
 }
 
-async function passwordOf({ password, passwordStdin }: SettingOptions): Promise<string | undefined> {
+async function passwordOf(
+  prompt: Prompt | undefined,
+  { password, passwordStdin }: SettingOptions,
+): Promise<string | undefined> {
   if (passwordStdin === true) return readSecretLine(PASSWORD);
   if (password === undefined) return undefined;
-  return password ? readSecret(PASSWORD) : '';
+  return password ? readSecret(prompt, PASSWORD) : '';
 }
 
 function parseDays(text: string): number {
