@@ -3,12 +3,13 @@
 import { performance } from 'node:perf_hooks';
 import { waitFor } from '../base/abort.ts';
 import { errno } from '../base/errno.ts';
+import { foldName } from '../base/fold-name.ts';
 import type { Journal } from '../cache/journal.ts';
 import { ROOT_INODE, type TreeNode } from '../cache/tree.ts';
 import type { ObjectLinks, SharedWith } from '../fs-ops/link-attribute.ts';
 import { FsError } from '../fs-ops/operations.ts';
 import { RemoteError } from '../remote-drive.ts';
-import { isLinkOf, type LinkCalls, type LinkedObject, type SharedLink } from '../syncplicity/content/links.ts';
+import { isLinkOf, type LinkCalls, type LinkedObject, namesIn, type SharedLink } from '../syncplicity/content/links.ts';
 import { locatedObject } from './locating.ts';
 
 /** As long as somebody who made a link elsewhere may wait to see it; 360 calls an hour for one who asks all the time. */
@@ -19,10 +20,17 @@ export interface LinkingOptions {
   readonly links: LinkCalls;
 }
 
+/** All links, by what they say that they are for: a walk asks for thousands of objects. */
+interface LinkIndex {
+  readonly byKey: ReadonlyMap<string, readonly SharedLink[]>;
+  /** Those that do not say. */
+  readonly unclear: readonly SharedLink[];
+}
+
 export class Linking implements ObjectLinks {
   readonly #journal: Journal;
   readonly #calls: LinkCalls;
-  #list: { readonly links: Promise<SharedLink[]>; readonly askedAtMs: number } | undefined;
+  #list: { readonly index: Promise<LinkIndex>; readonly askedAtMs: number } | undefined;
 
   constructor({ journal, links }: LinkingOptions) {
     this.#journal = journal;
@@ -32,9 +40,10 @@ export class Linking implements ObjectLinks {
   async url(object: TreeNode, signal: AbortSignal): Promise<string | undefined> {
     const target = this.#target(object);
     if (target === undefined) return undefined;
-    const all = await waitFor(this.#all(), signal);
-    let own = all.filter((link) => isLinkOf(link, target) === true);
-    if (own.length === 0 && all.some((link) => isLinkOf(link, target) === undefined)) {
+    const { byKey, unclear } = await waitFor(this.#all(), signal);
+    const candidates = keysOf(target).flatMap((key) => byKey.get(key) ?? []);
+    let own = candidates.filter((link) => isLinkOf(link, target) === true);
+    if (own.length === 0 && unclear.some((link) => isLinkOf(link, target) === undefined)) {
       own = await this.#calls.list({ of: target }, { signal });
     }
     const link = newest(own);
@@ -70,16 +79,16 @@ export class Linking implements ObjectLinks {
   }
 
   /** All links, asked for once by all who want them. Nobody's interrupt ends it for the others. */
-  #all(): Promise<SharedLink[]> {
+  #all(): Promise<LinkIndex> {
     const now = performance.now();
-    if (this.#list !== undefined && now - this.#list.askedAtMs < LIST_LIFETIME_MS) return this.#list.links;
-    const list = { links: this.#calls.list({}, {}), askedAtMs: now };
+    if (this.#list !== undefined && now - this.#list.askedAtMs < LIST_LIFETIME_MS) return this.#list.index;
+    const list = { index: this.#calls.list({}, {}).then(indexed), askedAtMs: now };
     this.#list = list;
-    list.links.catch(() => {
+    list.index.catch(() => {
       // Whoever waits is told; the next one asks again.
       if (this.#list === list) this.#list = undefined;
     });
-    return list.links;
+    return list.index;
   }
 
   #stored(object: TreeNode): LinkedObject {
@@ -93,6 +102,32 @@ export class Linking implements ObjectLinks {
     // Control messages carry ids as plain text; these come from the tree.
     return locatedObject(this.#journal, object) as LinkedObject | undefined;
   }
+}
+
+function indexed(links: readonly SharedLink[]): LinkIndex {
+  const byKey = new Map<string, SharedLink[]>();
+  const unclear: SharedLink[] = [];
+  for (const link of links) {
+    const { fileId, path } = link;
+    const key = fileId === undefined ? path && pathKey(namesIn(path)) : fileKey(fileId);
+    const alike = key === undefined ? unclear : (byKey.get(key) ?? []);
+    alike.push(link);
+    if (key !== undefined) byKey.set(key, alike);
+  }
+  return { byKey, unclear };
+}
+
+/** Where links to an object stand in the index: files by their id, where the service tells it. */
+function keysOf({ fileId, names }: LinkedObject): string[] {
+  return [...(fileId === undefined ? [] : [fileKey(fileId)]), pathKey(names)];
+}
+
+function fileKey(fileId: string): string {
+  return `file ${fileId}`;
+}
+
+function pathKey(names: readonly string[]): string {
+  return `path ${foldName(names.join('\\'))}`;
 }
 
 function newest(links: readonly SharedLink[]): SharedLink | undefined {

@@ -4,14 +4,18 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dialects, type DialectName } from '../../src/emulator/dialect.ts';
+import { LinkStore, type LinkRecord } from '../../src/emulator/links.ts';
+import type { SyncpointRecord } from '../../src/emulator/store.ts';
 import { Drive, fuseExists, run, type DriveOptions } from './drive.ts';
 
 const LINK = 'user.syncplicity.link';
 let drive: Drive;
+let syncpoint: SyncpointRecord;
 
 beforeEach(() => {
   drive = new Drive();
-  const { id, rootFolderId } = drive.store.addSyncpoint('P');
+  syncpoint = drive.store.addSyncpoint('P');
+  const { id, rootFolderId } = syncpoint;
   drive.store.addFile(id, rootFolderId, 'plan.txt', Buffer.from('plan'));
   const folder = drive.store.addFolder(id, rootFolderId, 'dir');
   for (const name of ['plan.txt', 'b.txt', 'c.txt']) drive.store.addFile(id, folder.id, name, Buffer.from(name));
@@ -68,6 +72,29 @@ describe.skipIf(!fuseExists)('the link of an object', () => {
     expect((await run('getfattr', ['-n', LINK, drive.mountpoint])).stderr).toContain('No such attribute');
     // All of that from one list.
     expect(drive.emulator.calls().byEndpoint['links']).toBe(1);
+  });
+
+  it('costs a walk over a thousand objects one call, however many links there are', async () => {
+    const { id, rootFolderId } = syncpoint;
+    const many = drive.store.addFolder(id, rootFolderId, 'many');
+    const files = Array.from({ length: 1000 }, (_, index) =>
+      drive.store.addFile(id, many.id, `${index}.txt`, Buffer.from('x')),
+    );
+    const records = Array.from({ length: 10_000 }, (_, index): LinkRecord => {
+      const file = files[(index * 2) % 1000];
+      return {
+        ...{ token: `t${index}`, syncpointId: id, kind: 'file', objectId: file?.id ?? 0, virtualPath: '', policy: 3 },
+        ...{ outlookPolicy: 3, hasPassword: false, expireInDays: 0, users: [], groups: [], message: '' },
+        ...{ sharedMs: index, downloads: 0 },
+      };
+    });
+    await mounted({ emulator: { links: LinkStore.inMemory(records) } });
+    await run('ls', [at('many')]);
+    const { stdout, ms } = await run('getfattr', ['-R', '--only-values', '-n', LINK, at('many')]);
+    // Every other file, by its newest of twenty.
+    expect(stdout.match(/download\/t9[5-9]\d\d(?=https|$)/g)).toHaveLength(500);
+    expect(drive.emulator.calls().byEndpoint['links']).toBe(1);
+    expect(ms).toBeLessThan(10_000);
   });
 
   it('is the newest that has not expired, and goes with a file that is renamed here', async () => {

@@ -109,7 +109,7 @@ async function create(context: CliContext, paths: readonly string[], options: Se
       })) {
         moved();
         for (const { link } of made) {
-          if (wantsJson(options)) json.push(linkJson(link));
+          if (wantsJson(options)) json.push(linkJson(link, settings.password));
           else context.print(printable(link.url ?? link.landingPageUrl ?? link.token));
         }
         if (without.length === 0) continue;
@@ -134,7 +134,11 @@ async function list(context: CliContext, path: string | undefined, options: List
   const print = async ({ api, call }: Service, of: LinkedObject | undefined): Promise<void> => {
     const { listLinks } = await import('../../syncplicity/content/links.ts');
     const links = await listLinks(api, { of, expired }, call);
-    if (wantsJson(options)) printJson(context, links.map(linkJson));
+    if (wantsJson(options))
+      printJson(
+        context,
+        links.map((link) => linkJson(link)),
+      );
     else formatTable(COLUMNS, links.map(linkRow)).forEach((line) => context.print(line));
   };
   if (path === undefined) await onAccount(context, options.connection, options, (service) => print(service, undefined));
@@ -157,8 +161,9 @@ async function update(context: CliContext, token: string, options: AccountOption
   await onAccount(context, options.connection, options, async ({ api, call }) => {
     const { showLink, updateLink } = await import('../../syncplicity/content/links.ts');
     await updateLink(api, token, settings, { ...call, sendsMail: options.sendEmail });
-    if (wantsJson(options)) printJson(context, linkJson(await showLink(api, token, call)));
-    else context.print(`link ${printable(token)} is changed`);
+    if (wantsJson(options)) {
+      printJson(context, linkJson(await showLink(api, token, call), settings.password));
+    } else context.print(`link ${printable(token)} is changed`);
   });
 }
 
@@ -213,8 +218,8 @@ function linkRow(link: SharedLink): string[] {
   return cells.map(printable);
 }
 
-/** Keys that scripts may rely on; what the service does not tell is null. */
-function linkJson(link: SharedLink): Record<string, unknown> {
+/** Keys that scripts may rely on; what the service does not tell is null. Its words may repeat the password that was set. */
+function linkJson(link: SharedLink, password = ''): Record<string, unknown> {
   return {
     token: link.token,
     url: link.url ?? null,
@@ -232,6 +237,6 @@ function linkJson(link: SharedLink): Record<string, unknown> {
     uses: link.uses ?? null,
     users: link.users,
     groups: link.groups,
-    message: link.message ?? null,
+    message: (password === '' ? link.message : link.message?.replaceAll(password, '[secret]')) ?? null,
   };
 }

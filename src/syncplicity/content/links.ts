@@ -10,7 +10,7 @@ import { withoutPassword } from './link-password.ts';
 import { namesIn, policyNumbers, readLink } from './link-reply.ts';
 import type { LinkPolicy, SharedLink } from './link-reply.ts';
 
-export { LINK_POLICIES } from './link-reply.ts';
+export { LINK_POLICIES, namesIn } from './link-reply.ts';
 export type { LinkPolicy, SharedLink } from './link-reply.ts';
 
 /** A signed-in connection, as far as these calls need it. */

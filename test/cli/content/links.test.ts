@@ -322,6 +322,10 @@ describe('a password', () => {
       expect(stdout + stderr).not.toMatch(/h.?nter|three/);
     }
     drive.emulator.setFaults([]);
+    const message = `the password is ${secret}`;
+    const create = ['links', 'create', PLAN, '--password', '--message', message, '--json'];
+    const created = await drive.user.run(create, { input: secret });
+    expect(JSON.parse(created.stdout)).toMatchObject({ message: 'the password is [secret]' });
     // Its reply has the password in clear.
     for (const more of [[], ['--json']]) {
       const args = ['links', 'update', token, '--password', ...more];
