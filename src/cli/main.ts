@@ -69,7 +69,7 @@ function preparing(command: Command): void {
   command.configureOutput({
     // What is behind the = of an option that takes nothing may be a secret.
     outputError: (text, write) =>
-      write(text.replace(/^error: /, 'syncplicityfs: ').replace(/^(.*unknown option '--[^'=]*)=[^]*'/, "$1'")),
+      write(text.replace(/^error: /, 'syncplicityfs: ').replace(/^(.*unknown option '--[^'=]*=)[^]*'/, "$1...'")),
   });
   command.commands.forEach(preparing);
 }
