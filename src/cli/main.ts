@@ -13,9 +13,15 @@ import { Prompt } from './prompt.ts';
 
 export { daemonCommandName } from './daemon-process.ts';
 
-/** Runs the command line (without interpreter and script) and resolves with the exit code. Never rejects. */
-export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
+/** Runs the command line (without interpreter and script), once it is known, and resolves with the exit code. Never rejects. */
+export async function main(commandLine: () => readonly string[] | Promise<readonly string[]>): Promise<0 | 1 | 2> {
   takeEnvironmentConnection(process.env);
+  let args: readonly string[];
+  try {
+    args = await commandLine();
+  } catch (error) {
+    return failed(error);
+  }
   let code: 0 | 1 | 2 = 0;
   const context: CliContext = {
     directories: userDirectories(withOwnHome(process.env)),
@@ -38,9 +44,13 @@ export async function main(args: readonly string[]): Promise<0 | 1 | 2> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return codeOf(error, program, args);
-    reportError(error);
-    return error instanceof UsageError ? 2 : 1;
+    return failed(error);
   }
+}
+
+function failed(error: unknown): 1 | 2 {
+  reportError(error);
+  return error instanceof UsageError ? 2 : 1;
 }
 
 /** Writes an error to stderr: one line, its hint below, its stack with DEBUG. */

@@ -1,5 +1,6 @@
 // `syncplicityfs mount`: finds the connection, checks this machine, starts the daemon and waits until the mount answers.
 import { Command, Option } from 'commander';
+import { notifyServiceManager } from '../base/notify-socket.ts';
 import { UsageError } from '../base/usage-error.ts';
 import {
   createMountConfig,
@@ -84,8 +85,16 @@ async function run(context: CliContext, config: MountConfig, signal: AbortSignal
       await startDaemon({ config, signal, logFile: config.logFile, warn });
       return;
     }
-    const onReady = (): void =>
+    const tell = (message: string): void => {
+      notifyServiceManager(message, context.environment).catch((error: unknown) => {
+        context.warn(`the service manager cannot be told: ${(error as Error).message}`);
+      });
+    };
+    const onReady = (): void => {
+      tell(`READY=1\nSTATUS=${config.deviceName} on ${config.mountpoint}`);
       context.warn(`${config.deviceName} is mounted on ${config.mountpoint}; Ctrl-C unmounts it`);
+    };
+    signal.addEventListener('abort', () => tell('STOPPING=1'), { once: true });
     if ((await runForeground({ config, signal, onReady })) !== 0) context.setExitCode(1);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

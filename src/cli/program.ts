@@ -14,6 +14,7 @@ import { manPage } from './man-page.ts';
 import { mountCommand } from './mount.ts';
 import { freeCommand, pinCommand, unpinCommand } from './pin.ts';
 import { refreshCommand } from './refresh.ts';
+import { serviceCommand } from './service.ts';
 import { statusCommand } from './status.ts';
 import { pauseCommand, resumeCommand } from './transfers.ts';
 import { unmountCommand } from './unmount.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(trashCommand(context));
   program.addCommand(linksCommand(context));
   program.addCommand(connectionsCommand(context));
+  program.addCommand(serviceCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));
   program.addCommand(completionCommand(context));
