@@ -1,6 +1,7 @@
 // The whole command line as one commander program: the help and the manual page are made from it.
 import { Command } from 'commander';
 import { connectionsCommand } from './connections.ts';
+import { participantsCommand } from './content/participants.ts';
 import { trashCommand } from './content/trash.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
@@ -34,6 +35,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(refreshCommand(context));
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
+  program.addCommand(participantsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

@@ -15,13 +15,17 @@ import { accessRoutes } from './gateway-access.ts';
 import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
+import { participantRoutes } from './gateway-participants.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
+import { People } from './people.ts';
+import type { PeopleOptions } from './people.ts';
 import { ReplyWriter } from './reply.ts';
 import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
+import { Sharing } from './sharing.ts';
 import type { ContentStore } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
@@ -37,6 +41,8 @@ export interface EmulatorOptions {
   readonly store: ContentStore;
   /** Changes to the observed dialect. */
   readonly dialect?: Partial<Dialect>;
+  /** Whom it knows besides the account's own user. */
+  readonly people?: PeopleOptions;
   /** Who may call; random by default. */
   readonly identity?: Identity;
   /** Loopback by default: there is no TLS. */
@@ -109,6 +115,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   let [gatewayUrl, vaultUrl] = ['', ''];
   const shapes = new Shapes(dialect, account, () => options.announcedVaultUrl ?? vaultUrl);
   const lookup = new GatewayLookup({ store: told, tokens, dialect });
+  const people = new People(account, options.people);
+  const sharing = new Sharing(people);
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
   const routes = [
     ...accessRoutes({
@@ -118,9 +126,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       replies,
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
+      people,
     }),
     ...contentRoutes({ account, store: told, lookup, replies, shapes }),
     ...changeRoutes({ store: told, lookup, filing, replies, shapes }),
+    ...participantRoutes({ people, sharing, lookup, replies, shapes }),
   ];
   const newLine = (): Line | undefined =>
     options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);

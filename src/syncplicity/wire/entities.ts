@@ -211,6 +211,7 @@ export function readToken(value: unknown, where: string): TokenFields {
 
 /** A region (ROL) as the GOL lists it. */
 export interface RolFields {
+  readonly id: number | undefined;
   readonly gatewayUrl: string | undefined;
   readonly isHome: boolean;
 }
@@ -218,5 +219,6 @@ export interface RolFields {
 /** One entry of ROLs GET. */
 export function readRol(value: unknown, where: string): RolFields {
   const fields = Fields.of(value, where);
-  return { gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false };
+  const id = fields.number('Id');
+  return { id, gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false };
 }
