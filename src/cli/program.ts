@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { connectionsCommand } from './connections.ts';
 import { participantsCommand } from './content/participants.ts';
+import { syncpointsCommand } from './content/syncpoints.ts';
 import { trashCommand } from './content/trash.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
@@ -35,6 +36,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(refreshCommand(context));
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
+  program.addCommand(syncpointsCommand(context));
   program.addCommand(participantsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());

@@ -16,6 +16,7 @@ import { changeRoutes } from './gateway-changes.ts';
 import { contentRoutes } from './gateway-content.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
 import { participantRoutes } from './gateway-participants.ts';
+import { syncpointRoutes } from './gateway-syncpoints.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
@@ -27,6 +28,7 @@ import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
 import { Sharing } from './sharing.ts';
 import type { ContentStore } from './store.ts';
+import { SyncpointFacts } from './syncpoint-facts.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
 import { Throttles } from './throttle.ts';
@@ -117,6 +119,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const lookup = new GatewayLookup({ store: told, tokens, dialect });
   const people = new People(account, options.people);
   const sharing = new Sharing(people);
+  const facts = new SyncpointFacts({ people, sharing, shapes, dialect });
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
   const routes = [
     ...accessRoutes({
@@ -128,9 +131,10 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       gatewayUrl: () => gatewayUrl,
       people,
     }),
-    ...contentRoutes({ account, store: told, lookup, replies, shapes }),
+    ...contentRoutes({ account, store: told, lookup, facts, replies, shapes }),
     ...changeRoutes({ store: told, lookup, filing, replies, shapes }),
     ...participantRoutes({ people, sharing, lookup, replies, shapes }),
+    ...syncpointRoutes({ account, store: told, lookup, filing, people, sharing, facts, replies, shapes }),
   ];
   const newLine = (): Line | undefined =>
     options.bandwidthMbit === undefined ? undefined : new Line(options.bandwidthMbit);

@@ -6,6 +6,7 @@ import { wantsJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
 import type { Participant, ParticipantPermission } from '../../syncplicity/content/participants.ts';
+import { isCaller } from './caller.ts';
 import { type ContentOptions, onTarget, PATH_ARGUMENT, type Service, withContentOptions } from './content-command.ts';
 import {
   additions,
@@ -125,7 +126,7 @@ async function change(
   await onTarget(context, path, options, async (service, target) => {
     const syncpoint = await syncpointAt(service, target, path);
     const participants = await participantsAt(context, service, syncpoint.id);
-    const changes = plan(participants, (one) => isSelf(service, one));
+    const changes = plan(participants, (one) => isCaller(service, one));
     const done: Record<string, unknown>[] = [];
     const tell = (one: ParticipantChange, error?: string): void => {
       done.push(changeJson(one, error));
@@ -164,12 +165,6 @@ async function participantsAt(
     const known = one.email === undefined ? users.find(({ id }) => id === one.id) : undefined;
     return known === undefined ? one : { ...one, email: known.email, name: known.name };
   });
-}
-
-/** Whether a participant is whom calls act for. */
-function isSelf({ api: { account, asUser } }: Service, { id, email }: Participant): boolean {
-  const selves = (asUser === undefined ? [account.userId, account.email] : [asUser]).map((one) => one?.toLowerCase());
-  return [id, email?.toLowerCase()].some((one) => one !== undefined && selves.includes(one));
 }
 
 function participantRow(one: Participant): string[] {
