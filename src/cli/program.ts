@@ -4,6 +4,7 @@ import { connectionsCommand } from './connections.ts';
 import { participantsCommand } from './content/participants.ts';
 import { syncpointsCommand } from './content/syncpoints.ts';
 import { trashCommand } from './content/trash.ts';
+import { usersCommand } from './content/users.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(trashCommand(context));
   program.addCommand(syncpointsCommand(context));
   program.addCommand(participantsCommand(context));
+  program.addCommand(usersCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

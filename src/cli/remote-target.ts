@@ -25,18 +25,21 @@ export interface CallingOptions {
   readonly caFile: string | undefined;
 }
 
+/** Has the mount that a path led through look at its syncpoints again; nothing where it led through none. */
+export type LookAgain = () => Promise<void>;
+
 /** Runs `work` with the service that `text` leads to, and what it is there. */
 export async function withTarget(
   context: CliContext,
   text: string,
   options: CallingOptions,
-  work: (api: ContentApi, target: RemoteTarget) => Promise<void>,
+  work: (api: ContentApi, target: RemoteTarget, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
   const named = await namedAccount(context, text);
   if (named !== undefined) {
     await withConnection(context, named.connection, options, async (api) => {
       const { findRemote } = await import('../mount/remote-path.ts');
-      await work(api, await findRemote(api.drive, named.path, options.call));
+      await work(api, await findRemote(api.drive, named.path, options.call), () => Promise.resolve());
     });
     return;
   }
@@ -48,7 +51,10 @@ export async function withTarget(
     // What a daemon of this program tells are ids as the service gave them.
     const target = (await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget;
     const service = await askMount(client, 'service', {}, { signal });
-    await withMounted(context, service, options, (api) => work(api, target));
+    const lookAgain = async (): Promise<void> => {
+      await askMount(client, 'refresh', { paths: ['/'], recursive: false }, limits);
+    };
+    await withMounted(context, service, options, (api) => work(api, target, lookAgain));
   });
 }
 

@@ -8,7 +8,7 @@ import type { ContentApi } from '../../syncplicity/content-api.ts';
 import type { CliContext } from '../context.ts';
 import { type JsonOptions, withJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
-import { type CallingOptions, withAccount, withTarget } from '../remote-target.ts';
+import { type CallingOptions, type LookAgain, withAccount, withTarget } from '../remote-target.ts';
 import { SERVICE_ADVICE } from '../service-advice.ts';
 
 /** Signing in, finding a path and a call, each with a retry. */
@@ -47,10 +47,12 @@ export async function onTarget(
   context: CliContext,
   text: string,
   options: ContentOptions,
-  work: (service: Service, target: RemoteTarget) => Promise<void>,
+  work: (service: Service, target: RemoteTarget, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
   await explained(options, (calling, moved) =>
-    withTarget(context, text, calling, (api, target) => work({ api, call: calling.call, moved }, target)),
+    withTarget(context, text, calling, (api, target, lookAgain) =>
+      work({ api, call: calling.call, moved }, target, lookAgain),
+    ),
   );
 }
 

@@ -7,6 +7,7 @@ import type { SyncpointDetails } from '../../syncplicity/content/syncpoints.ts';
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
+import type { LookAgain } from '../remote-target.ts';
 import { formatLabels, formatTable } from '../table.ts';
 import { isCaller } from './caller.ts';
 import { isTyped } from './confirmation.ts';
@@ -110,7 +111,7 @@ async function create(context: CliContext, path: string, options: CreateOptions)
   if (options.vault !== undefined && !isGuid(options.vault)) {
     throw new UsageError(`"${printable(options.vault)}" is no storage endpoint: their ids are GUIDs`);
   }
-  await onTarget(context, parent, options, async ({ api, call }, target) => {
+  await onTarget(context, parent, options, async ({ api, call }, target, lookAgain) => {
     if (target.kind !== 'root') {
       throw new Error(`${printable(parent)} is not the root of a drive: folders below are made with mkdir`);
     }
@@ -121,6 +122,7 @@ async function create(context: CliContext, path: string, options: CreateOptions)
     }
     const vaultId = options.vault?.toLowerCase() as VaultId | undefined;
     const made = await createSyncpoint(api.gateway, { name, type: options.type, vaultId }, userId, call);
+    await shown(context, lookAgain);
     if (vaultId !== undefined && made.vaultId !== undefined && made.vaultId !== vaultId) {
       context.warn(`it lies on the storage endpoint ${made.vaultId}, not on that asked for`);
       context.setExitCode(1);
@@ -133,9 +135,10 @@ async function create(context: CliContext, path: string, options: CreateOptions)
 async function rename(context: CliContext, path: string, name: string, options: ContentOptions): Promise<void> {
   const { renameSyncpoint, SYNCPOINT_NAME_MAX } = await calls();
   requireName(name, SYNCPOINT_NAME_MAX);
-  await onSyncpoint(context, path, options, async ({ api, call }, before) => {
+  await onSyncpoint(context, path, options, async ({ api, call }, before, lookAgain) => {
     const isSame = before.name === name;
     const after = isSame ? before : await renameSyncpoint(api.gateway, before, name, api.account.userId, call);
+    if (!isSame) await shown(context, lookAgain);
     if (wantsJson(options)) printJson(context, syncpointJson(after));
     else context.print(`"${printable(before.name)}" is called "${printable(after.name)}" now`);
   });
@@ -177,7 +180,7 @@ async function remove(context: CliContext, path: string, options: DeleteOptions)
   if (options.yes !== true && !process.stdin.isTTY) {
     throw new UsageError('a syncpoint is deleted with all it holds: say --yes where nobody can be asked');
   }
-  await onSyncpoint(context, path, options, async (service, syncpoint) => {
+  await onSyncpoint(context, path, options, async (service, syncpoint, lookAgain) => {
     const { api, call } = service;
     const { deleteSyncpoint } = await calls();
     const name = printable(syncpoint.name);
@@ -189,6 +192,7 @@ async function remove(context: CliContext, path: string, options: DeleteOptions)
       throw new Error(`that is not its name: "${name}" stays as it is`);
     }
     await deleteSyncpoint(api.gateway, syncpoint.id, call);
+    await shown(context, lookAgain);
     if (wantsJson(options)) {
       printJson(context, { deleted: syncpoint.id, name: syncpoint.name, forEverybody: isOwn });
     } else context.print(isOwn ? `"${name}" is deleted` : `"${name}" is deleted for you`);
@@ -204,14 +208,25 @@ async function onSyncpoint(
   context: CliContext,
   path: string,
   options: ContentOptions,
-  work: (service: Service, syncpoint: SyncpointDetails) => Promise<void>,
+  work: (service: Service, syncpoint: SyncpointDetails, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
-  await onTarget(context, path, options, async (service, target) => {
+  await onTarget(context, path, options, async (service, target, lookAgain) => {
     const { api, call } = service;
     const { id } = await syncpointAt(service, target, path);
     const { syncpointById } = await calls();
-    await work(service, await syncpointById(api.gateway, id, api.account.userId, call));
+    await work(service, await syncpointById(api.gateway, id, api.account.userId, call), lookAgain);
   });
+}
+
+/** Has a mounted drive show what was changed through it, so that the next command finds it there. The change itself is made. */
+async function shown(context: CliContext, lookAgain: LookAgain): Promise<void> {
+  try {
+    await lookAgain();
+  } catch (error) {
+    context.warn(
+      `the drive does not show it yet: ${printable(error instanceof Error ? error.message : String(error))}`,
+    );
+  }
 }
 
 /** Loaded on demand: most commands never talk to the service. */

@@ -1,10 +1,13 @@
 // `syncpoints list`, `show`, `create`, `rename`, `transfer`, `map` and `delete` by a user, over dialects that take and tell them differently.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dialects, type DialectName } from '../../../src/emulator/dialect.ts';
 import { Drive, fuseExists } from '../../mount/drive.ts';
-import type { Outcome } from '../program.ts';
+import { type Outcome, programFile } from '../program.ts';
 
 const self = 'user@emulator.invalid';
 const machine = '44444444-4444-4444-8444-444444444444';
@@ -14,6 +17,7 @@ const owner = {
   firstName: 'Al',
   lastName: 'X',
 };
+const terminal = fileURLToPath(new URL('../terminal.py', import.meta.url));
 let drive: Drive;
 let id: number;
 
@@ -123,6 +127,24 @@ describe('syncpoints', () => {
     expect(await names()).toEqual(['Projects', 'Theirs']);
   });
 
+  it.each([
+    ['Projects', 0, ['Theirs']],
+    ['projects', 1, ['Projects', 'Theirs']],
+    ['y', 1, ['Projects', 'Theirs']],
+  ])('are deleted on a terminal when their name is typed: %j', async (answer, code, left) => {
+    await serve();
+    const command = [process.execPath, programFile, 'syncpoints', 'delete', 'test:/Projects'];
+    const python = spawn('python3', [terminal, 'go on: ', answer, ...command], { env: drive.user.environment });
+    let shown = '';
+    python.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text));
+    expect((await once(python, 'close'))[0]).toBe(code);
+    expect(shown).toContain('"Projects" is deleted with all it holds, for everybody it is shared with.');
+    expect(shown).toContain(
+      code === 0 ? '"Projects" is deleted\r\n' : 'that is not its name: "Projects" stays as it is',
+    );
+    expect(await names()).toEqual(left);
+  });
+
   it('say what the service said when it deletes none', async () => {
     await serve();
     const text = 'Virtual Folder Is Shared Via The Group Permissions';
@@ -145,9 +167,13 @@ describe('syncpoints', () => {
     await serve();
     await drive.mount();
     await succeed('create', join(drive.mountpoint, 'New'));
-    expect(await names()).toEqual(['Projects', 'Theirs', 'New']);
     await succeed('rename', join(drive.mountpoint, 'Projects'), 'Plans');
-    expect(await names()).toEqual(['Plans', 'Theirs', 'New']);
+    // At once, without waiting for the drive's next look.
+    expect(await readdir(drive.mountpoint)).toEqual(['New', 'Plans', 'Theirs']);
+    await drive.succeed(['participants', 'add', join(drive.mountpoint, 'New'), 'jo@x.com']);
+    await succeed('delete', '--yes', join(drive.mountpoint, 'New'));
+    expect(await readdir(drive.mountpoint)).toEqual(['Plans', 'Theirs']);
+    expect(await names()).toEqual(['Plans', 'Theirs']);
     expect((await run('create', join(drive.mountpoint, 'Theirs', 'x'))).stderr).toContain('is not the root of a drive');
   });
 });
