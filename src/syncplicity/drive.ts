@@ -33,6 +33,7 @@ import type {
 import type { BudgetState } from './budget.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
+import { createSyncpoint, deleteSyncpoint, renameSyncpoint, syncpointById } from './content/syncpoints.ts';
 import { fileVersions, versionsOf } from './content/versions.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
@@ -98,6 +99,10 @@ export interface SyncplicityDrive extends RemoteDrive {
   statistics(): DriveStatistics;
   /** True while content that somebody waits for is held back by the limit on bandwidth. */
   isHoldingBack(): boolean;
+  /** Syncpoints as such: made, renamed, deleted for everybody, or where another owns it for the caller alone. */
+  createSyncpoint(name: string, call?: CallOptions): Promise<SyncpointId>;
+  renameSyncpoint(id: SyncpointId, name: string, call?: CallOptions): Promise<void>;
+  deleteSyncpoint(id: SyncpointId, call?: CallOptions): Promise<void>;
 }
 
 const log = createLog('drive');
@@ -211,6 +216,17 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
       const token = await members.token(call.signal);
       return syncpoints.list(token.userId, call);
+    },
+    async createSyncpoint(name: string, call: CallOptions = {}): Promise<SyncpointId> {
+      const { userId } = await members.token(call.signal);
+      return (await createSyncpoint(gateway, { name, type: 'folder', vaultId: undefined }, userId, call)).id;
+    },
+    async renameSyncpoint(id: SyncpointId, name: string, call: CallOptions = {}): Promise<void> {
+      const { userId } = await members.token(call.signal);
+      await renameSyncpoint(gateway, await syncpointById(gateway, id, userId, call), name, userId, call);
+    },
+    deleteSyncpoint(id: SyncpointId, call: CallOptions = {}): Promise<void> {
+      return deleteSyncpoint(gateway, id, call);
     },
     read(
       content: ContentReference,
