@@ -21,6 +21,8 @@ export interface ParticipantOptions {
   readonly shapes: Shapes;
 }
 
+/** Tokens that nobody used: more are a client that forgets them. */
+const ONE_TIME_MAX = 1000;
 /** Of one call; the guide names none, and the real one is not known to be larger. */
 const USERS_MAX = 1000;
 
@@ -155,6 +157,10 @@ export function participantRoutes(options: ParticipantOptions): readonly Route[]
   function issue(rolId: number): string {
     const token = randomBytes(64).toString('base64url');
     oneTime.set(token, rolId);
+    for (const oldest of oneTime.keys()) {
+      if (oneTime.size <= ONE_TIME_MAX) break;
+      oneTime.delete(oldest);
+    }
     return token;
   }
 

@@ -1,6 +1,6 @@
 // What has to change in a list of participants for a wish to come true, and doing it in as few calls as the service allows. Owners and the
 // caller are never removed unless named; who has what is wished is left alone, so that nobody gets a mail for nothing.
-import type { SyncpointId } from '../../remote-drive.ts';
+import { RemoteError, type SyncpointId } from '../../remote-drive.ts';
 import {
   type Invitation,
   type InvitationMail,
@@ -79,34 +79,82 @@ export function replacements(
   return [...additions(participants, named, permissions), ...surplus.map(removal)];
 }
 
+/** A change that was tried, with what the service said against it. */
+export interface TriedChange {
+  readonly change: ParticipantChange;
+  readonly error: string | undefined;
+}
+
 /**
  * Does what is to be done: who is added before who is removed, so that a failure on the way leaves nobody without what they are to have.
- * Yields each change with what the service said against it.
+ * Whom the service refuses is found out and told; rejects with what is refused of all of them.
  */
 export async function* carriedOut(
-  { api, call, moved }: Service,
+  service: Service,
   syncpointId: SyncpointId,
   changes: readonly ParticipantChange[],
   mail: InvitationMail,
-): AsyncGenerator<{ readonly change: ParticipantChange; readonly error: string | undefined }> {
-  const { share, unshare } = await import('../../syncplicity/content/participants.ts');
+): AsyncGenerator<TriedChange> {
+  const { unshare } = await import('../../syncplicity/content/participants.ts');
   const due = changes.filter(({ sharee }) => sharee !== undefined);
   for (const change of changes.filter(({ sharee }) => sharee === undefined)) yield { change, error: undefined };
-  for (const batch of batches(due.filter(({ change }) => change !== 'removed'))) {
-    const invitations = batch.map(({ sharee, permission }) => ({ sharee, permission }) as Invitation);
-    const refused = await share(api.gateway, syncpointId, invitations, mail, call);
-    moved();
-    for (const [index, change] of batch.entries()) {
-      const isRefused = refused.includes(invitations[index] as Invitation);
-      yield { change, error: isRefused ? 'Syncplicity did not take it, and does not say why' : undefined };
-    }
-  }
+  const sharing: Sharing = { service, syncpointId, mail, refusedInARow: 0 };
+  for (const batch of batches(due.filter(({ change }) => change !== 'removed'))) yield* shared(sharing, batch);
   for (const batch of batches(due.filter(({ change }) => change === 'removed'))) {
     const sharees = batch.map(({ sharee }) => sharee as Sharee);
-    await unshare(api.gateway, syncpointId, sharees, call);
-    moved();
+    await unshare(service.api.gateway, syncpointId, sharees, service.call);
+    service.moved();
     for (const change of batch) yield { change, error: undefined };
   }
+}
+
+interface Sharing {
+  readonly service: Service;
+  readonly syncpointId: SyncpointId;
+  readonly mail: InvitationMail;
+  /** People, since somebody was taken. */
+  refusedInARow: number;
+}
+
+/** So many refused one after the other are not the cause: calls are scarce. */
+const REFUSED_MAX = 3;
+
+/** Shares with all of a call. One that is refused because of somebody is made again for each half, until it is known because of whom. */
+async function* shared(sharing: Sharing, batch: readonly ParticipantChange[]): AsyncGenerator<TriedChange> {
+  const { share } = await import('../../syncplicity/content/participants.ts');
+  const { service, syncpointId, mail } = sharing;
+  const invitations = batch.map(({ sharee, permission }) => ({ sharee, permission }) as Invitation);
+  let refused: readonly Invitation[];
+  try {
+    refused = await share(service.api.gateway, syncpointId, invitations, mail, service.call);
+  } catch (error) {
+    if (!isAboutSomebody(error) || sharing.refusedInARow >= REFUSED_MAX) throw error;
+    service.moved();
+    const [change] = batch;
+    if (batch.length > 1) {
+      const middle = Math.ceil(batch.length / 2);
+      yield* shared(sharing, batch.slice(0, middle));
+      yield* shared(sharing, batch.slice(middle));
+    } else if (change !== undefined) {
+      sharing.refusedInARow += 1;
+      yield { change, error: printable(error.message) };
+    }
+    return;
+  }
+  service.moved();
+  sharing.refusedInARow = 0;
+  for (const [index, change] of batch.entries()) {
+    const isRefused = refused.includes(invitations[index] as Invitation);
+    yield { change, error: isRefused ? 'Syncplicity did not take it, and does not say why' : undefined };
+  }
+}
+
+/** True for a refusal that need not be of all: a policy, an address, a group; not for one of the caller. */
+function isAboutSomebody(error: unknown): error is RemoteError {
+  if (!(error instanceof RemoteError)) return false;
+  return (
+    ['forbidden', 'not-found', 'invalid', 'protocol'].includes(error.kind) && !/not authorized/i.test(error.message)
+  );
 }
 
 /** For people: the address, else a name or GUID. */

@@ -298,11 +298,26 @@ describe('participants refuse', () => {
     ]);
   });
 
-  it('the rest where a call on the way is refused, and tell what was done', async () => {
+  it('whom policy forbids, alone: the others are shared with, in few calls', async () => {
     await serve();
-    const names = Array.from({ length: 100 }, (_, index) => `u${index}@x.com`);
-    const { code, stdout, stderr } = await run(['add', path, '-', '--json'], [...names, 'jo@rival.com'].join('\n'));
-    expect([code, (JSON.parse(stdout) as unknown[]).length]).toEqual([1, 100]);
-    expect(stderr).toContain('Policy Prohibits Sharing');
+    const names = Array.from({ length: 150 }, (_, index) => (index === 70 ? 'jo@rival.com' : `u${index}@x.com`));
+    const { code, stdout, stderr } = await run(['add', path, '-', '--json'], names.join('\n'));
+    const done = JSON.parse(stdout) as { participant: string; error: string | null }[];
+    const failed = done.filter(({ error }) => error !== null);
+    expect([code, done.length, failed.map(({ participant }) => participant)]).toEqual([1, 150, ['jo@rival.com']]);
+    expect(failed[0]?.error).toContain('Policy Prohibits Sharing');
+    expect(stderr).toContain('syncplicityfs: jo@rival.com: syncpoint_participants.svc POST');
+    expect(Object.keys(await rights())).toHaveLength(149);
+    expect(changesMade()['participantsPost']).toBeLessThan(20);
+  });
+
+  it('everybody, where everybody is refused, before many calls are made', async () => {
+    await serve();
+    const names = Array.from({ length: 300 }, (_, index) => `u${index}@rival.com`);
+    const { code, stderr } = await run(['add', path, '-'], names.join('\n'));
+    expect([code, stderr.split('\n').filter((line) => line.includes('Policy Prohibits Sharing')).length]).toEqual([
+      1, 4,
+    ]);
+    expect(changesMade()['participantsPost']).toBeLessThan(20);
   });
 });
