@@ -41,6 +41,8 @@ export interface MountConfig {
   /** Whether a modification time set without a change of content is stored, which stores the content again. */
   readonly storesTimes: boolean;
   readonly removal: Removal;
+  /** Whether top-level directories, which are syncpoints, may be made, renamed and removed. */
+  readonly managesSyncpoints: boolean;
   /** How long after its last close a change waits, so that what belongs together meets. */
   readonly settleMs: number;
   /** Files sent at once. */
@@ -177,6 +179,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     name: 'delete',
     help: 'what becomes of what is removed: "trash", from which it can be restored, or "permanently" (default: trash)',
     parse: parseRemoval,
+  },
+  {
+    key: 'managesSyncpoints',
+    flags: '--manage-syncpoints',
+    name: 'manage_syncpoints',
+    help: 'let mkdir, mv and rmdir at the top make, rename and delete syncpoints, for everybody they are shared with',
+    parse: undefined,
   },
   {
     key: 'settleMs',
@@ -433,6 +442,7 @@ export function createMountConfig(
     writeThrough: options.writeThrough ?? false,
     storesTimes: options.storesTimes ?? false,
     removal: options.removal ?? 'trash',
+    managesSyncpoints: options.managesSyncpoints ?? false,
     settleMs: options.settleMs ?? defaults.settleMs,
     uploadsMax: options.uploadsMax ?? defaults.uploadsMax,
     stageReserveBytes: options.stageReserveBytes ?? defaults.stageReserveBytes,

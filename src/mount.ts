@@ -169,6 +169,13 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       sending: (inode) => pusher.isSending(inode),
     },
     writeThrough: config.writeThrough,
+    syncpoints: config.managesSyncpoints
+      ? {
+          create: (name, signal) => drive.createSyncpoint(name, { signal }),
+          rename: (id, name, signal) => drive.renameSyncpoint(id, name, { signal }),
+          remove: (id, signal) => drive.deleteSyncpoint(id, { signal }),
+        }
+      : undefined,
     pinning: pinning.attribute,
     links: new Linking({ journal, links: drive.links }),
     isHeldBack: () => drive.isHoldingBack(),

@@ -2,8 +2,11 @@
 import { Command } from 'commander';
 import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
+import { participantsCommand } from './content/participants.ts';
+import { syncpointsCommand } from './content/syncpoints.ts';
 import { trashCommand } from './content/trash.ts';
 import { linksCommand } from './content/links.ts';
+import { usersCommand } from './content/users.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
@@ -38,6 +41,9 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
   program.addCommand(linksCommand(context));
+  program.addCommand(syncpointsCommand(context));
+  program.addCommand(participantsCommand(context));
+  program.addCommand(usersCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(serviceCommand(context));
   program.addCommand(emulatorCommand());

@@ -25,12 +25,17 @@ export interface CallingOptions {
   readonly caFile: string | undefined;
 }
 
+/** Has the mount that the paths led through look at its syncpoints again; nothing where they led through none. */
+export type LookAgain = () => Promise<void>;
+
+type TargetWork = (api: ContentApi, targets: readonly RemoteTarget[], lookAgain: LookAgain) => Promise<void>;
+
 /** Runs `work` with the service that all of `texts` lead to, and what each is there. Rejects where they are of several accounts. */
 export async function withTargets(
   context: CliContext,
   texts: readonly string[],
   options: CallingOptions,
-  work: (api: ContentApi, targets: readonly RemoteTarget[]) => Promise<void>,
+  work: TargetWork,
 ): Promise<void> {
   const named = await Promise.all(texts.map((text) => namedAccount(context, text)));
   const [first] = named;
@@ -45,7 +50,7 @@ export async function withTargets(
     const drive = remembering(api.drive);
     const targets: RemoteTarget[] = [];
     for (const one of named) targets.push(await findRemote(drive, one?.path ?? '', options.call));
-    await work(api, targets);
+    await work(api, targets, () => Promise.resolve());
   });
 }
 
@@ -55,7 +60,7 @@ async function withLocated(
   client: ControlClient,
   paths: readonly string[],
   options: CallingOptions,
-  work: (api: ContentApi, targets: readonly RemoteTarget[]) => Promise<void>,
+  work: TargetWork,
 ): Promise<void> {
   const { signal } = options.call;
   // The drive may have to list folders on the way.
@@ -67,7 +72,10 @@ async function withLocated(
     targets.push((await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget);
   }
   const service = await askMount(client, 'service', {}, { signal });
-  await withMounted(context, service, options, (api) => work(api, targets));
+  const lookAgain = async (): Promise<void> => {
+    await askMount(client, 'refresh', { paths: ['/'], recursive: false }, limits);
+  };
+  await withMounted(context, service, options, (api) => work(api, targets, lookAgain));
 }
 
 /**

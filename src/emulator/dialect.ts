@@ -4,8 +4,10 @@ import { linkVariants, observedLinks } from './dialect-links.ts';
 import type { LinkDialect } from './dialect-links.ts';
 import { observedWrites, writeVariants } from './dialect-writes.ts';
 import type { WriteDialect } from './dialect-writes.ts';
+import { observedSharing, sharingVariants } from './dialect-sharing.ts';
+import type { SharingDialect } from './dialect-sharing.ts';
 
-export interface Dialect extends WriteDialect, LinkDialect {
+export interface Dialect extends WriteDialect, LinkDialect, SharingDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -117,6 +119,7 @@ export const observedDialect: Dialect = {
   deletedContent: 'served',
   ...observedWrites,
   ...observedLinks,
+  ...observedSharing,
 };
 
 const variants = {
@@ -138,6 +141,7 @@ const variants = {
     ranges: 'raw',
     ...writeVariants.guide,
     ...linkVariants.guide,
+    ...sharingVariants.guide,
   },
   /** Folders GET and Files GET only, in pages whose offsets include the last entry seen. */
   'paged-inclusive': { folderCall: '404', paging: 'inclusive', pageLimitDefault: 1000 },
@@ -171,6 +175,7 @@ const variants = {
   'vaults-hidden': { endpointsCall: 'empty', endpointById: 'admin-only' },
   ...writeVariants.named,
   ...linkVariants.named,
+  ...sharingVariants.named,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

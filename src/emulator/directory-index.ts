@@ -9,7 +9,7 @@ import type { Database, RootDatabase } from 'lmdb';
 import { lmdbState, markLmdbClosed } from '../base/lmdb-state.ts';
 import { DirectoryHistory, historyDatabases } from './directory-history.ts';
 import { Slice } from './directory-scan.ts';
-import type { FileTimes, Ticks } from './store.ts';
+import type { FileTimes, SyncpointChange, Ticks } from './store.ts';
 
 /** A child of a folder. `generation` counts the contents of a file; folders keep their ids' ranges instead. */
 export interface IndexEntry {
@@ -23,6 +23,7 @@ export interface IndexEntry {
   readonly times?: FileTimes | undefined;
 }
 
+type SyncpointFacts = Omit<SyncpointChange, 'name'>;
 type StoredFile = readonly [parentId: number, name: string, fingerprint: string, generation: number, ...times: Ticks[]];
 /** `ranges`: the ids of its children, as [start, end) pairs; `unused`: where the free ones of the last pair begin, if it has any. */
 type StoredFolder = readonly [parentId: number, name: string, ranges: readonly number[], unused?: number];
@@ -56,7 +57,7 @@ export function fileOfVersion(versionId: number): { readonly fileId: number; rea
 export class DirectoryIndex {
   readonly #path: string;
   readonly #root: RootDatabase;
-  readonly #meta: Database<number | readonly [number, number], string>;
+  readonly #meta: Database<number | readonly [number, number] | SyncpointFacts, string>;
   readonly #entries: Database<StoredEntry, number>;
   /** What is written and not committed; undefined: removed. */
   readonly #pending = new Map<number, { readonly stored: StoredEntry | undefined }>();
@@ -105,6 +106,29 @@ export class DirectoryIndex {
     void this.#entries.put(rootFolderId, [0, '', []]);
     await this.#meta.put(key, [id, rootFolderId]);
     return { id, rootFolderId };
+  }
+
+  /** What is known of a syncpoint besides what its directory tells. */
+  facts(syncpointId: number): SyncpointFacts {
+    const kept = this.#meta.get(`facts:${syncpointId}`);
+    return typeof kept === 'object' && !Array.isArray(kept) ? (kept as SyncpointFacts) : {};
+  }
+
+  async setFacts(syncpointId: number, facts: SyncpointFacts): Promise<void> {
+    if (Object.keys(facts).length === 0) return;
+    await this.#meta.put(`facts:${syncpointId}`, { ...this.facts(syncpointId), ...facts });
+  }
+
+  /** The syncpoint of one name is that of another now. */
+  async renameSyncpoint(from: string, to: string): Promise<void> {
+    const kept = this.#meta.get(`syncpoint:${from}`);
+    if (kept === undefined) throw new Error(`no syncpoint "${from}" is in the index`);
+    void this.#meta.remove(`syncpoint:${from}`);
+    await this.#meta.put(`syncpoint:${to}`, kept);
+  }
+
+  async forgetSyncpoint(name: string): Promise<void> {
+    await this.#meta.remove(`syncpoint:${name}`);
   }
 
   entry(id: number): IndexEntry | undefined {

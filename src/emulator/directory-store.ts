@@ -12,6 +12,7 @@ import { DirectoryChanges } from './directory-changes.ts';
 import { DirectoryIndex, fileOfVersion } from './directory-index.ts';
 import { mutateDirectory } from './directory-mutate.ts';
 import { DirectoryStaging } from './directory-staging.ts';
+import { DirectorySyncpoints } from './directory-syncpoints.ts';
 import { DirectoryTree, fileRecord } from './directory-tree.ts';
 import { openContent, openKeptContent } from './file-content.ts';
 import { KeptFiles } from './kept-files.ts';
@@ -28,6 +29,7 @@ import type {
   ListOptions,
   Staged,
   StoreChange,
+  SyncpointChange,
   SyncpointRecord,
   VersionContent,
   VersionRecord,
@@ -51,6 +53,7 @@ export class DirectoryStore implements ContentStore {
   readonly #staging: DirectoryStaging;
   readonly #kept: KeptFiles;
   readonly #changes: DirectoryChanges;
+  readonly #syncpoints: DirectorySyncpoints;
 
   private constructor(directory: string, options: DirectoryStoreOptions, index: DirectoryIndex, lock: FileHandle) {
     const stateDirectory = realpathSync(options.stateDirectory);
@@ -62,6 +65,7 @@ export class DirectoryStore implements ContentStore {
     this.#staging = new DirectoryStaging(stateDirectory);
     this.#kept = new KeptFiles(stateDirectory);
     this.#changes = new DirectoryChanges(this.#tree, this.#kept);
+    this.#syncpoints = new DirectorySyncpoints({ directory, layout, tree: this.#tree, kept: this.#kept });
   }
 
   /** Opens the store; throws StoreRefusal when the directory is missing or not a directory. */
@@ -249,6 +253,18 @@ export class DirectoryStore implements ContentStore {
       }
     }
     return bytes;
+  }
+
+  createSyncpoint(name: string, type: number): Promise<SyncpointRecord> {
+    return this.#syncpoints.create(name, type);
+  }
+
+  changeSyncpoint(syncpointId: number, change: SyncpointChange): Promise<SyncpointRecord> {
+    return this.#syncpoints.change(syncpointId, change);
+  }
+
+  removeSyncpoint(syncpointId: number): Promise<void> {
+    return this.#syncpoints.remove(syncpointId);
   }
 
   createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {

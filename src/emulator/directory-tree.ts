@@ -75,7 +75,8 @@ export class DirectoryTree {
       const { id, rootFolderId } = await this.#sequencer.run(0, () => this.index.syncpoint(key));
       const event = exclusive ? { lastEventId: this.index.lastEvent(id) + 1 } : {};
       const permission = isWritable(path) ? 1 : 3;
-      roots.set(id, { path, syncpoint: { id, type: 6, name, rootFolderId, permission, ...event } });
+      const facts = { type: 6, ...this.index.facts(id) };
+      roots.set(id, { path, syncpoint: { id, name, rootFolderId, permission, ...facts, ...event } });
     }
     this.#roots = roots;
     return [...roots.values()].map(({ syncpoint }) => syncpoint);

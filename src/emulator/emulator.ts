@@ -18,19 +18,26 @@ import { linkRoutes } from './gateway-links.ts';
 import { loginRoutes } from './gateway-login.ts';
 import type { SignInOptions } from './gateway-login.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
+import { participantRoutes } from './gateway-participants.ts';
 import { peopleRoutes } from './gateway-people.ts';
+import { syncpointRoutes } from './gateway-syncpoints.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
+import { actingRoutes, storeOf } from './acting.ts';
+import type { Company } from './acting.ts';
 import { LinkStore } from './links.ts';
 import { Logins } from './logins.ts';
-import { actingRoutes, storeOf } from './people.ts';
-import type { Company } from './people.ts';
+import { People } from './people.ts';
+import type { PeopleOptions } from './people.ts';
 import { ReplyWriter } from './reply.ts';
 import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
+import type { Account } from './shapes.ts';
+import { Sharing } from './sharing.ts';
 import type { ContentStore, Person } from './store.ts';
+import { SyncpointFacts } from './syncpoint-facts.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
 import { Throttles } from './throttle.ts';
@@ -45,6 +52,8 @@ export interface EmulatorOptions {
   readonly store: ContentStore;
   /** Changes to the observed dialect. */
   readonly dialect?: Partial<Dialect>;
+  /** Whom it knows besides the account's own user. */
+  readonly people?: PeopleOptions;
   /** Who may call; random by default. */
   readonly identity?: Identity;
   readonly signIn?: SignInOptions;
@@ -127,16 +136,22 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
   const company: Company = { people: [], isAdministrator: false, actsForOthers: 'no', ...options.company };
+  const colleagues = [...company.people, ...(options.people?.colleagues ?? [])];
+  const people = new People(account, { ...options.people, colleagues });
+  const sharing = new Sharing(people);
+  const shapesFor = (whose: Account): Shapes => new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
+  const facts = new SyncpointFacts({ people, sharing, shapes: shapesFor(account), dialect });
   // One for all: it knows which uploads are under way.
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
   const partsFor = (person: Person) => {
     const isSelf = person.id === account.user.id;
     const seen = isSelf ? told : storeOf(told, person);
     const whose = { ...account, user: person };
-    const shapes = new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
+    const shapes = shapesFor(whose);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
     const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
-    return { account: whose, company, store: seen, links, lookup, filing, replies, shapes, tokens, dialect };
+    const shared = { company, filing, people, sharing, facts, replies, tokens, dialect };
+    return { account: whose, store: seen, links, lookup, shapes, ...shared };
   };
   const acting = { company, self: account.user, tokens, dialect };
   const routes = [
@@ -148,13 +163,21 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       replies,
       tokenLifetimeSeconds: options.tokenLifetimeSeconds ?? TOKEN_LIFETIME_SECONDS,
       gatewayUrl: () => gatewayUrl,
+      people,
     }),
     ...loginRoutes({ apps, logins, signIn: options.signIn ?? {} }),
     ...actingRoutes({
       ...acting,
       routesFor: (person) => {
         const parts = partsFor(person);
-        return [...contentRoutes(parts), ...changeRoutes(parts), ...peopleRoutes(parts), ...linkRoutes(parts)];
+        return [
+          ...contentRoutes(parts),
+          ...changeRoutes(parts),
+          ...peopleRoutes(parts),
+          ...linkRoutes(parts),
+          ...participantRoutes(parts),
+          ...syncpointRoutes(parts),
+        ];
       },
     }),
   ];

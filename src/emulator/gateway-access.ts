@@ -5,6 +5,7 @@ import type { App, Apps } from './apps.ts';
 import type { Call, Route } from './call.ts';
 import type { Dialect } from './dialect.ts';
 import type { Logins } from './logins.ts';
+import { HOME_ROL_ID, type People, rolPath } from './people.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account } from './shapes.ts';
@@ -18,6 +19,7 @@ export interface AccessOptions {
   readonly replies: ReplyWriter;
   readonly tokenLifetimeSeconds: number;
   readonly gatewayUrl: () => string;
+  readonly people: People;
 }
 
 /** Refuses a gateway call that lacks what the documents require of every call. */
@@ -143,8 +145,12 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
     const hash = call.url.searchParams.get('uhid');
     if (hash === null || !/^[0-9a-f]{32}$/.test(hash)) throw new Refusal(400, 'Bad Request');
     const url = options.gatewayUrl();
-    const home = { Id: 1, Name: 'Emulator', ApigeeUrl: url, MyUrl: url, IsHome: true, HasData: true };
-    return Promise.resolve(replies.json(hash === emailHash(account.user.emailAddress) ? [home] : []));
+    const home = { Id: HOME_ROL_ID, Name: 'Emulator', ApigeeUrl: url, MyUrl: url, IsHome: true, HasData: true };
+    const abroad = [...new Set(options.people.abroad.map(({ rolId }) => rolId))].map((rolId) => {
+      const address = url + rolPath(rolId);
+      return { Id: rolId, Name: `Abroad ${rolId}`, ApigeeUrl: address, MyUrl: address, IsHome: false, HasData: true };
+    });
+    return Promise.resolve(replies.json(hash === emailHash(account.user.emailAddress) ? [home, ...abroad] : []));
   }
 
   return [

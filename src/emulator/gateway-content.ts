@@ -10,18 +10,20 @@ import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account, Shapes, SyncpointIncludes } from './shapes.ts';
 import { page, sorted } from './paging.ts';
 import type { ContentStore, FileRecord, FolderListing, ListOptions, FolderRecord, SyncpointRecord } from './store.ts';
+import type { SyncpointFacts } from './syncpoint-facts.ts';
 import type { WireObject } from './wire-json.ts';
 
 export interface ContentOptions {
   readonly account: Account;
   readonly store: ContentStore;
   readonly lookup: GatewayLookup;
+  readonly facts: SyncpointFacts;
   readonly replies: ReplyWriter;
   readonly shapes: Shapes;
 }
 
 export function contentRoutes(options: ContentOptions): readonly Route[] {
-  const { account, store, lookup, replies, shapes } = options;
+  const { account, store, lookup, facts, replies, shapes } = options;
   const { dialect, writer } = replies;
 
   // --- syncpoints
@@ -45,7 +47,8 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
 
   function syncpointShape(syncpoint: SyncpointRecord, all: readonly SyncpointRecord[], call: Call): WireObject {
     const children = all.filter((other) => other.parentSyncpointId === syncpoint.id).map((other) => other.id);
-    return shapes.syncpoint(syncpoint, includesOf(call), children);
+    const includes = includesOf(call);
+    return { ...shapes.syncpoint(syncpoint, includes, children), ...facts.of(syncpoint, includes.participants) };
   }
 
   async function syncpoints(call: Call): Promise<Reply> {

@@ -1,7 +1,7 @@
 // The gateway's call about a user: user.svc GET. Source: section 9.6 of the API reference. Must not know: content.
 import type { Call, Route } from './call.ts';
 import type { GatewayLookup } from './gateway-lookup.ts';
-import { type Company, findPerson } from './people.ts';
+import { type Company, findPerson } from './acting.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account, Shapes } from './shapes.ts';

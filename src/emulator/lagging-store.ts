@@ -112,6 +112,9 @@ export class LaggingStore implements ContentStore {
   // --- as the store has it
 
   readonly syncpoints: ContentStore['syncpoints'] = () => this.#store.syncpoints();
+  readonly createSyncpoint: ContentStore['createSyncpoint'] = (...of) => this.#store.createSyncpoint(...of);
+  readonly changeSyncpoint: ContentStore['changeSyncpoint'] = (...of) => this.#store.changeSyncpoint(...of);
+  readonly removeSyncpoint: ContentStore['removeSyncpoint'] = (...of) => this.#store.removeSyncpoint(...of);
   readonly folder: ContentStore['folder'] = (...of) => this.#store.folder(...of);
   readonly file: ContentStore['file'] = (...of) => this.#store.file(...of);
   readonly child: ContentStore['child'] = (...of) => this.#store.child(...of);

@@ -16,6 +16,7 @@ import type {
   Person,
   Staged,
   StoreChange,
+  SyncpointChange,
   SyncpointRecord,
   Ticks,
 } from './store.ts';
@@ -187,6 +188,22 @@ export class MemoryStore extends MemoryReader implements ContentStore {
   }
 
   // --- changes by the account's own calls
+
+  async createSyncpoint(name: string, type: number): Promise<SyncpointRecord> {
+    return Promise.resolve(this.addSyncpoint(name, { type }));
+  }
+
+  async changeSyncpoint(syncpointId: number, change: SyncpointChange): Promise<SyncpointRecord> {
+    this.syncpointRecords.set(syncpointId, { ...this.#syncpoint(syncpointId), ...change });
+    this.#touched(syncpointId);
+    return Promise.resolve(this.#syncpoint(syncpointId));
+  }
+
+  async removeSyncpoint(syncpointId: number): Promise<void> {
+    this.tree.forgetFolder(this.tree.ownFolder(syncpointId, this.#syncpoint(syncpointId).rootFolderId));
+    this.syncpointRecords.delete(syncpointId);
+    return Promise.resolve();
+  }
 
   async createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord> {
     return Promise.resolve(this.addFolder(syncpointId, parentId, name));

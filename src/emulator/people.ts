@@ -1,93 +1,97 @@
-// The other users of the account's company, and the calls that are made for one of them (As-User): each sees the syncpoints that are
-// theirs. Promises: a call for somebody meets the same checks as the account's own. Must not know: what a call does.
-import type { Call, Route } from './call.ts';
-import type { Dialect } from './dialect.ts';
-import { Refusal } from './reply.ts';
-import type { Reply } from './reply.ts';
-import type { ContentStore, Person, SyncpointRecord } from './store.ts';
-import type { Tokens } from './tokens.ts';
+// Whom the emulated service knows: the account's own user, colleagues, users whose home is another region, groups, and whoever was
+// invited so far. Promises: a person's id stays the same. Must not know: syncpoints, HTTP.
+import { derivedId } from './identity.ts';
+import type { Account } from './shapes.ts';
+import type { Person } from './store.ts';
 
-/** What the account is in its company. */
-export interface Company {
-  /** Everybody else; whose syncpoints are theirs the store's owners say. */
-  readonly people: readonly Person[];
-  /** May ask for users. */
+export interface Group {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** A user whose personal data another region keeps. */
+export interface PersonAbroad extends Person {
+  readonly rolId: number;
+}
+
+export interface PeopleOptions {
+  readonly colleagues?: readonly Person[];
+  readonly abroad?: readonly PersonAbroad[];
+  readonly groups?: readonly Group[];
+  /** The account may administer its company. */
+  readonly isAdministrator?: boolean;
+  /** Domains of addresses that policy forbids to share with. */
+  readonly forbiddenDomains?: readonly string[];
+}
+
+/** The region of the account itself. */
+export const HOME_ROL_ID = 1;
+
+/** Where the service of another region answers, below the gateway's own address. */
+export function rolPath(rolId: number): string {
+  return `/rol-${rolId}`;
+}
+
+export class People {
+  readonly groups: readonly Group[];
+  readonly abroad: readonly PersonAbroad[];
   readonly isAdministrator: boolean;
-  /** What the account may do in the name of others: "Access content on behalf of managed users through API", eDiscovery, nothing. */
-  readonly actsForOthers: 'fully' | 'reading' | 'no';
-}
+  readonly #forbidden: ReadonlySet<string>;
+  readonly #known = new Map<string, Person>();
+  readonly #account: Account;
 
-/** A person by GUID or e-mail address, whatever the case. */
-export function findPerson(people: readonly Person[], idOrEmail: string): Person | undefined {
-  const wanted = idOrEmail.toLowerCase();
-  return people.find(({ id, emailAddress }) => id.toLowerCase() === wanted || emailAddress.toLowerCase() === wanted);
-}
+  constructor(account: Account, options: PeopleOptions = {}) {
+    this.#account = account;
+    this.groups = options.groups ?? [];
+    this.abroad = options.abroad ?? [];
+    this.isAdministrator = options.isAdministrator ?? false;
+    this.#forbidden = new Set(options.forbiddenDomains ?? []);
+    for (const person of [account.user, ...(options.colleagues ?? []), ...this.abroad]) this.#keep(person);
+  }
 
-export interface ActingOptions {
-  readonly company: Company;
-  readonly self: Person;
-  readonly tokens: Tokens;
-  readonly dialect: Dialect;
-  /** The routes as they serve one user. */
-  readonly routesFor: (person: Person) => readonly Route[];
-}
+  /** The account that calls. */
+  get self(): Person {
+    return this.#account.user;
+  }
 
-/** Routes that serve whomever As-User names. */
-export function actingRoutes({ company, self, tokens, dialect, routesFor }: ActingOptions): readonly Route[] {
-  const own = routesFor(self);
-  const byPerson = new Map<string, readonly Route[]>();
+  byId(id: string): Person | undefined {
+    return [...this.#known.values()].find((person) => person.id === id.toLowerCase());
+  }
 
-  /** Undefined: the account itself. */
-  function whom(call: Call): Person | undefined {
-    const header = call.headers['as-user'];
-    const given = (Array.isArray(header) ? header[0] : header)?.trim() ?? '';
-    // Whoever is not let in at all is told that first.
-    if (given === '' || tokens.scopeOf(call.headers.authorization, call.headers['appkey']) === undefined) return;
-    if (given.toLowerCase() === self.id.toLowerCase()) return;
-    if (company.actsForOthers === 'no') {
-      if (dialect.asUserUnprivileged === 'ignored') return;
-      throw new Refusal(403, 'User has no OnBehalfOf permission');
-    }
-    if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given)) throw new Refusal(400, 'Invalid user ID');
-    const person = findPerson(company.people, given);
-    if (person === undefined) throw new Refusal(404, 'User Not Found');
-    if (company.actsForOthers === 'reading' && call.method !== 'GET') throw new Refusal(401, 'Not Authorized');
+  byAddress(address: string): Person | undefined {
+    return this.#known.get(address.toLowerCase());
+  }
+
+  /** Whoever has an address; one nobody has yet becomes a person. */
+  invited(address: string): Person {
+    const [local = address] = address.split('@');
+    const stranger = { id: derivedId(this.self.id, address.toLowerCase()), firstName: local, lastName: '' };
+    return this.byAddress(address) ?? this.#keep({ ...stranger, emailAddress: address });
+  }
+
+  group(id: string): Group | undefined {
+    return this.groups.find((group) => group.id === id.toLowerCase());
+  }
+
+  /** The region that keeps a person's data. */
+  rolOf(person: Person): number {
+    return this.abroad.find(({ id }) => id === person.id)?.rolId ?? HOME_ROL_ID;
+  }
+
+  isForbidden(address: string): boolean {
+    return this.#forbidden.has(domainOf(address));
+  }
+
+  isColleague(address: string): boolean {
+    return domainOf(address) === domainOf(this.self.emailAddress);
+  }
+
+  #keep(person: Person): Person {
+    this.#known.set(person.emailAddress.toLowerCase(), person);
     return person;
   }
-
-  function serve(call: Call, index: number): Promise<Reply> {
-    const person = whom(call);
-    const routes = person === undefined ? own : (byPerson.get(person.id) ?? routesFor(person));
-    if (person !== undefined) byPerson.set(person.id, routes);
-    return (routes[index] as Route).handle(call);
-  }
-
-  // A refusal is a rejection, as every handler's is.
-  return own.map((route, index) => ({ ...route, handle: async (call) => serve(call, index) }));
 }
 
-/** The store as one of the people sees it: what is theirs, as their own. */
-export function storeOf(store: ContentStore, person: Person): ContentStore {
-  const isTheirs = (owner: Person): boolean => owner.id.toLowerCase() === person.id.toLowerCase();
-  const syncpoints = async (): Promise<SyncpointRecord[]> => {
-    const records: SyncpointRecord[] = [];
-    for (const { owner, ...record } of await store.syncpoints()) {
-      if (owner !== undefined && isTheirs(owner)) records.push({ ...record, permission: 1 });
-    }
-    return records;
-  };
-  const open: ContentStore['open'] = async (syncpointId, versionId) =>
-    (await syncpoints()).some(({ id }) => id === syncpointId) ? store.open(syncpointId, versionId) : undefined;
-  const theirs = new Map<string | symbol, unknown>([
-    ['syncpoints', syncpoints],
-    ['open', open],
-  ]);
-  return new Proxy(store, {
-    get: (target, key: keyof ContentStore): unknown => {
-      if (theirs.has(key)) return theirs.get(key);
-      const member: unknown = Reflect.get(target, key);
-      // Its private state is the store's, not this view's.
-      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-    },
-  });
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1).toLowerCase();
 }

@@ -5,11 +5,11 @@ import { Refusal } from './reply.ts';
 /** One object of a request. Keys are the documents' own; a dialect that spells its replies otherwise takes any case. */
 export class RequestObject {
   readonly #members: ReadonlyMap<string, unknown>;
-  readonly #anyCase: boolean;
+  readonly #dialect: Pick<Dialect, 'keys'>;
 
   constructor(value: unknown, dialect: Pick<Dialect, 'keys'>) {
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Refusal(400, 'Bad Request');
-    this.#anyCase = dialect.keys !== 'observed';
+    this.#dialect = dialect;
     this.#members = new Map(Object.entries(value).map(([key, member]) => [this.#spelled(key), member]));
   }
 
@@ -29,16 +29,30 @@ export class RequestObject {
     return typeof value === 'string' && /^[0-9]{1,19}$/.test(value) ? BigInt(value) : undefined;
   }
 
-  /** The objects of an array; absent and null are undefined. */
+  /** A member that is an object; undefined when absent or null. */
+  object(key: string): RequestObject | undefined {
+    const value = this.#members.get(this.#spelled(key)) ?? undefined;
+    return value === undefined ? undefined : new RequestObject(value, this.#dialect);
+  }
+
+  /** A member that is an array of objects; undefined when absent or null. */
   objects(key: string): readonly RequestObject[] | undefined {
-    const value = this.#members.get(this.#spelled(key));
-    if (value === undefined || value === null) return undefined;
+    const value = this.#members.get(this.#spelled(key)) ?? undefined;
+    if (value === undefined) return undefined;
     if (!Array.isArray(value)) throw new Refusal(400, 'Bad Request');
-    return value.map((one) => new RequestObject(one, { keys: this.#anyCase ? 'lower' : 'observed' }));
+    return value.map((one) => new RequestObject(one, this.#dialect));
+  }
+
+  /** true or false, as such or as text. */
+  flag(key: string): boolean | undefined {
+    const value = this.#members.get(this.#spelled(key));
+    const text = typeof value === 'string' ? value.toLowerCase() : value;
+    if (text === true || text === 'true') return true;
+    return text === false || text === 'false' ? false : undefined;
   }
 
   #spelled(key: string): string {
-    return this.#anyCase ? key.toLowerCase() : key;
+    return this.#dialect.keys === 'observed' ? key : key.toLowerCase();
   }
 }
 
@@ -54,16 +68,14 @@ export function parseRequest(text: string): unknown {
   }
 }
 
-/** The objects of an array of 1 to `max`, the documents' limit of most calls by default. */
+/** The objects of an array of 1 to `max`, the documents' limit: 20 for folders and files, 100 for all else. */
 export function requestObjects(
   text: string,
   dialect: Pick<Dialect, 'keys'>,
-  max = OBJECTS_MAX,
+  max: 20 | 100 = 20,
 ): readonly RequestObject[] {
   const value = parseRequest(text);
   if (!Array.isArray(value) || value.length === 0) throw new Refusal(400, 'Bad Request');
   if (value.length > max) throw new Refusal(400, `Max Limit Is ${max}`);
   return value.map((one) => new RequestObject(one, dialect));
 }
-
-const OBJECTS_MAX = 20;

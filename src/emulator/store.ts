@@ -132,6 +132,13 @@ export interface Staged {
   drop(): Promise<void>;
 }
 
+/** What of a syncpoint is to be another. */
+export interface SyncpointChange {
+  readonly name?: string;
+  readonly type?: number;
+  readonly owner?: Person;
+}
+
 /** What a file is to be made of. */
 export interface FileToStore {
   readonly syncpointId: number;
@@ -189,6 +196,10 @@ export interface ContentReader {
 export interface ContentWriter {
   /** Resolves when every change made so far is kept, whatever becomes of the process. */
   durable(): Promise<void>;
+  createSyncpoint(name: string, type: number): Promise<SyncpointRecord>;
+  /** Ids stay. */
+  changeSyncpoint(syncpointId: number, change: SyncpointChange): Promise<SyncpointRecord>;
+  removeSyncpoint(syncpointId: number): Promise<void>;
   createFolder(syncpointId: number, parentId: number, name: string): Promise<FolderRecord>;
   stage(): Promise<Staged>;
   /** What `keep` kept and nobody stored or dropped since, earlier processes' included. */

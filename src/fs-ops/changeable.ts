@@ -47,7 +47,7 @@ export class Changeable {
     if (directory.inode === ROOT_INODE && !this.#readOnly)
       throw new FsError(
         errno.EPERM,
-        'top-level directories are syncpoints: they cannot be made, renamed or removed here',
+        'top-level directories are syncpoints: they are made, renamed and removed with --manage-syncpoints alone',
       );
     this.require(directory);
   }

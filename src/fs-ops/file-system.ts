@@ -48,6 +48,7 @@ import {
   type RowSink,
 } from './operations.ts';
 import { Stored, type Storing } from './stored.ts';
+import { type SyncpointCalls, SyncpointDirectories } from './syncpoint-directories.ts';
 import { TreeNews } from './tree-news.ts';
 import { View, type KnownAttributes } from './view.ts';
 import { Waits, type Failure, type Wait } from './waits.ts';
@@ -71,6 +72,8 @@ export interface FileSystemOptions {
   /** close(), mkdir, unlink and rename answer when the service has it. */
   readonly writeThrough?: boolean | undefined;
   readonly moves?: MoveLimits | undefined;
+  /** Changes syncpoints; without it the root's entries cannot be made, renamed or removed. */
+  readonly syncpoints?: SyncpointCalls | undefined;
   /** Has content fetched that is likely to be read next; without it, none is. */
   readonly fetchAhead?: FetchAhead | undefined;
   /** What is to be kept on this machine. */
@@ -158,7 +161,12 @@ export class FileSystem implements Operations {
     this.#attributes = attributes;
     this.#files = files;
     this.#directories = new OpenDirectories({ tree, listings, nodes, view, askers, neighbours: walked });
-    this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored });
+    const { syncpoints: calls, storing } = options;
+    const syncpoints =
+      calls === undefined || options.readOnly
+        ? undefined
+        : new SyncpointDirectories({ calls, journal, listings, view, names, waits, storing });
+    this.#namespace = new Namespace({ tree, changes, view, changeable, names, moves, files, stored, syncpoints });
     this.#news = new TreeNews({ tree, nodes, contents, files, view, folded, kernelCache, nowMs });
     listings.onMoved((top) => this.#news.expire(top));
   }

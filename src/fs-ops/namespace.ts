@@ -18,6 +18,7 @@ import {
   type RenameFlags,
 } from './operations.ts';
 import type { Stored } from './stored.ts';
+import type { SyncpointDirectories } from './syncpoint-directories.ts';
 import type { View } from './view.ts';
 
 /** What changing names works with. */
@@ -30,6 +31,8 @@ export interface NamespaceOptions {
   readonly moves: Moves;
   readonly files: OpenFiles;
   readonly stored: Stored;
+  /** What changes the root's entries; without it nothing may. */
+  readonly syncpoints: SyncpointDirectories | undefined;
 }
 
 const O_EXCL = 0o200;
@@ -80,6 +83,8 @@ export class Namespace {
   }
 
   makeDirectory(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    const syncpoints = this.#syncpointsIn(parent);
+    if (syncpoints !== undefined) return syncpoints.make(name, caller);
     const made = this.#in('mkdir', parent, name, caller, (directory) => {
       if (this.#tree.child(directory.inode, name) !== undefined) throw exists(name);
       const own = this.#own(directory, permissions, caller);
@@ -105,6 +110,8 @@ export class Namespace {
   }
 
   removeDirectory(parent: NodeId, name: string, caller: Caller): Answer<void> {
+    const syncpoints = this.#syncpointsIn(parent);
+    if (syncpoints !== undefined) return syncpoints.remove(name, caller);
     const removed = this.#in('rmdir', parent, name, caller, (directory) => {
       const found = this.#present(directory, name);
       if (found.kind === 'file') throw new FsError(errno.ENOTDIR, `${name} is a file`);
@@ -121,6 +128,8 @@ export class Namespace {
   rename(from: NodePlace, to: NodePlace, flags: RenameFlags, caller: Caller): Answer<void> {
     this.#view.directory(to.parent);
     requireShort(to.name);
+    const syncpoints = this.#syncpointsIn(from.parent) && this.#syncpointsIn(to.parent);
+    if (syncpoints !== undefined) return syncpoints.rename(from.name, to.name, flags, caller);
     const renamed = this.#in('rename', from.parent, from.name, caller, (source) =>
       this.#in('rename', to.parent, to.name, caller, (target) => {
         const node = this.#present(source, from.name);
@@ -174,6 +183,11 @@ export class Namespace {
       throw new FsError(errno.EINVAL, 'the service cannot exchange these two');
     changes.exchange(first, second, { first: source, second: target });
     return [first.inode, second.inode];
+  }
+
+  /** What changes the entries of this directory, where they are syncpoints that may be changed. */
+  #syncpointsIn(directory: NodeId): SyncpointDirectories | undefined {
+    return this.#view.directory(directory).inode === ROOT_INODE ? this.#options.syncpoints : undefined;
   }
 
   /** Runs `then` with the directory that gets, loses or changes an entry of that name, once its entries are known. */

@@ -7,6 +7,7 @@ import type { SyncplicityDrive } from './drive.ts';
 import { Gateway } from './gateway.ts';
 import { Members } from './members/members.ts';
 import type { MemberOptions, PoolOptions } from './options.ts';
+import { Regions } from './regions.ts';
 import { openLine } from './service-line.ts';
 
 /** A connection that signed in. Its owner stops it. */
@@ -15,6 +16,10 @@ export interface ContentApi {
   /** The same connection, for listing and reading. */
   readonly drive: SyncplicityDrive;
   readonly account: RemoteAccount;
+  /** Whom calls act for, where that is another user: a GUID or an e-mail address. */
+  readonly asUser: string | undefined;
+  /** The other regions of the service. */
+  readonly regions: Regions;
   stop(): Promise<void>;
 }
 
@@ -37,11 +42,14 @@ async function signIn(
   call: CallOptions,
 ): Promise<ContentApi | RemoteError> {
   const { line, make } = openLine(options, 1);
-  const members = new Members([make(member)], undefined);
+  const made = make(member);
+  const members = new Members([made], undefined);
   const drive = driveOf(line, members);
   try {
     const account = await drive.account(call);
-    return { gateway: new Gateway({ ...line, members }), drive, account, stop: () => drive.stop() };
+    const gateway = new Gateway({ ...line, members });
+    const regions = new Regions({ ...line, member: made, options: member, email: account.email });
+    return { gateway, drive, account, asUser: made.session.asUser, regions, stop: () => drive.stop() };
   } catch (error) {
     await drive.stop();
     if (error instanceof RemoteError && call.signal?.aborted !== true) return error;

@@ -35,6 +35,7 @@ import type { BudgetState } from './budget.ts';
 import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
 import { linkCalls, type LinkCalls } from './content/links.ts';
+import { createSyncpoint, deleteSyncpoint, renameSyncpoint, syncpointById } from './content/syncpoints.ts';
 import { fileVersions, versionsOf } from './content/versions.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
@@ -102,6 +103,10 @@ export interface SyncplicityDrive extends RemoteDrive {
   statistics(): DriveStatistics;
   /** True while content that somebody waits for is held back by the limit on bandwidth. */
   isHoldingBack(): boolean;
+  /** Syncpoints as such: made, renamed, deleted for everybody, or where another owns it for the caller alone. */
+  createSyncpoint(name: string, call?: CallOptions): Promise<SyncpointId>;
+  renameSyncpoint(id: SyncpointId, name: string, call?: CallOptions): Promise<void>;
+  deleteSyncpoint(id: SyncpointId, call?: CallOptions): Promise<void>;
 }
 
 const log = createLog('drive');
@@ -169,6 +174,11 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     isActing = true;
     return { userId: token.userId, email: token.userEmail, actsFor: token.actsFor };
   };
+  /** Whose drive it is. */
+  const ownUser = async (call: CallOptions): Promise<string | undefined> => {
+    const { actsFor, userId } = await members.token(call.signal);
+    return actsFor ?? userId;
+  };
   const fileEntry = async (
     syncpointId: SyncpointId,
     fileId: FileId,
@@ -218,8 +228,18 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       return fileVersions(gateway, file, of, call);
     },
     async syncpoints(call: CallOptions = {}): Promise<RemoteSyncpoint[]> {
-      const token = await members.token(call.signal);
-      return syncpoints.list(token.actsFor ?? token.userId, call);
+      return syncpoints.list(await ownUser(call), call);
+    },
+    async createSyncpoint(name: string, call: CallOptions = {}): Promise<SyncpointId> {
+      const userId = await ownUser(call);
+      return (await createSyncpoint(gateway, { name, type: 'folder', vaultId: undefined }, userId, call)).id;
+    },
+    async renameSyncpoint(id: SyncpointId, name: string, call: CallOptions = {}): Promise<void> {
+      const userId = await ownUser(call);
+      await renameSyncpoint(gateway, await syncpointById(gateway, id, userId, call), name, userId, call);
+    },
+    deleteSyncpoint(id: SyncpointId, call: CallOptions = {}): Promise<void> {
+      return deleteSyncpoint(gateway, id, call);
     },
     read(
       content: ContentReference,

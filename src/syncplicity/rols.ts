@@ -6,6 +6,7 @@ import { below, serviceUrl } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
 import { replyError } from './errors.ts';
 import { readRol } from './wire/entities.ts';
+import type { RolFields } from './wire/entities.ts';
 import { parseReply } from './wire/reply.ts';
 
 /** The public key of the hash, from the guide's ROLs GET. It only keeps addresses out of URLs; it is no secret. */
@@ -17,6 +18,8 @@ const replyBytesMax = 1 << 20;
 export function emailHash(email: string): string {
   return createHmac('md5', hashKey).update(email.trim().toLowerCase(), 'utf8').digest('hex');
 }
+
+const call = 'ROLs GET';
 
 /** The gateway of the home region of `email`. Rejects as {@link homeRegion} does. */
 export async function homeGateway(
@@ -35,7 +38,20 @@ export async function homeRegion(
   email: string,
   signal: AbortSignal,
 ): Promise<{ readonly gateway: URL; readonly name: string | undefined }> {
-  const call = 'ROLs GET';
+  const home = (await regionsOfUser(transport, golUrl, email, signal)).find((rol) => rol.isHome);
+  if (home?.gatewayUrl === undefined) {
+    throw new RemoteError('not-found', `${call}: no home region is known for this e-mail address: set api_url instead`);
+  }
+  return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
+}
+
+/** The regions that know a user. */
+export async function regionsOfUser(
+  transport: HttpTransport,
+  golUrl: URL,
+  email: string,
+  signal: AbortSignal | undefined,
+): Promise<readonly RolFields[]> {
   const url = below(golUrl, `/api/v1/rols?uhid=${emailHash(email)}`);
   const reply = await transport.send({
     pool: 'gateway',
@@ -44,7 +60,7 @@ export async function homeRegion(
     headers: { accept: 'application/json' },
     signal,
   });
-  const thing = 'the home region';
+  const thing = 'the regions of a user';
   if (reply.status !== 200) {
     throw replyError({ call, thing, status: reply.status, reason: reply.reason, body: await errorText(reply) });
   }
@@ -56,9 +72,5 @@ export async function homeRegion(
   }
   const value = parseReply(bytes, call);
   const rols = Array.isArray(value) ? value : [value];
-  const home = rols.map((rol, index) => readRol(rol, `${call}[${index}]`)).find((rol) => rol.isHome);
-  if (home?.gatewayUrl === undefined) {
-    throw new RemoteError('not-found', `${call}: no home region is known for this e-mail address: set api_url instead`);
-  }
-  return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
+  return rols.map((rol, index) => readRol(rol, `${call}[${index}]`));
 }

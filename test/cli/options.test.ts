@@ -228,6 +228,7 @@ describe('the config', () => {
       writeThrough: false,
       storesTimes: false,
       removal: 'trash',
+      managesSyncpoints: false,
       settleMs: 1_000,
       uploadsMax: 8,
       stageReserveBytes: 2 ** 30,

@@ -8,7 +8,7 @@ import type { ContentApi } from '../../syncplicity/content-api.ts';
 import type { CliContext } from '../context.ts';
 import { type JsonOptions, withJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
-import { type CallingOptions, withAccount, withTargets } from '../remote-target.ts';
+import { type CallingOptions, type LookAgain, withAccount, withTargets } from '../remote-target.ts';
 import { SERVICE_ADVICE } from '../service-advice.ts';
 
 /** Signing in, finding a path and a call, each with a retry. */
@@ -47,10 +47,10 @@ export async function onTarget(
   context: CliContext,
   text: string,
   options: ContentOptions,
-  work: (service: Service, target: RemoteTarget) => Promise<void>,
+  work: (service: Service, target: RemoteTarget, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
-  await onTargets(context, [text], options, async (service, targets) => {
-    for (const target of targets) await work(service, target);
+  await onTargets(context, [text], options, async (service, targets, lookAgain) => {
+    for (const target of targets) await work(service, target, lookAgain);
   });
 }
 
@@ -59,10 +59,12 @@ export async function onTargets(
   context: CliContext,
   texts: readonly string[],
   options: ContentOptions,
-  work: (service: Service, targets: readonly RemoteTarget[]) => Promise<void>,
+  work: (service: Service, targets: readonly RemoteTarget[], lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
   await explained(options, (calling, moved) =>
-    withTargets(context, texts, calling, (api, targets) => work({ api, call: calling.call, moved }, targets)),
+    withTargets(context, texts, calling, (api, targets, lookAgain) =>
+      work({ api, call: calling.call, moved }, targets, lookAgain),
+    ),
   );
 }
 

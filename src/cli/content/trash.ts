@@ -1,5 +1,4 @@
 // `syncplicityfs trash ...`: what was removed from a folder, as long as Syncplicity keeps it.
-import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
 import { UsageError } from '../../base/usage-error.ts';
 import type { RemoteTarget, TargetFolder } from '../../mount/remote-path.ts';
@@ -10,6 +9,7 @@ import { countOf, printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
 import { type ContentOptions, onTarget, type Service, withContentOptions } from './content-command.ts';
 import { isoTime, timeCell } from './time-text.ts';
+import { isAgreed } from './confirmation.ts';
 import { chosenEntry, parentAndName, type TrashEntry, trashOf } from './trash-entries.ts';
 import { restoreEntry, type Restored } from './trash-restore.ts';
 
@@ -120,15 +120,6 @@ async function purgeEach(
     if (!wantsJson(options)) context.print(`${printable(path)} is deleted for good`);
   }
   if (wantsJson(options)) printJson(context, { purged: entries.map(entryJson) });
-}
-
-async function isAgreed(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
-  }
 }
 
 async function onFolder(

@@ -219,6 +219,7 @@ export function readUserId(value: unknown, where: string): string | undefined {
 
 /** A region (ROL) as the GOL lists it. */
 export interface RolFields {
+  readonly id: number | undefined;
   readonly gatewayUrl: string | undefined;
   readonly isHome: boolean;
   readonly name: string | undefined;
@@ -227,5 +228,10 @@ export interface RolFields {
 /** One entry of ROLs GET. */
 export function readRol(value: unknown, where: string): RolFields {
   const fields = Fields.of(value, where);
-  return { gatewayUrl: fields.text('ApigeeUrl'), isHome: fields.flag('IsHome') ?? false, name: fields.text('Name') };
+  return {
+    id: fields.number('Id'),
+    gatewayUrl: fields.text('ApigeeUrl'),
+    isHome: fields.flag('IsHome') ?? false,
+    name: fields.text('Name'),
+  };
 }
