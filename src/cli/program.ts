@@ -2,6 +2,8 @@
 import { Command } from 'commander';
 import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
+import { endpointsCommand } from './content/endpoints.ts';
+import { rolsCommand } from './content/rols.ts';
 import { trashCommand } from './content/trash.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
@@ -35,6 +37,8 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(refreshCommand(context));
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
+  program.addCommand(endpointsCommand(context));
+  program.addCommand(rolsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

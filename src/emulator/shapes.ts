@@ -97,6 +97,7 @@ export class Shapes {
       CompanyId: companyId,
       Active: true,
       Urls: [{ Url: this.#vaultUrl() }],
+      Auths: [{ AccessKey: `emulated-accesskey-${companyId}` }],
       Version: 0,
       SizeGb: Math.floor(space.totalBytes / 1e9),
       RequiresStorageAuthentication: false,

@@ -37,6 +37,8 @@ export interface GatewayCall {
   readonly body?: string;
   /** Made in the account's own name, whomever calls act for. */
   readonly asOneself?: boolean;
+  /** The reply holds secrets: no message may show how it begins. */
+  readonly hasSecretReply?: boolean;
 }
 
 /** A 200 reply whose body is not read yet. */
@@ -83,7 +85,8 @@ export class Gateway {
     return this.#parts.retries.run(options.signal, async () => {
       const opened = await this.#open(call, options);
       try {
-        const value = parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name);
+        const secret = call.hasSecretReply ?? false;
+        const value = parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name, { secret });
         const refusal = this.refusal(value, call);
         if (refusal !== undefined) throw refusal;
         return value;

@@ -1,4 +1,5 @@
-// Finds the user's home region (ROL) through the public lookup (GOL): the call ROLs GET, which needs no credentials and gets none.
+// The user's regions (ROLs), of which one is home, through the public lookup (GOL): the call ROLs GET, which needs no credentials and gets
+// none.
 import { createHmac } from 'node:crypto';
 import { RemoteError } from '../remote-drive.ts';
 import { errorText, bodyBytes } from './http/body-text.ts';
@@ -6,8 +7,10 @@ import { below, serviceUrl } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
 import { replyError } from './errors.ts';
 import { readRol } from './wire/entities.ts';
+import type { RolFields } from './wire/entities.ts';
 import { parseReply } from './wire/reply.ts';
 
+const call = 'ROLs GET';
 /** The public key of the hash, from the guide's ROLs GET. It only keeps addresses out of URLs; it is no secret. */
 const hashKey = '6adebb9f-21f9-49d8-95bf-b7007a208cd4';
 /** A list of regions is some hundred bytes. */
@@ -35,7 +38,20 @@ export async function homeRegion(
   email: string,
   signal: AbortSignal,
 ): Promise<{ readonly gateway: URL; readonly name: string | undefined }> {
-  const call = 'ROLs GET';
+  const home = (await regionsOf(transport, golUrl, email, signal)).find((rol) => rol.isHome);
+  if (home?.gatewayUrl === undefined) {
+    throw new RemoteError('not-found', `${call}: no home region is known for this e-mail address: set api_url instead`);
+  }
+  return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
+}
+
+/** All regions of `email`, in the lookup's order; none where it does not know the address. */
+export async function regionsOf(
+  transport: HttpTransport,
+  golUrl: URL,
+  email: string,
+  signal: AbortSignal,
+): Promise<readonly RolFields[]> {
   const url = below(golUrl, `/api/v1/rols?uhid=${emailHash(email)}`);
   const reply = await transport.send({
     pool: 'gateway',
@@ -44,9 +60,9 @@ export async function homeRegion(
     headers: { accept: 'application/json' },
     signal,
   });
-  const thing = 'the home region';
   if (reply.status !== 200) {
-    throw replyError({ call, thing, status: reply.status, reason: reply.reason, body: await errorText(reply) });
+    const { status, reason } = reply;
+    throw replyError({ call, thing: 'the home region', status, reason, body: await errorText(reply) });
   }
   let bytes: Buffer | undefined;
   try {
@@ -55,10 +71,6 @@ export async function homeRegion(
     throw transport.failure(error, url, signal);
   }
   const value = parseReply(bytes, call);
-  const rols = Array.isArray(value) ? value : [value];
-  const home = rols.map((rol, index) => readRol(rol, `${call}[${index}]`)).find((rol) => rol.isHome);
-  if (home?.gatewayUrl === undefined) {
-    throw new RemoteError('not-found', `${call}: no home region is known for this e-mail address: set api_url instead`);
-  }
-  return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
+  const rols = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  return rols.filter((rol) => rol !== null).map((rol, index) => readRol(rol, `${call}[${index}]`));
 }
