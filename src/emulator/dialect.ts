@@ -1,9 +1,11 @@
 // Every "either way" of the service's documents as one value: where guide, vendor samples and published specification disagree
 // or are silent, a client must work with each. Here what concerns reading, and all names. Must not know: stores, sockets.
+import { observedStorage, storageVariants } from './dialect-storage.ts';
+import type { StorageDialect } from './dialect-storage.ts';
 import { observedWrites, writeVariants } from './dialect-writes.ts';
 import type { WriteDialect } from './dialect-writes.ts';
 
-export interface Dialect extends WriteDialect {
+export interface Dialect extends WriteDialect, StorageDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -114,6 +116,7 @@ export const observedDialect: Dialect = {
   downloadLength: true,
   deletedContent: 'served',
   ...observedWrites,
+  ...observedStorage,
 };
 
 const variants = {
@@ -134,6 +137,7 @@ const variants = {
     downloads: 'retrieveFile',
     ranges: 'raw',
     ...writeVariants.guide,
+    ...storageVariants.guide,
   },
   /** Folders GET and Files GET only, in pages whose offsets include the last entry seen. */
   'paged-inclusive': { folderCall: '404', paging: 'inclusive', pageLimitDefault: 1000 },
@@ -166,6 +170,7 @@ const variants = {
   'trash-closed': { deletedFolder: '400', deletedContent: '403' },
   'vaults-hidden': { endpointsCall: 'empty', endpointById: 'admin-only' },
   ...writeVariants.named,
+  ...storageVariants.named,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

@@ -17,17 +17,20 @@ import { contentRoutes } from './gateway-content.ts';
 import { loginRoutes } from './gateway-login.ts';
 import type { SignInOptions } from './gateway-login.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
+import { machineRoutes } from './gateway-machines.ts';
 import { peopleRoutes } from './gateway-people.ts';
 import { derivedId, randomIdentity } from './identity.ts';
 import type { Credentials, Identity } from './identity.ts';
 import { LaggingStore } from './lagging-store.ts';
 import { Line } from './line.ts';
 import { Logins } from './logins.ts';
+import { Machines } from './machines.ts';
 import { actingRoutes, storeOf } from './people.ts';
 import type { Company } from './people.ts';
 import { ReplyWriter } from './reply.ts';
 import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
+import { StorageTokens, storageSignInRoutes } from './storage-tokens.ts';
 import type { ContentStore, Person } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
@@ -46,6 +49,8 @@ export interface EmulatorOptions {
   /** Who may call; random by default. */
   readonly identity?: Identity;
   readonly signIn?: SignInOptions;
+  /** The vault has authentication of its own, as StorageVaults may. Off by default. */
+  readonly storageSignIn?: boolean;
   /** An ordinary user who is alone by default. */
   readonly company?: Partial<Company>;
   /** Loopback by default: there is no TLS. */
@@ -85,6 +90,8 @@ export interface Emulator {
   setFaults(faults: readonly Fault[]): void;
   /** Makes every token given so far invalid. */
   expireTokens(): void;
+  /** Makes every storage token given so far invalid. */
+  endStorageSignIns(): void;
   /** Ends every sign-in with a browser, as the user can. */
   endLogins(): void;
   /** Refuses an app and its tokens from now on, or takes it back. */
@@ -108,12 +115,15 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     companyName: 'Emulated company',
     storageEndpointId: derivedId(credentials.userId, 'storage endpoint'),
     eventServerId: derivedId(credentials.userId, 'event server'),
+    hasStorageSignIn: options.storageSignIn ?? false,
   };
   const adminKey = randomBytes(24).toString('base64url');
   const apps = new Apps(appsOf(credentials, options.appCount ?? 1));
+  const machines = new Machines(credentials);
+  const storageTokens = options.storageSignIn === true ? new StorageTokens() : undefined;
   const [replies, tokens, logins, counter, faults] = [
     new ReplyWriter(dialect),
-    new Tokens(credentials, apps),
+    new Tokens(credentials, apps, machines),
     new Logins(dialect),
     new CallCounter(),
     new Faults(),
@@ -128,7 +138,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const whose = { ...account, user: person };
     const shapes = new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
-    return { account: whose, company, store: seen, lookup, filing, replies, shapes, tokens, dialect };
+    return { account: whose, company, store: seen, lookup, filing, replies, shapes, tokens, storageTokens, dialect };
   };
   const acting = { company, self: account.user, tokens, dialect };
   const routes = [
@@ -142,6 +152,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       gatewayUrl: () => gatewayUrl,
     }),
     ...loginRoutes({ apps, logins, signIn: options.signIn ?? {} }),
+    ...machineRoutes({ account, credentials, machines, tokens, replies, dialect }),
     ...actingRoutes({
       ...acting,
       routesFor: (person) => {
@@ -167,13 +178,18 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     side: 'vault',
     line: newLine(),
     uplink: newLine(),
-    routes: actingRoutes({
-      ...acting,
-      routesFor: (person) => {
-        const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
-        return [...vaultRoutes(parts), ...uploadRoutes(parts)];
-      },
-    }),
+    routes: [
+      ...(storageTokens === undefined
+        ? []
+        : storageSignInRoutes({ machines, storageTokens, dialect, refuses: options.signIn?.refuses ?? false })),
+      ...actingRoutes({
+        ...acting,
+        routesFor: (person) => {
+          const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
+          return [...vaultRoutes(parts), ...uploadRoutes(parts)];
+        },
+      }),
+    ],
     throttles: undefined,
   });
   const host = options.host ?? '127.0.0.1';
@@ -197,6 +213,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     resetCalls: () => counter.reset(),
     setFaults: (list) => faults.set(list),
     expireTokens: () => tokens.endAll(),
+    endStorageSignIns: () => storageTokens?.endAll(),
     endLogins: () => logins.endAll(),
     suspendApp: (appKey, suspended = true) => apps.suspend(appKey, suspended),
     stop: () => (stopped ??= Promise.all([gateway.stop(), vault.stop()]).then(() => store.close())),

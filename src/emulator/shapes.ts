@@ -12,6 +12,8 @@ export interface Account {
   readonly companyName: string;
   readonly storageEndpointId: string;
   readonly eventServerId: string;
+  /** The vault has authentication of its own. */
+  readonly hasStorageSignIn: boolean;
 }
 
 export interface SyncpointIncludes {
@@ -89,7 +91,7 @@ export class Shapes {
   }
 
   storageEndpoint(space: { readonly totalBytes: number; readonly usedBytes: number }): WireObject {
-    const { companyId, companyName, storageEndpointId } = this.#account;
+    const { companyId, companyName, storageEndpointId, hasStorageSignIn } = this.#account;
     return {
       Id: storageEndpointId,
       Name: 'Emulated vault',
@@ -100,7 +102,7 @@ export class Shapes {
       Auths: [{ AccessKey: `emulated-accesskey-${companyId}` }],
       Version: 0,
       SizeGb: Math.floor(space.totalBytes / 1e9),
-      RequiresStorageAuthentication: false,
+      RequiresStorageAuthentication: hasStorageSignIn,
       UserHasStoragePassword: false,
       Company: { Id: companyId, Name: companyName },
       UserStoragePasswordStatus: 0,
