@@ -242,13 +242,13 @@ function checked(credentials: SyncplicityCredentials): SyncplicityCredentials {
   if (credentials.clientId === '' || credentials.clientSecret === '') {
     throw new RemoteError('unauthenticated', 'the connection has no client_id or no client_secret');
   }
-  const { login, storage, ...texts } = credentials;
+  const { login } = credentials;
   if (login === undefined && (credentials.appToken ?? '') === '' && (credentials.machineToken ?? '') === '') {
     throw new RemoteError('unauthenticated', 'the connection has neither an app_token, a machine_token nor a login');
   }
-  for (const [name, value] of Object.entries<string | undefined>(texts)) {
+  for (const [name, value] of Object.entries(credentials)) {
     // A header cannot carry it, and the error of the HTTP library would quote it.
-    if (name !== 'email' && value !== undefined && /[^\t\x20-\x7e]/.test(value)) {
+    if (name !== 'email' && typeof value === 'string' && /[^\t\x20-\x7e]/.test(value)) {
       throw new RemoteError('unauthenticated', `the connection's ${name} holds characters no header can carry`);
     }
   }

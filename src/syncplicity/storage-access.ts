@@ -4,7 +4,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { VaultId } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { SyncplicityCredentials } from './options.ts';
-import type { Vault } from './vaults.ts';
+import type { Vault } from './vault.ts';
 
 const header = 'syncplicity-storage-authorization';
 const commonRemedy = 'give the connection a storage_token';

@@ -7,7 +7,7 @@ import { below } from './http/service-url.ts';
 import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
 import type { Session } from './session.ts';
-import type { Vault } from './vaults.ts';
+import type { Vault } from './vault.ts';
 
 export interface VaultReply {
   readonly reply: HttpReply;

@@ -9,7 +9,7 @@ import type { ErrorReply } from './errors.ts';
 import { TokenRenewal } from './token-renewal.ts';
 import { AccessToken } from './token.ts';
 import type { IssuedToken, Token } from './token.ts';
-import type { Vault } from './vaults.ts';
+import type { Vault } from './vault.ts';
 
 const log = createLog('vault-tokens');
 

@@ -8,7 +8,7 @@ import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
 import { VaultAddress, mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
-import type { Vault } from '../vaults.ts';
+import type { Vault } from '../vault.ts';
 
 /** The guide's call, and the newer one of the vendor's samples. A vault may have only one of them. */
 export type DownloadUrl = 'retrieveFile.php GET' | 'v2/files GET';

@@ -12,7 +12,7 @@ import { NoReplyError } from '../http/transport.ts';
 import type { Retries } from '../retries.ts';
 import { mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultRequestParts } from '../vault-address.ts';
-import type { Vault } from '../vaults.ts';
+import type { Vault } from '../vault.ts';
 import type { UploadKnowledge, UploadUrl } from './knowledge.ts';
 import type { Multipart } from './multipart.ts';
 import { readUploadReply } from './upload-reply.ts';
