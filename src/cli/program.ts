@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { endpointsCommand } from './content/endpoints.ts';
+import { machinesCommand } from './content/machines.ts';
 import { rolsCommand } from './content/rols.ts';
 import { trashCommand } from './content/trash.ts';
 import { versionsCommand } from './content/versions.ts';
@@ -38,6 +39,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
   program.addCommand(endpointsCommand(context));
+  program.addCommand(machinesCommand(context));
   program.addCommand(rolsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());

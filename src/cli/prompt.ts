@@ -35,13 +35,20 @@ export class Prompt {
     this.#terminal.output.write(`${line}\n`);
   }
 
-  /** The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed. Rejects when the user leaves. */
-  async ask(question: string, { hidden = false }: { readonly hidden?: boolean } = {}): Promise<string> {
+  /**
+   * The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed. Rejects when the user leaves, and when the
+   * signal says that nobody needs the answer any more.
+   */
+  async ask(
+    question: string,
+    { hidden = false, signal }: { readonly hidden?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<string> {
+    signal?.throwIfAborted();
     const { input, output } = this.#terminal;
     output.write(question);
     input.setRawMode(true);
     try {
-      return await this.#line(hidden);
+      return await this.#line(hidden, signal);
     } finally {
       input.setRawMode(false);
       input.pause();
@@ -49,13 +56,14 @@ export class Prompt {
     }
   }
 
-  #line(hidden: boolean): Promise<string> {
+  #line(hidden: boolean, signal: AbortSignal | undefined): Promise<string> {
     const { input, output } = this.#terminal;
     let answer = '';
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
         input.off('data', onData);
         input.off('end', onEnd);
+        signal?.removeEventListener('abort', onAbort);
         settle();
       };
       const erase = (count: number): void => {
@@ -93,8 +101,10 @@ export class Prompt {
         take();
       };
       const onEnd = (): void => end(() => reject(new Interrupted()));
+      const onAbort = (): void => end(() => reject(signal?.reason as Error));
       input.on('data', onData);
       input.on('end', onEnd);
+      signal?.addEventListener('abort', onAbort, { once: true });
       input.resume();
       take();
     });

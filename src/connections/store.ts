@@ -126,6 +126,7 @@ export function openConnectionStore(configDirectory: string, warn: (message: str
         const now = await syncplicityAuth(id);
         return now?.storageTokens?.[vaultId.toLowerCase()] ?? now?.credentials.storageToken;
       },
+      machineToken: async () => (await syncplicityAuth(id))?.credentials.machineToken,
       remedy: `sign in to it with: syncplicityfs connections storage-login ${shellWord(name)}`,
     };
     return { ...auth, credentials: { ...auth.credentials, storage } };

@@ -21,6 +21,8 @@ export interface Login {
 export interface StorageSignIns {
   /** The token for a vault, as it is stored now. */
   tokenFor(vaultId: VaultId): Promise<string | undefined>;
+  /** The token of the machine that the sign-ins are of, as it is stored now. */
+  machineToken(): Promise<string | undefined>;
   /** What to do where there is none or it is over, to stand at the end of a message. */
   readonly remedy: string;
 }
@@ -137,6 +139,8 @@ export interface PoolOptions extends ServiceOptions {
 }
 
 export const defaultApiUrl = 'https://api.syncplicity.com';
+/** The legacy host, which still registers machines. */
+export const defaultXmlUrl = 'https://xml.syncplicity.com';
 export const defaultGolUrl = 'https://gol.syncplicity.com';
 
 export const defaultTimeouts: Timeouts = {

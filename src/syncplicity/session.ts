@@ -49,6 +49,8 @@ export class Session {
   /** The last ones of a login, newest first: the service may repeat them. */
   #refreshTokens: readonly string[] = [];
   #actsFor: string | undefined;
+  /** The last one that was read. */
+  #machineSecret: string | undefined;
 
   /** Checks addresses and credentials' form at once: a typing error is not found out by the first call. */
   constructor(options: Pick<SyncplicityOptions, 'credentials' | 'apiUrl' | 'golUrl'>, parts: SessionParts) {
@@ -89,7 +91,7 @@ export class Session {
   /** A server's words without the secrets it may have repeated from our request. */
   withoutSecrets(text: string): string {
     const { clientSecret, appToken, machineToken } = this.#credentials;
-    const own = [basic(this.#credentials), clientSecret, appToken, machineToken];
+    const own = [basic(this.#credentials), clientSecret, appToken, machineToken, this.#machineSecret];
     const given = [...this.token.issued, ...this.vaultTokens.issued, ...this.storage.issued];
     return without(text, [...own, ...given, ...this.#refreshTokens]);
   }
@@ -142,11 +144,15 @@ export class Session {
     });
   }
 
-  /** The token of the machine, where the account has another one of its own. */
+  /** The token of the machine, where the account has another one of its own. The machine may be registered later. */
   #machineToken(): AccessToken | undefined {
-    const { login, appToken, machineToken } = this.#credentials;
-    if (machineToken === undefined || (login === undefined && (appToken ?? '') === '')) return undefined;
+    const { login, appToken, machineToken: given, storage } = this.#credentials;
+    if (given === undefined && storage === undefined) return undefined;
+    if (login === undefined && (appToken ?? '') === '') return undefined;
     return new AccessToken(async (signal) => {
+      const machineToken = storage === undefined ? given : await storage.machineToken();
+      if (machineToken === undefined) throw new RemoteError('not-found', 'the connection has no machine');
+      this.#machineSecret = machineToken;
       // Whom calls act for is told with the account's token.
       const { actsFor } = await this.token.get(signal);
       const gateway = await this.gatewayUrl(signal);

@@ -6,6 +6,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { VaultId } from '../remote-drive.ts';
 import { asksForNewToken, ReplyError } from './errors.ts';
 import type { ErrorReply } from './errors.ts';
+import { isVendorHost } from './http/service-url.ts';
 import { TokenRenewal } from './token-renewal.ts';
 import { AccessToken } from './token.ts';
 import type { IssuedToken, Token } from './token.ts';
@@ -173,6 +174,17 @@ export class RequestTokens {
     this.#refused.clear();
   }
 
+  /** Begins anew with the first kind of token, whatever became of it before: somebody signed in again, perhaps at another machine. */
+  signedInAgain(): void {
+    this.restart();
+    this.#renewals.clear();
+    for (const candidate of this.#candidates.slice(0, -1)) {
+      Object.assign(candidate, { skippedUntilMs: 0, isProven: false });
+      candidate.tokens.forget();
+      candidate.tokens.forgetRefusal();
+    }
+  }
+
   /** The vault took this one: those that it refused before are not sent there any more. */
   accepted(): void {
     if (this.#current !== undefined) this.#current.isProven = true;
@@ -205,11 +217,7 @@ function isRefusal(error: RemoteError): boolean {
   return error.kind === 'unauthenticated' || error.kind === 'protocol';
 }
 
-/** The vendor's own hosts are one: who runs the gateway sees the account's token anyway. */
-const vendorDomain = '.syncplicity.com';
-
 /** Whether some address is of another owner than the gateway, as far as names tell. */
 function isOutside(urls: readonly URL[], gateway: URL): boolean {
-  const isVendors = (url: URL): boolean => url.hostname.endsWith(vendorDomain);
-  return urls.some((url) => url.hostname !== gateway.hostname && !(isVendors(url) && isVendors(gateway)));
+  return urls.some((url) => url.hostname !== gateway.hostname && !(isVendorHost(url) && isVendorHost(gateway)));
 }

@@ -77,6 +77,7 @@ describe('the store', () => {
     await store.keepStorageToken(id, 'V1', 'hidden-token-1');
     await store.keepStorageToken(id, 'v2', 'hidden-token-2');
     await store.keepStorageToken(id, 'v1', 'hidden-token-3');
+    expect(await storage?.machineToken()).toBe('hidden-token-m');
     expect(await storage?.tokenFor('v1' as VaultId)).toBe('hidden-token-3');
     expect(await storage?.tokenFor('V2' as VaultId)).toBe('hidden-token-2');
     expect(await storage?.tokenFor('v3' as VaultId)).toBeUndefined();

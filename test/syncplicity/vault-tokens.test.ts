@@ -226,8 +226,12 @@ describe('a vault with authentication of its own', () => {
       ownSignIn: true,
       vault: (_bearer, { headers }) => (headers['syncplicity-storage-authorization'] === accepted ? 200 : 401),
     });
-    const stored = { token: undefined as string | undefined };
-    const storage = { tokenFor: () => Promise.resolve(stored.token), remedy: 'sign in with: the command' };
+    const stored: { token?: string; machine?: string } = {};
+    const storage = {
+      tokenFor: () => Promise.resolve(stored.token),
+      machineToken: () => Promise.resolve(stored.machine),
+      remedy: 'sign in with: the command',
+    };
     const drive = server.drive({ credentials: { ...plain, storage } });
     await expect(read(drive)).rejects.toThrow(
       'StorageVault Basement asks for its own authentication: sign in with: the command',
@@ -243,5 +247,10 @@ describe('a vault with authentication of its own', () => {
     });
     stored.token = 'SSOUser-new';
     await Promise.all([read(drive), read(drive)]);
+    expect(given.machine).toBe(0);
+    Object.assign(stored, { token: 'SSOUser-third', machine: 'machine-token-2' });
+    accepted = 'SSOUser-third';
+    await read(drive);
+    expect(exchanges().at(-1)?.get('token')).toBe('machine-1');
   });
 });

@@ -107,7 +107,7 @@ async function requestOnce(
     const failure = replyError(error);
     if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
       isStorageReplaced = true;
-      tokens.restart();
+      tokens.signedInAgain();
       continue;
     }
     counters.refused(failure);

@@ -170,7 +170,7 @@ async function postTo(
     if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
       isStorageReplaced = true;
       isKeyBare = firstKeyBare;
-      tokens.restart();
+      tokens.signedInAgain();
       continue;
     }
     counters.refused(failure);
