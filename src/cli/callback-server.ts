@@ -1,36 +1,37 @@
-// The address on this machine to which a browser comes back from a sign-in. Promises: loopback only, one answer, then closed; what comes
-// without the right state is refused and ends nothing. Must not know what a code is worth, nor whose page sent it.
-import { timingSafeEqual } from 'node:crypto';
+// The address on this machine to which a browser comes back from a sign-in. Promises: loopback only, one answer, then closed; what its
+// reader does not know is refused and ends nothing. Must not know what an answer is worth, nor whose page sent it.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** What came back: a code, or the service's reason for none. */
-export type CallbackAnswer = { readonly code: string } | { readonly error: string };
+/** How one kind of sign-in comes back. */
+export interface CallbackReader<A> {
+  /** The answer in an address that was asked for; else why not: somebody else's sign-in, or nothing of ours. */
+  read(asked: URL): { readonly answer: A } | 'foreign' | 'elsewhere';
+  /** What the user is shown in the browser. */
+  page(answer: A): string;
+}
 
-export interface CallbackServer {
+export interface CallbackServer<A> {
   /** Where the browser is to come back to. */
   readonly url: string;
   /** Settles once. */
-  readonly answer: Promise<CallbackAnswer>;
+  readonly answer: Promise<A>;
   stop(): Promise<void>;
 }
 
-/** Listens on 127.0.0.1, or where `url` says. */
-export async function startCallbackServer(
-  state: string,
-  url: URL = new URL('http://127.0.0.1:0/callback'),
-): Promise<CallbackServer> {
-  let settle: (answer: CallbackAnswer) => void;
-  const answer = new Promise<CallbackAnswer>((resolve) => (settle = resolve));
+/** Listens where `url` says; at port 0, at a free one. */
+export async function startCallbackServer<A>(url: URL, reader: CallbackReader<A>): Promise<CallbackServer<A>> {
+  let settle: (answer: A) => void;
+  const answer = new Promise<A>((resolve) => (settle = resolve));
   let isAnswered = false;
   const server = createServer((request, response) => {
     const asked = new URL(request.url ?? '/', url);
-    if (request.method !== 'GET' || asked.pathname !== url.pathname || !isLocal(request)) {
+    const found = request.method === 'GET' && isLocal(request) ? reader.read(asked) : 'elsewhere';
+    if (found === 'elsewhere') {
       show(response, 404, 'There is nothing here.');
       return;
     }
-    const found = answerIn(asked.searchParams, state);
-    if (found === undefined) {
+    if (found === 'foreign') {
       show(response, 400, 'This is not the sign-in that syncplicityfs waits for.');
       return;
     }
@@ -39,11 +40,7 @@ export async function startCallbackServer(
       return;
     }
     isAnswered = true;
-    const text =
-      'code' in found
-        ? 'You are signed in. You can close this window.'
-        : 'You are not signed in; the terminal says why. You can close this window.';
-    show(response, 200, text, () => settle(found));
+    show(response, 200, reader.page(found.answer), () => settle(found.answer));
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -61,17 +58,6 @@ export async function startCallbackServer(
         server.closeAllConnections();
       }),
   };
-}
-
-/** The answer in what a browser was sent back with; undefined without the right state. */
-export function answerIn(query: URLSearchParams, state: string): CallbackAnswer | undefined {
-  const [given, expected] = [Buffer.from(query.get('state') ?? ''), Buffer.from(state)];
-  if (given.byteLength !== expected.byteLength || !timingSafeEqual(given, expected)) return undefined;
-  const code = query.get('code');
-  if (code !== null && code !== '') return { code };
-  const error = query.get('error');
-  if (error === null) return undefined;
-  return { error: [error, query.get('error_description')].filter(Boolean).join(': ') };
 }
 
 /** A page of some site that lets its name point here must not be served. */

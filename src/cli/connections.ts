@@ -24,6 +24,7 @@ import { type JsonOptions, wantsJson, withJson } from './json-option.ts';
 import { loginCommand } from './login.ts';
 import { countOf } from './printable.ts';
 import { requireServing } from './serving-mount.ts';
+import { storageLoginCommand } from './storage-login.ts';
 
 /** Verification asks for a token and the account: a few round trips, with a retry. */
 const VERIFY_TIMEOUT_MS = 60_000;
@@ -96,6 +97,7 @@ export function connectionsCommand(context: CliContext): Command {
     });
 
   command.addCommand(loginCommand(context, store));
+  command.addCommand(storageLoginCommand(context, store));
   command.addCommand(poolCommand(context, store));
 
   withJson(

@@ -1,17 +1,17 @@
 // `syncplicityfs connections login`: a user signs in with a browser, as those must whose company has single sign-on, and the connection
 // goes on with what came of it. Promises: what was there stays as it was unless somebody signed in; no secret is shown.
+import { timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { UsageError } from '../base/usage-error.ts';
-import { formatDuration, parseDuration } from '../base/quantities.ts';
+import { parseDuration } from '../base/quantities.ts';
 import type { SyncplicityAuth } from '../connections/auth-file.ts';
 import type { Connection, ConnectionStore } from '../connections/store.ts';
 import { isLoopback } from '../syncplicity/http/service-url.ts';
 import type { SignIn, SignedIn } from '../syncplicity/sign-in.ts';
 import { type AuthOptions, isFromInput, readAuth, secretsIn, withAuthOptions } from './auth-input.ts';
-import { openBrowser } from './browser.ts';
-import { answerIn, type CallbackAnswer, startCallbackServer } from './callback-server.ts';
+import { askBrowser, type PastedAnswer } from './browser-answer.ts';
+import type { CallbackReader } from './callback-server.ts';
 import { requireConnection } from './find-connection.ts';
 import { checkConnectionName, freeConnectionName } from './connection-name.ts';
 import { connectionJson, connectionLabels } from './connection-output.ts';
@@ -105,6 +105,9 @@ async function addSignedIn(
   return store.add({ name: chosen, auth: { ...auth, refreshToken }, secretsIn: secretsIn(options) });
 }
 
+/** What came back: a code, or the service's reason for none. */
+type Answer = { readonly code: string } | { readonly error: string };
+
 /** Sends the user to the service and waits for the answer, by the browser or pasted. */
 async function signIn(context: CliContext, auth: SyncplicityAuth, options: LoginOptions): Promise<SignedIn> {
   const { SignIn } = await import('../syncplicity/sign-in.ts');
@@ -116,74 +119,69 @@ async function signIn(context: CliContext, auth: SyncplicityAuth, options: Login
     golUrl: auth.golUrl,
     ca: options.caFile === undefined ? undefined : await readFile(options.caFile, 'utf8'),
   });
-  const leaving = new AbortController();
-  const onSignal = (): void => leaving.abort(new Error('interrupted: nobody was signed in, nothing was changed'));
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, onSignal);
-  const timer = setTimeout(
-    () => leaving.abort(new Error(`nobody signed in within ${formatDuration(options.timeout)}; nothing was changed`)),
-    options.timeout,
-  );
-  const stops: (() => unknown)[] = [() => session.stop()];
+  const { redirectUri } = options;
+  const url = redirectUri === undefined ? new URL('http://127.0.0.1:0/callback') : listenUrl(redirectUri);
+  /** What the service is told of where the browser is to come back to. */
+  const sent = (back: string | undefined): string | undefined =>
+    redirectUri === 'none' ? undefined : (redirectUri?.href ?? back);
   try {
-    const { redirectUri } = options;
-    const listensAt = redirectUri === undefined ? undefined : listenUrl(redirectUri);
-    const isListening = redirectUri === undefined || listensAt !== undefined;
-    const server = isListening ? await startCallbackServer(session.state, listensAt) : undefined;
-    if (server !== undefined) stops.push(() => server.stop());
-    const sent = redirectUri === 'none' ? undefined : (redirectUri?.href ?? server?.url);
-    const address = await session.address(sent, leaving.signal);
-    const opened = options.browser && (await openBrowser(address, context.environment));
-    context.warnPlain(opened ? 'Your browser opens this address:' : 'Open this address in a browser:');
-    context.warnPlain(`\n  ${address.href}\n`);
-    const mayPaste = !isFromInput(options);
-    if (mayPaste) {
-      context.warnPlain(
-        server === undefined
-          ? 'Sign in there, then paste the code, or the whole address it ends at, and press Enter.'
-          : 'Sign in there. If the browser cannot come back, paste the address it ends at, or the code, and press Enter.',
-      );
-    }
-    const answers = [server?.answer, mayPaste ? pasted(context, session, stops) : undefined];
-    const answer = await Promise.race([...answers.filter((one) => one !== undefined), untilAborted(leaving.signal)]);
-    if ('error' in answer) throw new Error(`the sign-in was refused: ${answer.error}`);
-    return await session.redeem(
-      answer.code,
-      sent,
-      AbortSignal.any([leaving.signal, AbortSignal.timeout(REDEEM_TIMEOUT_MS)]),
+    return await askBrowser<Answer, SignedIn>(
+      context,
+      {
+        callback: url && { url, reader: codeReader(url, session) },
+        address: (back, signal) => session.address(sent(back), signal),
+        opens: options.browser,
+        paste: isFromInput(options) ? undefined : pastedCode(session, url !== undefined),
+        timeoutMs: options.timeout,
+        missing: 'nobody signed in',
+      },
+      async (answer, back, signal) => {
+        if ('error' in answer) throw new Error(`the sign-in was refused: ${answer.error}`);
+        const limits = AbortSignal.any([signal, AbortSignal.timeout(REDEEM_TIMEOUT_MS)]);
+        return session.redeem(answer.code, sent(back), limits);
+      },
     );
   } finally {
-    clearTimeout(timer);
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, onSignal);
-    for (const stop of stops.reverse()) await stop();
+    await session.stop();
   }
 }
 
-/** What the user pastes: the address the browser ended at, with the state of this sign-in, or the code alone. */
-function pasted(context: CliContext, { state }: SignIn, stops: (() => unknown)[]): Promise<CallbackAnswer> {
-  return new Promise((resolve) => {
-    const lines = createInterface({ input: process.stdin });
-    stops.push(() => {
-      lines.close();
-      process.stdin.destroy();
-    });
-    // The end of the input leaves the browser's way.
-    lines.on('line', (line) => {
-      const text = line.trim();
-      const answer =
-        /^https?:/i.test(text) && URL.canParse(text) ? answerIn(new URL(text).searchParams, state) : { code: text };
-      if (text === '') return;
-      if (answer === undefined) context.warnPlain('That is not the address at which this sign-in ends.');
-      else resolve(answer);
-    });
-  });
+function codeReader(url: URL, { state }: SignIn): CallbackReader<Answer> {
+  return {
+    read: (asked) => {
+      if (asked.pathname !== url.pathname) return 'elsewhere';
+      const answer = answerIn(asked.searchParams, state);
+      return answer === undefined ? 'foreign' : { answer };
+    },
+    page: (answer) =>
+      'code' in answer
+        ? 'You are signed in. You can close this window.'
+        : 'You are not signed in; the terminal says why. You can close this window.',
+  };
 }
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
-  });
+/** What the user pastes: the address the browser ended at, with the state of this sign-in, or the code alone, which is worth nothing here. */
+function pastedCode({ state }: SignIn, isListening: boolean): PastedAnswer<Answer> {
+  return {
+    instruction: isListening
+      ? 'Sign in there. If the browser cannot come back, paste the address it ends at, or the code, and press Enter.'
+      : 'Sign in there, then paste the code, or the whole address it ends at, and press Enter.',
+    read: (text) =>
+      /^https?:/i.test(text) && URL.canParse(text) ? answerIn(new URL(text).searchParams, state) : { code: text },
+    complaint: 'That is not the address at which this sign-in ends.',
+    isSecret: false,
+  };
+}
+
+/** The answer in what a browser was sent back with; undefined without the right state. */
+function answerIn(query: URLSearchParams, state: string): Answer | undefined {
+  const [given, expected] = [Buffer.from(query.get('state') ?? ''), Buffer.from(state)];
+  if (given.byteLength !== expected.byteLength || !timingSafeEqual(given, expected)) return undefined;
+  const code = query.get('code');
+  if (code !== null && code !== '') return { code };
+  const error = query.get('error');
+  if (error === null) return undefined;
+  return { error: [error, query.get('error_description')].filter(Boolean).join(': ') };
 }
 
 /** Where to listen for it; undefined where the browser does not come back to this machine. */

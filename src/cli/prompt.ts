@@ -37,15 +37,19 @@ export class Prompt {
 
   /**
    * The answer, trimmed; empty for Enter alone. A `hidden` one is not shown while it is typed, and is what was typed, blanks included. Rejects
-   * when the user leaves.
+   * when the user leaves, and when the signal says that nobody needs the answer any more.
    */
-  async ask(question: string, { hidden = false }: { readonly hidden?: boolean } = {}): Promise<string> {
+  async ask(
+    question: string,
+    { hidden = false, signal }: { readonly hidden?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<string> {
+    signal?.throwIfAborted();
     const { input, output } = this.#terminal;
     // Before the question: whoever answers it at once is not shown either.
     input.setRawMode(true);
     try {
       output.write(question);
-      return await this.#line(hidden);
+      return await this.#line(hidden, signal);
     } finally {
       input.setRawMode(false);
       input.pause();
@@ -53,13 +57,14 @@ export class Prompt {
     }
   }
 
-  #line(hidden: boolean): Promise<string> {
+  #line(hidden: boolean, signal: AbortSignal | undefined): Promise<string> {
     const { input, output } = this.#terminal;
     let answer = '';
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
         input.off('data', onData);
         input.off('end', onEnd);
+        signal?.removeEventListener('abort', onAbort);
         settle();
       };
       const erase = (count: number): void => {
@@ -97,8 +102,10 @@ export class Prompt {
         take();
       };
       const onEnd = (): void => end(() => reject(new Interrupted()));
+      const onAbort = (): void => end(() => reject(signal?.reason as Error));
       input.on('data', onData);
       input.on('end', onEnd);
+      signal?.addEventListener('abort', onAbort, { once: true });
       input.resume();
       take();
     });

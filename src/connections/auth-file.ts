@@ -15,6 +15,10 @@ export interface SyncplicityAuth {
   readonly adminMode: boolean;
   /** Of somebody who signed in with a browser: what `connections login` stored. The store makes `credentials.login` of it. */
   readonly refreshToken?: string | undefined;
+  /** The id of the machine whose token `credentials.machineToken` is. */
+  readonly machineId?: string | undefined;
+  /** By vault id: what `connections storage-login` stored. The store makes `credentials.storage` of it. */
+  readonly storageTokens?: Readonly<Record<string, string>> | undefined;
   /** Base addresses without a trailing slash. */
   readonly apiUrl: string | undefined;
   readonly golUrl: string | undefined;
@@ -38,7 +42,9 @@ const FIELDS: Readonly<Record<PlatformId, Readonly<Record<string, string>>>> = {
     app_token: 'the Application Token from the Account tab of your Syncplicity profile',
     admin_mode: 'true for admin mode',
     machine_token: 'the token of a registered machine',
+    machine_id: 'the id of the machine whose token machine_token is',
     storage_token: 'the token of a StorageVault with authentication',
+    storage_tokens: 'an object of such tokens by the ids of their StorageVaults',
     as_user: 'the GUID or e-mail address of the user to act for',
     email: 'your e-mail address, which finds your home region',
     api_url: 'the gateway of your region',
@@ -104,7 +110,9 @@ export function serializeAuth(auth: ConnectionAuth): Record<string, unknown> {
     client_secret: credentials.clientSecret,
     app_token: credentials.appToken,
     machine_token: credentials.machineToken,
+    machine_id: auth.machineId,
     storage_token: credentials.storageToken,
+    storage_tokens: auth.storageTokens,
     as_user: credentials.asUser,
     email: credentials.email,
     refresh_token: auth.refreshToken,
@@ -122,6 +130,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   'app_token',
   'machine_token',
   'storage_token',
+  'storage_tokens',
   'refresh_token',
 ]);
 
@@ -162,6 +171,8 @@ function syncplicityAuth(fields: AuthFields, need: AuthNeed): SyncplicityAuth {
   const clientSecret = fields.required('client_secret');
   const machineToken = fields.text('machine_token');
   const refreshToken = fields.text('refresh_token');
+  const machineId = fields.text('machine_id');
+  const storageTokens = fields.texts('storage_tokens');
   const isTokenNeeded = machineToken === undefined && refreshToken === undefined && need === 'tokens';
   const appToken = isTokenNeeded ? fields.required('app_token') : fields.text('app_token');
   return {
@@ -177,6 +188,8 @@ function syncplicityAuth(fields: AuthFields, need: AuthNeed): SyncplicityAuth {
     },
     adminMode: fields.flag('admin_mode'),
     ...(refreshToken === undefined ? {} : { refreshToken }),
+    ...(machineId === undefined ? {} : { machineId }),
+    ...(storageTokens === undefined ? {} : { storageTokens }),
     apiUrl: fields.address('api_url'),
     golUrl: fields.address('gol_url'),
     xmlUrl: fields.address('xml_url'),
@@ -195,7 +208,25 @@ class AuthFields {
 
   /** The trimmed text of a field; undefined for an absent, null or empty one. */
   text(key: string): string | undefined {
+    return this.#text(key, this.#values[key]);
+  }
+
+  /** The texts of an object, by keys in lower case; undefined for an absent or empty one. */
+  texts(key: string): Readonly<Record<string, string>> | undefined {
     const value = this.#values[key];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value !== 'object' || Array.isArray(value)) {
+      throw new UsageError(`"${key}" must be an object: ${this.#meaning(key)}`);
+    }
+    const texts: Record<string, string> = {};
+    for (const [name, member] of Object.entries(value as Record<string, unknown>)) {
+      const text = this.#text(key, member);
+      if (text !== undefined) texts[name.toLowerCase()] = text;
+    }
+    return Object.keys(texts).length === 0 ? undefined : texts;
+  }
+
+  #text(key: string, value: unknown): string | undefined {
     if (value === undefined || value === null) return undefined;
     if (typeof value !== 'string' && typeof value !== 'number') {
       throw new UsageError(`"${key}" must be a text: ${this.#meaning(key)}`);

@@ -4,7 +4,8 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
-import { type ConnectionAuth, parseAuth, serializeAuth, splitAuth } from './auth-file.ts';
+import type { StorageSignIns } from '../syncplicity/options.ts';
+import { type ConnectionAuth, parseAuth, serializeAuth, splitAuth, type SyncplicityAuth } from './auth-file.ts';
 import { environmentConnection, environmentConnectionName } from './environment.ts';
 import { withFileLock } from './file-lock.ts';
 import { desktopKeyring, type Keyring } from './keyring.ts';
@@ -48,6 +49,10 @@ export interface ConnectionStore {
   add(connection: NewConnection): Promise<Connection>;
   /** Stores what a user who signed in with a browser got, in the place of what was there. Rejects where there is no such connection. */
   keepLogin(id: string, refreshToken: string): Promise<void>;
+  /** Stores the machine that a connection calls from, as {@link keepLogin} does. */
+  keepMachine(id: string, machine: { readonly id: string; readonly token: string }): Promise<void>;
+  /** Stores a user's sign-in at a vault with authentication of its own, as {@link keepLogin} does. */
+  keepStorageToken(id: string, vaultId: string, token: string): Promise<void>;
   /** Removes a connection and its secrets, or a pool, whose members stay; false when there is none with this id. */
   remove(id: string): Promise<boolean>;
   /** The connections of a pool that may be used, oldest first; none for what is no pool. */
@@ -90,6 +95,9 @@ interface StoredConnection {
   readonly keyring?: boolean;
 }
 
+/** What a connection signs in with, as the file has it. */
+type StoredAuth = Readonly<Record<string, unknown>>;
+
 interface StoredFile {
   readonly schema: number;
   readonly connections: readonly StoredConnection[];
@@ -125,27 +133,48 @@ export function openConnectionStore(
     }
     return { ...asRecord(auth), ...secretsOf(text, name) };
   };
-  const keepLogin = (id: string, refreshToken: string): Promise<void> =>
+  /** Changes some of the keys that a connection signs in with. */
+  const keep = (id: string, changed: (auth: StoredAuth) => StoredAuth): Promise<void> =>
     change(async (file) => {
       const found = file.connections.find((connection) => connection.id === id);
       if (found === undefined) throw new Error(`there is no connection ${id}`);
-      const auth = { ...asRecord(await wholeAuth(found)), refresh_token: refreshToken };
-      if (found.keyring === true) {
-        await keyring.write(id, JSON.stringify(splitAuth(auth).secret));
-        return { file: undefined, result: undefined };
-      }
+      const before = asRecord(await wholeAuth(found)) ?? {};
+      const whole = { ...before, ...changed(before) };
+      const { open: shown, secret } = splitAuth(whole);
+      if (found.keyring === true) await keyring.write(id, JSON.stringify(secret));
+      const auth = found.keyring === true ? shown : whole;
       const connections = file.connections.map((stored) => (stored.id === id ? { ...stored, auth } : stored));
       return { file: { ...file, connections }, result: undefined };
     });
+  const keepLogin = (id: string, refreshToken: string): Promise<void> =>
+    keep(id, () => ({ refresh_token: refreshToken }));
+  /** What is stored of a connection as it is now. */
+  const syncplicityAuth = async (id: string): Promise<SyncplicityAuth | undefined> => {
+    const stored = (await read()).connections.find((connection) => connection.id === id);
+    const auth = stored?.auth === undefined ? undefined : parseAuth(stored.platform, await wholeAuth(stored)).auth;
+    return auth?.platform === 'syncplicity' ? auth : undefined;
+  };
+  /** Sign-ins at vaults are looked up as they are stored when they are needed: the user may sign in meanwhile. */
+  const withStorage = ({ id, name }: StoredConnection, auth: ConnectionAuth): ConnectionAuth => {
+    if (auth.platform === 'fs') return auth;
+    const storage: StorageSignIns = {
+      tokenFor: async (vaultId) => {
+        const now = await syncplicityAuth(id);
+        return now?.storageTokens?.[vaultId.toLowerCase()] ?? now?.credentials.storageToken;
+      },
+      machineToken: async () => (await syncplicityAuth(id))?.credentials.machineToken,
+      remedy: `sign in to it with: syncplicityfs connections storage-login ${shellWord(name)}`,
+    };
+    return { ...auth, credentials: { ...auth.credentials, storage } };
+  };
   /** Who signed in with a browser goes on with what is stored, whoever renewed it last. */
   const withLogin = ({ id, name }: StoredConnection, auth: ConnectionAuth): ConnectionAuth => {
     if (auth.platform === 'fs' || auth.refreshToken === undefined) return auth;
     const login = new StoredLogin({
       lockFile: loginLock(id),
       read: async () => {
-        const found = (await read()).connections.find((connection) => connection.id === id);
-        const token = found === undefined ? undefined : asRecord(await wholeAuth(found))?.['refresh_token'];
-        if (typeof token !== 'string') throw new Error(`the connection "${name}" has no login any more`);
+        const token = (await syncplicityAuth(id))?.refreshToken;
+        if (token === undefined) throw new Error(`the connection "${name}" has no login any more`);
         return token;
       },
       write: (token) => keepLogin(id, token),
@@ -185,7 +214,7 @@ export function openConnectionStore(
       if (environment?.id === id) return environment.auth;
       if (stored === undefined) throw new Error(`there is no connection ${id}`);
       if (stored.auth === undefined) throw new Error(`the connection "${stored.name}" holds no credentials`);
-      return withLogin(stored, parseAuth(stored.platform, await wholeAuth(stored)).auth);
+      return withStorage(stored, withLogin(stored, parseAuth(stored.platform, await wholeAuth(stored)).auth));
     },
     address: async (id) => {
       const stored = (await read()).connections.find((connection) => connection.id === id);
@@ -198,6 +227,11 @@ export function openConnectionStore(
       return { platform: stored.platform, apiUrl: typeof apiUrl === 'string' ? apiUrl : undefined };
     },
     keepLogin,
+    keepMachine: (id, machine) => keep(id, () => ({ machine_id: machine.id, machine_token: machine.token })),
+    keepStorageToken: (id, vaultId, token) =>
+      keep(id, ({ storage_tokens: before }) => ({
+        storage_tokens: { ...asRecord(before), [vaultId.toLowerCase()]: token },
+      })),
     add: ({ name, auth, secretsIn = 'file' }) =>
       change(async (file) => {
         const taken = file.connections.find((connection) => connection.name === name);

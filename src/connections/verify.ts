@@ -1,6 +1,7 @@
 // Proof that a connection works before it is stored, and the drive behind one for those who ask more (doctor).
 import { readFile, opendir, stat } from 'node:fs/promises';
 import type { RemoteDrive } from '../remote-drive.ts';
+import { isVendorHost } from '../syncplicity/http/service-url.ts';
 import { defaultApiUrl, type MemberOptions } from '../syncplicity/options.ts';
 import type { ConnectionAuth, DirectoryAuth, SyncplicityAuth } from './auth-file.ts';
 
@@ -41,7 +42,7 @@ export async function regionOf(
 ): Promise<Region> {
   const { caFile, signal } = options;
   const { apiUrl, golUrl } = auth;
-  const isVendors = apiUrl === undefined || /(^|\.)syncplicity\.com$/.test(new URL(apiUrl).hostname);
+  const isVendors = apiUrl === undefined || isVendorHost(new URL(apiUrl));
   const { findHome } = await import('../syncplicity/home.ts');
   const given = new URL(apiUrl ?? defaultApiUrl).host;
   if (!isVendors && golUrl === undefined) return { gateway: given, home: undefined };

@@ -2,12 +2,14 @@
 // or are silent, a client must work with each. Here what concerns reading, and all names. Must not know: stores, sockets.
 import { linkVariants, observedLinks } from './dialect-links.ts';
 import type { LinkDialect } from './dialect-links.ts';
+import { observedStorage, storageVariants } from './dialect-storage.ts';
+import type { StorageDialect } from './dialect-storage.ts';
 import { observedWrites, writeVariants } from './dialect-writes.ts';
 import type { WriteDialect } from './dialect-writes.ts';
 import { observedSharing, sharingVariants } from './dialect-sharing.ts';
 import type { SharingDialect } from './dialect-sharing.ts';
 
-export interface Dialect extends WriteDialect, LinkDialect, SharingDialect {
+export interface Dialect extends WriteDialect, LinkDialect, SharingDialect, StorageDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -120,6 +122,7 @@ export const observedDialect: Dialect = {
   ...observedWrites,
   ...observedLinks,
   ...observedSharing,
+  ...observedStorage,
 };
 
 const variants = {
@@ -142,6 +145,7 @@ const variants = {
     ...writeVariants.guide,
     ...linkVariants.guide,
     ...sharingVariants.guide,
+    ...storageVariants.guide,
   },
   /** Folders GET and Files GET only, in pages whose offsets include the last entry seen. */
   'paged-inclusive': { folderCall: '404', paging: 'inclusive', pageLimitDefault: 1000 },
@@ -176,6 +180,7 @@ const variants = {
   ...writeVariants.named,
   ...linkVariants.named,
   ...sharingVariants.named,
+  ...storageVariants.named,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

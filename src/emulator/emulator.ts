@@ -18,6 +18,7 @@ import { linkRoutes } from './gateway-links.ts';
 import { loginRoutes } from './gateway-login.ts';
 import type { SignInOptions } from './gateway-login.ts';
 import { GatewayLookup } from './gateway-lookup.ts';
+import { machineRoutes } from './gateway-machines.ts';
 import { participantRoutes } from './gateway-participants.ts';
 import { peopleRoutes } from './gateway-people.ts';
 import { syncpointRoutes } from './gateway-syncpoints.ts';
@@ -29,6 +30,7 @@ import { actingRoutes, storeOf } from './acting.ts';
 import type { Company } from './acting.ts';
 import { LinkStore } from './links.ts';
 import { Logins } from './logins.ts';
+import { Machines } from './machines.ts';
 import { People } from './people.ts';
 import type { PeopleOptions } from './people.ts';
 import { ReplyWriter } from './reply.ts';
@@ -36,6 +38,7 @@ import { EmulatedServer } from './server.ts';
 import { Shapes } from './shapes.ts';
 import type { Account } from './shapes.ts';
 import { Sharing } from './sharing.ts';
+import { StorageTokens, storageSignInRoutes } from './storage-tokens.ts';
 import type { ContentStore, Person } from './store.ts';
 import { SyncpointFacts } from './syncpoint-facts.ts';
 import { takeSnapshot } from './store-snapshot.ts';
@@ -57,6 +60,8 @@ export interface EmulatorOptions {
   /** Who may call; random by default. */
   readonly identity?: Identity;
   readonly signIn?: SignInOptions;
+  /** The vault has authentication of its own, as StorageVaults may. Off by default. */
+  readonly storageSignIn?: boolean;
   /** An ordinary user who is alone by default. */
   readonly company?: Partial<Company>;
   /** Loopback by default: there is no TLS. */
@@ -100,6 +105,8 @@ export interface Emulator {
   setFaults(faults: readonly Fault[]): void;
   /** Makes every token given so far invalid. */
   expireTokens(): void;
+  /** Makes every storage token given so far invalid. */
+  endStorageSignIns(): void;
   /** Ends every sign-in with a browser, as the user can. */
   endLogins(): void;
   /** Refuses an app and its tokens from now on, or takes it back. */
@@ -124,19 +131,22 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     storageEndpointId: derivedId(credentials.userId, 'storage endpoint'),
     eventServerId: derivedId(credentials.userId, 'event server'),
     shareLinkPolicy: options.shareLinkPolicy ?? 3,
+    hasStorageSignIn: options.storageSignIn ?? false,
   };
   const adminKey = randomBytes(24).toString('base64url');
   const apps = new Apps(appsOf(credentials, options.appCount ?? 1));
+  const machines = new Machines(credentials);
+  const storageTokens = options.storageSignIn === true ? new StorageTokens() : undefined;
   const [replies, tokens, logins, counter, faults] = [
     new ReplyWriter(dialect),
-    new Tokens(credentials, apps),
+    new Tokens(credentials, apps, machines),
     new Logins(dialect),
     new CallCounter(),
     new Faults(),
   ];
   let [gatewayUrl, vaultUrl] = ['', ''];
-  const company: Company = { people: [], isAdministrator: false, actsForOthers: 'no', ...options.company };
-  const colleagues = [...company.people, ...(options.people?.colleagues ?? [])];
+  const colleagues = [...(options.company?.people ?? []), ...(options.people?.colleagues ?? [])];
+  const company: Company = { isAdministrator: false, actsForOthers: 'no', ...options.company, people: colleagues };
   const people = new People(account, { ...options.people, colleagues });
   const sharing = new Sharing(people);
   const shapesFor = (whose: Account): Shapes => new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
@@ -150,7 +160,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const shapes = shapesFor(whose);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
     const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
-    const shared = { company, filing, people, sharing, facts, replies, tokens, dialect };
+    const shared = { company, filing, people, sharing, facts, replies, tokens, storageTokens, dialect };
     return { account: whose, store: seen, links, lookup, shapes, ...shared };
   };
   const acting = { company, self: account.user, tokens, dialect };
@@ -166,6 +176,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       people,
     }),
     ...loginRoutes({ apps, logins, signIn: options.signIn ?? {} }),
+    ...machineRoutes({ account, credentials, machines, tokens, replies, dialect }),
     ...actingRoutes({
       ...acting,
       routesFor: (person) => {
@@ -198,13 +209,18 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     side: 'vault',
     line: newLine(),
     uplink: newLine(),
-    routes: actingRoutes({
-      ...acting,
-      routesFor: (person) => {
-        const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
-        return [...vaultRoutes(parts), ...uploadRoutes(parts)];
-      },
-    }),
+    routes: [
+      ...(storageTokens === undefined
+        ? []
+        : storageSignInRoutes({ machines, storageTokens, dialect, refuses: options.signIn?.refuses ?? false })),
+      ...actingRoutes({
+        ...acting,
+        routesFor: (person) => {
+          const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
+          return [...vaultRoutes(parts), ...uploadRoutes(parts)];
+        },
+      }),
+    ],
     throttles: undefined,
   });
   const host = options.host ?? '127.0.0.1';
@@ -228,6 +244,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     resetCalls: () => counter.reset(),
     setFaults: (list) => faults.set(list),
     expireTokens: () => tokens.endAll(),
+    endStorageSignIns: () => storageTokens?.endAll(),
     endLogins: () => logins.endAll(),
     suspendApp: (appKey, suspended = true) => apps.suspend(appKey, suspended),
     stop: () => (stopped ??= Promise.all([gateway.stop(), vault.stop()]).then(() => store.close())),

@@ -9,7 +9,7 @@ import { HOME_ROL_ID, type People, rolPath } from './people.ts';
 import { Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import type { Account } from './shapes.ts';
-import type { Tokens } from './tokens.ts';
+import type { Holder, Tokens } from './tokens.ts';
 
 export interface AccessOptions {
   readonly account: Account;
@@ -54,6 +54,9 @@ export function emailHash(email: string): string {
   return createHmac('md5', salt).update(email.trim().toLowerCase(), 'utf8').digest('hex');
 }
 
+/** Whoever signed in with a browser did so at no machine. */
+const nowhere: Holder = { machineId: undefined };
+
 const SST_GRANT = 'urn:syncplicity:oauth:grant-type:access-token';
 const SST_RESOURCE = 'urn:syncplicity:resources:storage:';
 
@@ -69,18 +72,16 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
     const form = new URLSearchParams(await call.body());
     switch (form.get('grant_type')) {
       case 'client_credentials':
-        if (!tokens.isUser(one(call.headers['sync-app-token']), one(call.headers['sync-machine-token']))) {
-          throw new Refusal(401, 'Invalid application token');
-        }
-        return tokenReply('account', app);
-      case SST_GRANT:
-        if (tokens.scopeOf(`Bearer ${form.get('token') ?? ''}`, app.appKey) !== 'account') {
-          throw new Refusal(401, 'Invalid token');
-        }
+        return tokenReply('account', holderIn(call), app);
+      case SST_GRANT: {
+        if (replies.dialect.vaultTokens === 'refused-by-gateway') throw new Refusal(400, 'Unsupported grant type');
+        const shown = tokens.find(`Bearer ${form.get('token') ?? ''}`, app.appKey);
+        if (shown?.scope !== 'account') throw new Refusal(401, 'Invalid token');
         if (form.get('resource')?.toLowerCase() !== SST_RESOURCE + account.storageEndpointId) {
           throw new Refusal(400, 'Invalid resource');
         }
-        return tokenReply('vault', app);
+        return tokenReply('vault', shown, app);
+      }
       case 'authorization_code': {
         const [code, redirectUri, verifier] = ['code', 'redirect_uri', 'code_verifier'].map(
           (key) => form.get(key) ?? undefined,
@@ -88,16 +89,22 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
         if (code === undefined) throw new Refusal(400, 'Required param : code');
         const refreshToken = logins.redeem({ appKey: app.appKey, code, redirectUri, verifier });
         if (refreshToken === undefined) return oauthRefusal('invalid_grant', 'Invalid Authorization Code');
-        return tokenReply('account', app, { refresh_token: refreshToken });
+        return tokenReply('account', nowhere, app, { refresh_token: refreshToken });
       }
       case 'refresh_token': {
         const renewed = logins.renew(app.appKey, form.get('refresh_token') ?? '');
         if (renewed === undefined) return oauthRefusal('invalid_grant', 'Invalid Refresh Token');
-        return tokenReply('account', app, { refresh_token: renewed.next });
+        return tokenReply('account', nowhere, app, { refresh_token: renewed.next });
       }
       default:
         throw new Refusal(400, 'Unsupported grant type');
     }
+  }
+
+  function holderIn({ headers }: Call): Holder {
+    const holder = tokens.holder(one(headers['sync-app-token']), one(headers['sync-machine-token']));
+    if (holder === undefined) throw new Refusal(401, 'Invalid application token');
+    return holder;
   }
 
   /** As OAuth has it where errors are JSON, else as all others. */
@@ -109,13 +116,14 @@ export function accessRoutes(options: AccessOptions): readonly Route[] {
 
   function tokenReply(
     scope: 'account' | 'vault',
+    holder: Holder,
     app: App,
     more: { readonly refresh_token: string | undefined } = { refresh_token: 'not-offered-by-the-emulator' },
   ): Reply {
     const { tokenLifetimeSeconds: lifetime } = options;
     const issuedAt = Date.now();
     return replies.json({
-      access_token: tokens.issue(scope, app, lifetime),
+      access_token: tokens.issue(scope, holder, app, lifetime),
       token_type: 'Bearer',
       expires_in: replies.dialect.expiresIn === 'string' ? String(lifetime) : lifetime,
       issued_at: String(issuedAt),

@@ -182,13 +182,6 @@ export function participantRoutes(options: ParticipantOptions): readonly Route[]
     return ids.flatMap((id) => (typeof id === 'string' ? (people.byId(id) ?? []) : []));
   }
 
-  function user(call: Call): Promise<Reply> {
-    const address = decodeURIComponent(call.segments[0] ?? '');
-    const found = people.isAdministrator && people.isColleague(address) ? people.byAddress(address) : undefined;
-    if (found === undefined) throw new Refusal(403, 'Not A Business Admin');
-    return Promise.resolve(replies.json({ ...shapes.person(found), AccountType: 1, Roles: [], Status: 1 }));
-  }
-
   const participants = /^\/syncpoint\/syncpoint_participants\.svc\/([^/]*)\/participants\/?$/;
   const pii = dialect.usersPii === 'post' ? 'POST' : 'GET';
   const route = (endpoint: string, method: string, path: RegExp, handle: (call: Call) => Promise<Reply>): Route => ({
@@ -201,7 +194,6 @@ export function participantRoutes(options: ParticipantOptions): readonly Route[]
     route('participants', 'GET', participants, list),
     route('participantsPost', 'POST', participants, share),
     route('participantsDelete', 'DELETE', participants, unshare),
-    route('user', 'GET', /^\/provisioning\/user\.svc\/([^/]+)\/?$/, user),
     route('usersPii', pii, /^\/rol\/users_pii\.svc\/?$/, usersPii),
     { endpoint: 'usersPiiAbroad', method: pii, path: ABROAD_PII, handle: usersPiiAbroad },
   ];

@@ -24,6 +24,7 @@ export function peopleRoutes({ account, company, lookup, replies, shapes }: Peop
     return Promise.resolve(
       replies.json({
         ...shapes.person(person),
+        Roles: [],
         Company: { Id: companyId, Name: companyName },
         AccountType: 4,
         Status: 1,
@@ -31,6 +32,6 @@ export function peopleRoutes({ account, company, lookup, replies, shapes }: Peop
     );
   }
   return [
-    { endpoint: 'user', method: 'GET', path: /^\/provisioning\/user\.svc\/([^/]+)$/, handle: lookup.guarded(user) },
+    { endpoint: 'user', method: 'GET', path: /^\/provisioning\/user\.svc\/([^/]+)\/?$/, handle: lookup.guarded(user) },
   ];
 }

@@ -18,8 +18,6 @@ export interface PeopleOptions {
   readonly colleagues?: readonly Person[];
   readonly abroad?: readonly PersonAbroad[];
   readonly groups?: readonly Group[];
-  /** The account may administer its company. */
-  readonly isAdministrator?: boolean;
   /** Domains of addresses that policy forbids to share with. */
   readonly forbiddenDomains?: readonly string[];
 }
@@ -35,7 +33,6 @@ export function rolPath(rolId: number): string {
 export class People {
   readonly groups: readonly Group[];
   readonly abroad: readonly PersonAbroad[];
-  readonly isAdministrator: boolean;
   readonly #forbidden: ReadonlySet<string>;
   readonly #known = new Map<string, Person>();
   readonly #account: Account;
@@ -44,7 +41,6 @@ export class People {
     this.#account = account;
     this.groups = options.groups ?? [];
     this.abroad = options.abroad ?? [];
-    this.isAdministrator = options.isAdministrator ?? false;
     this.#forbidden = new Set(options.forbiddenDomains ?? []);
     for (const person of [account.user, ...(options.colleagues ?? []), ...this.abroad]) this.#keep(person);
   }

@@ -14,6 +14,8 @@ export interface Account {
   readonly eventServerId: string;
   /** Whom links may be for: the documents' number. */
   readonly shareLinkPolicy: number;
+  /** The vault has authentication of its own. */
+  readonly hasStorageSignIn: boolean;
 }
 
 export interface SyncpointIncludes {
@@ -87,7 +89,7 @@ export class Shapes {
   }
 
   storageEndpoint(space: { readonly totalBytes: number; readonly usedBytes: number }): WireObject {
-    const { companyId, companyName, storageEndpointId } = this.#account;
+    const { companyId, companyName, storageEndpointId, hasStorageSignIn } = this.#account;
     return {
       Id: storageEndpointId,
       Name: 'Emulated vault',
@@ -95,9 +97,10 @@ export class Shapes {
       CompanyId: companyId,
       Active: true,
       Urls: [{ Url: this.#vaultUrl() }],
+      Auths: [{ AccessKey: `emulated-accesskey-${companyId}` }],
       Version: 0,
       SizeGb: Math.floor(space.totalBytes / 1e9),
-      RequiresStorageAuthentication: false,
+      RequiresStorageAuthentication: hasStorageSignIn,
       UserHasStoragePassword: false,
       Company: { Id: companyId, Name: companyName },
       UserStoragePasswordStatus: 0,

@@ -13,16 +13,16 @@ import type { Reply, ReplyWriter } from './reply.ts';
 import type { Shapes } from './shapes.ts';
 import { StoreRefusal } from './store.ts';
 import type { ContentStore, FileRecord, Staged } from './store.ts';
-import type { Tokens } from './tokens.ts';
 import { readUploadForm } from './upload-form.ts';
 import type { UploadForm } from './upload-form.ts';
 import { UploadSessions } from './upload-sessions.ts';
 import type { UploadSession } from './upload-sessions.ts';
+import { bearerHolder, requireVaultAccess, unauthorized } from './vault-access.ts';
+import type { VaultAccessParts } from './vault-access.ts';
 
 /** What uploads work with. */
-export interface UploadOptions {
+export interface UploadOptions extends VaultAccessParts {
   readonly store: ContentStore;
-  readonly tokens: Tokens;
   readonly lookup: GatewayLookup;
   readonly filing: Filing;
   readonly replies: ReplyWriter;
@@ -41,7 +41,7 @@ const REQUIRED_PARTS: Readonly<Record<Dialect['formParts'], readonly string[]>> 
 
 /** The routes that take content. */
 export function uploadRoutes(options: UploadOptions): readonly Route[] {
-  const { store, tokens, lookup, filing, replies, shapes } = options;
+  const { store, lookup, filing, replies, shapes } = options;
   const { dialect } = replies;
   const sessions = new UploadSessions(store, dialect);
   const unlimited = new AbortController().signal;
@@ -66,8 +66,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
   }
 
   function requireAccess(call: Call): void {
-    const { authorization, appkey } = call.headers;
-    if (tokens.scopeOf(authorization, appkey) === undefined) throw unauthorized();
+    requireVaultAccess(options, call, 'upload');
     if ((call.headers['user-agent'] ?? '') === '') throw new Refusal(400, 'Bad request');
   }
 
@@ -75,7 +74,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
     const key = form.value('sessionKey') ?? '';
     const hasPrefix = /^Bearer /.test(key);
     if (dialect.sessionKey === (hasPrefix ? 'bare' : 'bearer')) throw unauthorized();
-    if (tokens.scopeOf(hasPrefix ? key : `Bearer ${key}`, call.headers['appkey']) === undefined) throw unauthorized();
+    bearerHolder(options, hasPrefix ? key : `Bearer ${key}`, call, 'upload');
   }
 
   /** How far a session has come; a new one when none is named. */
@@ -245,10 +244,6 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
     },
   });
   return [route('saveFile', /^\/saveFile\.php$/, 'saveFile'), route('v2mime', /^\/v2\/mime\/files\/?$/, 'v2')];
-}
-
-function unauthorized(): Refusal {
-  return new Refusal(401, 'Invalid authorization or storage token');
 }
 
 function positionOf(call: Call): Position {

@@ -5,21 +5,22 @@ import type { Dialect } from './dialect.ts';
 import { Refusal } from './reply.ts';
 import type { Reply } from './reply.ts';
 import type { ContentStore } from './store.ts';
-import type { Tokens } from './tokens.ts';
+import { requireVaultAccess } from './vault-access.ts';
+import type { VaultAccessParts } from './vault-access.ts';
 
-export interface VaultOptions {
+export interface VaultOptions extends VaultAccessParts {
   readonly store: ContentStore;
-  readonly tokens: Tokens;
-  readonly dialect: Dialect;
 }
 
 /** What a Range header asks for: bytes [start, end) or, with `undefined`, everything. */
 type Asked = { readonly start: number; readonly end: number } | undefined;
 
-export function vaultRoutes({ store, tokens, dialect }: VaultOptions): readonly Route[] {
+export function vaultRoutes(options: VaultOptions): readonly Route[] {
+  const { store, dialect } = options;
+
   function retrieveFile(call: Call): Promise<Reply> {
     if (dialect.downloads === 'v2') throw new Refusal(404, 'Not Found');
-    requireAccess(call);
+    requireVaultAccess(options, call, 'download');
     const parts = /^([0-9]{1,19})-([0-9]{1,19})$/.exec(call.url.searchParams.get('vToken') ?? '');
     if (parts === null) throw new Refusal(400, 'Bad request');
     return content(call, parts[1], parts[2]);
@@ -27,15 +28,9 @@ export function vaultRoutes({ store, tokens, dialect }: VaultOptions): readonly 
 
   function v2Files(call: Call): Promise<Reply> {
     if (dialect.downloads === 'retrieveFile') throw new Refusal(404, 'Not Found');
-    requireAccess(call);
+    requireVaultAccess(options, call, 'download');
     const query = call.url.searchParams;
     return content(call, query.get('syncpoint_id') ?? undefined, query.get('file_version_id') ?? undefined);
-  }
-
-  function requireAccess(call: Call): void {
-    if (tokens.scopeOf(call.headers.authorization, call.headers['appkey']) === undefined) {
-      throw new Refusal(401, 'Invalid authorization or storage token');
-    }
   }
 
   async function content(call: Call, syncpointText?: string, versionText?: string): Promise<Reply> {

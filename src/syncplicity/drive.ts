@@ -304,7 +304,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       return found.map(({ id, name, sizeBytes, consumedBytes }) => ({ id, name, sizeBytes, consumedBytes }));
     },
     woken(): void {
-      for (const { session } of members.all) session.token.forget();
+      for (const { session } of members.all) session.forgetTokens();
       transport.reconnect().catch((error: unknown) => log('a connection could not be ended: %o', error));
     },
     callDelayMs(callClass: CallClass): number {

@@ -220,7 +220,7 @@ export class Gateway {
       return undefined;
     }
     const failure = replyError(error);
-    if (token.actsFor !== undefined) {
+    if (token.actsFor !== undefined && call.asOneself !== true) {
       const lack = actingRefusal(failure, call.method !== undefined);
       if (lack !== undefined) return lack;
     }

@@ -1,30 +1,36 @@
-// The home region of an address, for those who have no drive of it: one look-up, without credentials.
-import { HttpTransport } from './http/transport.ts';
+// The regions of an address, for those who have no drive of it: one look-up, without credentials.
 import { serviceUrl } from './http/service-url.ts';
-import { defaultGolUrl, defaultTimeouts } from './options.ts';
-import { homeRegion } from './rols.ts';
+import { loneTransport } from './lone-transport.ts';
+import { defaultGolUrl } from './options.ts';
+import { homeRegion, regionsOfUser } from './rols.ts';
+import type { RolFields } from './wire/entities.ts';
 
-/** Where accounts of this address are at home. `name` begins with a blank, or is empty. Rejects where nobody knows. */
-export async function findHome(options: {
+/** Whose regions are asked for, and where. */
+export interface RegionQuestion {
   readonly golUrl: string | undefined;
   readonly email: string;
   readonly ca: string | undefined;
   readonly signal: AbortSignal;
-}): Promise<{ readonly gateway: string; readonly name: string }> {
-  const transport = new HttpTransport({
-    timeouts: defaultTimeouts,
-    ca: options.ca,
-    proxyEnvironment: process.env,
-    proxyLoopback: false,
-    userAgent: 'syncplicityfs',
-    // One request: its outcome is all there is to know.
-    watcher: { answered: () => undefined, unreachable: () => undefined },
-  });
+}
+
+/** Where accounts of this address are at home. `name` begins with a blank, or is empty. Rejects where nobody knows. */
+export async function findHome(question: RegionQuestion): Promise<{ readonly gateway: string; readonly name: string }> {
+  const { gateway, name } = await ask(question, homeRegion);
+  return { gateway: gateway.host, name: name === undefined ? '' : ` ${name}` };
+}
+
+/** All regions of this address; none where nobody knows it. */
+export function findRegions(question: RegionQuestion): Promise<readonly RolFields[]> {
+  return ask(question, regionsOfUser);
+}
+
+async function ask<T>({ golUrl, email, ca, signal }: RegionQuestion, look: Look<T>): Promise<T> {
+  const transport = loneTransport({ ca });
   try {
-    const gol = serviceUrl(options.golUrl ?? defaultGolUrl, 'gol_url');
-    const { gateway, name } = await homeRegion(transport, gol, options.email, options.signal);
-    return { gateway: gateway.host, name: name === undefined ? '' : ` ${name}` };
+    return await look(transport, serviceUrl(golUrl ?? defaultGolUrl, 'gol_url'), email, signal);
   } finally {
     await transport.stop();
   }
 }
+
+type Look<T> = (...asked: Parameters<typeof regionsOfUser>) => Promise<T>;

@@ -1,6 +1,6 @@
 // What a Syncplicity drive is made from: credentials, addresses, limits. Values only; secrets live here and in the tokens,
 // never in a message, a log or a URL.
-import type { CallClass } from '../remote-drive.ts';
+import type { CallClass, VaultId } from '../remote-drive.ts';
 
 /** A user's sign-in with a browser, wherever its refresh token is kept: processes that share it must not renew it at once. */
 export interface Login {
@@ -17,7 +17,20 @@ export interface Login {
   readonly remedy: string;
 }
 
-/** Who calls. One of `login`, `machineToken` and `appToken` is needed; the first one of them that is given is used. */
+/** A user's sign-ins at vaults with authentication of their own, wherever they are kept: there may be newer ones now. */
+export interface StorageSignIns {
+  /** The token for a vault, as it is stored now. */
+  tokenFor(vaultId: VaultId): Promise<string | undefined>;
+  /** The token of the machine that the sign-ins are of, as it is stored now. */
+  machineToken(): Promise<string | undefined>;
+  /** What to do where there is none or it is over, to stand at the end of a message. */
+  readonly remedy: string;
+}
+
+/**
+ * Who calls. One of `login`, `appToken` and `machineToken` is needed; the first one of them that is given is used, the machine's at vaults
+ * with authentication of their own in any case.
+ */
 export interface SyncplicityCredentials {
   /** App Key. */
   readonly clientId: string;
@@ -29,6 +42,8 @@ export interface SyncplicityCredentials {
   readonly machineToken?: string | undefined;
   /** Storage token for vaults with authentication (`Syncplicity-Storage-Authorization`). */
   readonly storageToken?: string | undefined;
+  /** In the place of `storageToken`, where each vault has a token of its own. */
+  readonly storage?: StorageSignIns | undefined;
   readonly login?: Login | undefined;
   /** GUID or e-mail address of the user to act for: sent as `As-User`. */
   readonly asUser?: string | undefined;
@@ -124,6 +139,8 @@ export interface PoolOptions extends ServiceOptions {
 }
 
 export const defaultApiUrl = 'https://api.syncplicity.com';
+/** The legacy host, which still registers machines. */
+export const defaultXmlUrl = 'https://xml.syncplicity.com';
 export const defaultGolUrl = 'https://gol.syncplicity.com';
 
 export const defaultTimeouts: Timeouts = {

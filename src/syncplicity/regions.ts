@@ -71,7 +71,7 @@ export class Regions {
       this.#known = undefined;
       throw error;
     }
-    const address = known.find(({ id }) => id === rolId)?.gatewayUrl;
+    const address = known.find(({ id }) => id === String(rolId))?.gatewayUrl;
     if (address === undefined) throw new RemoteError('not-found', `ROLs GET: no region ${rolId} is known`);
     return serviceUrl(address, 'ROLs GET: ApigeeUrl');
   }

@@ -1,4 +1,5 @@
-// Finds the user's home region (ROL) through the public lookup (GOL): the call ROLs GET, which needs no credentials and gets none.
+// The user's regions (ROLs), of which one is home, through the public lookup (GOL): the call ROLs GET, which needs no credentials and gets
+// none.
 import { createHmac } from 'node:crypto';
 import { RemoteError } from '../remote-drive.ts';
 import { errorText, bodyBytes } from './http/body-text.ts';
@@ -9,6 +10,7 @@ import { readRol } from './wire/entities.ts';
 import type { RolFields } from './wire/entities.ts';
 import { parseReply } from './wire/reply.ts';
 
+const call = 'ROLs GET';
 /** The public key of the hash, from the guide's ROLs GET. It only keeps addresses out of URLs; it is no secret. */
 const hashKey = '6adebb9f-21f9-49d8-95bf-b7007a208cd4';
 /** A list of regions is some hundred bytes. */
@@ -18,8 +20,6 @@ const replyBytesMax = 1 << 20;
 export function emailHash(email: string): string {
   return createHmac('md5', hashKey).update(email.trim().toLowerCase(), 'utf8').digest('hex');
 }
-
-const call = 'ROLs GET';
 
 /** The gateway of the home region of `email`. Rejects as {@link homeRegion} does. */
 export async function homeGateway(
@@ -36,7 +36,7 @@ export async function homeRegion(
   transport: HttpTransport,
   golUrl: URL,
   email: string,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly gateway: URL; readonly name: string | undefined }> {
   const home = (await regionsOfUser(transport, golUrl, email, signal)).find((rol) => rol.isHome);
   if (home?.gatewayUrl === undefined) {
@@ -45,7 +45,7 @@ export async function homeRegion(
   return { gateway: serviceUrl(home.gatewayUrl, `${call}: ApigeeUrl`), name: home.name };
 }
 
-/** The regions that know a user. */
+/** All regions of a user, in the lookup's order; none where it does not know the address. */
 export async function regionsOfUser(
   transport: HttpTransport,
   golUrl: URL,
@@ -62,7 +62,8 @@ export async function regionsOfUser(
   });
   const thing = 'the regions of a user';
   if (reply.status !== 200) {
-    throw replyError({ call, thing, status: reply.status, reason: reply.reason, body: await errorText(reply) });
+    const { status, reason } = reply;
+    throw replyError({ call, thing, status, reason, body: await errorText(reply) });
   }
   let bytes: Buffer | undefined;
   try {
@@ -71,6 +72,6 @@ export async function regionsOfUser(
     throw transport.failure(error, url, signal);
   }
   const value = parseReply(bytes, call);
-  const rols = Array.isArray(value) ? value : [value];
-  return rols.map((rol, index) => readRol(rol, `${call}[${index}]`));
+  const rols = Array.isArray(value) ? (value as readonly unknown[]) : [value];
+  return rols.filter((rol) => rol !== null).map((rol, index) => readRol(rol, `${call}[${index}]`));
 }

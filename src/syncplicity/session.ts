@@ -2,7 +2,7 @@
 // requests authorise themselves here; tokens go to the gateway and to the hosts it named, nowhere else.
 import { waitFor } from '../base/abort.ts';
 import { RemoteError } from '../remote-drive.ts';
-import type { CallClass } from '../remote-drive.ts';
+import type { CallClass, VaultId } from '../remote-drive.ts';
 import type { CallBudget } from './budget.ts';
 import type { Counters } from './counters.ts';
 import { isGuid, userIdOf } from './acting.ts';
@@ -15,18 +15,22 @@ import type { Login, SyncplicityCredentials, SyncplicityOptions } from './option
 import type { Retries } from './retries.ts';
 import { homeGateway } from './rols.ts';
 import { TokenRenewal } from './token-renewal.ts';
-import { basic, clientGrant, refreshGrant, requestToken, tokenCall, without } from './token-request.ts';
+import { StorageAccess } from './storage-access.ts';
+import { basic, clientGrant, refreshGrant, requestToken, tokenCall, vaultGrant, without } from './token-request.ts';
 import type { Grant } from './token-request.ts';
 import { AccessToken } from './token.ts';
 import type { IssuedToken, Token } from './token.ts';
+import { VaultTokens } from './vault-tokens.ts';
 import type { TokenFields } from './wire/entities.ts';
 
 /** Whoever asks first, everybody waits for it. */
 const tokenClass: CallClass = 'interactive';
+/** Nobody waits longer for a token that another one can stand for. */
+const exchangeWaitMs = 1_000;
 
 export interface SessionParts {
   readonly transport: HttpTransport;
-  readonly budget: Pick<CallBudget, 'acquire' | 'refused' | 'accepted'>;
+  readonly budget: Pick<CallBudget, 'acquire' | 'refused' | 'accepted' | 'waitMs'>;
   readonly counters: Counters;
   readonly retries: Retries;
 }
@@ -38,10 +42,15 @@ export class Session {
   readonly #golUrl: URL;
   readonly #stopping = new AbortController();
   readonly token: AccessToken;
+  /** What vaults are shown in its place. */
+  readonly vaultTokens: VaultTokens;
+  readonly storage: StorageAccess;
   #home: Promise<URL> | undefined;
   /** The last ones of a login, newest first: the service may repeat them. */
   #refreshTokens: readonly string[] = [];
   #actsFor: string | undefined;
+  /** The last one that was read. */
+  #machineSecret: string | undefined;
 
   /** Checks addresses and credentials' form at once: a typing error is not found out by the first call. */
   constructor(options: Pick<SyncplicityOptions, 'credentials' | 'apiUrl' | 'golUrl'>, parts: SessionParts) {
@@ -54,6 +63,13 @@ export class Session {
     const isChanged = async (): Promise<boolean> =>
       login !== undefined && (await login.peek()) !== this.#refreshTokens[0];
     this.token = new AccessToken((signal) => this.#fetchToken(signal), isChanged);
+    this.vaultTokens = new VaultTokens({
+      account: this.token,
+      machine: this.#machineToken(),
+      exchange: (base, vaultId, signal) => this.#exchange(base, vaultId, signal),
+      gatewayUrl: (signal) => this.gatewayUrl(signal),
+    });
+    this.storage = new StorageAccess(this.#credentials);
   }
 
   /** The gateway's address. Looks the home region up once; a failed look-up is tried again by the next call. */
@@ -74,9 +90,10 @@ export class Session {
 
   /** A server's words without the secrets it may have repeated from our request. */
   withoutSecrets(text: string): string {
-    const { clientSecret, appToken, machineToken, storageToken } = this.#credentials;
-    const own = [basic(this.#credentials), clientSecret, appToken, machineToken, storageToken];
-    return without(text, [...own, ...this.token.issued, ...this.#refreshTokens]);
+    const { clientSecret, appToken, machineToken } = this.#credentials;
+    const own = [basic(this.#credentials), clientSecret, appToken, machineToken, this.#machineSecret];
+    const given = [...this.token.issued, ...this.vaultTokens.issued, ...this.storage.issued];
+    return without(text, [...own, ...given, ...this.#refreshTokens]);
   }
 
   /** For one request: decides whether its refusal is worth another token. */
@@ -89,13 +106,16 @@ export class Session {
     return this.#credentials.asUser || undefined;
   }
 
-  get storageToken(): string | undefined {
-    return this.#credentials.storageToken;
+  /** How long tokens are good nobody knows any more. */
+  forgetTokens(): void {
+    this.token.forget();
+    this.vaultTokens.forget();
   }
 
   stop(): void {
     this.#stopping.abort(new RemoteError('unavailable', 'the drive is being stopped'));
     this.token.stop();
+    this.vaultTokens.stop();
   }
 
   async #findHome(): Promise<URL> {
@@ -124,6 +144,39 @@ export class Session {
     });
   }
 
+  /** The token of the machine, where the account has another one of its own. The machine may be registered later. */
+  #machineToken(): AccessToken | undefined {
+    const { login, appToken, machineToken: given, storage } = this.#credentials;
+    if (given === undefined && storage === undefined) return undefined;
+    if (login === undefined && (appToken ?? '') === '') return undefined;
+    return new AccessToken(async (signal) => {
+      const machineToken = storage === undefined ? given : await storage.machineToken();
+      if (machineToken === undefined) throw new RemoteError('not-found', 'the connection has no machine');
+      this.#machineSecret = machineToken;
+      // Whom calls act for is told with the account's token.
+      const { actsFor } = await this.token.get(signal);
+      const gateway = await this.gatewayUrl(signal);
+      await this.#parts.budget.acquire({ callClass: tokenClass, signal });
+      const fields = await this.#requestToken(gateway, clientGrant({ machineToken }), signal);
+      if (fields !== 'throttled') return { ...fields, actsFor };
+      throw new RemoteError('throttled', `${tokenCall}: the machine's token: too many calls`);
+    });
+  }
+
+  async #exchange(base: Token, vaultId: VaultId, signal: AbortSignal): Promise<IssuedToken> {
+    const gateway = await this.gatewayUrl(signal);
+    const { budget } = this.#parts;
+    if (budget.waitMs(tokenClass) > exchangeWaitMs) {
+      throw new RemoteError('throttled', `${tokenCall}: no call is left for a token of vault ${vaultId}`);
+    }
+    await budget.acquire({ callClass: tokenClass, signal });
+    const fields = await this.#requestToken(gateway, vaultGrant(base.accessToken, vaultId), signal, {
+      isExchange: true,
+    });
+    if (fields === 'throttled') throw new RemoteError('throttled', `${tokenCall}: too many calls`);
+    return { ...fields, actsFor: base.actsFor };
+  }
+
   /** The GUID that As-User takes, of whoever is to be acted for. */
   async #whomFor(token: TokenFields, gateway: URL, signal: AbortSignal): Promise<string | undefined> {
     const { asUser } = this;
@@ -143,17 +196,20 @@ export class Session {
   async #renewLogin(gateway: URL, login: Login, signal: AbortSignal): Promise<TokenFields | 'throttled'> {
     return login.renew(async (refreshToken) => {
       this.#refreshTokens = [refreshToken, ...this.#refreshTokens].slice(0, 4);
-      const value = await this.#requestToken(gateway, refreshGrant(refreshToken), signal, login.remedy);
+      const value = await this.#requestToken(gateway, refreshGrant(refreshToken), signal, { remedy: login.remedy });
       return { value, next: value === 'throttled' ? undefined : value.refreshToken };
     });
   }
 
-  /** One request. 'throttled' when the budget has been told to wait. `remedy`: what to do where a login is not taken any more. */
+  /**
+   * One request. 'throttled' when the budget has been told to wait. `remedy`: what to do where a login is not taken any more. A refusal of
+   * an exchange says nothing of the credentials.
+   */
   async #requestToken(
     gateway: URL,
     grant: Grant,
     signal: AbortSignal,
-    remedy?: string,
+    { remedy, isExchange = false }: { readonly remedy?: string; readonly isExchange?: boolean } = {},
   ): Promise<TokenFields | 'throttled'> {
     this.#parts.counters.call(tokenCall, tokenClass);
     const withoutSecrets = (text: string): string => this.withoutSecrets(text);
@@ -168,7 +224,8 @@ export class Session {
       this.#parts.budget.refused({ retryAfterMs: error.retryAfterMs, spikeArrest: isSpikeArrest(error) });
       return 'throttled';
     }
-    throw credentialError(replyError(error), remedy);
+    const failure = replyError(error);
+    throw isExchange ? failure : credentialError(failure, remedy);
   }
 }
 
@@ -191,13 +248,13 @@ function checked(credentials: SyncplicityCredentials): SyncplicityCredentials {
   if (credentials.clientId === '' || credentials.clientSecret === '') {
     throw new RemoteError('unauthenticated', 'the connection has no client_id or no client_secret');
   }
-  const { login, ...texts } = credentials;
+  const { login } = credentials;
   if (login === undefined && (credentials.appToken ?? '') === '' && (credentials.machineToken ?? '') === '') {
     throw new RemoteError('unauthenticated', 'the connection has neither an app_token, a machine_token nor a login');
   }
-  for (const [name, value] of Object.entries<string | undefined>(texts)) {
+  for (const [name, value] of Object.entries(credentials)) {
     // A header cannot carry it, and the error of the HTTP library would quote it.
-    if (name !== 'email' && value !== undefined && /[^\t\x20-\x7e]/.test(value)) {
+    if (name !== 'email' && typeof value === 'string' && /[^\t\x20-\x7e]/.test(value)) {
       throw new RemoteError('unauthenticated', `the connection's ${name} holds characters no header can carry`);
     }
   }

@@ -4,8 +4,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { RemoteError } from '../remote-drive.ts';
 import { replyError } from './errors.ts';
 import { below, serviceUrl } from './http/service-url.ts';
-import { HttpTransport } from './http/transport.ts';
-import { defaultApiUrl, defaultGolUrl, defaultTimeouts } from './options.ts';
+import type { HttpTransport } from './http/transport.ts';
+import { loneTransport } from './lone-transport.ts';
+import { defaultApiUrl, defaultGolUrl } from './options.ts';
 import type { MemberOptions, ServiceOptions } from './options.ts';
 import { homeGateway } from './rols.ts';
 import { basic, codeGrant, requestToken, without } from './token-request.ts';
@@ -35,15 +36,7 @@ export class SignIn {
 
   constructor(options: SignInOptions) {
     this.#options = options;
-    this.#transport = new HttpTransport({
-      timeouts: defaultTimeouts,
-      ca: options.ca,
-      proxyEnvironment: options.proxyEnvironment ?? process.env,
-      proxyLoopback: false,
-      userAgent: 'syncplicityfs',
-      // One request: its outcome is all there is to know.
-      watcher: { answered: () => undefined, unreachable: () => undefined },
-    });
+    this.#transport = loneTransport(options);
   }
 
   /** Where the user signs in. Holds no secret. Without a `redirectUri` the service uses what is registered for the app. */

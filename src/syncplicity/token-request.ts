@@ -1,5 +1,6 @@
 // One request to /oauth/token: what each grant sends, and what came of it. Promises: no secret in an error. Must not know budgets,
 // retries, or when a token is renewed.
+import type { VaultId } from '../remote-drive.ts';
 import { errorText, bodyBytes } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
@@ -20,11 +21,27 @@ export interface Grant {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** The grant of an application token, or of a machine's. */
-export function clientGrant({ appToken, machineToken }: SyncplicityCredentials): Grant {
+/** The grant of an application token, or else of a machine's. */
+export function clientGrant({
+  appToken,
+  machineToken,
+}: Pick<SyncplicityCredentials, 'appToken' | 'machineToken'>): Grant {
+  const isUser = (appToken ?? '') !== '';
   return {
     form: { grant_type: 'client_credentials' },
-    headers: machineToken === undefined ? { 'sync-app-token': appToken ?? '' } : { 'sync-machine-token': machineToken },
+    headers: isUser ? { 'sync-app-token': appToken ?? '' } : { 'sync-machine-token': machineToken ?? '' },
+  };
+}
+
+/** The grant of a token for one vault alone (SST), to whoever has one for all. */
+export function vaultGrant(accessToken: string, vaultId: VaultId): Grant {
+  return {
+    form: {
+      grant_type: 'urn:syncplicity:oauth:grant-type:access-token',
+      token: accessToken,
+      resource: `urn:syncplicity:resources:storage:${vaultId}`,
+    },
+    headers: {},
   };
 }
 

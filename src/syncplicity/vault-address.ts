@@ -1,4 +1,4 @@
-// What all requests to a vault share: its several addresses, its own authentication, its doubtful refusals. Knows neither
+// What all requests to a vault share: its several addresses, its doubtful refusals. Knows neither
 // downloads nor uploads.
 import { RemoteError } from '../remote-drive.ts';
 import type { Counters } from './counters.ts';
@@ -7,7 +7,7 @@ import { below } from './http/service-url.ts';
 import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
 import type { Session } from './session.ts';
-import type { Vault } from './vaults.ts';
+import type { Vault } from './vault.ts';
 
 export interface VaultReply {
   readonly reply: HttpReply;
@@ -49,18 +49,6 @@ export async function sendToAnyAddress(
       if (tried >= vault.urls.length || !mayTryNext(error)) throw error;
     }
   }
-}
-
-/** The header of vaults with authentication of their own. */
-export function storageHeader(vault: Vault, session: Session): Record<string, string> {
-  if (!vault.requiresStorageToken) return {};
-  if (session.storageToken === undefined) {
-    throw new RemoteError(
-      'unauthenticated',
-      `StorageVault ${vault.name} asks for its own authentication: give the connection a storage_token`,
-    );
-  }
-  return { 'syncplicity-storage-authorization': session.storageToken };
 }
 
 /** Some servers answer an unknown path with 400 or 403 instead of 404; words about the user or the object mean what they say. */

@@ -5,6 +5,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions, VaultId } from '../remote-drive.ts';
 import type { Gateway } from './gateway.ts';
 import { serviceUrl } from './http/service-url.ts';
+import type { Vault } from './vault.ts';
 import { readVault } from './wire/entities.ts';
 import type { VaultFields } from './wire/entities.ts';
 
@@ -12,12 +13,6 @@ import type { VaultFields } from './wire/entities.ts';
 const keptMs = 600_000;
 /** A user has a handful of vaults; far more are other ids that were asked for. */
 const byIdMax = 256;
-
-/** A vault that can be read from. */
-export interface Vault extends Omit<VaultFields, 'urls'> {
-  /** In the gateway's order; never empty. */
-  readonly urls: readonly URL[];
-}
 
 interface Kept<T> {
   readonly value: Promise<T>;

@@ -1,13 +1,14 @@
 // `connections login` as a user has it: a browser that comes back, a code that is pasted, refusals, and what becomes of the login
 // afterwards: renewed, shared by processes, revoked.
 import { once } from 'node:events';
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openConnectionStore } from '../../src/connections/store.ts';
 import { openDrive } from '../../src/connections/verify.ts';
 import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
+import { browser } from './browser.ts';
 import { User, type Outcome } from './program.ts';
 
 let user: User;
@@ -24,20 +25,7 @@ async function serve(options: Partial<EmulatorOptions> = {}): Promise<NodeJS.Pro
   const { appKey, appSecret } = emulator.credentials;
   const app = { client_id: appKey, client_secret: appSecret, api_url: emulator.gatewayUrl };
   writeFileSync(join(user.home, 'app.json'), JSON.stringify(app));
-  return {
-    DISPLAY: ':0',
-    PATH: `${browser('fetch(process.argv[2]).then(async (r) => save(await r.text()))')}:${process.env['PATH'] ?? ''}`,
-  };
-}
-
-/** A directory with an xdg-open that runs a script; what it saves can be read from `page`. */
-function browser(script: string): string {
-  const bin = user.directory('bin');
-  const page = join(user.home, 'page');
-  const program = `#!${process.execPath}\nconst save = (text) => require('node:fs').writeFileSync(${JSON.stringify(page)}, text);\n${script}\n`;
-  writeFileSync(join(bin, 'xdg-open'), program);
-  chmodSync(join(bin, 'xdg-open'), 0o755);
-  return bin;
+  return browser(user, 'fetch(process.argv[2]).then(async (r) => save(await r.text()))');
 }
 
 const appFile = (): string => join(user.home, 'app.json');

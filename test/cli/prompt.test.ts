@@ -44,6 +44,17 @@ describe('a question', () => {
     expect(terminal.shown).toBe('Secret: \n');
   });
 
+  it('is withdrawn when nobody needs the answer any more, and the terminal is as it was', async () => {
+    const withdrawn = new AbortController();
+    const answer = prompt.ask('Secret: ', { hidden: true, signal: withdrawn.signal });
+    terminal.input.write('half');
+    withdrawn.abort(new Error('answered otherwise'));
+    await expect(answer).rejects.toThrow('answered otherwise');
+    expect(terminal.isRaw).toBe(false);
+    expect(terminal.input.listenerCount('data')).toBe(0);
+    await expect(prompt.ask('Again: ', { signal: withdrawn.signal })).rejects.toThrow('answered otherwise');
+  });
+
   it('takes a character that comes in two pieces, and lines pasted together', async () => {
     const first = prompt.ask('1: ', { hidden: true });
     const bytes = Buffer.from('\u00e9\rtwo\r');

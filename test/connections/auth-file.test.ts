@@ -64,6 +64,27 @@ describe('platform syncplicity', () => {
     expect(auth).toMatchObject({ credentials: { machineToken: 'm', appToken: undefined } });
   });
 
+  it('takes a storage token for each vault, with ids in any case, and writes what it reads', () => {
+    const keys = {
+      machine_id: 'm-1',
+      machine_token: 'm',
+      storage_tokens: { 'AB-1': ' t1 ', 'ab-2': null, 'ab-3': '' },
+    };
+    const { auth, warnings } = parseAuth('syncplicity', { ...complete, ...keys });
+    expect(auth).toMatchObject({ machineId: 'm-1', storageTokens: { 'ab-1': 't1' } });
+    expect(warnings).toEqual([]);
+    expect(parseAuth('syncplicity', serializeAuth(auth)).auth).toEqual(auth);
+  });
+
+  it.each([['hidden-token'], [['hidden-token']], [{ v: ['hidden-token'] }], [{ v: 'hidden-token\n2' }]])(
+    'refuses storage_tokens %j without repeating it',
+    (value) => {
+      const { message } = refusal({ storage_tokens: value });
+      expect(message).toContain('"storage_tokens"');
+      expect(message).not.toContain('hidden-token');
+    },
+  );
+
   it.each([['{{syncplicity_app_token}}'], ['x {{y}}']])('refuses the placeholder %s with a hint', (value) => {
     const { message, hint } = refusal({ app_token: value });
     expect(message).toBe('"app_token" still holds a {{placeholder}}');

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import tmp from 'tmp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseAuth } from '../../src/connections/auth-file.ts';
+import { parseAuth, serializeAuth } from '../../src/connections/auth-file.ts';
 import { withFileLock } from '../../src/connections/file-lock.ts';
 import { type ConnectionStore, openConnectionStore } from '../../src/connections/store.ts';
+import type { VaultId } from '../../src/remote-drive.ts';
 
 let directory: tmp.DirResult;
 let config: string;
@@ -54,7 +55,7 @@ describe('the store', () => {
     expect(first.id).toMatch(/^[0-9a-f]{32}$/);
     expect(await store.list()).toEqual([first, second]);
     expect(await store.auth(first.id)).toEqual(fsAuth);
-    expect(await store.auth(second.id)).toEqual(cloudAuth);
+    expect(await store.auth(second.id)).toMatchObject(cloudAuth);
     expect(second).toEqual({
       id: second.id,
       name: 'second',
@@ -63,6 +64,39 @@ describe('the store', () => {
       pool: undefined,
       group: false,
     });
+  });
+
+  it('keeps a machine and sign-ins at vaults, which are found as they are stored now', async () => {
+    const { id } = await store.add({ name: 'my work', auth: cloudAuth });
+    const opened = await store.auth(id);
+    if (opened.platform === 'fs') throw new Error('a directory');
+    const { storage } = opened.credentials;
+    expect(await storage?.tokenFor('V1' as VaultId)).toBeUndefined();
+    expect(storage?.remedy).toBe("sign in to it with: syncplicityfs connections storage-login 'my work'");
+    await store.keepMachine(id, { id: 'machine-1', token: 'hidden-token-m' });
+    await store.keepStorageToken(id, 'V1', 'hidden-token-1');
+    await store.keepStorageToken(id, 'v2', 'hidden-token-2');
+    await store.keepStorageToken(id, 'v1', 'hidden-token-3');
+    expect(await storage?.machineToken()).toBe('hidden-token-m');
+    expect(await storage?.tokenFor('v1' as VaultId)).toBe('hidden-token-3');
+    expect(await storage?.tokenFor('V2' as VaultId)).toBe('hidden-token-2');
+    expect(await storage?.tokenFor('v3' as VaultId)).toBeUndefined();
+    expect(await store.auth(id)).toMatchObject({
+      machineId: 'machine-1',
+      storageTokens: { v1: 'hidden-token-3', v2: 'hidden-token-2' },
+      credentials: { machineToken: 'hidden-token-m', appToken: 'hidden-token' },
+    });
+    await expect(store.keepMachine('0'.repeat(32), { id: 'x', token: 'y' })).rejects.toThrow('there is no connection');
+  });
+
+  it('falls back to the one storage token that an auth file gave for all vaults', async () => {
+    const { auth } = parseAuth('syncplicity', { ...serializeAuth(cloudAuth), storage_token: 'hidden-token-all' });
+    const { id } = await store.add({ name: 'old', auth });
+    await store.keepStorageToken(id, 'v1', 'hidden-token-1');
+    const opened = await store.auth(id);
+    const tokenFor = async (vault: string): Promise<string | undefined> =>
+      opened.platform === 'fs' ? undefined : opened.credentials.storage?.tokenFor(vault as VaultId);
+    expect([await tokenFor('v1'), await tokenFor('v2')]).toEqual(['hidden-token-1', 'hidden-token-all']);
   });
 
   it('finds by id in any case, and by name', async () => {
@@ -118,7 +152,7 @@ describe('the store', () => {
     expect(await store.members(other.id)).toEqual([]);
     expect((await store.unassign(one.id))?.pool).toBeUndefined();
     expect(await store.unassign(one.id)).toMatchObject({ id: one.id, pool: undefined });
-    expect(await store.auth(one.id)).toEqual(await store.auth(two.id));
+    for (const { id } of [one, two]) expect(await store.auth(id)).toMatchObject(cloudAuth);
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
       connections: [{ id: one.id }, { id: two.id }, {}, {}],
     });

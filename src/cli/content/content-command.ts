@@ -80,7 +80,8 @@ export async function onAccount(
   );
 }
 
-async function explained(
+/** Runs `work` within the time limit; what the service refuses comes with what to do about it. */
+export async function explained(
   { timeout, caFile }: ContentOptions,
   work: (calling: CallingOptions, moved: () => void) => Promise<void>,
 ): Promise<void> {

@@ -6,9 +6,9 @@ import { replyError } from '../errors.ts';
 import type { ErrorReply, ReplyError } from '../errors.ts';
 import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
-import { VaultAddress, mayRefuseForm, sendToAnyAddress, storageHeader } from '../vault-address.ts';
+import { VaultAddress, mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
-import type { Vault } from '../vaults.ts';
+import type { Vault } from '../vault.ts';
 
 /** The guide's call, and the newer one of the vendor's samples. A vault may have only one of them. */
 export type DownloadUrl = 'retrieveFile.php GET' | 'v2/files GET';
@@ -77,18 +77,24 @@ async function requestOnce(
   options: CallOptions,
 ): Promise<VaultReply | ReplyError> {
   const { session, counters } = parts;
-  const renewal = session.renewal();
+  const { storage } = session;
+  const tokens = await session.vaultTokens.forRequest(vault, 'download', options.signal);
+  let isStorageReplaced = false;
   for (;;) {
-    const token = await session.token.get(options.signal);
+    const storageHeaders = await storage.headers(vault);
+    const token = await tokens.get(options.signal);
     const headers = {
       ...session.headers(token),
-      ...storageHeader(vault, session),
+      ...storageHeaders,
       ...(range === undefined ? {} : { range }),
     };
     const request = { name: form, method: 'GET', headers, signal: options.signal } as const;
     const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
     const { reply } = sent;
-    if (reply.status === 200 || reply.status === 206) return sent;
+    if (reply.status === 200 || reply.status === 206) {
+      tokens.accepted();
+      return sent;
+    }
     const error: ErrorReply = {
       call: form,
       thing: thingOf(content),
@@ -97,10 +103,15 @@ async function requestOnce(
       body: session.withoutSecrets(await errorText(reply)),
       retryAfterMs: retryAfterMs(reply.headers, Date.now()),
     };
-    if (renewal.helps(error, token)) continue;
+    if (tokens.helps(error)) continue;
     const failure = replyError(error);
+    if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
+      isStorageReplaced = true;
+      tokens.signedInAgain();
+      continue;
+    }
     counters.refused(failure);
-    return failure;
+    return storage.explained(vault, failure);
   }
 }
 

@@ -35,6 +35,11 @@ export function serviceUrl(text: string, what: string): URL {
   return url;
 }
 
+/** Whether a host is one of the vendor's own: who runs the gateway runs it too. */
+export function isVendorHost({ hostname }: URL): boolean {
+  return /(^|\.)syncplicity\.com$/i.test(hostname);
+}
+
 /** `base` with a path (which may carry a query) appended. */
 export function below(base: URL, pathAndQuery: string): URL {
   return new URL(base.href.replace(/\/+$/, '') + pathAndQuery);

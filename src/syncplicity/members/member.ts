@@ -146,6 +146,11 @@ export class Member {
     }
   }
 
+  /** How long a call would wait for its turn. */
+  waitMs(callClass: CallClass): number {
+    return this.budget.waitMs(callClass);
+  }
+
   acquire(caller: BudgetCaller): Promise<void> {
     return this.budget.acquire(caller);
   }

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, UploadRequest } from '../../remote-drive.ts';
-import type { Vault, VaultDirectory } from '../vaults.ts';
+import type { Vault } from '../vault.ts';
+import type { VaultDirectory } from '../vaults.ts';
 import type { UploadKnowledge } from './knowledge.ts';
 import { contentForm, queryForm } from './multipart.ts';
 import type { HashPart } from './multipart.ts';

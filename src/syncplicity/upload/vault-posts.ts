@@ -10,9 +10,9 @@ import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
 import { NoReplyError } from '../http/transport.ts';
 import type { Retries } from '../retries.ts';
-import { mayRefuseForm, sendToAnyAddress, storageHeader } from '../vault-address.ts';
+import { mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultRequestParts } from '../vault-address.ts';
-import type { Vault } from '../vaults.ts';
+import type { Vault } from '../vault.ts';
 import type { UploadKnowledge, UploadUrl } from './knowledge.ts';
 import type { Multipart } from './multipart.ts';
 import { readUploadReply } from './upload-reply.ts';
@@ -97,7 +97,10 @@ function likelier(before: ReplyError | undefined, error: ReplyError): ReplyError
   return before === undefined || (before.status === 403 && error.status === 400) ? error : before;
 }
 
-/** One form of URL. A stale token is renewed once, then the other spelling of the session key is tried once. */
+/**
+ * One form of URL. A stale token is renewed once, then the other spelling of the session key is tried once, then another storage token where
+ * there is one by now.
+ */
 async function postTo(
   parts: PostParts,
   vault: Vault,
@@ -108,18 +111,21 @@ async function postTo(
 ): Promise<UploadReply> {
   const { session, counters, retries } = parts;
   const { signal } = options;
-  const renewal = session.renewal();
+  const { storage } = session;
+  const tokens = await session.vaultTokens.forRequest(vault, 'upload', signal);
+  let isStorageReplaced = false;
   // Uploads beside this one learn at the same time: what is known may change under it.
   const firstKeyBare = known.isKeyBare;
   let isKeyBare = firstKeyBare;
   let throttled = 0;
   for (;;) {
-    const token = await session.token.get(signal);
+    const storageHeaders = await storage.headers(vault);
+    const token = await tokens.get(signal);
     const { contentType, body } = request.form(isKeyBare ? token.accessToken : `Bearer ${token.accessToken}`);
     const headers = {
       accept: '*/*',
       ...session.headers(token),
-      ...storageHeader(vault, session),
+      ...storageHeaders,
       'content-type': contentType,
       'content-range': request.contentRange,
       ...(request.etag === undefined ? {} : { 'if-match': request.etag }),
@@ -135,6 +141,7 @@ async function postTo(
       if (signal?.aborted === true) throw abortReason(signal);
       if (status === 308 || (status >= 200 && status < 300)) {
         known.isKeyBare = isKeyBare;
+        tokens.accepted();
         return readUploadReply(status, reply.headers, text);
       }
       error = {
@@ -154,13 +161,20 @@ async function postTo(
       throttled += 1;
       continue;
     }
-    if (renewal.helps(error, token)) continue;
+    if (tokens.helps(error)) continue;
     if (error.status === 401 && isKeyBare === firstKeyBare) {
       isKeyBare = !isKeyBare;
+      tokens.restart();
+      continue;
+    }
+    if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
+      isStorageReplaced = true;
+      isKeyBare = firstKeyBare;
+      tokens.signedInAgain();
       continue;
     }
     counters.refused(failure);
-    throw failure.kind === 'unavailable' ? new UnclearError(failure) : failure;
+    throw failure.kind === 'unavailable' ? new UnclearError(failure) : storage.explained(vault, failure);
   }
 }
 

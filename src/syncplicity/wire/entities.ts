@@ -219,9 +219,13 @@ export function readUserId(value: unknown, where: string): string | undefined {
 
 /** A region (ROL) as the GOL lists it. */
 export interface RolFields {
-  readonly id: number | undefined;
+  readonly id: string | undefined;
   readonly gatewayUrl: string | undefined;
+  /** The web application of the region. */
+  readonly webUrl: string | undefined;
   readonly isHome: boolean;
+  /** The user has content there. */
+  readonly hasData: boolean;
   readonly name: string | undefined;
 }
 
@@ -229,9 +233,11 @@ export interface RolFields {
 export function readRol(value: unknown, where: string): RolFields {
   const fields = Fields.of(value, where);
   return {
-    id: fields.number('Id'),
+    id: fields.id('Id'),
     gatewayUrl: fields.text('ApigeeUrl'),
+    webUrl: fields.text('MyUrl'),
     isHome: fields.flag('IsHome') ?? false,
+    hasData: fields.flag('HasData') ?? false,
     name: fields.text('Name'),
   };
 }

@@ -27,8 +27,8 @@ afterEach(async () => {
 });
 
 async function serve(isAdministrator: boolean, dialect: DialectName = 'observed'): Promise<void> {
-  const people = { isAdministrator, colleagues: [colleague], abroad: [{ ...abroad, rolId: 2 }] };
-  await drive.serve({ dialect: dialects[dialect], emulator: { people } });
+  const people = { colleagues: [colleague], abroad: [{ ...abroad, rolId: 2 }] };
+  await drive.serve({ dialect: dialects[dialect], emulator: { people, company: { isAdministrator } } });
 }
 
 const show = (...args: string[]): Promise<Outcome> => drive.user.run(['users', 'show', ...args]);
