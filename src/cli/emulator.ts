@@ -33,6 +33,7 @@ interface EmulatorCliOptions {
   readonly latency?: number;
   readonly bandwidth?: number;
   readonly throttle?: boolean;
+  readonly storageSignIn?: boolean;
   readonly apps: number;
   readonly dialect: DialectName;
   readonly tokenLifetime?: number;
@@ -60,6 +61,7 @@ export function emulatorCommand(): Command {
     .option('--latency <ms>', 'delay every reply', parsePositive)
     .option('--bandwidth <mbit>', 'limit downloads, and uploads, to so many Mbit/s', parsePositive)
     .option('--apps <n>', 'give so many app keys to one account, each with limits of its own', parsePositive, 1)
+    .option('--storage-sign-in', 'give the vault a sign-in of its own, as StorageVaults may have')
     .option('--throttle', 'refuse calls past 15 a second and 10,800 an hour, as Syncplicity does')
     .addOption(
       new Option('--dialect <name>', 'which reading of the documents to speak')
@@ -102,6 +104,7 @@ async function run(options: EmulatorCliOptions): Promise<void> {
         ...(options.tokenLifetime !== undefined && { tokenLifetimeSeconds: options.tokenLifetime }),
         ...(options.throttle === true && { throttle: documentedThrottle }),
         ...(options.data !== undefined && { links: await LinkStore.open(join(state, 'links.json')) }),
+        storageSignIn: options.storageSignIn ?? false,
       });
     } catch (error) {
       await store.close();
