@@ -4,9 +4,10 @@ import { access } from 'node:fs/promises';
 import { errno } from '../../../base/errno.ts';
 import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
-import { deviceMissing } from './as-root.ts';
-import { userOptions, type MountOptions } from './options.ts';
-import { FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from './unmount.ts';
+import { deviceMissing } from '../../mounting/device.ts';
+import type { MountOptions } from '../../mounting/options.ts';
+import { FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from '../../mounting/unmount.ts';
+import { userOptions } from './option-strings.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;

@@ -1,7 +1,7 @@
 // Takes a mount out of the tree, as root with umount(8), else with fusermount3.
-import { errno } from '../../../base/errno.ts';
-import { findMount } from '../../../base/mount-table.ts';
-import { FsError } from '../../../fs-ops/operations.ts';
+import { errno } from '../../base/errno.ts';
+import { findMount } from '../../base/mount-table.ts';
+import { FsError } from '../../fs-ops/operations.ts';
 import { describe, whoUses } from './busy.ts';
 import { runCommand, type CommandResult } from './command.ts';
 

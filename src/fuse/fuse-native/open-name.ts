@@ -1,0 +1,42 @@
+// A name with open files, and what is held of the file system for it. libfuse has one object for a name, with one length and one set of
+// pages in the kernel: so a name shows one node for as long as it is open.
+import type { NodeId, NodePlace } from '../../fs-ops/operations.ts';
+
+/** A node that is held. Let it go when it is no longer used. */
+export interface Held {
+  readonly node: NodeId;
+  release(): void;
+}
+
+/** A name with open files. */
+export class OpenName {
+  /** Where it is; undefined once it has no name. */
+  place: NodePlace | undefined;
+  /** What paths to it show, and what is asked through its handles. */
+  shown: NodeId;
+  /** The name libfuse hides it under, once it is unlinked. */
+  hiddenName: string | undefined;
+  readonly #holds: Held[] = [];
+  readonly #onUnused: (name: OpenName) => void;
+  #uses = 0;
+
+  constructor(place: NodePlace, node: NodeId, onUnused: (name: OpenName) => void) {
+    this.place = place;
+    this.shown = node;
+    this.#onUnused = onUnused;
+  }
+
+  /** Counts a use that keeps `held` for as long as there is one. */
+  use(held?: Held): void {
+    this.#uses += 1;
+    if (held !== undefined) this.#holds.push(held);
+  }
+
+  /** A use is over. */
+  drop(): void {
+    this.#uses -= 1;
+    if (this.#uses > 0) return;
+    this.#onUnused(this);
+    for (const held of this.#holds.splice(0)) held.release();
+  }
+}

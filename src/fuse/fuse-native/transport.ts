@@ -1,0 +1,136 @@
+// The transport through the package fuse-native, which goes through libfuse 2: for machines whose kernel is not spoken to directly.
+// libfuse's threads wait for this process's event loop; one thread of libuv's pool waits for them to end. What this transport cannot
+// do is in doc/SEMANTICS.md.
+import { access, open } from 'node:fs/promises';
+import koffi from 'koffi';
+import { deferred } from '../../base/deferred.ts';
+import { errno } from '../../base/errno.ts';
+import { createLog } from '../../base/log.ts';
+import { findMount } from '../../base/mount-table.ts';
+import { FsError, type KernelCache } from '../../fs-ops/operations.ts';
+import { deviceMissing } from '../mounting/device.ts';
+import { prepareMountpoint } from '../mounting/mountpoint.ts';
+import { checkKernelOptions, hasOption } from '../mounting/options.ts';
+import { detach, unmountOurs } from '../mounting/unmount.ts';
+import type { MountEnd, Transport, TransportMount, TransportMountOptions } from '../transport.ts';
+import { loadBinding, type Binding } from './binding.ts';
+import { libfuseOptions } from './option-string.ts';
+import { Session } from './session.ts';
+
+const log = createLog('fuse');
+
+/** The kernel's first message needs nobody else. */
+const INIT_TIMEOUT_MS = 10_000;
+
+/** libfuse 2's high level has no way to tell the kernel anything: what it knows has a short lifetime instead. */
+const noCache: KernelCache = {
+  invalidateEntry: () => undefined,
+  invalidateNode: () => undefined,
+  canExpireNames: () => false,
+  expireNames: () => undefined,
+};
+
+/** Throws FsError with one line where the package or its library cannot be had. */
+export function createFuseNativeTransport(): Transport {
+  const binding = loadBinding();
+  let used = false;
+  return {
+    cache: noCache,
+    mount(options) {
+      if (used) throw new FsError(errno.EBUSY, 'a transport mounts once');
+      used = true;
+      return mountWith(binding, options);
+    },
+  };
+}
+
+/** Which libfuse would serve a mount. Throws FsError with one line where none can be had. */
+export function fuseNativeVersion(): string {
+  return `libfuse ${loadBinding().libraryVersion}`;
+}
+
+async function mountWith(binding: Binding, options: TransportMountOptions): Promise<TransportMount> {
+  checkKernelOptions(options.kernelOptions);
+  const mountpoint = await prepareMountpoint(options.mountpoint, {
+    nonEmpty: hasOption(options.kernelOptions, 'nonempty'),
+  });
+  await requireDevice();
+  const session = new Session(options.operations, (name) => binding.signal(name));
+  const ready = deferred<undefined>();
+  const { thread } = startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
+  const finished = untilEnded(thread).then(async (): Promise<MountEnd> => {
+    ready.reject(new FsError(errno.ENODEV, 'the mount was taken away before it answered'));
+    await session.end();
+    binding.ended(mountpoint);
+    return { reason: 'unmounted' };
+  });
+  const timer = setTimeout(() => {
+    ready.reject(new FsError(errno.EIO, `the kernel sent nothing within ${INIT_TIMEOUT_MS / 1000} s`));
+  }, INIT_TIMEOUT_MS);
+  try {
+    await ready.promise;
+  } catch (error) {
+    await detach(mountpoint, { lazy: true });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  const device = (await findMount(mountpoint))?.device;
+  log('mounted on %s through libfuse %s', mountpoint, binding.libraryVersion);
+  return {
+    mountpoint,
+    finished,
+    statistics: () => ({
+      byOpcode: session.byOpcode(),
+      pending: session.pendingCount,
+      protocol: `libfuse ${binding.libraryVersion}`,
+    }),
+    async unmount({ lazy = false } = {}) {
+      await unmountOurs(mountpoint, device, lazy);
+      if (!lazy) session.abort();
+    },
+  };
+}
+
+function startServing(
+  binding: Binding,
+  mountpoint: string,
+  options: TransportMountOptions,
+  session: Session,
+  onReady: () => void,
+): { thread: bigint } {
+  try {
+    return binding.mount(mountpoint, libfuseOptions(options), session.handlers(onReady));
+  } catch (error) {
+    if (error instanceof FsError) throw error;
+    throw new FsError(
+      errno.EIO,
+      `${mountpoint} could not be mounted: libfuse refused, and its reason is the line before`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function requireDevice(): Promise<void> {
+  if (process.platform !== 'linux') return;
+  try {
+    // An ordinary user gets it opened by fusermount.
+    if (process.geteuid?.() === 0) await (await open('/dev/fuse', 'r+')).close();
+    else await access('/dev/fuse');
+  } catch (error) {
+    throw deviceMissing(error);
+  }
+}
+
+/** Resolves when a thread has ended. */
+function untilEnded(thread: bigint): Promise<void> {
+  const join = koffi.load(null).func('int pthread_join(uintptr_t thread, void *result)');
+  return new Promise((resolve) => {
+    join.async(thread, null, (error: Error | null, code: number) => {
+      if (error !== null || code !== 0) log('waiting for libfuse failed: %s', error?.message ?? `code ${code}`);
+      resolve();
+    });
+  });
+}
