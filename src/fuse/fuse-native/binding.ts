@@ -59,6 +59,16 @@ const OPERATIONS_MAX = 35;
 /** The binding copies both into arrays of this size, cutting what is longer. */
 const TEXT_BYTES_MAX = 1024;
 
+/** The thread of libfuse that serves a mount, and ends with it. */
+export interface ServingThread {
+  /** What the library keeps of it (fuse_thread_t). */
+  readonly memory: Buffer;
+  /** Its number, for pthread_join(3). */
+  readonly number: bigint;
+  /** To be called once it has ended: lets this process end too. */
+  ended(): void;
+}
+
 /** What the native library exports, apart from its numbers and signals. */
 interface NativeLibrary {
   readonly sizeof_fuse_thread_t: number;
@@ -93,10 +103,9 @@ export class Binding {
   }
 
   /**
-   * Mounts; requests come from then on, `init` first. Returns the number of the thread that serves, which ends with the mount. Throws
-   * where libfuse refuses; it writes its reason to stderr.
+   * Mounts; requests come from then on, `init` first. Throws where libfuse refuses; it writes its reason to stderr.
    */
-  mount(mountpoint: string, options: string, handlers: ReadonlyMap<OperationName, Handler>): { thread: bigint } {
+  mount(mountpoint: string, options: string, handlers: ReadonlyMap<OperationName, Handler>): ServingThread {
     for (const text of [mountpoint, options]) {
       if (Buffer.byteLength(text) < TEXT_BYTES_MAX) continue;
       throw new FsError(errno.ENAMETOOLONG, `libfuse takes no more than ${TEXT_BYTES_MAX - 1} bytes: ${text}`);
@@ -117,18 +126,12 @@ export class Binding {
       return memory;
     };
     this.#native.fuse_native_mount(mountpoint, options, thread, {}, allocate, table, implemented);
-    this.#threads.set(mountpoint, thread);
-    return { thread: thread.readBigUInt64LE(THREAD_OFFSET_BYTES) };
+    return {
+      memory: thread,
+      number: thread.readBigUInt64LE(THREAD_OFFSET_BYTES),
+      ended: () => this.#native.fuse_native_unmount(mountpoint, thread),
+    };
   }
-
-  /** After the thread of a mount has ended: lets this process end too. */
-  ended(mountpoint: string): void {
-    const thread = this.#threads.get(mountpoint);
-    this.#threads.delete(mountpoint);
-    if (thread !== undefined) this.#native.fuse_native_unmount(mountpoint, thread);
-  }
-
-  readonly #threads = new Map<string, Buffer>();
 }
 
 /** fuse_thread_t begins with the environment's address, then the thread. */

@@ -2,7 +2,7 @@
 import { commonOptions, nameOptions, type MountOptions } from '../mounting/options.ts';
 
 /** How long the kernel may trust names and attributes. It cannot be told that they changed, so this is how late a change shows. */
-const LIFETIME_SECONDS = 1;
+export const LIFETIME_SECONDS = 1;
 /** libfuse 2 has no word for these and would not mount; none of them changes anything in a drive that stores no access times. */
 const UNKNOWN_TO_LIBFUSE = new Set(
   'diratime nodiratime relatime norelatime strictatime nostrictatime lazytime nolazytime'.split(' '),

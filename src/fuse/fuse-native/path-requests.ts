@@ -2,6 +2,7 @@
 import { errno } from '../../base/errno.ts';
 import { FsError, type AttributeChange, type Caller } from '../../fs-ops/operations.ts';
 import { modifiedMs } from './layout.ts';
+import { spokenTimes } from './omitted-times.ts';
 import { requireUtf8 } from './paths.ts';
 import { plain, type Context, type Request } from './request.ts';
 import { fromWords, noStat, noStatfs, statWords, statfsWords, timeOf } from './words.ts';
@@ -70,7 +71,7 @@ export const utimens = plain<[path: string, accessedLow: number, accessedHigh: n
   (context, [path, low, high], caller, waiting) => {
     const accessed = (BigInt(high) << 32n) | BigInt(low);
     const modified = modifiedMs(waiting, accessed) ?? accessed;
-    return change(context, path, { accessed: timeOf(accessed), modified: timeOf(modified) }, caller);
+    return change(context, path, spokenTimes(accessed, modified, timeOf), caller);
   },
 );
 

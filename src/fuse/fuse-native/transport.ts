@@ -13,8 +13,9 @@ import { prepareMountpoint } from '../mounting/mountpoint.ts';
 import { checkKernelOptions, hasOption } from '../mounting/options.ts';
 import { detach, unmountOurs } from '../mounting/unmount.ts';
 import type { MountEnd, Transport, TransportMount, TransportMountOptions } from '../transport.ts';
-import { loadBinding, type Binding } from './binding.ts';
-import { libfuseOptions } from './option-string.ts';
+import { loadBinding, type Binding, type ServingThread } from './binding.ts';
+import { passOmittedTimes } from './omitted-times.ts';
+import { LIFETIME_SECONDS, libfuseOptions } from './option-string.ts';
 import { Session } from './session.ts';
 
 const log = createLog('fuse');
@@ -57,11 +58,13 @@ async function mountWith(binding: Binding, options: TransportMountOptions): Prom
   await requireDevice();
   const session = new Session(options.operations, (name) => binding.signal(name));
   const ready = deferred<undefined>();
-  const { thread } = startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
-  const finished = untilEnded(thread).then(async (): Promise<MountEnd> => {
+  const thread = startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
+  if (!passOmittedTimes(thread.memory, mountpoint, LIFETIME_SECONDS))
+    log('this libfuse drops times that are set one at a time');
+  const finished = untilEnded(thread.number).then(async (): Promise<MountEnd> => {
     ready.reject(new FsError(errno.ENODEV, 'the mount was taken away before it answered'));
     await session.end();
-    binding.ended(mountpoint);
+    thread.ended();
     return { reason: 'unmounted' };
   });
   const timer = setTimeout(() => {
@@ -98,7 +101,7 @@ function startServing(
   options: TransportMountOptions,
   session: Session,
   onReady: () => void,
-): { thread: bigint } {
+): ServingThread {
   try {
     return binding.mount(mountpoint, libfuseOptions(options), session.handlers(onReady));
   } catch (error) {
