@@ -27,8 +27,6 @@ import { naming } from './fs-ops/names.ts';
 import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
 import { WithHistory } from './fs-ops/with-history.ts';
-import { createFuseNativeTransport } from './fuse/fuse-native/transport.ts';
-import { createKernelTransport } from './fuse/kernel/transport.ts';
 import type { TransportMount } from './fuse/transport.ts';
 import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
@@ -36,6 +34,7 @@ import { locate } from './mount/locating.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
+import { createTransport } from './mount/transports.ts';
 import { openWriting } from './mount/writing.ts';
 import type { RemoteDrive } from './remote-drive.ts';
 import type { Pusher } from './sync/pusher.ts';
@@ -98,7 +97,7 @@ function fullMessage(lack: string): string {
 
 async function build(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<RunningMount> {
   // First: nothing is made where it cannot be had.
-  const transport = config.transport === 'kernel' ? createKernelTransport() : createFuseNativeTransport();
+  const transport = createTransport(config.transport);
   await requireRoom(config.stateDirectory);
   const service = await openService(config, stops, warn);
   const { drive } = service;

@@ -174,7 +174,10 @@ function sum(reports: readonly ChangeReport[], bytes: (report: ChangeReport) => 
 }
 
 /** What server and kernel were found to support, as names and words. */
-function capabilities(drive: ReturnType<SyncplicityDrive['statistics']>, mount: TransportMount): Record<string, string> {
+function capabilities(
+  drive: ReturnType<SyncplicityDrive['statistics']>,
+  mount: TransportMount,
+): Record<string, string> {
   const found: Record<string, string> = {
     folderListing: drive.capabilities.folderListing,
     lastEvent: drive.capabilities.lastEvent === undefined ? 'unknown' : drive.capabilities.lastEvent ? 'yes' : 'no',

@@ -17,9 +17,12 @@ export interface Outcome {
 /** Named in the environment, every mount of the tests goes through this transport that does not ask for one itself. */
 export const testTransport = process.env['SYNCPLICITYFS_TEST_TRANSPORT'] ?? 'kernel';
 
-/** Why a test is not run where what it is about is the kernel transport's alone; undefined where it is run. */
-export function kernelTransportOnly(reason: string): string | undefined {
-  return testTransport === 'kernel' ? undefined : reason;
+/** The environment of programs that try system calls: what the transport of the tests has not got is left out. */
+export const lackingCalls = testTransport === 'kernel' ? {} : { WITHOUT: 'fallocate renameat2' };
+
+/** For skipIf(): what a test is about is the kernel transport's alone, for this reason. */
+export function kernelTransportOnly(reason: string): boolean {
+  return testTransport !== 'kernel' && reason !== '';
 }
 
 function throughTransport(args: readonly string[]): readonly string[] {

@@ -2,7 +2,7 @@
 // buffer lengths and modification times for something else (doc/decisions/0020-fuse-native.md). Loading it anywhere, or failing to,
 // has no effect on the kernel transport.
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import koffi from 'koffi';
 import { errno } from '../../base/errno.ts';
 import { FsError } from '../../fs-ops/operations.ts';
@@ -150,26 +150,29 @@ function load(): Binding {
     const require = createRequire(import.meta.url);
     const manifest = require.resolve('fuse-native/package.json');
     const ofPackage = createRequire(manifest);
-    const { lib } = ofPackage('fuse-shared-library') as { readonly lib: string };
-    const file =
-      process.platform === 'linux' ? lib : join(dirname(manifest), 'prebuilds', 'darwin-x64', 'libosxfuse.dylib');
-    // What the library is linked with is then there, whatever the system has: no package needs to be installed.
-    const libfuse = process.platform === 'linux' ? koffi.load(file, { global: true }) : undefined;
-    const version = libfuse === undefined ? undefined : (libfuse.func('int fuse_version()') as () => number)();
+    const version = loadLibfuse(ofPackage);
     const open = ofPackage('node-gyp-build') as (directory: string) => NativeLibrary;
-    return new Binding(
-      open(dirname(manifest)),
-      version === undefined ? '2' : `${Math.floor(version / 10)}.${version % 10}`,
-    );
+    return new Binding(open(dirname(manifest)), version);
   } catch (error) {
     const [reason = ''] = (error as Error).message.split('\n');
     const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND';
     throw new FsError(
       errno.ENOTSUP,
       missing
-        ? 'the package fuse-native is not installed: install syncplicityfs again with optional dependencies'
+        ? 'the package fuse-native is not installed: its installation needs libfuse 2 or a C compiler on this machine'
         : `the package fuse-native cannot be loaded: ${reason}`,
       { cause: error },
     );
   }
+}
+
+/**
+ * Loads the libfuse that the package brings for this machine, so that the binding finds what it is linked with and no system package
+ * needs to be installed. Elsewhere it must be the system's.
+ */
+function loadLibfuse(ofPackage: NodeJS.Require): string {
+  if (process.platform !== 'linux' || process.arch !== 'x64') return '2';
+  const { lib } = ofPackage('fuse-shared-library') as { readonly lib: string };
+  const version = (koffi.load(lib, { global: true }).func('int fuse_version()') as () => number)();
+  return `${Math.floor(version / 10)}.${version % 10}`;
 }

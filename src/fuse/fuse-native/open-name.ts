@@ -5,6 +5,8 @@ import type { NodeId, NodePlace } from '../../fs-ops/operations.ts';
 /** A node that is held. Let it go when it is no longer used. */
 export interface Held {
   readonly node: NodeId;
+  /** The open name whose node it is, where being held is a use of that name. */
+  readonly through?: OpenName;
   release(): void;
 }
 
@@ -27,9 +29,17 @@ export class OpenName {
   }
 
   /** Counts a use that keeps `held` for as long as there is one. */
-  use(held?: Held): void {
+  use(held: Held): void {
+    // What is held through this name is such a use already.
+    if (held.through === this) return;
     this.#uses += 1;
-    if (held !== undefined) this.#holds.push(held);
+    this.#holds.push(held);
+  }
+
+  /** Holds the node it shows, by a use of its own. */
+  hold(): Held {
+    this.#uses += 1;
+    return { node: this.shown, through: this, release: () => this.drop() };
   }
 
   /** A use is over. */

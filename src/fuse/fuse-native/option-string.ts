@@ -1,5 +1,5 @@
 // What libfuse is told when it mounts. Pure.
-import { commonOptions, nameOptions, type MountOptions } from '../mounting/options.ts';
+import { commonOptions, hasOption, nameOptions, type MountOptions } from '../mounting/options.ts';
 
 /** How long the kernel may trust names and attributes. It cannot be told that they changed, so this is how late a change shows. */
 export const LIFETIME_SECONDS = 1;
@@ -14,6 +14,8 @@ export function libfuseOptions(options: MountOptions): string {
   return `-o${[
     ...commonOptions({ ...options, kernelOptions }),
     ...nameOptions(options),
+    // libfuse looks too.
+    ...(hasOption(options.kernelOptions, 'nonempty') ? ['nonempty'] : []),
     // The numbers of the tree, not libfuse's own, which change with every mount.
     'use_ino',
     // Without: 4 KiB a write, and an empty file is stored before the first of them.

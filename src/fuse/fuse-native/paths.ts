@@ -66,7 +66,7 @@ export class Paths {
   async find(path: string, caller: Caller, newest = false): Promise<Held> {
     if (path === '/') return this.#held(ROOT_NODE);
     const hidden = this.#hidden.get(lastName(path));
-    if (hidden !== undefined) return use(hidden);
+    if (hidden !== undefined) return hidden.hold();
     const place = await this.#place(path, caller);
     try {
       return await this.#child({ parent: place.node, name: place.name }, caller, newest);
@@ -206,7 +206,7 @@ export class Paths {
     // Another object by now: libfuse cannot tell it from the one that is open, but its attributes are its own.
     if (attributes.inode !== found.attributes.inode) return held;
     held.release();
-    return use(open);
+    return open.hold();
   }
 
   /** Holds a node that one lookup was counted for. */
@@ -237,11 +237,6 @@ export function requireUtf8(name: string): void {
 
 function exists(found: Entry | NoEntry): found is Entry {
   return found.node !== 0;
-}
-
-function use(name: OpenName): Held {
-  name.use();
-  return { node: name.shown, release: () => name.drop() };
 }
 
 function keyOf({ parent, name }: NodePlace): string {

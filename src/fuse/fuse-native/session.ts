@@ -19,10 +19,13 @@ type AnyRequest = Request<readonly never[]>;
 
 const requests: readonly AnyRequest[] = [...Object.values(aboutPaths), ...Object.values(throughHandles)] as never;
 
+const OWN_UID = process.geteuid?.() ?? 0;
+const OWN_GID = process.getegid?.() ?? 0;
+
 /** libfuse tells nobody but itself who asks: everything is done in this process's name. */
 class Asking implements Caller {
-  readonly uid = process.geteuid?.() ?? 0;
-  readonly gid = process.getegid?.() ?? 0;
+  readonly uid = OWN_UID;
+  readonly gid = OWN_GID;
   readonly pid = 0;
   #controller: AbortController | undefined;
 

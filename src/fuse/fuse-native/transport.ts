@@ -1,7 +1,7 @@
 // The transport through the package fuse-native, which goes through libfuse 2: for machines whose kernel is not spoken to directly.
 // libfuse's threads wait for this process's event loop; one thread of libuv's pool waits for them to end. What this transport cannot
 // do is in doc/SEMANTICS.md.
-import { access, open } from 'node:fs/promises';
+import { access, open, readFile } from 'node:fs/promises';
 import koffi from 'koffi';
 import { deferred } from '../../base/deferred.ts';
 import { errno } from '../../base/errno.ts';
@@ -11,7 +11,7 @@ import { FsError, type KernelCache } from '../../fs-ops/operations.ts';
 import { deviceMissing } from '../mounting/device.ts';
 import { prepareMountpoint } from '../mounting/mountpoint.ts';
 import { checkKernelOptions, hasOption } from '../mounting/options.ts';
-import { detach, unmountOurs } from '../mounting/unmount.ts';
+import { ALLOW_OTHER_REFUSED, FUSERMOUNT_MISSING, detach, fusermount, unmountOurs } from '../mounting/unmount.ts';
 import type { MountEnd, Transport, TransportMount, TransportMountOptions } from '../transport.ts';
 import { loadBinding, type Binding, type ServingThread } from './binding.ts';
 import { passOmittedTimes } from './omitted-times.ts';
@@ -55,10 +55,10 @@ async function mountWith(binding: Binding, options: TransportMountOptions): Prom
   const mountpoint = await prepareMountpoint(options.mountpoint, {
     nonEmpty: hasOption(options.kernelOptions, 'nonempty'),
   });
-  await requireDevice();
+  await requireMeans(options);
   const session = new Session(options.operations, (name) => binding.signal(name));
   const ready = deferred<undefined>();
-  const thread = startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
+  const thread = await startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
   if (!passOmittedTimes(thread.memory, mountpoint, LIFETIME_SECONDS))
     log('this libfuse drops times that are set one at a time');
   const finished = untilEnded(thread.number).then(async (): Promise<MountEnd> => {
@@ -95,20 +95,22 @@ async function mountWith(binding: Binding, options: TransportMountOptions): Prom
   };
 }
 
-function startServing(
+async function startServing(
   binding: Binding,
   mountpoint: string,
   options: TransportMountOptions,
   session: Session,
   onReady: () => void,
-): ServingThread {
+): Promise<ServingThread> {
   try {
     return binding.mount(mountpoint, libfuseOptions(options), session.handlers(onReady));
   } catch (error) {
+    // It may have mounted before it refused to serve.
+    if ((await findMount(mountpoint)) !== undefined) await detach(mountpoint, { lazy: true });
     if (error instanceof FsError) throw error;
     throw new FsError(
       errno.EIO,
-      `${mountpoint} could not be mounted: libfuse refused, and its reason is the line before`,
+      `${mountpoint} could not be mounted: libfuse refused, and wrote its reason to the log`,
       {
         cause: error,
       },
@@ -116,15 +118,25 @@ function startServing(
   }
 }
 
-async function requireDevice(): Promise<void> {
+/** Throws FsError for what libfuse would refuse with a line on stderr only. */
+async function requireMeans(options: TransportMountOptions): Promise<void> {
   if (process.platform !== 'linux') return;
+  const isRoot = process.geteuid?.() === 0;
   try {
     // An ordinary user gets it opened by fusermount.
-    if (process.geteuid?.() === 0) await (await open('/dev/fuse', 'r+')).close();
+    if (isRoot) await (await open('/dev/fuse', 'r+')).close();
     else await access('/dev/fuse');
   } catch (error) {
     throw deviceMissing(error);
   }
+  if (isRoot) return;
+  if ((await fusermount(['--version'])).kind === 'missing') throw new FsError(errno.ENOENT, FUSERMOUNT_MISSING);
+  if (options.allowOther && !/^\s*user_allow_other\s*$/m.test(await fuseConfiguration()))
+    throw new FsError(errno.EPERM, ALLOW_OTHER_REFUSED);
+}
+
+function fuseConfiguration(): Promise<string> {
+  return readFile('/etc/fuse.conf', 'utf8').catch(() => '');
 }
 
 /** Resolves when a thread has ended. */

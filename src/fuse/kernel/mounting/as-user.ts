@@ -6,7 +6,7 @@ import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
 import { deviceMissing } from '../../mounting/device.ts';
 import type { MountOptions } from '../../mounting/options.ts';
-import { FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from '../../mounting/unmount.ts';
+import { ALLOW_OTHER_REFUSED, FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from '../../mounting/unmount.ts';
 import { userOptions } from './option-strings.ts';
 
 const AF_UNIX = 1;
@@ -50,10 +50,7 @@ export async function mountAsUser(mountpoint: string, options: MountOptions): Pr
 function explain(mountpoint: string, message: string): FsError {
   const reason = reasonIn(message);
   if (/user_allow_other/.test(message)) {
-    return new FsError(
-      errno.EPERM,
-      'allow_other is refused: the line "user_allow_other" is missing in /etc/fuse.conf (root can add it)',
-    );
+    return new FsError(errno.EPERM, ALLOW_OTHER_REFUSED);
   }
   if (/\/dev\/fuse/.test(message)) {
     return new FsError(
