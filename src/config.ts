@@ -20,6 +20,8 @@ import {
   parseWholeNumber,
   parseRemoval,
   type Removal,
+  parseTransport,
+  type TransportName,
 } from './config/option-values.ts';
 
 /** Where the content of a mount comes from. */
@@ -84,6 +86,8 @@ export interface MountConfig {
   readonly callsPerHour: number;
   /** How fast content may be sent and fetched. */
   readonly bandwidth: Bandwidth;
+  /** How the kernel is spoken to. */
+  readonly transport: TransportName;
   /** PEM file with further certificate authorities. */
   readonly caFile: string | undefined;
   /** Stays in the foreground and logs to stderr. */
@@ -121,6 +125,11 @@ export const defaults = {
   callsPerHour: 10_800,
   bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
 } as const;
+
+/** /dev/fuse is Linux's; what other systems have is reached through libfuse. */
+export function defaultTransport(platform: NodeJS.Platform = process.platform): TransportName {
+  return platform === 'linux' ? 'kernel' : 'fuse-native';
+}
 
 /** What options may say; everything left out takes its default. */
 export type MountOptions = Partial<{ -readonly [Key in Exclude<keyof MountConfig, FixedKey>]: MountConfig[Key] }>;
@@ -335,6 +344,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     parse: parseInstance,
   },
   {
+    key: 'transport',
+    flags: '--transport <HOW>',
+    name: 'transport',
+    help: 'how to speak to the kernel: "kernel", by itself, or "fuse-native", through the package of that name and libfuse (default: kernel on Linux, fuse-native elsewhere)',
+    parse: parseTransport,
+  },
+  {
     key: 'caFile',
     flags: '--ca-file <FILE>',
     name: 'ca_file',
@@ -468,6 +484,7 @@ export function createMountConfig(
     callsPerSecond: options.callsPerSecond ?? defaults.callsPerSecond,
     callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
     bandwidth: options.bandwidth ?? defaults.bandwidth,
+    transport: options.transport ?? defaultTransport(),
     caFile: options.caFile,
   });
 }

@@ -27,7 +27,7 @@ import { naming } from './fs-ops/names.ts';
 import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
 import { WithHistory } from './fs-ops/with-history.ts';
-import { createKernelTransport, type KernelMount } from './fuse/kernel/transport.ts';
+import type { TransportMount } from './fuse/transport.ts';
 import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
 import { locate } from './mount/locating.ts';
@@ -35,6 +35,7 @@ import { Linking } from './mount/linking.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
+import { createTransport } from './mount/transports.ts';
 import { openWriting } from './mount/writing.ts';
 import type { RemoteDrive } from './remote-drive.ts';
 import type { Pusher } from './sync/pusher.ts';
@@ -96,6 +97,8 @@ function fullMessage(lack: string): string {
 }
 
 async function build(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<RunningMount> {
+  // First: nothing is made where it cannot be had.
+  const transport = createTransport(config.transport);
   await requireRoom(config.stateDirectory);
   const service = await openService(config, stops, warn);
   const { drive } = service;
@@ -143,7 +146,6 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     stops,
   );
 
-  const transport = createKernelTransport();
   const ownership = {
     uid: config.uid ?? process.getuid?.() ?? 0,
     gid: config.gid ?? process.getgid?.() ?? 0,
@@ -240,7 +242,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     connection: config.deviceName,
     root: path,
     pid: process.pid,
-    transport: 'kernel',
+    transport: config.transport,
     since: new Date().toISOString(),
     readOnly: config.readOnly,
     online: true,
@@ -347,7 +349,7 @@ function moveCost(journal: Journal, drive: RemoteDrive, node: TreeNode, target: 
 }
 
 /** Unmounts; while programs use the mount, again until the time is over. Rejects with who uses it. */
-async function unmountWhenFree(mount: KernelMount, timeoutMs: number, lazy: boolean): Promise<void> {
+async function unmountWhenFree(mount: TransportMount, timeoutMs: number, lazy: boolean): Promise<void> {
   const end = performance.now() + timeoutMs;
   for (;;) {
     try {

@@ -3,8 +3,9 @@ import { access, constants, open, readFile, stat, statfs } from 'node:fs/promise
 import { delimiter, dirname, join } from 'node:path';
 import type { UserDirectories } from '../base/paths.ts';
 import { formatSize } from '../base/quantities.ts';
-import { defaults } from '../config.ts';
+import { defaultTransport, defaults } from '../config.ts';
 import type { ConnectionStore } from '../connections/store.ts';
+import { fuseNativeLibrary } from '../mount/transports.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** package.json's engines. */
@@ -12,6 +13,7 @@ const LEAST_NODE = [20, 19] as const;
 /** Less than this and a single large document does not fit. */
 const LEAST_FREE_BYTES = 256 * 2 ** 20;
 const SETUID = 0o4000;
+const FUSE_NATIVE_ADVICE = 'install macFUSE, or libfuse 2 and a C compiler, then syncplicityfs again';
 const FUSE_DEVICE = '/dev/fuse';
 const FUSE_CONFIGURATION = '/etc/fuse.conf';
 
@@ -22,6 +24,7 @@ export function machineChecks(directories: UserDirectories, store: ConnectionSto
     { name: 'node', look: nodeVersion },
     { name: 'koffi', look: nativeLibrary },
     { name: FUSE_DEVICE, look: () => fuseDevice(isRoot) },
+    { name: 'transport', look: () => Promise.resolve(transport()) },
     { name: 'fusermount3', look: () => mountProgram(isRoot) },
     { name: 'allow_other', look: () => allowOther(isRoot) },
     { name: 'config directory', look: () => directory(directories.config) },
@@ -56,6 +59,15 @@ async function nativeLibrary(): Promise<Finding> {
       advice: `run npm ci again on this machine (${process.platform}-${process.arch}), with optional dependencies`,
     };
   }
+}
+
+/** The one mounts use unless told otherwise, and whether there is another. */
+function transport(): Finding {
+  const library = fuseNativeLibrary();
+  const name = defaultTransport();
+  if ('version' in library) return { state: 'ok', detail: `${name}; fuse-native can be had, with ${library.version}` };
+  if (name === 'kernel') return { state: 'ok', detail: `kernel; no other: ${library.missing}` };
+  return { state: 'fail', detail: `${name}: ${library.missing}`, advice: FUSE_NATIVE_ADVICE };
 }
 
 async function fuseDevice(isRoot: boolean): Promise<Finding> {

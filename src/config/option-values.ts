@@ -86,6 +86,15 @@ export function parseRemoval(text: string): Removal {
   return text;
 }
 
+/** How a mount speaks to the kernel: by itself, or through the package fuse-native. */
+export type TransportName = 'kernel' | 'fuse-native';
+
+export function parseTransport(text: string): TransportName {
+  if (text !== 'kernel' && text !== 'fuse-native')
+    throw new UsageError(`"${text}" is no transport`, 'use kernel or fuse-native');
+  return text;
+}
+
 /** Whom to act for: an e-mail address or a GUID, as the service knows users. */
 export function parseUser(text: string): string {
   const user = text.trim();

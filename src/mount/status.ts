@@ -7,7 +7,7 @@ import type { Listings } from '../cache/listings.ts';
 import { emptyStatus, type MountIdentity, type MountStatus, type PoolMember } from '../control/status.ts';
 import { secondsLeft } from '../control/time-left.ts';
 import type { FileSystem } from '../fs-ops/file-system.ts';
-import type { KernelMount } from '../fuse/kernel/transport.ts';
+import type { TransportMount } from '../fuse/transport.ts';
 import type { Pusher } from '../sync/pusher.ts';
 import { changeReports, type ChangeReport } from '../sync/reports.ts';
 import type { SyncplicityDrive } from '../syncplicity/drive.ts';
@@ -27,7 +27,7 @@ export interface StatusSources {
   readonly pusher: Pusher;
   readonly pinKeeper: PinKeeper;
   readonly fileSystem: FileSystem;
-  readonly kernelMount: KernelMount;
+  readonly kernelMount: TransportMount;
   /** Bytes of an unfinished generation. */
   readonly stagedBytes: (generation: number) => number;
 }
@@ -174,7 +174,10 @@ function sum(reports: readonly ChangeReport[], bytes: (report: ChangeReport) => 
 }
 
 /** What server and kernel were found to support, as names and words. */
-function capabilities(drive: ReturnType<SyncplicityDrive['statistics']>, mount: KernelMount): Record<string, string> {
+function capabilities(
+  drive: ReturnType<SyncplicityDrive['statistics']>,
+  mount: TransportMount,
+): Record<string, string> {
   const found: Record<string, string> = {
     folderListing: drive.capabilities.folderListing,
     lastEvent: drive.capabilities.lastEvent === undefined ? 'unknown' : drive.capabilities.lastEvent ? 'yes' : 'no',

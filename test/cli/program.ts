@@ -14,6 +14,24 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** Named in the environment, every mount of the tests goes through this transport that does not ask for one itself. */
+export const testTransport = process.env['SYNCPLICITYFS_TEST_TRANSPORT'] ?? 'kernel';
+
+/** The environment of programs that try system calls: what the transport of the tests has not got is left out. */
+export const lackingCalls = testTransport === 'kernel' ? {} : { WITHOUT: 'fallocate renameat2' };
+
+/** For skipIf(): what a test is about is the kernel transport's alone, for this reason. */
+export function kernelTransportOnly(reason: string): boolean {
+  return testTransport !== 'kernel' && reason !== '';
+}
+
+function throughTransport(args: readonly string[]): readonly string[] {
+  const [command, ...rest] = args;
+  if (command !== 'mount' || testTransport === 'kernel' || rest.some((word) => /transport|--help/.test(word)))
+    return args;
+  return [command, '--transport', testTransport, ...rest];
+}
+
 /** A user without any files yet. */
 export class User {
   readonly home: string;
@@ -38,7 +56,9 @@ export class User {
   }
 
   start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
-    const child = spawn(process.execPath, [programFile, ...args], { env: { ...this.environment, ...environment } });
+    const child = spawn(process.execPath, [programFile, ...throughTransport(args)], {
+      env: { ...this.environment, ...environment },
+    });
     // The emulator tells its credentials: that is what it is started for.
     if (args[0] !== 'emulator') {
       for (const name of ['stdout', 'stderr'] as const) watchForSecrets(`${name} of ${args.join(' ')}`, child[name]);

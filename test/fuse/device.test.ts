@@ -6,7 +6,8 @@ import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promis
 import koffi from 'koffi';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { deferred } from '../../src/base/deferred.ts';
-import { Device, type DeviceEnd } from '../../src/fuse/kernel/device.ts';
+import { Device } from '../../src/fuse/kernel/device.ts';
+import type { MountEnd } from '../../src/fuse/transport.ts';
 import type { Message } from '../../src/fuse/kernel/protocol/message.ts';
 
 const AF_UNIX = 1;
@@ -16,7 +17,7 @@ const socketpair = koffi.load(null).func('int socketpair(int domain, int type, i
 let kernel: number;
 let fd: number;
 let device: Device;
-let ended: Promise<DeviceEnd>;
+let ended: Promise<MountEnd>;
 let kernelClosed: boolean;
 let onMessage: (text: string) => void;
 
@@ -26,7 +27,7 @@ beforeEach(() => {
   [kernel, fd] = pair as [number, number];
   kernelClosed = false;
   device = new Device(fd);
-  const end = deferred<DeviceEnd>();
+  const end = deferred<MountEnd>();
   ended = end.promise;
   device.start(
     (message: Message, lengthBytes) => onMessage(message.bytes.toString('latin1', 0, lengthBytes)),

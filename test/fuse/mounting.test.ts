@@ -3,8 +3,9 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, symlinkSync,
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
-import { deviceMissing } from '../../src/fuse/kernel/mounting/as-root.ts';
-import { checkKernelOptions, rootOptions, shownName, userOptions } from '../../src/fuse/kernel/mounting/options.ts';
+import { deviceMissing } from '../../src/fuse/mounting/device.ts';
+import { rootOptions, userOptions } from '../../src/fuse/kernel/mounting/option-strings.ts';
+import { checkKernelOptions, shownName } from '../../src/fuse/mounting/options.ts';
 import {
   NOBODY,
   fuseExists,
@@ -27,7 +28,7 @@ describe('mount options', () => {
   it('always have nosuid, nodev and default_permissions', () => {
     const options = { ...plain, kernelOptions: ['noexec', 'nonempty', 'noatime'], allowOther: true };
     expect(rootOptions(options, 3, { uid: 5, gid: 6 })).toBe(
-      'noexec,noatime,ro,nosuid,nodev,default_permissions,max_read=1048576,allow_other,fd=3,rootmode=40000,user_id=5,group_id=6',
+      'noexec,noatime,ro,nosuid,nodev,default_permissions,allow_other,max_read=1048576,fd=3,rootmode=40000,user_id=5,group_id=6',
     );
     expect(userOptions({ ...plain, readOnly: false })).toBe(
       'rw,nosuid,nodev,default_permissions,max_read=1048576,fsname=demo,subtype=syncplicityfs',

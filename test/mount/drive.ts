@@ -114,7 +114,7 @@ export class Drive {
 export function run(
   program: string,
   args: readonly string[],
-  options: { uid?: number; cwd?: string } = {},
+  options: { uid?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Outcome & { readonly ms: number }> {
   const begun = performance.now();
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });

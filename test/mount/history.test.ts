@@ -21,6 +21,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dialects } from '../../src/emulator/dialect.ts';
 import { Drive, fuseExists, pattern } from './drive.ts';
+import { kernelTransportOnly } from '../cli/program.ts';
 
 const run = promisify(execFile);
 let drive: Drive;
@@ -194,25 +195,28 @@ describe.skipIf(!fuseExists)('.versions', () => {
     expect(await contents(versionsOf())).toEqual(['first', 'second one', 'the third']);
   });
 
-  it('can be removed with its folder, and shows the room of the drive', async () => {
-    const { id: folder } = drive.store.addFolder(id, root, 'folder');
-    drive.store.addFile(id, folder, 'a', Buffer.from('a'));
-    await drive.serve();
-    await drive.mount();
-    const path = join(project, 'folder');
-    expect(await contents(join(path, '.versions', 'a'))).toEqual(['a']);
-    const [inside, outside] = [await statfs(join(path, '.versions', 'a')), await statfs(path)];
-    expect([inside.blocks, inside.bfree]).toEqual([outside.blocks, outside.bfree]);
-    const handle = await open(join(path, '.versions', 'a', (await readdir(join(path, '.versions', 'a')))[0] ?? ''));
-    try {
-      await rm(path, { recursive: true });
-      expect(await readdir(project)).toEqual(['plan.docx']);
-      expect(await codeOf(stat(join(path, '.versions')))).toBe('ENOENT');
-      expect((await handle.readFile()).toString()).toBe('a');
-    } finally {
-      await handle.close();
-    }
-  });
+  it.skipIf(kernelTransportOnly('libfuse has no path for what is open in a removed directory'))(
+    'can be removed with its folder, and shows the room of the drive',
+    async () => {
+      const { id: folder } = drive.store.addFolder(id, root, 'folder');
+      drive.store.addFile(id, folder, 'a', Buffer.from('a'));
+      await drive.serve();
+      await drive.mount();
+      const path = join(project, 'folder');
+      expect(await contents(join(path, '.versions', 'a'))).toEqual(['a']);
+      const [inside, outside] = [await statfs(join(path, '.versions', 'a')), await statfs(path)];
+      expect([inside.blocks, inside.bfree]).toEqual([outside.blocks, outside.bfree]);
+      const handle = await open(join(path, '.versions', 'a', (await readdir(join(path, '.versions', 'a')))[0] ?? ''));
+      try {
+        await rm(path, { recursive: true });
+        expect(await readdir(project)).toEqual(['plan.docx']);
+        expect(await codeOf(stat(join(path, '.versions')))).toBe('ENOENT');
+        expect((await handle.readFile()).toString()).toBe('a');
+      } finally {
+        await handle.close();
+      }
+    },
+  );
 
   it('fails with an error that the log explains while the service cannot be reached', async () => {
     await drive.serve();

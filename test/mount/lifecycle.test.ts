@@ -5,6 +5,7 @@ import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Drive, fuseExists, pattern, run } from './drive.ts';
+import { kernelTransportOnly } from '../cli/program.ts';
 
 let drive: Drive;
 
@@ -139,27 +140,30 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(missing.code).toBe(1);
   });
 
-  it('shows a remote change once it is told of one, and keeps what is open at its version', async () => {
-    const syncpoint = drive.store.addSyncpoint('Projects');
-    const record = drive.store.addFile(syncpoint.id, syncpoint.rootFolderId, 'a.txt', Buffer.from('first'));
-    await drive.serve();
-    await drive.mount({ mount: ['--poll-interval', '1s'] });
-    const path = join(drive.mountpoint, 'Projects', 'a.txt');
-    const reader = spawn('sh', ['-c', 'exec 3<"$0"; echo opened; read line; cat <&3', path], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const said = reader.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
-    expect((await said.next()).value).toBe('opened\n');
-    drive.store.writeFile(syncpoint.id, record.id, Buffer.from('the second version'));
-    await expect.poll(() => readFile(path, 'utf8'), { timeout: 10_000 }).toBe('the second version');
-    expect((await stat(path)).size).toBe(18);
-    reader.stdin.end('go\n');
-    expect((await said.next()).value).toBe('first');
-    drive.store.remove(syncpoint.id, record.id);
-    await expect
-      .poll(() => stat(path).catch((error: unknown) => (error as NodeJS.ErrnoException).code), { timeout: 10_000 })
-      .toBe('ENOENT');
-  });
+  it.skipIf(kernelTransportOnly('by libfuse a name shows one version, that which is open'))(
+    'shows a remote change once it is told of one, and keeps what is open at its version',
+    async () => {
+      const syncpoint = drive.store.addSyncpoint('Projects');
+      const record = drive.store.addFile(syncpoint.id, syncpoint.rootFolderId, 'a.txt', Buffer.from('first'));
+      await drive.serve();
+      await drive.mount({ mount: ['--poll-interval', '1s'] });
+      const path = join(drive.mountpoint, 'Projects', 'a.txt');
+      const reader = spawn('sh', ['-c', 'exec 3<"$0"; echo opened; read line; cat <&3', path], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      const said = reader.stdout.setEncoding('utf8')[Symbol.asyncIterator]();
+      expect((await said.next()).value).toBe('opened\n');
+      drive.store.writeFile(syncpoint.id, record.id, Buffer.from('the second version'));
+      await expect.poll(() => readFile(path, 'utf8'), { timeout: 10_000 }).toBe('the second version');
+      expect((await stat(path)).size).toBe(18);
+      reader.stdin.end('go\n');
+      expect((await said.next()).value).toBe('first');
+      drive.store.remove(syncpoint.id, record.id);
+      await expect
+        .poll(() => stat(path).catch((error: unknown) => (error as NodeJS.ErrnoException).code), { timeout: 10_000 })
+        .toBe('ENOENT');
+    },
+  );
 
   it('ends on SIGTERM, and without leaving a process behind', async () => {
     await serveTree();

@@ -93,6 +93,8 @@ class Exerciser:
             (self.size, 6),
             (self.data_and_holes, 2),
         ]
+        if "fallocate" in os.environ.get("WITHOUT", "").split():
+            self.choices = [choice for choice in self.choices if choice[0] not in (self.punch, self.allocate)]
         self.verbs = [verb for verb, _ in self.choices]
         self.weights = [weight for _, weight in self.choices]
 

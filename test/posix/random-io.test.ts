@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Desk } from '../apps/desk.ts';
+import { lackingCalls } from '../cli/program.ts';
 import { fuseExists } from '../mount/drive.ts';
 
 const OPERATIONS = Number(process.env['RANDOM_IO_OPERATIONS'] ?? 8_000);
@@ -28,7 +29,9 @@ describe.skipIf(!fuseExists)('random operations', () => {
     const directory = desk.at('Projects', 'random');
     await mkdir(directory);
     const program = join(import.meta.dirname, 'random-io.py');
-    const child = spawn('python3', [program, directory, String(SEED), String(OPERATIONS), String(MAX_BYTES)]);
+    const child = spawn('python3', [program, directory, String(SEED), String(OPERATIONS), String(MAX_BYTES)], {
+      env: { ...process.env, ...lackingCalls },
+    });
     let said = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     const ended = new Promise<number | null>((resolve) => child.on('close', resolve));

@@ -8,6 +8,7 @@ import { performance } from 'node:perf_hooks';
 import { getSystemErrorName } from 'node:util';
 import { errno } from '../../base/errno.ts';
 import { createLog } from '../../base/log.ts';
+import type { MountEnd } from '../transport.ts';
 import { size } from './protocol/constants.ts';
 import { REQUEST_BYTES_MAX } from './protocol/init.ts';
 import { Message } from './protocol/message.ts';
@@ -25,12 +26,6 @@ const TURN_MS = 1;
 /** How long after a request the event loop looks for another: programs that copy do something of their own between two. */
 const LOOKING_MS = 0.2;
 
-/** Why the conversation ended. `device-error` carries the error. */
-export interface DeviceEnd {
-  readonly reason: 'unmounted' | 'aborted' | 'device-error';
-  readonly error?: Error;
-}
-
 /** writev(2) takes 1024 pieces; libuv would make two messages of more. */
 const PIECES_MAX = 1024;
 
@@ -40,11 +35,11 @@ export class Device implements ReplyChannel {
   readonly #fd: number;
   readonly #reader: NonblockingReader;
   readonly #message = new Message(Buffer.allocUnsafeSlow(MESSAGE_BYTES_MAX));
-  #ended: DeviceEnd | undefined;
+  #ended: MountEnd | undefined;
   #writing = 0;
   #lastRequestMs = 0;
   #onMessage: OnMessage | undefined;
-  #onEnd: ((end: DeviceEnd) => void) | undefined;
+  #onEnd: ((end: MountEnd) => void) | undefined;
 
   /** @param fd an open /dev/fuse that is mounted; closed by this object after the end */
   constructor(fd: number) {
@@ -53,7 +48,7 @@ export class Device implements ReplyChannel {
   }
 
   /** Starts reading. A message is valid until `onMessage` returns. `onEnd` is called once, when nothing is read or written any more. */
-  start(onMessage: OnMessage, onEnd: (end: DeviceEnd) => void): void {
+  start(onMessage: OnMessage, onEnd: (end: MountEnd) => void): void {
     this.#onMessage = onMessage;
     this.#onEnd = onEnd;
     this.#reader.wait(this.#serveTurn);

@@ -1,27 +1,15 @@
 // What a mount has served, counted by opcode. Only counts: nothing here decides anything.
+import type { OpcodeStatistics, RequestStatistics } from '../transport.ts';
 import { opcodeName } from './protocol/constants.ts';
 
-/** Counts of one opcode. Bytes are of the replies' bodies. */
-export interface OpcodeStatistics {
-  readonly requests: number;
-  readonly errors: number;
-  readonly bytes: number;
-}
-
 /** A snapshot of a mount's counters. */
-export interface TransportStatistics {
-  /** By the kernel's names: LOOKUP, READ, ... Opcodes never seen are left out. */
-  readonly byOpcode: Readonly<Record<string, OpcodeStatistics>>;
-  /** Requests whose answer is not there yet. */
-  readonly pending: number;
+export interface TransportStatistics extends RequestStatistics {
   /** Requests aborted because their caller was interrupted. */
   readonly interrupted: number;
   /** Replies the kernel no longer wanted. */
   readonly refusedReplies: number;
   /** Messages that made no sense. */
   readonly malformed: number;
-  /** FUSE version spoken, as "7.38", or undefined before INIT. */
-  readonly protocol: string | undefined;
   /** The kernel's read-ahead window for this mount, or undefined where it is unknown. */
   readonly readAheadBytes: number | undefined;
   readonly notifications: NotificationStatistics;

@@ -4,21 +4,21 @@ import { errno } from '../../base/errno.ts';
 import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
 import { findMount } from '../../base/mount-table.ts';
-import { FsError, type KernelCache, type Operations } from '../../fs-ops/operations.ts';
-import { BLOCKED_THREADS_MAX, Device, type DeviceEnd } from './device.ts';
+import { FsError, type Operations } from '../../fs-ops/operations.ts';
+import type { MountEnd, Transport, TransportMount, TransportMountOptions } from '../transport.ts';
+import { BLOCKED_THREADS_MAX, Device } from './device.ts';
 import { mountAsRoot } from './mounting/as-root.ts';
 import { mountAsUser } from './mounting/as-user.ts';
-import { prepareMountpoint } from './mounting/mountpoint.ts';
-import { checkKernelOptions, hasOption } from './mounting/options.ts';
-import { detach, unmountOurs } from './mounting/unmount.ts';
+import { prepareMountpoint } from '../mounting/mountpoint.ts';
+import { checkKernelOptions, hasOption } from '../mounting/options.ts';
+import { detach, unmountOurs } from '../mounting/unmount.ts';
 import { Notifier } from './notifier.ts';
 import type { Agreement } from './protocol/init.ts';
 import { widenReadAhead } from './read-ahead.ts';
 import { Session } from './session.ts';
 import { RequestCounters, type TransportStatistics } from './statistics.ts';
 
-export type { DeviceEnd } from './device.ts';
-export type { NotificationStatistics, OpcodeStatistics, TransportStatistics } from './statistics.ts';
+export type { TransportStatistics } from './statistics.ts';
 
 const log = createLog('fuse');
 
@@ -29,38 +29,17 @@ const INIT_TIMEOUT_MS = 10_000;
 /** Node's default thread pool. */
 const THREADS_DEFAULT = 4;
 
-export interface KernelMountOptions {
-  readonly operations: Operations;
-  /** An existing directory; empty, unless `kernelOptions` has "nonempty". */
-  readonly mountpoint: string;
-  /** What `mount` and `df` show as the device. */
-  readonly deviceName: string;
-  readonly readOnly: boolean;
-  readonly allowOther: boolean;
-  /** Further mount options, one each, as after -o. */
-  readonly kernelOptions: readonly string[];
+/** With what only this transport knows. */
+export interface KernelMountOptions extends TransportMountOptions {
   /** The kernel's read-ahead window; beyond 128 KiB only root gets it. Default 2 MiB. */
   readonly maxReadAheadBytes?: number | undefined;
 }
 
-export interface KernelMount {
-  readonly cache: KernelCache;
-  /** The mountpoint without symbolic links. */
-  readonly mountpoint: string;
-  /** Resolves, never rejects, when the kernel has let go, whoever unmounted. Then no thread is blocked any more. */
-  readonly finished: Promise<DeviceEnd>;
+export interface KernelMount extends TransportMount {
   statistics(): TransportStatistics;
-  /**
-   * Takes the mount out of the tree; `finished` follows once nobody uses it. Throws FsError EBUSY that says who uses it;
-   * with `lazy` a busy mount disappears at once and lives on for those who use it. Nothing to do if it is gone already.
-   */
-  unmount(options?: { readonly lazy?: boolean }): Promise<void>;
 }
 
-export interface KernelTransport {
-  /** Give this to the file system. Before mount() and after the end its calls do nothing. */
-  readonly cache: KernelCache;
-  /** Mounts, and resolves once the mount answers. May be called once. Throws FsError with a line for the user. */
+export interface KernelTransport extends Transport {
   mount(options: KernelMountOptions): Promise<KernelMount>;
 }
 
@@ -112,7 +91,6 @@ async function mountWith(notifier: Notifier, options: KernelMountOptions): Promi
   log('mounted on %s, FUSE 7.%d of 7.%d', mountpoint, agreement.minor, agreement.kernelMinor);
 
   return {
-    cache: notifier,
     mountpoint,
     finished,
     statistics: () => ({
@@ -134,7 +112,7 @@ interface Serving {
   readonly device: Device;
   /** Resolves with INIT; rejects if the kernel's version cannot be served, INIT does not come or the mount ends first. */
   readonly agreed: Promise<Agreement>;
-  readonly finished: Promise<DeviceEnd>;
+  readonly finished: Promise<MountEnd>;
 }
 
 function startServing(
@@ -146,7 +124,7 @@ function startServing(
 ): Serving {
   const device = new Device(fd);
   const agreed = deferred<Agreement>();
-  const finished = deferred<DeviceEnd>();
+  const finished = deferred<MountEnd>();
   const session = new Session({
     operations,
     channel: device,

@@ -4,9 +4,11 @@ import { promisify } from 'node:util';
 import { errno } from '../../../base/errno.ts';
 import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
-import { runCommand } from './command.ts';
-import { SUBTYPE, rootOptions, shownName, type MountOptions } from './options.ts';
-import { reasonIn } from './unmount.ts';
+import { runCommand } from '../../mounting/command.ts';
+import { deviceMissing } from '../../mounting/device.ts';
+import { SUBTYPE, shownName, type MountOptions } from '../../mounting/options.ts';
+import { reasonIn } from '../../mounting/unmount.ts';
+import { rootOptions } from './option-strings.ts';
 
 const openFile = promisify(open);
 /** The first descriptor a child inherits behind its standard three. */
@@ -47,17 +49,4 @@ export async function mountAsRoot(mountpoint: string, options: MountOptions): Pr
     await closeDescriptor(fd);
     throw error;
   }
-}
-
-/** Why /dev/fuse cannot be opened, and what to do. */
-export function deviceMissing(error: unknown): FsError {
-  const cause = error as NodeJS.ErrnoException;
-  if (cause.code === 'ENOENT' || cause.code === 'ENXIO' || cause.code === 'ENODEV') {
-    return new FsError(
-      errno.ENODEV,
-      '/dev/fuse is missing: load the kernel module with "modprobe fuse" (in a container, pass the device: --device /dev/fuse --cap-add SYS_ADMIN)',
-      { cause },
-    );
-  }
-  return new FsError(errno.EACCES, `/dev/fuse cannot be opened: ${cause.message}`, { cause });
 }

@@ -4,9 +4,10 @@ import { access } from 'node:fs/promises';
 import { errno } from '../../../base/errno.ts';
 import { closeDescriptor } from '../../../base/descriptor.ts';
 import { FsError } from '../../../fs-ops/operations.ts';
-import { deviceMissing } from './as-root.ts';
-import { userOptions, type MountOptions } from './options.ts';
-import { FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from './unmount.ts';
+import { deviceMissing } from '../../mounting/device.ts';
+import type { MountOptions } from '../../mounting/options.ts';
+import { ALLOW_OTHER_REFUSED, FUSERMOUNT_MISSING, detach, fusermount, reasonIn } from '../../mounting/unmount.ts';
+import { userOptions } from './option-strings.ts';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -49,10 +50,7 @@ export async function mountAsUser(mountpoint: string, options: MountOptions): Pr
 function explain(mountpoint: string, message: string): FsError {
   const reason = reasonIn(message);
   if (/user_allow_other/.test(message)) {
-    return new FsError(
-      errno.EPERM,
-      'allow_other is refused: the line "user_allow_other" is missing in /etc/fuse.conf (root can add it)',
-    );
+    return new FsError(errno.EPERM, ALLOW_OTHER_REFUSED);
   }
   if (/\/dev\/fuse/.test(message)) {
     return new FsError(

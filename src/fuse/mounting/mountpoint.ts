@@ -2,10 +2,10 @@
 // mount of ours ("Transport endpoint is not connected") is cleared away first.
 import { constants } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
-import { errno } from '../../../base/errno.ts';
-import { createLog } from '../../../base/log.ts';
-import { canonicalMountpoint, findMount, type MountTableEntry } from '../../../base/mount-table.ts';
-import { FsError } from '../../../fs-ops/operations.ts';
+import { errno } from '../../base/errno.ts';
+import { createLog } from '../../base/log.ts';
+import { canonicalMountpoint, findMount, type MountTableEntry } from '../../base/mount-table.ts';
+import { FsError } from '../../fs-ops/operations.ts';
 import { runCommand } from './command.ts';
 import { SUBTYPE } from './options.ts';
 import { detach } from './unmount.ts';

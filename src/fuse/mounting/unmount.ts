@@ -1,7 +1,7 @@
 // Takes a mount out of the tree, as root with umount(8), else with fusermount3.
-import { errno } from '../../../base/errno.ts';
-import { findMount } from '../../../base/mount-table.ts';
-import { FsError } from '../../../fs-ops/operations.ts';
+import { errno } from '../../base/errno.ts';
+import { findMount } from '../../base/mount-table.ts';
+import { FsError } from '../../fs-ops/operations.ts';
 import { describe, whoUses } from './busy.ts';
 import { runCommand, type CommandResult } from './command.ts';
 
@@ -39,6 +39,9 @@ export async function unmountOurs(path: string, device: string | undefined, lazy
 
 export const FUSERMOUNT_MISSING =
   'fusermount3 was not found: install the package fuse3 (an ordinary user cannot mount without it)';
+
+export const ALLOW_OTHER_REFUSED =
+  'allow_other is refused: the line "user_allow_other" is missing in /etc/fuse.conf (root can add it)';
 
 /** Runs fusermount3, or its predecessor where only that is installed. */
 export async function fusermount(

@@ -1,7 +1,6 @@
-// The option string of a mount, for mount(8) and for fusermount3. Pure.
-import { errno } from '../../../base/errno.ts';
-import { FsError } from '../../../fs-ops/operations.ts';
-import { REQUEST_BYTES_MAX } from '../protocol/init.ts';
+// The options of a mount that do not depend on the transport. Pure.
+import { errno } from '../../base/errno.ts';
+import { FsError } from '../../fs-ops/operations.ts';
 
 /** The subtype our mounts show: their type is "fuse.syncplicityfs". */
 export const SUBTYPE = 'syncplicityfs';
@@ -35,28 +34,22 @@ export function hasOption(options: readonly string[], name: string): boolean {
   return options.includes(name);
 }
 
-function common(options: MountOptions): string[] {
+/** What both transports tell the kernel: no set-user-id bits and no devices from a server, permissions checked by the kernel. */
+export function commonOptions(options: MountOptions): string[] {
   return [
     ...options.kernelOptions.filter((option) => option !== '' && !NOT_FOR_KERNEL.has(option)),
     options.readOnly || hasOption(options.kernelOptions, 'ro') ? 'ro' : 'rw',
     'nosuid',
     'nodev',
     'default_permissions',
-    `max_read=${REQUEST_BYTES_MAX}`,
     ...(options.allowOther || hasOption(options.kernelOptions, 'allow_other') ? ['allow_other'] : []),
   ];
 }
 
-/** For `mount -i -t fuse.syncplicityfs -o ...`, the device inherited as descriptor `fd`. */
-export function rootOptions(options: MountOptions, fd: number, owner: { uid: number; gid: number }): string {
-  const own = [`fd=${fd}`, 'rootmode=40000', `user_id=${owner.uid}`, `group_id=${owner.gid}`];
-  return [...common(options), ...own].join(',');
-}
-
-/** For `fusermount3 -o ...`: it opens the device and fills in the rest. */
-export function userOptions(options: MountOptions): string {
+/** `fsname` and `subtype` as fusermount and libfuse take them. */
+export function nameOptions(options: MountOptions): string[] {
   const name = shownName(options.deviceName).replace(/[\\,]/g, (character) => `\\${character}`);
-  return [...common(options), `fsname=${name}`, `subtype=${SUBTYPE}`].join(',');
+  return [`fsname=${name}`, `subtype=${SUBTYPE}`];
 }
 
 /** The device name as a mount table can show it, and as mount(8) takes it for a name: not a tag such as LABEL=. */
