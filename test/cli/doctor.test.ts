@@ -64,6 +64,7 @@ describe('doctor', () => {
       'node',
       'koffi',
       '/dev/fuse',
+      'transport',
       'fusermount3',
       'allow_other',
       'config directory',

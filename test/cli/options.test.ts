@@ -4,7 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { nearNames } from '../../src/base/near-names.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/base/quantities.ts';
 import { UsageError } from '../../src/base/usage-error.ts';
-import { createMountConfig, defaults, mountOptionSpecs, parseMountOptions, parseSource } from '../../src/config.ts';
+import {
+  createMountConfig,
+  defaultTransport,
+  defaults,
+  mountOptionSpecs,
+  parseMountOptions,
+  parseSource,
+} from '../../src/config.ts';
 
 describe('sizes', () => {
   it.each([
@@ -220,6 +227,12 @@ describe('the config', () => {
     logFile: '/l',
   } as const;
 
+  it('speaks to the kernel itself where that is Linux, unless told otherwise', () => {
+    expect([defaultTransport('linux'), defaultTransport('darwin')]).toEqual(['kernel', 'fuse-native']);
+    expect(parseMountOptions(['transport=fuse-native'])).toEqual({ transport: 'fuse-native' });
+    expect(() => parseMountOptions(['transport=none'])).toThrow('"none" is no transport');
+  });
+
   it('takes defaults for all that is left out, and is frozen', () => {
     const config = createMountConfig(what, {}, directories);
     expect(config).toEqual({
@@ -254,6 +267,7 @@ describe('the config', () => {
       callsPerSecond: 15,
       callsPerHour: 10_800,
       bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
+      transport: defaultTransport(),
       caFile: undefined,
     });
     expect(Object.isFrozen(config)).toBe(true);
