@@ -4,6 +4,7 @@ import { completeWordsCommand, completionCommand } from './completion.ts';
 import { connectionsCommand } from './connections.ts';
 import { trashCommand } from './content/trash.ts';
 import { linksCommand } from './content/links.ts';
+import { thumbnailsCommand } from './content/thumbnails.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
   program.addCommand(linksCommand(context));
+  program.addCommand(thumbnailsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(emulatorCommand());
   program.addCommand(doctorCommand(context));

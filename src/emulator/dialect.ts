@@ -2,10 +2,12 @@
 // or are silent, a client must work with each. Here what concerns reading, and all names. Must not know: stores, sockets.
 import { linkVariants, observedLinks } from './dialect-links.ts';
 import type { LinkDialect } from './dialect-links.ts';
+import { observedThumbnails, thumbnailVariants } from './dialect-thumbnails.ts';
+import type { ThumbnailDialect } from './dialect-thumbnails.ts';
 import { observedWrites, writeVariants } from './dialect-writes.ts';
 import type { WriteDialect } from './dialect-writes.ts';
 
-export interface Dialect extends WriteDialect, LinkDialect {
+export interface Dialect extends WriteDialect, LinkDialect, ThumbnailDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -117,6 +119,7 @@ export const observedDialect: Dialect = {
   deletedContent: 'served',
   ...observedWrites,
   ...observedLinks,
+  ...observedThumbnails,
 };
 
 const variants = {
@@ -171,6 +174,7 @@ const variants = {
   'vaults-hidden': { endpointsCall: 'empty', endpointById: 'admin-only' },
   ...writeVariants.named,
   ...linkVariants.named,
+  ...thumbnailVariants,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

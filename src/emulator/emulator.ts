@@ -33,10 +33,11 @@ import { Shapes } from './shapes.ts';
 import type { ContentStore, Person } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
+import { ThumbnailAddresses } from './thumbnail-addresses.ts';
+import { picturesAtVault, thumbnailRoutes } from './thumbnails.ts';
 import { Throttles } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
-
 import { uploadRoutes } from './vault-upload.ts';
 import { vaultRoutes } from './vault.ts';
 
@@ -129,14 +130,16 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const company: Company = { people: [], isAdministrator: false, actsForOthers: 'no', ...options.company };
   // One for all: it knows which uploads are under way.
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
+  const announcedVaultUrl = (): string => options.announcedVaultUrl ?? vaultUrl;
+  const addresses = new ThumbnailAddresses({ dialect, gatewayUrl: () => gatewayUrl, vaultUrl: announcedVaultUrl });
   const partsFor = (person: Person) => {
     const isSelf = person.id === account.user.id;
     const seen = isSelf ? told : storeOf(told, person);
     const whose = { ...account, user: person };
-    const shapes = new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
+    const shapes = new Shapes(dialect, whose, announcedVaultUrl, addresses);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
     const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
-    return { account: whose, company, store: seen, links, lookup, filing, replies, shapes, tokens, dialect };
+    return { account: whose, company, store: seen, links, lookup, filing, replies, shapes, tokens, dialect, addresses };
   };
   const acting = { company, self: account.user, tokens, dialect };
   const routes = [
@@ -154,7 +157,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...acting,
       routesFor: (person) => {
         const parts = partsFor(person);
-        return [...contentRoutes(parts), ...changeRoutes(parts), ...peopleRoutes(parts), ...linkRoutes(parts)];
+        return [
+          ...contentRoutes(parts),
+          ...changeRoutes(parts),
+          ...peopleRoutes(parts),
+          ...linkRoutes(parts),
+          ...thumbnailRoutes(parts),
+        ];
       },
     }),
   ];
@@ -179,7 +188,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       ...acting,
       routesFor: (person) => {
         const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
-        return [...vaultRoutes(parts), ...uploadRoutes(parts)];
+        return [...vaultRoutes(parts), ...uploadRoutes(parts), ...picturesAtVault(parts)];
       },
     }),
     throttles: undefined,

@@ -1,8 +1,12 @@
 // What all requests to a vault share: its several addresses, its own authentication, its doubtful refusals. Knows neither
 // downloads nor uploads.
 import { RemoteError } from '../remote-drive.ts';
+import type { CallOptions } from '../remote-drive.ts';
 import type { Counters } from './counters.ts';
-import type { ReplyError } from './errors.ts';
+import { replyError } from './errors.ts';
+import type { ErrorReply, ReplyError } from './errors.ts';
+import { errorText } from './http/body-text.ts';
+import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
@@ -48,6 +52,43 @@ export async function sendToAnyAddress(
       address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
       if (tried >= vault.urls.length || !mayTryNext(error)) throw error;
     }
+  }
+}
+
+/** A request in the account's name. */
+export interface AuthorisedRequest {
+  readonly call: string;
+  /** For messages. */
+  readonly thing: string;
+  /** Besides those of the account. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Sends a request with the account's token; where that is stale, once more with another. Resolves with a 200 or 206 reply, or with the refusal. */
+export async function withToken<Sent extends { readonly reply: HttpReply }>(
+  { session, counters }: Pick<VaultRequestParts, 'session' | 'counters'>,
+  { call, thing, headers }: AuthorisedRequest,
+  options: CallOptions,
+  sendOnce: (headers: Readonly<Record<string, string>>) => Promise<Sent>,
+): Promise<Sent | ReplyError> {
+  const renewal = session.renewal();
+  for (;;) {
+    const token = await session.token.get(options.signal);
+    const sent = await sendOnce({ ...session.headers(token), ...headers });
+    const { reply } = sent;
+    if (reply.status === 200 || reply.status === 206) return sent;
+    const error: ErrorReply = {
+      call,
+      thing,
+      status: reply.status,
+      reason: session.withoutSecrets(reply.reason),
+      body: session.withoutSecrets(await errorText(reply)),
+      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
+    };
+    if (renewal.helps(error, token)) continue;
+    const failure = replyError(error);
+    counters.refused(failure);
+    return failure;
   }
 }
 

@@ -2,11 +2,8 @@
 // worked. Follows no redirect. Knows nothing of ranges but the header it is given.
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference } from '../../remote-drive.ts';
-import { replyError } from '../errors.ts';
-import type { ErrorReply, ReplyError } from '../errors.ts';
-import { errorText } from '../http/body-text.ts';
-import { retryAfterMs } from '../http/retry-after.ts';
-import { VaultAddress, mayRefuseForm, sendToAnyAddress, storageHeader } from '../vault-address.ts';
+import type { ReplyError } from '../errors.ts';
+import { VaultAddress, mayRefuseForm, sendToAnyAddress, storageHeader, withToken } from '../vault-address.ts';
 import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
 import type { Vault } from '../vaults.ts';
 
@@ -76,32 +73,14 @@ async function requestOnce(
   range: string | undefined,
   options: CallOptions,
 ): Promise<VaultReply | ReplyError> {
-  const { session, counters } = parts;
-  const renewal = session.renewal();
-  for (;;) {
-    const token = await session.token.get(options.signal);
-    const headers = {
-      ...session.headers(token),
-      ...storageHeader(vault, session),
-      ...(range === undefined ? {} : { range }),
-    };
-    const request = { name: form, method: 'GET', headers, signal: options.signal } as const;
-    const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
-    const { reply } = sent;
-    if (reply.status === 200 || reply.status === 206) return sent;
-    const error: ErrorReply = {
-      call: form,
-      thing: thingOf(content),
-      status: reply.status,
-      reason: session.withoutSecrets(reply.reason),
-      body: session.withoutSecrets(await errorText(reply)),
-      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
-    };
-    if (renewal.helps(error, token)) continue;
-    const failure = replyError(error);
-    counters.refused(failure);
-    return failure;
-  }
+  const headers = {
+    ...storageHeader(vault, parts.session),
+    ...(range === undefined ? {} : { range }),
+  };
+  return withToken(parts, { call: form, thing: thingOf(content), headers }, options, (authorised) => {
+    const request = { name: form, method: 'GET', headers: authorised, signal: options.signal } as const;
+    return sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
+  });
 }
 
 function pathOf(form: DownloadUrl, content: ContentReference): string {
