@@ -121,7 +121,7 @@ function whole(bytes: Buffer | undefined, thing: string): Uint8Array {
 }
 
 /** Where a picture is. Rejects what could lead a request, or what it carries, astray; http is for a gateway on this machine. */
-function addressOf(text: string, base: URL, thing: string): URL {
+export function addressOf(text: string, base: URL, thing: string): URL {
   const refused = (why: string): RemoteError => new RemoteError('protocol', `${name}: ${thing}: its address ${why}`);
   let url: URL;
   try {
