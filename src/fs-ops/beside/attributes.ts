@@ -1,14 +1,15 @@
 // What stat(2) shows of nodes beside the tree.
 import type { Ownership } from '../attributes.ts';
 import type { Attributes } from '../operations.ts';
-import { CONTENTS_LIFETIME_MS } from './contents.ts';
-import type { HistoryNode } from './nodes.ts';
+import type { BesideNode } from './nodes.ts';
 
-/** A version never changes. */
+/** As long as a program that lists a directory takes to look at what it saw. */
+export const CONTENTS_LIFETIME_MS = 10_000;
+/** A file beside the tree never changes. */
 const FILE_LIFETIME_MS = 3_600_000;
 
 /** The attributes of a node. */
-export function historyAttributes(value: HistoryNode, { uid, gid, umask }: Ownership): Attributes {
+export function besideAttributes(value: BesideNode, { uid, gid, umask }: Ownership): Attributes {
   const { kind, node, modified } = value;
   return {
     inode: node,
@@ -18,7 +19,7 @@ export function historyAttributes(value: HistoryNode, { uid, gid, umask }: Owner
     linkCount: 1,
     uid,
     gid,
-    sizeBytes: kind === 'file' ? value.content.lengthBytes : 0,
+    sizeBytes: kind === 'file' ? (value.lengthBytes ?? 0) : 0,
     modified,
     changed: modified,
     accessed: modified,
@@ -26,6 +27,6 @@ export function historyAttributes(value: HistoryNode, { uid, gid, umask }: Owner
 }
 
 /** How long the kernel may trust them. */
-export function attributesLifetimeMs({ kind }: HistoryNode): number {
+export function attributesLifetimeMs({ kind }: BesideNode): number {
   return kind === 'file' ? FILE_LIFETIME_MS : CONTENTS_LIFETIME_MS;
 }
