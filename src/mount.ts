@@ -22,6 +22,7 @@ import { serveControl } from './control/server.ts';
 import type { MountStatus } from './control/status.ts';
 import { Beside } from './fs-ops/beside.ts';
 import { History } from './fs-ops/beside/history.ts';
+import { Thumbnails } from './fs-ops/beside/thumbnails.ts';
 import { FileSystem } from './fs-ops/file-system.ts';
 import { findDirectory } from './fs-ops/find-directory.ts';
 import { naming } from './fs-ops/names.ts';
@@ -192,7 +193,10 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   const beside = new Beside({
     fileSystem,
     journal,
-    shelves: [new History({ fileSystem, journal, drive, reader: (content) => blocks.reader(content) })],
+    shelves: [
+      new History({ fileSystem, journal, drive, reader: (content) => blocks.reader(content) }),
+      new Thumbnails({ fileSystem, journal, thumbnails: drive.thumbnails }),
+    ],
     isHeldBack: () => drive.isHoldingBack(),
   });
   stops.add('what is beside the files', () => beside.stop());

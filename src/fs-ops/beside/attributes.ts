@@ -1,4 +1,5 @@
-// What stat(2) shows of nodes beside the tree.
+// What stat(2) and getxattr(2) show of nodes beside the tree.
+import type { SyncpointId } from '../../remote-drive.ts';
 import type { Ownership } from '../attributes.ts';
 import type { Attributes } from '../operations.ts';
 import type { BesideNode } from './nodes.ts';
@@ -29,4 +30,13 @@ export function besideAttributes(value: BesideNode, { uid, gid, umask }: Ownersh
 /** How long the kernel may trust them. */
 export function attributesLifetimeMs({ kind }: BesideNode): number {
   return kind === 'file' ? FILE_LIFETIME_MS : CONTENTS_LIFETIME_MS;
+}
+
+/** The extended attributes that tell what something is at the service. */
+export function serviceAttributes(
+  syncpointId: SyncpointId,
+  ...more: readonly (readonly [name: string, value: string])[]
+): ReadonlyMap<string, string> {
+  const all: readonly (readonly [string, string])[] = [['syncpoint_id', syncpointId], ...more];
+  return new Map(all.map(([name, value]) => [`user.syncplicity.${name}`, value]));
 }

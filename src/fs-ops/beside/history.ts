@@ -15,6 +15,7 @@ import type {
 } from '../../remote-drive.ts';
 import type { FileSystem } from '../file-system.ts';
 import { FsError, type Answer, type Caller } from '../operations.ts';
+import { serviceAttributes } from './attributes.ts';
 import { HistoryContents } from './history-contents.ts';
 import { namedRemovals, namedVersions } from './history-names.ts';
 import type { BesideDirectory, Contents, Item, Unplaced } from './nodes.ts';
@@ -46,7 +47,7 @@ export class History implements Shelf {
     const path = `${this.#options.journal.tree.path(directory)}/${name}`;
     const common = { kind: 'directory', parentInode: inode, path, folder: inode, modified } as const;
     return name === VERSIONS_NAME
-      ? { ...common, extendedAttributes: attributes(syncpointId), contents: this.#versionsOfAll(syncpointId) }
+      ? { ...common, extendedAttributes: serviceAttributes(syncpointId), contents: this.#versionsOfAll(syncpointId) }
       : { ...common, ...this.#removed({ syncpointId, folderId, isRemoved: false }) };
   }
 
@@ -83,7 +84,7 @@ export class History implements Shelf {
         this.#asked(of, caller, (signal) => this.#versions(of, { syncpointId, fileId, inode }, signal)),
     };
     const value = { kind: 'directory', parentInode: node, path: `${above.path}/${name}`, folder, modified } as const;
-    const extendedAttributes = attributes(syncpointId, ['file_id', fileId]);
+    const extendedAttributes = serviceAttributes(syncpointId, ['file_id', fileId]);
     return { name, key: `${VERSIONS_NAME}/${folder}/${inode}`, value: { ...value, extendedAttributes, contents } };
   }
 
@@ -122,7 +123,7 @@ export class History implements Shelf {
           }
         }),
     };
-    return { extendedAttributes: attributes(trash.syncpointId, ['folder_id', trash.folderId]), contents };
+    return { extendedAttributes: serviceAttributes(trash.syncpointId, ['folder_id', trash.folderId]), contents };
   }
 
   #removal(above: BesideDirectory, { syncpointId }: TrashFolder, name: string, entry: RemoteEntry): Item {
@@ -150,7 +151,7 @@ export class History implements Shelf {
         folder,
         modified,
         lengthBytes,
-        extendedAttributes: attributes(syncpointId, ['version_id', versionId]),
+        extendedAttributes: serviceAttributes(syncpointId, ['version_id', versionId]),
         open: () => reader(content),
       },
     };
@@ -166,12 +167,4 @@ export class History implements Shelf {
     if (found?.kind !== 'directory') throw new FsError(errno.ENOENT, `the folder of ${path} is gone`);
     return found;
   }
-}
-
-function attributes(
-  syncpointId: SyncpointId,
-  ...more: readonly (readonly [name: string, value: string])[]
-): ReadonlyMap<string, string> {
-  const all: readonly (readonly [string, string])[] = [['syncpoint_id', syncpointId], ...more];
-  return new Map(all.map(([name, value]) => [`user.syncplicity.${name}`, value]));
 }
