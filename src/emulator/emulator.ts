@@ -34,7 +34,7 @@ import type { ContentStore, Person } from './store.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
 import { ThumbnailAddresses } from './thumbnail-addresses.ts';
-import { picturesAtVault, thumbnailRoutes } from './thumbnails.ts';
+import { openPainter, picturesAtVault, thumbnailRoutes } from './thumbnails.ts';
 import { Throttles } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
@@ -132,6 +132,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
   const announcedVaultUrl = (): string => options.announcedVaultUrl ?? vaultUrl;
   const addresses = new ThumbnailAddresses({ dialect, gatewayUrl: () => gatewayUrl, vaultUrl: announcedVaultUrl });
+  const paint = await openPainter(dialect.thumbnailFormat);
   const partsFor = (person: Person) => {
     const isSelf = person.id === account.user.id;
     const seen = isSelf ? told : storeOf(told, person);
@@ -139,7 +140,20 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const shapes = new Shapes(dialect, whose, announcedVaultUrl, addresses);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
     const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
-    return { account: whose, company, store: seen, links, lookup, filing, replies, shapes, tokens, dialect, addresses };
+    return {
+      account: whose,
+      company,
+      store: seen,
+      links,
+      lookup,
+      filing,
+      replies,
+      shapes,
+      tokens,
+      dialect,
+      addresses,
+      paint,
+    };
   };
   const acting = { company, self: account.user, tokens, dialect };
   const routes = [

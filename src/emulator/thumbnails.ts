@@ -12,18 +12,16 @@ import type { ThumbnailAddresses } from './thumbnail-addresses.ts';
 import type { Tokens } from './tokens.ts';
 
 const SIDE_PIXELS = 40;
+const JPEG_QUALITY = 95;
 const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
 
 /** The gateway's call. */
-export function thumbnailRoutes({
-  store,
-  lookup,
-  dialect,
-}: PictureParts & { readonly lookup: GatewayLookup }): Route[] {
+export function thumbnailRoutes(parts: PictureParts & { readonly lookup: GatewayLookup }): Route[] {
+  const { lookup } = parts;
   const thumbnail = async (call: Call): Promise<Reply> => {
     const syncpointId = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
     const { id } = await lookup.syncpoint(syncpointId, lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist'));
-    return picture({ store, dialect }, String(id), call.segments[1]);
+    return picture(parts, String(id), call.segments[1]);
   };
   const path = /^\/sync\/thumbnail\.svc\/([^/]*)\/file\/([^/]*)\/?$/;
   return [{ endpoint: 'thumbnail', method: 'GET', path, handle: lookup.guarded(thumbnail) }];
@@ -59,11 +57,12 @@ export function picturesAtVault(
 
 interface PictureParts {
   readonly store: ContentStore;
+  readonly paint: Painter;
   readonly dialect: Dialect;
 }
 
 async function picture(
-  { store, dialect }: PictureParts,
+  { store, dialect, paint }: PictureParts,
   syncpointText: string | undefined,
   fileText: string | undefined,
 ): Promise<Reply> {
@@ -72,7 +71,7 @@ async function picture(
   if (fileId <= 0n || fileId > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refusal(404, 'File Not Found');
   const file = await store.file(Number(syncpoint), Number(fileId));
   if (file === undefined || !hasPicture(file)) throw new Refusal(404, 'File Not Found');
-  const bytes = await pictureBytes(file.versionId, dialect.thumbnailFormat);
+  const bytes = paint(file.versionId);
   return {
     status: 200,
     headers: { 'Content-Type': `image/${dialect.thumbnailFormat}` },
@@ -86,22 +85,26 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-/** A square of the colour of that number. */
-async function pictureBytes(number: number, format: Dialect['thumbnailFormat']): Promise<Uint8Array> {
-  const colour = pictureColour(number);
-  const pixels = Buffer.alloc(SIDE_PIXELS * SIDE_PIXELS * 4, Buffer.from([...colour, 255]));
-  const image = { width: SIDE_PIXELS, height: SIDE_PIXELS, data: pixels };
+/** Makes the picture of a version: a square of a colour that is its own. */
+export type Painter = (versionId: number) => Uint8Array;
+
+/** A painter for a format. Loads what it takes beforehand: a server that is asked for a picture answers at once. */
+export async function openPainter(format: Dialect['thumbnailFormat']): Promise<Painter> {
+  const image = (versionId: number): { width: number; height: number; data: Buffer } => {
+    const data = Buffer.alloc(SIDE_PIXELS * SIDE_PIXELS * 4, Buffer.from([...pictureColour(versionId), 255]));
+    return { width: SIDE_PIXELS, height: SIDE_PIXELS, data };
+  };
   switch (format) {
     case 'png': {
       const { encode } = await import('fast-png');
-      return encode({ ...image, channels: 4, depth: 8 });
+      return (versionId) => encode({ ...image(versionId), channels: 4, depth: 8 });
     }
     case 'jpeg': {
       const { default: jpeg } = await import('jpeg-js');
-      return jpeg.encode(image, 95).data;
+      return (versionId) => jpeg.encode(image(versionId), JPEG_QUALITY).data;
     }
     case 'gif':
-      return GIF;
+      return () => GIF;
   }
 }
 
