@@ -20,13 +20,15 @@ import type { MountConfig } from './config.ts';
 import { controlHandlers, type LeftChange } from './control/methods.ts';
 import { serveControl } from './control/server.ts';
 import type { MountStatus } from './control/status.ts';
+import { Beside } from './fs-ops/beside.ts';
+import { History } from './fs-ops/beside/history.ts';
+import { Thumbnails } from './fs-ops/beside/thumbnails.ts';
 import { FileSystem } from './fs-ops/file-system.ts';
-import { History } from './fs-ops/history.ts';
 import { findDirectory } from './fs-ops/find-directory.ts';
 import { naming } from './fs-ops/names.ts';
 import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
-import { WithHistory } from './fs-ops/with-history.ts';
+import { WithBeside } from './fs-ops/with-beside.ts';
 import type { TransportMount } from './fuse/transport.ts';
 import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
@@ -197,17 +199,19 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   });
   stops.add('file system', () => fileSystem.stop());
 
-  const history = new History({
+  const beside = new Beside({
     fileSystem,
     journal,
-    drive,
-    reader: (content) => blocks.reader(content),
+    shelves: [
+      new History({ fileSystem, journal, drive, reader: (content) => blocks.reader(content) }),
+      new Thumbnails({ fileSystem, journal, thumbnails: drive.thumbnails }),
+    ],
     isHeldBack: () => drive.isHoldingBack(),
   });
-  stops.add('history', () => history.stop());
+  stops.add('what is beside the files', () => beside.stop());
 
   const kernelMount = await transport.mount({
-    operations: new WithHistory(fileSystem, history),
+    operations: new WithBeside(fileSystem, beside),
     mountpoint: config.mountpoint,
     deviceName: config.deviceName,
     readOnly: config.readOnly,

@@ -307,6 +307,30 @@ export interface RemoteDrive {
   stop(): Promise<void>;
 }
 
+/** A picture that the service has of a file's content. */
+export interface RemoteThumbnail {
+  readonly fileId: FileId;
+  readonly versionId: VersionId;
+  /** The file's, at the service. */
+  readonly name: string;
+  /** Where it is, as the service wrote it: good for a while only, and nothing to be kept or shown, for it may hold a key. */
+  readonly url: string;
+}
+
+/** A folder whose pictures are wanted. */
+export interface ThumbnailFolder {
+  readonly syncpointId: SyncpointId;
+  readonly folderId: FolderId;
+}
+
+/** The pictures that the service has of files. */
+export interface RemoteThumbnails {
+  /** Those of a folder's files, in no promised order. One call where the server allows it. */
+  list(folder: ThumbnailFolder, options?: CallOptions): Promise<RemoteThumbnail[]>;
+  /** One of them, as it comes: a small image in a format that nobody promises. A call where it is at the gateway. `vaultId`: where its file is. */
+  fetch(thumbnail: RemoteThumbnail, vaultId: VaultId | undefined, options?: CallOptions): Promise<Uint8Array>;
+}
+
 /** The guide's limit of entities in one Folders POST. */
 export const FOLDERS_PER_CALL = 20;
 

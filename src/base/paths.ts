@@ -12,14 +12,16 @@ export interface UserDirectories {
   readonly cache: string;
   /** Control sockets. */
   readonly runtime: string;
+  /** What file managers and others share: the pictures that they show of files. */
+  readonly thumbnails: string;
 }
 
 /** Reads XDG_*_HOME from `env`. As the specification demands, values that are not absolute paths are ignored. */
 export function userDirectories(env: NodeJS.ProcessEnv = process.env): UserDirectories {
   const home = env['HOME'] !== undefined && env['HOME'] !== '' ? env['HOME'] : homedir();
-  const pick = (name: string, fallback: string): string => {
+  const pick = (name: string, fallback: string, below = 'syncplicityfs'): string => {
     const value = env[name];
-    return join(value !== undefined && isAbsolute(value) ? value : fallback, 'syncplicityfs');
+    return join(value !== undefined && isAbsolute(value) ? value : fallback, below);
   };
   const state = pick('XDG_STATE_HOME', join(home, '.local', 'state'));
   const runtimeHome = env['XDG_RUNTIME_DIR'];
@@ -27,6 +29,7 @@ export function userDirectories(env: NodeJS.ProcessEnv = process.env): UserDirec
     config: pick('XDG_CONFIG_HOME', join(home, '.config')),
     state,
     cache: pick('XDG_CACHE_HOME', join(home, '.cache')),
+    thumbnails: pick('XDG_CACHE_HOME', join(home, '.cache'), 'thumbnails'),
     runtime:
       runtimeHome !== undefined && isAbsolute(runtimeHome) ? join(runtimeHome, 'syncplicityfs') : join(state, 'run'),
   };

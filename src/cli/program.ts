@@ -10,6 +10,7 @@ import { rolsCommand } from './content/rols.ts';
 import { trashCommand } from './content/trash.ts';
 import { linksCommand } from './content/links.ts';
 import { usersCommand } from './content/users.ts';
+import { thumbnailsCommand } from './content/thumbnails.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
@@ -50,6 +51,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(endpointsCommand(context));
   program.addCommand(machinesCommand(context));
   program.addCommand(rolsCommand(context));
+  program.addCommand(thumbnailsCommand(context));
   program.addCommand(connectionsCommand(context));
   program.addCommand(serviceCommand(context));
   program.addCommand(emulatorCommand());

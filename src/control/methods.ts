@@ -65,6 +65,8 @@ export interface LocatedFolder extends Located {
   /** `syncpoint`: its root folder. */
   readonly kind: 'syncpoint' | 'folder';
   readonly folderId: string;
+  /** Where the content of its files is; undefined where the service does not tell. */
+  readonly vaultId?: string | undefined;
 }
 
 export interface LocatedFile extends Located {

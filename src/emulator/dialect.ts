@@ -4,12 +4,14 @@ import { linkVariants, observedLinks } from './dialect-links.ts';
 import type { LinkDialect } from './dialect-links.ts';
 import { observedStorage, storageVariants } from './dialect-storage.ts';
 import type { StorageDialect } from './dialect-storage.ts';
+import { observedThumbnails, thumbnailVariants } from './dialect-thumbnails.ts';
+import type { ThumbnailDialect } from './dialect-thumbnails.ts';
 import { observedWrites, writeVariants } from './dialect-writes.ts';
 import type { WriteDialect } from './dialect-writes.ts';
 import { observedSharing, sharingVariants } from './dialect-sharing.ts';
 import type { SharingDialect } from './dialect-sharing.ts';
 
-export interface Dialect extends WriteDialect, LinkDialect, SharingDialect, StorageDialect {
+export interface Dialect extends WriteDialect, LinkDialect, SharingDialect, StorageDialect, ThumbnailDialect {
   // JSON
   /** `Id`/`SyncpointId` as observed; `ID`; `SyncPointId`; camelCase; all lower case. */
   readonly keys: 'observed' | 'upper-id' | 'sync-point' | 'camel' | 'lower';
@@ -123,6 +125,7 @@ export const observedDialect: Dialect = {
   ...observedLinks,
   ...observedSharing,
   ...observedStorage,
+  ...observedThumbnails,
 };
 
 const variants = {
@@ -181,6 +184,7 @@ const variants = {
   ...linkVariants.named,
   ...sharingVariants.named,
   ...storageVariants.named,
+  ...thumbnailVariants,
 } as const satisfies Record<string, Partial<Dialect>>;
 
 export type DialectName = keyof typeof variants;

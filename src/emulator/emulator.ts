@@ -43,10 +43,11 @@ import type { ContentStore, Person } from './store.ts';
 import { SyncpointFacts } from './syncpoint-facts.ts';
 import { takeSnapshot } from './store-snapshot.ts';
 import type { StoreSnapshot } from './store-snapshot.ts';
+import { ThumbnailAddresses } from './thumbnail-addresses.ts';
+import { openPainter, picturesAtVault, thumbnailRoutes } from './thumbnails.ts';
 import { Throttles } from './throttle.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { Tokens } from './tokens.ts';
-
 import { uploadRoutes } from './vault-upload.ts';
 import { vaultRoutes } from './vault.ts';
 
@@ -149,10 +150,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const company: Company = { isAdministrator: false, actsForOthers: 'no', ...options.company, people: colleagues };
   const people = new People(account, { ...options.people, colleagues });
   const sharing = new Sharing(people);
-  const shapesFor = (whose: Account): Shapes => new Shapes(dialect, whose, () => options.announcedVaultUrl ?? vaultUrl);
-  const facts = new SyncpointFacts({ people, sharing, shapes: shapesFor(account), dialect });
   // One for all: it knows which uploads are under way.
   const filing = new Filing({ store: told, dialect, quotaBytes: options.quotaBytes });
+  const announcedVaultUrl = (): string => options.announcedVaultUrl ?? vaultUrl;
+  const addresses = new ThumbnailAddresses({ dialect, gatewayUrl: () => gatewayUrl, vaultUrl: announcedVaultUrl });
+  const paint = await openPainter(dialect.thumbnailFormat);
+  const shapesFor = (whose: Account): Shapes => new Shapes(dialect, whose, announcedVaultUrl, addresses);
+  const facts = new SyncpointFacts({ people, sharing, shapes: shapesFor(account), dialect });
   const partsFor = (person: Person) => {
     const isSelf = person.id === account.user.id;
     const seen = isSelf ? told : storeOf(told, person);
@@ -160,7 +164,19 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const shapes = shapesFor(whose);
     const lookup = new GatewayLookup({ store: seen, tokens, dialect });
     const links = isSelf ? (options.links ?? LinkStore.inMemory()) : LinkStore.inMemory();
-    const shared = { company, filing, people, sharing, facts, replies, tokens, storageTokens, dialect };
+    const shared = {
+      company,
+      filing,
+      people,
+      sharing,
+      facts,
+      replies,
+      tokens,
+      storageTokens,
+      dialect,
+      addresses,
+      paint,
+    };
     return { account: whose, store: seen, links, lookup, shapes, ...shared };
   };
   const acting = { company, self: account.user, tokens, dialect };
@@ -188,6 +204,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
           ...linkRoutes(parts),
           ...participantRoutes(parts),
           ...syncpointRoutes(parts),
+          ...thumbnailRoutes(parts),
         ];
       },
     }),
@@ -217,7 +234,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
         ...acting,
         routesFor: (person) => {
           const parts = { ...partsFor(person), store: person.id === account.user.id ? store : storeOf(store, person) };
-          return [...vaultRoutes(parts), ...uploadRoutes(parts)];
+          return [...vaultRoutes(parts), ...uploadRoutes(parts), ...picturesAtVault(parts)];
         },
       }),
     ],

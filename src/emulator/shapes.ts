@@ -2,6 +2,7 @@
 // Must not know: key casing (wire-json.ts spells it), sockets, which call asked.
 import type { Dialect } from './dialect.ts';
 import type { FileRecord, FolderRecord, Person, SyncpointRecord, VersionRecord } from './store.ts';
+import type { ThumbnailAddresses } from './thumbnail-addresses.ts';
 import { wireTime } from './wire-json.ts';
 import type { WireObject } from './wire-json.ts';
 
@@ -36,8 +37,10 @@ export class Shapes {
   readonly #dialect: Dialect;
   readonly #account: Account;
   readonly #vaultUrl: () => string;
+  readonly #thumbnails: ThumbnailAddresses;
 
-  constructor(dialect: Dialect, account: Account, vaultUrl: () => string) {
+  constructor(dialect: Dialect, account: Account, vaultUrl: () => string, thumbnails: ThumbnailAddresses) {
+    this.#thumbnails = thumbnails;
     this.#dialect = dialect;
     this.#account = account;
     this.#vaultUrl = vaultUrl;
@@ -143,6 +146,7 @@ export class Shapes {
       Stored: true,
       FolderId: options.folderId ? this.id(file.folderId) : undefined,
       DateAddedUtc: wireTime(file.added, fileTimes),
+      ThumbnailUrl: this.#thumbnails.of(file),
       Hash: options.sha256 === undefined ? undefined : this.#hash(options.sha256),
     };
   }

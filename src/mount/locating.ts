@@ -33,7 +33,8 @@ function locatedFolder(journal: Journal, inode: number): LocatedFolder | undefin
   if (path === undefined || remote === undefined) return undefined;
   const { syncpoint, names } = path;
   const kind = names.length === 0 ? 'syncpoint' : 'folder';
-  return { kind, ...remote, syncpointName: syncpoint.remoteName, names };
+  const vaultId = journal.vaultOf(remote.syncpointId);
+  return { kind, ...remote, syncpointName: syncpoint.remoteName, names, vaultId };
 }
 
 function locatedFile(journal: Journal, file: TreeFile): LocatedFile | undefined {

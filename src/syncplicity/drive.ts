@@ -20,6 +20,7 @@ import type {
   RemoteFile,
   RemoteFolder,
   RemoteSyncpoint,
+  RemoteThumbnails,
   RemoteVault,
   RemoteVersion,
   RemovedObject,
@@ -36,6 +37,7 @@ import { Downloads } from './download/downloads.ts';
 import type { VaultCapability } from './download/downloads.ts';
 import { linkCalls, type LinkCalls } from './content/links.ts';
 import { createSyncpoint, deleteSyncpoint, renameSyncpoint, syncpointById } from './content/syncpoints.ts';
+import { Thumbnails } from './content/thumbnails.ts';
 import { fileVersions, versionsOf } from './content/versions.ts';
 import { createFolders } from './folders.ts';
 import { Gateway } from './gateway.ts';
@@ -56,7 +58,7 @@ import { Syncpoints } from './syncpoints.ts';
 import { Uploads } from './upload/uploads.ts';
 import type { UploadCapability } from './upload/uploads.ts';
 import { VaultDirectory } from './vaults.ts';
-import { readFile, readHash } from './wire/entities.ts';
+import { fileWithLength, readFile, readHash } from './wire/entities.ts';
 import type { FileFields } from './wire/entities.ts';
 
 /** What a drive did since it was made, and what it learnt about its server. */
@@ -98,6 +100,7 @@ export interface DriveStatistics {
 export interface SyncplicityDrive extends RemoteDrive {
   /** The account's shared links. */
   readonly links: LinkCalls;
+  readonly thumbnails: RemoteThumbnails;
   /** The machine was asleep: every connection is made anew, and so is the token. Calls under way are tried again where that is safe. */
   woken(): void;
   statistics(): DriveStatistics;
@@ -198,7 +201,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   const file = async (syncpointId: SyncpointId, fileId: FileId, call: CallOptions = {}): Promise<RemoteFile> => {
     const fields = await fileFields(syncpointId, fileId, call);
     // One object without Length: serialisers leave out defaults.
-    return { ...fields, lengthBytes: fields.lengthBytes ?? 0 };
+    return fileWithLength(fields, fields.lengthBytes ?? 0);
   };
   const list = (syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): AsyncIterable<RemoteEntry[]> => {
     const askLength = async (entry: FileFields, asker: CallOptions): Promise<number | undefined> =>
@@ -224,6 +227,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     list,
     deleted,
     links: linkCalls(gateway),
+    thumbnails: new Thumbnails({ gateway, listing, members, retries, transport, vaults }),
     versions(of: VersionedFile, call: CallOptions = {}): Promise<RemoteVersion[]> {
       return fileVersions(gateway, file, of, call);
     },

@@ -35,6 +35,8 @@ export interface GatewayCall {
   readonly method?: HttpMethod;
   /** JSON text. */
   readonly body?: string;
+  /** Default: JSON. */
+  readonly accept?: string;
   /** Made in the account's own name, whomever calls act for. */
   readonly asOneself?: boolean;
   /** The reply may hold a secret: no message shows a piece of it. */
@@ -82,15 +84,24 @@ export class Gateway {
 
   /** Makes a call and parses its whole reply, again from the start when the reply breaks. */
   json(call: GatewayCall, options: CallOptions): Promise<unknown> {
+    return this.#whole(call, options, async ({ reply }) => {
+      const value = parseReply(await bodyBytes(reply, wholeReplyBytesMax), call.name, { secret: call.secret === true });
+      const refusal = this.refusal(value, call);
+      if (refusal !== undefined) throw refusal;
+      return value;
+    });
+  }
+
+  /** As {@link json}, of a reply that is no JSON; undefined where it is longer than that. */
+  bytes(call: GatewayCall, bytesMax: number, options: CallOptions): Promise<Buffer | undefined> {
+    return this.#whole(call, options, ({ reply }) => bodyBytes(reply, bytesMax));
+  }
+
+  #whole<T>(call: GatewayCall, options: CallOptions, read: (opened: OpenReply) => Promise<T>): Promise<T> {
     return this.#parts.retries.run(options.signal, async () => {
       const opened = await this.#open(call, options);
       try {
-        const value = parseReply(await bodyBytes(opened.reply, wholeReplyBytesMax), call.name, {
-          secret: call.secret === true,
-        });
-        const refusal = this.refusal(value, call);
-        if (refusal !== undefined) throw refusal;
-        return value;
+        return await read(opened);
       } catch (error) {
         throw this.broken(error, opened, options.signal);
       } finally {
@@ -259,7 +270,7 @@ export class Gateway {
   ): Promise<HttpReply> {
     member.counters.call(call.name, options.callClass ?? 'interactive');
     const headers = {
-      accept: 'application/json',
+      accept: call.accept ?? 'application/json',
       'content-type': 'application/json',
       ...member.session.headers(token, call.asOneself),
     };

@@ -4,11 +4,12 @@ import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
-import type { FileFields } from './wire/entities.ts';
 import type { Gateway, GatewayCall } from './gateway.ts';
 import { readListing } from './listing-reply.ts';
 import type { ListedEntry, ListingFrame, Wanted } from './listing-reply.ts';
 import type { Retries } from './retries.ts';
+import { fileWithLength } from './wire/entities.ts';
+import type { FileFields } from './wire/entities.ts';
 
 const log = createLog('listing');
 
@@ -60,7 +61,22 @@ export class FolderListing {
     askLength: AskLength,
     wanted: Wanted = 'active',
   ): AsyncGenerator<RemoteEntry[]> {
-    const folder: Folder = { syncpointId, folderId, options, wanted, seen: new Set(), lengthless: [] };
+    const lengthless: FileFields[] = [];
+    for await (const batch of this.entries(syncpointId, folderId, options, wanted)) {
+      const known = this.#knownOf(batch, lengthless);
+      if (known.length > 0) yield known;
+    }
+    yield* this.#withLengths({ syncpointId, folderId, options, lengthless }, askLength);
+  }
+
+  /** The entries as the service tells them, files without a length among them: what asks for nothing more. */
+  async *entries(
+    syncpointId: SyncpointId,
+    folderId: FolderId,
+    options: CallOptions,
+    wanted: Wanted = 'active',
+  ): AsyncGenerator<ListedEntry[]> {
+    const folder: Folder = { syncpointId, folderId, options, wanted, seen: new Set() };
     if (this.capability === 'folder_folders.svc') {
       yield* this.#paged(folder);
     } else {
@@ -72,11 +88,10 @@ export class FolderListing {
         if (this.#proofs >= missingProofs) this.#missingUntilMs = performance.now() + missingForgottenMs;
       }
     }
-    yield* this.#withLengths(folder, askLength);
   }
 
   /** folder.svc GET; returns true when the server seems to lack the call. */
-  async *#single(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
+  async *#single(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
     const { syncpointId, folderId } = folder;
     const call: GatewayCall = {
       name: 'folder.svc GET',
@@ -101,7 +116,7 @@ export class FolderListing {
    * Lists a folder that folder.svc calls empty by the other calls: some servers may answer with a folder's own fields alone, and
    * an empty directory in place of a full one is the worst answer. Returns true when it has content.
    */
-  async *#isNotEmpty(folder: Folder): AsyncGenerator<RemoteEntry[], boolean> {
+  async *#isNotEmpty(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
     try {
       yield* this.#paged(folder);
     } catch (error) {
@@ -118,7 +133,7 @@ export class FolderListing {
     return false;
   }
 
-  async *#paged(folder: Folder): AsyncGenerator<RemoteEntry[]> {
+  async *#paged(folder: Folder): AsyncGenerator<ListedEntry[]> {
     const thing = `folder ${folder.folderId} of syncpoint ${folder.syncpointId}`;
     const below = `${folder.syncpointId}/folder/${folder.folderId}`;
     const folders = yield* this.#pages(folder, 'folders', (limit, last) => ({
@@ -140,7 +155,7 @@ export class FolderListing {
     folder: Folder,
     what: 'files' | 'folders',
     callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
-  ): AsyncGenerator<RemoteEntry[], ListingFrame> {
+  ): AsyncGenerator<ListedEntry[], ListingFrame> {
     let first: ListingFrame | undefined;
     let last: string | undefined;
     let received = 0;
@@ -174,7 +189,7 @@ export class FolderListing {
     folder: Folder,
     callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
     received: number,
-  ): AsyncGenerator<RemoteEntry[]> {
+  ): AsyncGenerator<ListedEntry[]> {
     for (let position = received; position < pageEntries * pagesMax;) {
       const before = folder.seen.size;
       let frame: ListingFrame;
@@ -198,7 +213,7 @@ export class FolderListing {
     what: 'files' | 'folders',
     call: GatewayCall,
     pageCount: number,
-  ): AsyncGenerator<RemoteEntry[]> {
+  ): AsyncGenerator<ListedEntry[]> {
     const before = folder.seen.size;
     const frame = yield* this.#entries(folder, call, what);
     const count = what === 'files' ? frame.fileCount : frame.folderCount;
@@ -215,7 +230,7 @@ export class FolderListing {
     folder: Folder,
     call: GatewayCall,
     arrayHolds: 'files' | 'folders',
-  ): AsyncGenerator<RemoteEntry[], ListingFrame> {
+  ): AsyncGenerator<ListedEntry[], ListingFrame> {
     const { signal } = folder.options;
     for (let tried = 0; ; tried += 1) {
       const opened = await this.#gateway.open(call, folder.options);
@@ -244,28 +259,35 @@ export class FolderListing {
     }
   }
 
-  #fresh(folder: Folder, entries: readonly ListedEntry[]): RemoteEntry[] {
-    const fresh: RemoteEntry[] = [];
-    for (const entry of entries) {
+  #fresh({ seen }: Folder, entries: readonly ListedEntry[]): ListedEntry[] {
+    return entries.filter((entry) => {
       const key = entry.kind === 'file' ? `f${entry.id}` : `d${entry.id}`;
-      if (folder.seen.has(key)) continue;
-      folder.seen.add(key);
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    });
+  }
+
+  /** The entries whose length is known; the others go to `lengthless`. */
+  #knownOf(entries: readonly ListedEntry[], lengthless: FileFields[]): RemoteEntry[] {
+    const known: RemoteEntry[] = [];
+    for (const entry of entries) {
       if (entry.kind === 'folder') {
-        fresh.push(entry);
+        known.push(entry);
       } else if (entry.lengthBytes !== undefined) {
         this.#tellsLengths = true;
-        fresh.push({ ...entry, lengthBytes: entry.lengthBytes });
+        known.push(fileWithLength(entry, entry.lengthBytes));
       } else if (this.#tellsLengths) {
-        fresh.push({ ...entry, lengthBytes: 0 });
+        known.push(fileWithLength(entry, 0));
       } else {
-        folder.lengthless.push(entry);
+        lengthless.push(entry);
       }
     }
-    return fresh;
+    return known;
   }
 
   /** Files whose entry had no Length, before it was known whether this server leaves out zeros only. */
-  async *#withLengths(folder: Folder, askLength: AskLength): AsyncGenerator<RemoteEntry[]> {
+  async *#withLengths(folder: Lengthless, askLength: AskLength): AsyncGenerator<RemoteEntry[]> {
     for (let start = 0; start < folder.lengthless.length; start += pageEntries) {
       const batch: RemoteEntry[] = [];
       const untold: FileFields[] = [];
@@ -276,7 +298,7 @@ export class FolderListing {
           continue;
         }
         this.#fileTellsLengths = true;
-        batch.push({ ...entry, lengthBytes });
+        batch.push(fileWithLength(entry, lengthBytes));
       }
       // What leaves out zeros tells other lengths; what tells none must not make every file an empty one.
       if (untold.length > 0 && !this.#fileTellsLengths) {
@@ -286,7 +308,7 @@ export class FolderListing {
           `${thing}: neither the listing nor file.svc GET tells the length of any file`,
         );
       }
-      for (const entry of untold) batch.push({ ...entry, lengthBytes: 0 });
+      for (const entry of untold) batch.push(fileWithLength(entry, 0));
       yield batch;
     }
   }
@@ -299,7 +321,10 @@ interface Folder {
   readonly wanted: Wanted;
   /** "f" or "d" and the id. */
   readonly seen: Set<string>;
-  readonly lengthless: FileFields[];
+}
+
+interface Lengthless extends Pick<Folder, 'syncpointId' | 'folderId' | 'options'> {
+  readonly lengthless: readonly FileFields[];
 }
 
 /** The specification's word, as the samples have it; the guide writes "delete". */

@@ -1,8 +1,12 @@
 // What all requests to a vault share: its several addresses, its doubtful refusals. Knows neither
 // downloads nor uploads.
 import { RemoteError } from '../remote-drive.ts';
+import type { CallOptions } from '../remote-drive.ts';
 import type { Counters } from './counters.ts';
-import type { ReplyError } from './errors.ts';
+import { replyError } from './errors.ts';
+import type { ErrorReply, ReplyError } from './errors.ts';
+import { errorText } from './http/body-text.ts';
+import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
@@ -48,6 +52,58 @@ export async function sendToAnyAddress(
       address.urlIndex = (address.urlIndex + 1) % vault.urls.length;
       if (tried >= vault.urls.length || !mayTryNext(error)) throw error;
     }
+  }
+}
+
+/** A request to a vault in the account's name. */
+export interface AuthorisedRequest {
+  readonly call: string;
+  /** For messages. */
+  readonly thing: string;
+  /** Besides those of the account. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/**
+ * Asks a vault for bytes with what it is to be shown of the account: a token, and where it has a sign-in of its own, that. Where one of them is
+ * stale, asks once more with another. Resolves with a 200 or 206 reply, or with the refusal.
+ */
+export async function authorised<Sent extends { readonly reply: HttpReply }>(
+  { session, counters }: Pick<VaultRequestParts, 'session' | 'counters'>,
+  vault: Vault,
+  { call, thing, headers }: AuthorisedRequest,
+  options: CallOptions,
+  sendOnce: (headers: Readonly<Record<string, string>>) => Promise<Sent>,
+): Promise<Sent | ReplyError> {
+  const { storage } = session;
+  const tokens = await session.vaultTokens.forRequest(vault, 'download', options.signal);
+  let isStorageReplaced = false;
+  for (;;) {
+    const storageHeaders = await storage.headers(vault);
+    const token = await tokens.get(options.signal);
+    const sent = await sendOnce({ ...session.headers(token), ...storageHeaders, ...headers });
+    const { reply } = sent;
+    if (reply.status === 200 || reply.status === 206) {
+      tokens.accepted();
+      return sent;
+    }
+    const error: ErrorReply = {
+      call,
+      thing,
+      status: reply.status,
+      reason: session.withoutSecrets(reply.reason),
+      body: session.withoutSecrets(await errorText(reply)),
+      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
+    };
+    if (tokens.helps(error)) continue;
+    const failure = replyError(error);
+    if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
+      isStorageReplaced = true;
+      tokens.signedInAgain();
+      continue;
+    }
+    counters.refused(failure);
+    return storage.explained(vault, failure);
   }
 }
 

@@ -45,6 +45,22 @@ export class VaultDirectory {
     return usable(found ?? (await this.#single(id ?? 'default', options)));
   }
 
+  /** The vault that has an address at this origin; undefined where the gateway names none. `id`: one that its list may leave out. */
+  async at(origin: string, id: VaultId | undefined, options: CallOptions): Promise<Vault | undefined> {
+    const isThere = (vault: VaultFields): boolean => addresses(vault).urls.some((url) => url.origin === origin);
+    const listed = await this.#listed(options);
+    const found = listed.find(isThere);
+    if (found !== undefined) return usable(found);
+    if (listed.some((vault) => (id === undefined ? vault.isDefault : vault.id === id))) return undefined;
+    try {
+      const single = await this.#single(id ?? 'default', options);
+      return isThere(single) ? usable(single) : undefined;
+    } catch (error) {
+      if (!(error instanceof RemoteError) || !isRefusal(error)) throw error;
+      return undefined;
+    }
+  }
+
   /** Forgets everything: addresses did not answer. */
   forget(): void {
     this.#all = undefined;
@@ -124,6 +140,13 @@ function single(value: unknown, name: string): VaultFields {
 }
 
 function usable(vault: VaultFields): Vault {
+  const { urls, refused } = addresses(vault);
+  if (urls.length === 0) throw refused;
+  return { ...vault, urls };
+}
+
+/** The addresses of a vault that may be called, and what is wrong with another. */
+function addresses(vault: VaultFields): { readonly urls: readonly URL[]; readonly refused: RemoteError } {
   const urls: URL[] = [];
   let refused = new RemoteError('protocol', `storage endpoint ${vault.name} (${vault.id}) has no Urls`);
   for (const url of vault.urls) {
@@ -134,6 +157,5 @@ function usable(vault: VaultFields): Vault {
       refused = error;
     }
   }
-  if (urls.length === 0) throw refused;
-  return { ...vault, urls };
+  return { urls, refused };
 }

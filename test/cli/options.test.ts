@@ -218,7 +218,7 @@ describe('CONNECTION:/PATH', () => {
 });
 
 describe('the config', () => {
-  const directories = { config: '/c', state: '/s', cache: '/k', runtime: '/r' };
+  const directories = { config: '/c', state: '/s', cache: '/k', runtime: '/r', thumbnails: '/t' };
   const what = {
     mountpoint: '/m',
     source: { kind: 'demo' },

@@ -31,7 +31,7 @@ beforeEach(async () => {
   output = [];
   drawn = '';
   context = {
-    directories: { config: name, state: name, cache: name, runtime },
+    directories: { config: name, state: name, cache: name, runtime, thumbnails: name },
     environment: {},
     print: (line) => void output.push(line),
     warn: (line) => void output.push(`warning: ${line}`),

@@ -2,11 +2,8 @@
 // worked. Follows no redirect. Knows nothing of ranges but the header it is given.
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference } from '../../remote-drive.ts';
-import { replyError } from '../errors.ts';
-import type { ErrorReply, ReplyError } from '../errors.ts';
-import { errorText } from '../http/body-text.ts';
-import { retryAfterMs } from '../http/retry-after.ts';
-import { VaultAddress, mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
+import type { ReplyError } from '../errors.ts';
+import { VaultAddress, authorised, mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultReply, VaultRequestParts } from '../vault-address.ts';
 import type { Vault } from '../vault.ts';
 
@@ -76,43 +73,11 @@ async function requestOnce(
   range: string | undefined,
   options: CallOptions,
 ): Promise<VaultReply | ReplyError> {
-  const { session, counters } = parts;
-  const { storage } = session;
-  const tokens = await session.vaultTokens.forRequest(vault, 'download', options.signal);
-  let isStorageReplaced = false;
-  for (;;) {
-    const storageHeaders = await storage.headers(vault);
-    const token = await tokens.get(options.signal);
-    const headers = {
-      ...session.headers(token),
-      ...storageHeaders,
-      ...(range === undefined ? {} : { range }),
-    };
+  const asked = { call: form, thing: thingOf(content), headers: range === undefined ? {} : { range } };
+  return authorised(parts, vault, asked, options, (headers) => {
     const request = { name: form, method: 'GET', headers, signal: options.signal } as const;
-    const sent = await sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
-    const { reply } = sent;
-    if (reply.status === 200 || reply.status === 206) {
-      tokens.accepted();
-      return sent;
-    }
-    const error: ErrorReply = {
-      call: form,
-      thing: thingOf(content),
-      status: reply.status,
-      reason: session.withoutSecrets(reply.reason),
-      body: session.withoutSecrets(await errorText(reply)),
-      retryAfterMs: retryAfterMs(reply.headers, Date.now()),
-    };
-    if (tokens.helps(error)) continue;
-    const failure = replyError(error);
-    if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {
-      isStorageReplaced = true;
-      tokens.signedInAgain();
-      continue;
-    }
-    counters.refused(failure);
-    return storage.explained(vault, failure);
-  }
+    return sendToAnyAddress(parts, vault, address, pathOf(form, content), request);
+  });
 }
 
 function pathOf(form: DownloadUrl, content: ContentReference): string {

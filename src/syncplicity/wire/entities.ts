@@ -4,6 +4,7 @@ import { RemoteError } from '../../remote-drive.ts';
 import type {
   FileId,
   FolderId,
+  RemoteFile,
   RemoteFolder,
   RemoteSyncpoint,
   SyncpointId,
@@ -23,6 +24,8 @@ export interface FileFields {
   readonly lengthBytes: number | undefined;
   readonly modified: Timestamp;
   readonly created: Timestamp;
+  /** Where a picture of it is; undefined where it has none. Perhaps relative, perhaps with a key in it, and good for a while only. */
+  readonly thumbnailUrl: string | undefined;
 }
 
 /** A syncpoint as replies carry it: lists may leave the root folder out. */
@@ -77,7 +80,20 @@ function fileOf(fields: Fields): FileFields {
     lengthBytes: fields.size('Length'),
     modified: written ?? created ?? added ?? unknownTime,
     created: created ?? written ?? added ?? unknownTime,
+    thumbnailUrl: thumbnailUrlOf(fields),
   };
+}
+
+/** No listing fails for a picture. */
+function thumbnailUrlOf(fields: Fields): string | undefined {
+  const value = fields.value('ThumbnailUrl');
+  return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined;
+}
+
+/** The file of an entry, with the length that it has for certain and without what is good for a while only. */
+export function fileWithLength(entry: FileFields, lengthBytes: number): RemoteFile {
+  const { kind, id, name, versionId, modified, created } = entry;
+  return { kind, id, name, versionId, lengthBytes, modified, created };
 }
 
 /** SHA-256 of a file entry's content in lower-case hex; undefined where it has none, or one of another kind. */

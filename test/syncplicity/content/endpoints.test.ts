@@ -188,6 +188,6 @@ describe('regions', () => {
     expect(await findRegions(question())).toEqual([]);
     server.routes.length = 0;
     answer(path, 400, 'Bad Request');
-    await expect(findRegions(question())).rejects.toThrow('ROLs GET: the home region: Bad Request (HTTP 400)');
+    await expect(findRegions(question())).rejects.toThrow('ROLs GET: the regions of a user: Bad Request (HTTP 400)');
   });
 });

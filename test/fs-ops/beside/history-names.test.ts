@@ -1,7 +1,7 @@
 // What versions and removed entries are called: whatever the service tells, names are safe, unique and sort by time.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { namedRemovals, namedVersions } from '../../../src/fs-ops/history/names.ts';
+import { namedRemovals, namedVersions } from '../../../src/fs-ops/beside/history-names.ts';
 import type { RemoteEntry, RemoteVersion, VersionId } from '../../../src/remote-drive.ts';
 
 const time = Date.UTC(2026, 10, 22, 14, 3, 11) / 1000;

@@ -1,8 +1,8 @@
-// The file system with its history beside it: requests about nodes and handles of the history go there, all others to the file system as
-// they came. The reserved names are looked for in the folder first; only where it has no such entry do they lead to the history.
+// The file system with what is shown beside it: requests about nodes and handles of that go there, all others to the file system as they
+// came. The reserved names are looked for in the folder first; only where it has no such entry do they lead beside it.
 import { errno } from '../base/errno.ts';
+import type { Beside } from './beside.ts';
 import type { FileSystem } from './file-system.ts';
-import type { History } from './history.ts';
 import {
   FsError,
   type Answer,
@@ -26,32 +26,32 @@ interface KnownAttributes {
   readonly lifetimeMs: number;
 }
 
-/** What a transport is given where folders show their history. */
-export class WithHistory implements Operations {
+/** What a transport is given where folders show more than their entries. */
+export class WithBeside implements Operations {
   readonly #files: FileSystem;
-  readonly #history: History;
+  readonly #beside: Beside;
 
-  constructor(fileSystem: FileSystem, history: History) {
+  constructor(fileSystem: FileSystem, beside: Beside) {
     this.#files = fileSystem;
-    this.#history = history;
+    this.#beside = beside;
   }
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
-    if (this.#history.owns(parent)) return this.#history.lookup(parent, name, caller);
+    if (this.#beside.owns(parent)) return this.#beside.lookup(parent, name, caller);
     const found = this.#files.lookup(parent, name, caller);
-    if (!this.#history.reserves(name)) return found;
+    if (!this.#beside.reserves(name)) return found;
     const beside = (entry: Entry | NoEntry): Entry | NoEntry =>
-      entry.node === 0 ? (this.#history.enter(parent, name) ?? entry) : entry;
+      entry.node === 0 ? (this.#beside.enter(parent, name) ?? entry) : entry;
     return found instanceof Promise ? found.then(beside) : beside(found);
   }
 
   forget(node: NodeId, count: number): void {
-    if (this.#history.owns(node)) this.#history.forget(node, count);
+    if (this.#beside.owns(node)) this.#beside.forget(node, count);
     else this.#files.forget(node, count);
   }
 
   getAttributes(node: NodeId): KnownAttributes {
-    return this.#history.owns(node) ? this.#history.getAttributes(node) : this.#files.getAttributes(node);
+    return this.#beside.owns(node) ? this.#beside.getAttributes(node) : this.#files.getAttributes(node);
   }
 
   setAttributes(
@@ -65,11 +65,11 @@ export class WithHistory implements Operations {
   }
 
   access(node: NodeId, mask: number): void {
-    if (!this.#history.owns(node)) this.#files.access(node, mask);
+    if (!this.#beside.owns(node)) this.#files.access(node, mask);
   }
 
   open(node: NodeId, flags: number, caller: Caller, killPrivileges?: boolean): OpenFile {
-    if (this.#history.owns(node)) return this.#history.open(node, flags);
+    if (this.#beside.owns(node)) return this.#beside.open(node, flags);
     return this.#files.open(node, flags, caller, killPrivileges);
   }
 
@@ -80,7 +80,7 @@ export class WithHistory implements Operations {
     lengthBytes: number,
     caller: Caller,
   ): Answer<readonly Uint8Array[]> {
-    if (this.#history.owns(handle)) return this.#history.read(handle, offsetBytes, lengthBytes, caller);
+    if (this.#beside.owns(handle)) return this.#beside.read(handle, offsetBytes, lengthBytes, caller);
     return this.#files.read(node, handle, offsetBytes, lengthBytes, caller);
   }
 
@@ -144,24 +144,24 @@ export class WithHistory implements Operations {
   }
 
   flush(node: NodeId, handle: number, caller: Caller): Answer<void> {
-    return this.#history.owns(handle) ? undefined : this.#files.flush(node, handle, caller);
+    return this.#beside.owns(handle) ? undefined : this.#files.flush(node, handle, caller);
   }
 
   sync(node: NodeId, handle: number, caller: Caller): Answer<void> {
-    return this.#history.owns(handle) ? undefined : this.#files.sync(node, handle, caller);
+    return this.#beside.owns(handle) ? undefined : this.#files.sync(node, handle, caller);
   }
 
   syncDirectory(node: NodeId, handle: number, caller: Caller): Answer<void> {
-    return this.#history.owns(handle) ? undefined : this.#files.syncDirectory(node, handle, caller);
+    return this.#beside.owns(handle) ? undefined : this.#files.syncDirectory(node, handle, caller);
   }
 
   release(handle: number): void {
-    if (this.#history.owns(handle)) this.#history.release(handle);
+    if (this.#beside.owns(handle)) this.#beside.release(handle);
     else this.#files.release(handle);
   }
 
   openDirectory(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    if (this.#history.owns(node)) return this.#history.openDirectory(node, caller);
+    if (this.#beside.owns(node)) return this.#beside.openDirectory(node, caller);
     return this.#files.openDirectory(node, caller);
   }
 
@@ -173,40 +173,43 @@ export class WithHistory implements Operations {
     sink: RowSink,
     caller: Caller,
   ): Answer<void> {
-    if (!this.#history.owns(handle)) return this.#files.readDirectory(node, handle, cookie, plus, sink, caller);
-    this.#history.readDirectory(handle, cookie, plus, sink);
+    if (!this.#beside.owns(handle)) return this.#files.readDirectory(node, handle, cookie, plus, sink, caller);
+    this.#beside.readDirectory(handle, cookie, plus, sink);
     return undefined;
   }
 
   releaseDirectory(handle: number): void {
-    if (this.#history.owns(handle)) this.#history.release(handle);
+    if (this.#beside.owns(handle)) this.#beside.release(handle);
     else this.#files.releaseDirectory(handle);
   }
 
   capacity(node: NodeId): Capacity {
-    return this.#files.capacity(this.#history.owns(node) ? this.#history.folderNode(node) : node);
+    return this.#files.capacity(this.#beside.owns(node) ? this.#beside.folderNode(node) : node);
   }
 
   getExtendedAttribute(node: NodeId, name: string, caller: Caller): Answer<Uint8Array> {
-    if (!this.#history.owns(node)) return this.#files.getExtendedAttribute(node, name, caller);
-    const value = this.#history.extendedAttributes(node).get(name);
+    if (!this.#beside.owns(node)) return this.#files.getExtendedAttribute(node, name, caller);
+    const value = this.#beside.extendedAttributes(node).get(name);
     if (value === undefined) throw new FsError(errno.ENODATA, `no attribute ${name}`);
     return Buffer.from(value);
   }
 
   listExtendedAttributes(node: NodeId): readonly string[] {
-    if (!this.#history.owns(node)) return this.#files.listExtendedAttributes(node);
-    return [...this.#history.extendedAttributes(node).keys()];
+    if (!this.#beside.owns(node)) return this.#files.listExtendedAttributes(node);
+    return [...this.#beside.extendedAttributes(node).keys()];
   }
 
   #requireChangeable(node: NodeId): void {
-    if (this.#history.owns(node)) this.#history.refuseChange(node);
+    if (this.#beside.owns(node)) this.#beside.refuseChange(node);
   }
 
-  /** A name that is, or may become, a folder's own entry: not one in the history, nor one that leads there. */
+  /** A name that is, or may become, a folder's own entry: not one beside the tree, nor one that leads there. */
   #requireFree({ parent, name }: NodePlace): void {
     this.#requireChangeable(parent);
-    if (!this.#history.reserves(name) || this.#files.has(parent, name)) return;
-    throw new FsError(errno.EROFS, `${this.#files.view.path(parent)}/${name} leads to what was: it cannot be changed`);
+    if (!this.#beside.reserves(name) || this.#files.has(parent, name)) return;
+    throw new FsError(
+      errno.EROFS,
+      `${this.#files.view.path(parent)}/${name} leads to what is shown beside the files: it cannot be changed`,
+    );
   }
 }
