@@ -39,6 +39,19 @@ export function withContentOptions(command: Command): Command {
     .option('--ca-file <FILE>', 'PEM file with further certificate authorities to trust (default: those of the mount)');
 }
 
+/** The options of commands about an account. */
+export interface AccountOptions extends ContentOptions {
+  readonly account?: string;
+}
+
+/** Adds the options of {@link AccountOptions} to a command. */
+export function withAccountOptions(command: Command): Command {
+  return withContentOptions(command).option(
+    '--account <ACCOUNT>',
+    'of this connection, or of that behind a path in a mounted drive (default: the only connection)',
+  );
+}
+
 /** The argument of commands about one object. */
 export const PATH_ARGUMENT = ['<PATH>', 'a path in a mounted drive, or CONNECTION:/Syncpoint/path'] as const;
 

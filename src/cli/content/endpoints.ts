@@ -8,12 +8,11 @@ import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
 import { formatLabels, formatTable } from '../table.ts';
-import { type ContentOptions, onAccount, type Service, withContentOptions } from './content-command.ts';
+import { type AccountOptions, onAccount, type Service, withAccountOptions } from './content-command.ts';
 
 const COLUMNS = ['ID', 'Name', 'Default', 'Used', 'Size', 'SignIn'].map((header) => ({ header }));
 
-interface EndpointOptions extends ContentOptions {
-  readonly connection?: string;
+interface EndpointOptions extends AccountOptions {
   readonly user?: string;
 }
 
@@ -30,13 +29,11 @@ export function endpointsCommand(context: CliContext): Command {
 }
 
 function withEndpointOptions(command: Command): Command {
-  return withContentOptions(command)
-    .option('--connection <NAME>', 'whose endpoints (default: the only connection)')
-    .option('--user <GUID>', 'those of another user; for administrators');
+  return withAccountOptions(command).option('--user <GUID>', 'those of another user; for administrators');
 }
 
 async function list(context: CliContext, options: EndpointOptions): Promise<void> {
-  await onAccount(context, options.connection, options, async ({ api, call }) => {
+  await onAccount(context, options.account, options, async ({ api, call }) => {
     const { storageEndpoints } = await import('../../syncplicity/content/endpoints.ts');
     const found = await storageEndpoints(api.gateway, options.user, call);
     if (wantsJson(options)) printJson(context, found.map(endpointJson));
@@ -48,7 +45,7 @@ async function show(context: CliContext, id: string | undefined, options: Endpoi
   if (id !== undefined && options.user !== undefined) {
     throw new UsageError('--user asks for the default endpoint of a user: leave the id out');
   }
-  await onAccount(context, options.connection, options, async (service) => {
+  await onAccount(context, options.account, options, async (service) => {
     const { defaultEndpoint } = await import('../../syncplicity/content/endpoints.ts');
     const found =
       id === undefined

@@ -10,12 +10,14 @@ import type { Prompt } from '../prompt.ts';
 import { readSecret, readSecretLine } from '../secret-input.ts';
 import { formatTable } from '../table.ts';
 import {
+  type AccountOptions,
   type ContentOptions,
   onAccount,
   onTarget,
   onTargets,
   PATH_ARGUMENT,
   type Service,
+  withAccountOptions,
   withContentOptions,
 } from './content-command.ts';
 import { isoTime, timeCell } from './time-text.ts';
@@ -25,10 +27,6 @@ const TOKEN_ARGUMENT = ['<TOKEN>', 'of a link, as `links list` shows it'] as con
 const PASSWORD = 'password for the link';
 /** As in `syncplicity/content/links.ts`, which only commands load that make calls. */
 const POLICIES = ['none', 'internal', 'all', 'intended'] as const satisfies readonly LinkPolicy[];
-
-interface AccountOptions extends ContentOptions {
-  readonly connection?: string;
-}
 
 interface ListOptions extends AccountOptions {
   readonly expired?: true;
@@ -58,25 +56,21 @@ export function linksCommand(context: CliContext): Command {
   )
     .argument('<PATH...>', PATH_ARGUMENT[1])
     .action((paths: string[], options: SettingOptions) => create(context, paths, options));
-  onOne(command.command('list').description('list your links, or those of a file or folder'))
+  withAccountOptions(command.command('list').description('list your links, or those of a file or folder'))
     .argument('[PATH]', PATH_ARGUMENT[1])
     .option('--expired', 'those too that have expired')
     .action((path: string | undefined, options: ListOptions) => list(context, path, options));
-  onOne(command.command('show').description('show a link'))
+  withAccountOptions(command.command('show').description('show a link'))
     .argument(...TOKEN_ARGUMENT)
     .action((token: string, options: AccountOptions) => show(context, token, options));
-  withSettings(onOne(command.command('update').description('change a link')), 'who may follow the link')
+  withSettings(withAccountOptions(command.command('update').description('change a link')), 'who may follow the link')
     .option('--no-password', 'take its password away')
     .argument(...TOKEN_ARGUMENT)
     .action((token: string, options: AccountOptions & SettingOptions) => update(context, token, options));
-  onOne(command.command('delete').description('revoke links'))
+  withAccountOptions(command.command('delete').description('revoke links'))
     .argument('<TOKEN...>', TOKEN_ARGUMENT[1])
     .action((tokens: string[], options: AccountOptions) => revoke(context, tokens, options));
   return command;
-}
-
-function onOne(command: Command): Command {
-  return withContentOptions(command).option('--connection <NAME>', 'whose links (default: the only connection)');
 }
 
 function withSettings(command: Command, policy: string): Command {
@@ -141,13 +135,13 @@ async function list(context: CliContext, path: string | undefined, options: List
       );
     else formatTable(COLUMNS, links.map(linkRow)).forEach((line) => context.print(line));
   };
-  if (path === undefined) await onAccount(context, options.connection, options, (service) => print(service, undefined));
-  else if (options.connection !== undefined) throw new UsageError('a path and --connection exclude each other');
+  if (path === undefined) await onAccount(context, options.account, options, (service) => print(service, undefined));
+  else if (options.account !== undefined) throw new UsageError('a path and --account exclude each other');
   else await onTarget(context, path, options, (service, target) => print(service, linked(target)));
 }
 
 async function show(context: CliContext, token: string, options: AccountOptions): Promise<void> {
-  await onAccount(context, options.connection, options, async ({ api, call }) => {
+  await onAccount(context, options.account, options, async ({ api, call }) => {
     const { showLink } = await import('../../syncplicity/content/links.ts');
     const link = await showLink(api, token, call);
     if (wantsJson(options)) printJson(context, linkJson(link));
@@ -158,7 +152,7 @@ async function show(context: CliContext, token: string, options: AccountOptions)
 async function update(context: CliContext, token: string, options: AccountOptions & SettingOptions): Promise<void> {
   const settings = await settingsOf(context, options);
   if (Object.values(settings).every((value) => value === undefined)) throw new UsageError('nothing to change');
-  await onAccount(context, options.connection, options, async ({ api, call }) => {
+  await onAccount(context, options.account, options, async ({ api, call }) => {
     const { showLink, updateLink } = await import('../../syncplicity/content/links.ts');
     await updateLink(api, token, settings, { ...call, sendsMail: options.sendEmail });
     if (wantsJson(options)) {
@@ -168,7 +162,7 @@ async function update(context: CliContext, token: string, options: AccountOption
 }
 
 async function revoke(context: CliContext, tokens: readonly string[], options: AccountOptions): Promise<void> {
-  await onAccount(context, options.connection, options, async ({ api, call, moved }) => {
+  await onAccount(context, options.account, options, async ({ api, call, moved }) => {
     const { deleteLink } = await import('../../syncplicity/content/links.ts');
     for (const token of tokens) {
       await deleteLink(api, token, call);

@@ -10,20 +10,23 @@ import { printable } from '../printable.ts';
 import { registerFor } from '../registering.ts';
 import { requireStoredAccount } from '../stored-account.ts';
 import { formatLabels, formatTable } from '../table.ts';
-import { type ContentOptions, onAccount, withContentOptions } from './content-command.ts';
+import {
+  type AccountOptions,
+  type ContentOptions,
+  onAccount,
+  withAccountOptions,
+  withContentOptions,
+} from './content-command.ts';
 
 const COLUMNS = ['ID', 'Name', 'System', 'Owner', 'This'].map((header) => ({ header }));
 
-interface MachineOptions extends ContentOptions {
+interface RegisterOptions extends ContentOptions {
   readonly connection?: string;
-}
-
-interface RegisterOptions extends MachineOptions {
   readonly name?: string;
   readonly again?: true;
 }
 
-interface ListOptions extends MachineOptions {
+interface ListOptions extends AccountOptions {
   readonly user?: string;
   readonly inactive?: true;
 }
@@ -37,8 +40,7 @@ export function machinesCommand(context: CliContext): Command {
     .option('--name <NAME>', 'what it is called, 50 characters at most (default: after this host)')
     .option('--again', 'although the connection has a machine, which it uses no more then')
     .action((options: RegisterOptions) => register(context, options));
-  withContentOptions(command.command('list').description('list the machines of an account'))
-    .option('--connection <NAME>', 'whose machines (default: the only connection)')
+  withAccountOptions(command.command('list').description('list the machines of an account'))
     .option('--user <GUID>', 'those of another user; for administrators')
     .option('--inactive', 'those that are not in use any more too')
     .action((options: ListOptions) => list(context, options));
@@ -74,8 +76,8 @@ async function register(context: CliContext, options: RegisterOptions): Promise<
 
 async function list(context: CliContext, options: ListOptions): Promise<void> {
   const { user, inactive } = options;
-  const own = await ownMachine(context, options.connection);
-  await onAccount(context, options.connection, options, async ({ api, call }) => {
+  const own = await ownMachine(context, options.account);
+  await onAccount(context, options.account, options, async ({ api, call }) => {
     const { machinesOf } = await import('../../syncplicity/content/machines.ts');
     const found = await machinesOf(api.gateway, { user, withInactive: inactive ?? false }, call);
     if (wantsJson(options))

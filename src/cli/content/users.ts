@@ -7,14 +7,10 @@ import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
-import { type ContentOptions, onAccount, type Service, withContentOptions } from './content-command.ts';
+import { type AccountOptions, onAccount, type Service, withAccountOptions } from './content-command.ts';
 import { isGuid } from './sharees.ts';
 
 const COLUMNS = ['Id', 'Address', 'Name', 'Region'].map((header) => ({ header }));
-
-interface ShowOptions extends ContentOptions {
-  readonly account?: string;
-}
 
 /** What became of one question. */
 interface Answer {
@@ -26,21 +22,17 @@ interface Answer {
 /** The command with its subcommands. */
 export function usersCommand(context: CliContext): Command {
   const command = new Command('users').description('who is who at Syncplicity');
-  withContentOptions(
+  withAccountOptions(
     command
       .command('show')
       .description('find names and addresses by GUIDs, also of other regions, and GUIDs by addresses'),
   )
     .argument('<WHO...>', 'GUIDs of users you share with, or as an administrator addresses of your company')
-    .option(
-      '--account <ACCOUNT>',
-      'ask as this connection, or that of a path in a mounted drive (default: the only one)',
-    )
-    .action((who: string[], options: ShowOptions) => show(context, who, options));
+    .action((who: string[], options: AccountOptions) => show(context, who, options));
   return command;
 }
 
-async function show(context: CliContext, who: readonly string[], options: ShowOptions): Promise<void> {
+async function show(context: CliContext, who: readonly string[], options: AccountOptions): Promise<void> {
   for (const one of who) {
     if (!isGuid(one) && !/^[^\s@]+@[^\s@]+$/.test(one)) {
       throw new UsageError(`"${printable(one)}" is neither a GUID nor an e-mail address`);

@@ -47,14 +47,14 @@ describe('endpoints', () => {
       'protocolVersion',
     ]);
     expect(first).toMatchObject({ default: true, ownAuthentication: false, urls: [drive.emulator.vaultUrl] });
-    expect(await json('endpoints', 'show', String(first['id']), '--connection', 'test')).toEqual(first);
+    expect(await json('endpoints', 'show', String(first['id']), '--account', 'test')).toEqual(first);
   });
 
   it.each([
     [['show', 'nowhere'], 1, 'there is no storage endpoint nowhere\nsyncplicityfs endpoints list shows them'],
     [['show', 'x', '--user', 'y'], 2, '--user asks for the default endpoint of a user'],
     [['list', '--user', '7dae61c7-bf7a-499b-8ede-6481aba49ac9'], 1, 'User Not Authorized For Action (HTTP 403)'],
-    [['list', '--connection', 'other'], 1, 'other'],
+    [['list', '--account', 'other'], 1, 'other'],
   ])('%j fails with a reason', async (args, code, words) => {
     await drive.serve();
     const outcome = await drive.user.run(['endpoints', ...args]);

@@ -177,7 +177,7 @@ describe('links', () => {
     ['an empty password', ['create', PLAN, '--password'], {}, 2, 'stdin is empty'],
     ['both', ['create', PLAN, '--password', '--password-stdin'], {}, 2, 'cannot be used with'],
     ['several accounts', ['create', PLAN, '/etc/passwd'], {}, 2, 'the paths are of several accounts'],
-    ['a list of one', ['list', PLAN, '--connection', 'test'], {}, 2, 'a path and --connection exclude each other'],
+    ['a list of one', ['list', PLAN, '--account', 'test'], {}, 2, 'a path and --account exclude each other'],
   ])('are refused for %s: %j', async (_what, args, options, code, message) => {
     await drive.serve(options);
     const outcome = await links(args);
@@ -361,6 +361,6 @@ describe('of a directory', () => {
     const directory = drive.user.directory('things');
     await drive.user.addDirectory('local', directory);
     const link = await json<Link>(['create', 'local:/things']);
-    expect(await json<Link[]>(['list', '--connection', 'local'])).toEqual([link]);
+    expect(await json<Link[]>(['list', '--account', 'local'])).toEqual([link]);
   });
 });
