@@ -8,6 +8,8 @@ import { endpointsCommand } from './content/endpoints.ts';
 import { machinesCommand } from './content/machines.ts';
 import { rolsCommand } from './content/rols.ts';
 import { trashCommand } from './content/trash.ts';
+import { filesCommand } from './content/files.ts';
+import { foldersCommand } from './content/folders.ts';
 import { linksCommand } from './content/links.ts';
 import { usersCommand } from './content/users.ts';
 import { thumbnailsCommand } from './content/thumbnails.ts';
@@ -42,6 +44,8 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(unpinCommand(context));
   program.addCommand(freeCommand(context));
   program.addCommand(refreshCommand(context));
+  program.addCommand(foldersCommand(context));
+  program.addCommand(filesCommand(context));
   program.addCommand(versionsCommand(context));
   program.addCommand(trashCommand(context));
   program.addCommand(linksCommand(context));

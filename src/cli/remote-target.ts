@@ -25,8 +25,11 @@ export interface CallingOptions {
   readonly caFile: string | undefined;
 }
 
-/** Has the mount that the paths led through look at its syncpoints again; nothing where they led through none. */
-export type LookAgain = () => Promise<void>;
+/**
+ * Has the mount that the paths led through look again at its syncpoints, at the folders that the paths are (at the one of a name `below`), or at
+ * those they are in; nothing where they led through none.
+ */
+export type LookAgain = (at?: 'syncpoints' | 'paths' | 'parents', below?: string) => Promise<void>;
 
 type TargetWork = (api: ContentApi, targets: readonly RemoteTarget[], lookAgain: LookAgain) => Promise<void>;
 
@@ -72,8 +75,10 @@ async function withLocated(
     targets.push((await askMount(client, 'locate', { path: posix.join(root, path) }, limits)) as RemoteTarget);
   }
   const service = await askMount(client, 'service', {}, { signal });
-  const lookAgain = async (): Promise<void> => {
-    await askMount(client, 'refresh', { paths: ['/'], recursive: false }, limits);
+  const lookAgain: LookAgain = async (at = 'syncpoints', below = '') => {
+    const inDrive = paths.map((path) => posix.join(root, path, below));
+    const places = { syncpoints: ['/'], paths: inDrive, parents: inDrive.map((path) => posix.dirname(path)) }[at];
+    await askMount(client, 'refresh', { paths: [...new Set(places)], recursive: false }, limits);
   };
   await withMounted(context, service, options, (api) => work(api, targets, lookAgain));
 }

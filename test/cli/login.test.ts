@@ -8,7 +8,7 @@ import { openConnectionStore } from '../../src/connections/store.ts';
 import { openDrive } from '../../src/connections/verify.ts';
 import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
-import { browser } from './browser.ts';
+import { browser, shownPage } from './browser.ts';
 import { User, type Outcome } from './program.ts';
 
 let user: User;
@@ -60,7 +60,7 @@ describe('connections login', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^ID {7}[0-9a-f]{32}\nName {5}Syncplicity \(user@emulator.invalid\)\n/);
     expect(stderr).toContain('signed in as user@emulator.invalid');
-    expect(readFileSync(join(user.home, 'page'), 'utf8')).toContain('You can close this window');
+    expect(await shownPage(user)).toContain('You can close this window');
     expect(stored()).toMatch(/^emulated-refresh-/);
     expect(statSync(storeFile()).mode & 0o777).toBe(0o600);
     expect(stdout + stderr).not.toMatch(/emulated-(code|refresh)-/);

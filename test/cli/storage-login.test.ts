@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Dialect } from '../../src/emulator/dialect.ts';
 import { Drive, fuseExists } from '../mount/drive.ts';
-import { browser } from './browser.ts';
+import { browser, shownPage } from './browser.ts';
 import { programFile, type Outcome } from './program.ts';
 
 let drive: Drive;
@@ -88,7 +88,7 @@ describe('connections storage-login', () => {
         expect.stringContaining('signed in to StorageVault Emulated vault') as unknown,
       ]);
       expect(stdout).toMatch(/^Connection test\nVault {6}Emulated vault\nVaultID {4}\S+\nMachineID {2}\S+\n$/);
-      expect(readFileSync(join(drive.user.home, 'page'), 'utf8')).toContain('You can close this window');
+      expect(await shownPage(drive.user)).toContain('You can close this window');
       const { machine_id: id = '', machine_token: token, storage_tokens: tokens = {} } = storedAuth();
       expect(stdout).toContain(id);
       expect(token).toMatch(/^emulated-machine-/);

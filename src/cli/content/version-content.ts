@@ -2,8 +2,9 @@
 // a file shows all of them or is not there.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { TargetFile } from '../../mount/remote-path.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type {
   ContentReference,
@@ -12,10 +13,12 @@ import type {
   SyncpointId,
   Timestamp,
   UploadOutcome,
+  UploadRequest,
   VaultId,
   VersionId,
 } from '../../remote-drive.ts';
 import type { CliContext } from '../context.ts';
+import { printable } from '../printable.ts';
 import type { Service } from './content-command.ts';
 
 /** A download that breaks off this often without a byte in between is over. */
@@ -115,10 +118,7 @@ export async function storeAgain(
         modified,
         created,
         sha256,
-        read: (offsetBytes, lengthBytes) =>
-          lengthBytes === 0
-            ? nothing()
-            : createReadStream(path, { start: offsetBytes, end: offsetBytes + lengthBytes - 1 }),
+        read: bytesOf(path),
         onSent: moved,
         beforeLast,
       },
@@ -128,6 +128,12 @@ export async function storeAgain(
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** A file of this machine, as an upload reads it. */
+export function bytesOf(path: string): UploadRequest['read'] {
+  return (offsetBytes, lengthBytes) =>
+    lengthBytes === 0 ? nothing() : createReadStream(path, { start: offsetBytes, end: offsetBytes + lengthBytes - 1 });
 }
 
 /** Whether a file's present content is the one that was to be stored: of bytes it has had before, the service need not make a version. */
@@ -145,4 +151,45 @@ export async function hasContent(
 // eslint-disable-next-line @typescript-eslint/require-await -- it has nothing to wait for
 async function* nothing(): AsyncGenerator<Uint8Array> {
   yield* [];
+}
+
+/** What an upload made of a file: the same one, or another in its place, which need not have been told. */
+export async function storedFile(
+  { api, call }: Service,
+  target: Pick<TargetFile, 'syncpointId' | 'folderId' | 'fileId'>,
+  name: string,
+): Promise<RemoteFile> {
+  const { syncpointId, folderId, fileId } = target;
+  try {
+    return await api.drive.file(syncpointId, fileId, call);
+  } catch (error) {
+    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+    for await (const batch of api.drive.list(syncpointId, folderId, call)) {
+      const found = batch.find((entry) => entry.kind === 'file' && entry.name === name);
+      if (found?.kind === 'file') return found;
+    }
+    throw error;
+  }
+}
+
+/** Where to write: what was named, a file in the directory that was, or a new one here. */
+export async function outputFile(output: string | undefined, name: string): Promise<string> {
+  // A name of the service is one of this machine only if it cannot lead elsewhere.
+  const safe = name.replaceAll('/', '_').replace(/^\.{0,2}$/, '_');
+  if (output === undefined) {
+    if (await exists(safe)) throw new Error(`${printable(safe)} is there already: name another file with -o`);
+    return safe;
+  }
+  const isDirectory = (await exists(output)) && (await stat(output)).isDirectory();
+  return isDirectory ? join(output, safe) : output;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
+  }
 }

@@ -1,6 +1,4 @@
 // `syncplicityfs versions ...`: what a file was. An old version is made the present one by storing its bytes anew: no call does that.
-import { lstat, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
@@ -9,7 +7,6 @@ import type { TargetFile } from '../../mount/remote-path.ts';
 import {
   type ContentReference,
   RemoteError,
-  type RemoteFile,
   type RemoteVersion,
   timestampOf,
 } from '../../remote-drive.ts';
@@ -19,7 +16,15 @@ import { countOf, printable } from '../printable.ts';
 import { formatTable } from '../table.ts';
 import { type ContentOptions, onTarget, PATH_ARGUMENT, type Service, withContentOptions } from './content-command.ts';
 import { isoTime, timeCell } from './time-text.ts';
-import { hasContent, storeAgain, vaultOf, versionBytes, writeWhole } from './version-content.ts';
+import {
+  hasContent,
+  outputFile,
+  storeAgain,
+  storedFile,
+  vaultOf,
+  versionBytes,
+  writeWhole,
+} from './version-content.ts';
 
 const COLUMNS = ['Version', 'Added', 'Bytes', 'Action', 'User', 'Source'].map((header) => ({ header }));
 const VERSION_ARGUMENT = ['<VERSION>', 'the id of a version, as `versions list` shows it'] as const;
@@ -125,21 +130,6 @@ async function restore(context: CliContext, path: string, id: string, options: C
   });
 }
 
-/** What an upload made of a file: the same one, or another in its place, which need not have been told. */
-async function storedFile({ api, call }: Service, target: TargetFile, name: string): Promise<RemoteFile> {
-  const { syncpointId, folderId, fileId } = target;
-  try {
-    return await api.drive.file(syncpointId, fileId, call);
-  } catch (error) {
-    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
-    for await (const batch of api.drive.list(syncpointId, folderId, call)) {
-      const found = batch.find((entry) => entry.kind === 'file' && entry.name === name);
-      if (found?.kind === 'file') return found;
-    }
-    throw error;
-  }
-}
-
 async function remove(context: CliContext, path: string, ids: string[], options: ContentOptions): Promise<void> {
   requireIds(ids);
   await onFile(context, path, options, async (service, target) => {
@@ -194,28 +184,6 @@ async function contentOf(
   { id, lengthBytes }: RemoteVersion,
 ): Promise<ContentReference> {
   return { syncpointId, versionId: id, vaultId: await vaultOf(service, syncpointId), lengthBytes };
-}
-
-/** Where to write: what was named, a file in the directory that was, or a new one here. */
-async function outputFile(output: string | undefined, name: string): Promise<string> {
-  // A name of the service is one of this machine only if it cannot lead elsewhere.
-  const safe = name.replaceAll('/', '_').replace(/^\.{0,2}$/, '_');
-  if (output === undefined) {
-    if (await exists(safe)) throw new Error(`${printable(safe)} is there already: name another file with -o`);
-    return safe;
-  }
-  const isDirectory = (await exists(output)) && (await stat(output)).isDirectory();
-  return isDirectory ? join(output, safe) : output;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 function versionRow({ id, added, lengthBytes, action, userName, userEmail, source }: RemoteVersion): string[] {
