@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import { formatDuration } from '../base/quantities.ts';
 import { openBrowser } from './browser.ts';
-import { type CallbackReader, startCallbackServer } from './callback-server.ts';
+import type { CallbackReader } from './callback-server.ts';
 import type { CliContext } from './context.ts';
 
 export interface BrowserQuestion<A> {
@@ -47,6 +47,8 @@ export async function askBrowser<A, T>(
   const timer = setTimeout(late, timeoutMs);
   const stops: (() => unknown)[] = [];
   try {
+    // Loaded here: no other command listens.
+    const { startCallbackServer } = await import('./callback-server.ts');
     const server = callback === undefined ? undefined : await startCallbackServer(callback.url, callback.reader);
     if (server !== undefined) stops.push(() => server.stop());
     const address = await question.address(server?.url, signal);

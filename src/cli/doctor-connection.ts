@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { isAbort } from '../base/abort.ts';
 import { formatDuration } from '../base/quantities.ts';
 import type { ConnectionAuth, SyncplicityAuth } from '../connections/auth-file.ts';
-import { clockOffset } from '../connections/server-clock.ts';
 import { openDrive, type Region, regionOf, verifyConnection } from '../connections/verify.ts';
 import { type RemoteDrive, RemoteError, type RemoteFile, type RemoteSyncpoint } from '../remote-drive.ts';
 import type { Check, Finding } from './finding.ts';
@@ -57,6 +56,8 @@ async function advised(look: () => Promise<Finding>): Promise<Finding> {
 
 async function clock(auth: SyncplicityAuth, caFile: string | undefined): Promise<Finding> {
   const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  // Loaded here: most commands make no request.
+  const { clockOffset } = await import('../connections/server-clock.ts');
   const offsetMs = await clockOffset(auth.apiUrl, { ca, signal: AbortSignal.timeout(CHECK_TIMEOUT_MS) });
   if (offsetMs === undefined) return { state: 'ok', detail: 'the gateway answers without telling its time' };
   if (Math.abs(offsetMs) <= CLOCK_TOLERANCE_MS) return { state: 'ok', detail: 'agrees with the gateway' };

@@ -5,7 +5,6 @@ import type { UserDirectories } from '../base/paths.ts';
 import { formatSize } from '../base/quantities.ts';
 import { defaultTransport, defaults } from '../config.ts';
 import type { ConnectionStore } from '../connections/store.ts';
-import { fuseNativeLibrary } from '../mount/transports.ts';
 import type { Check, Finding } from './finding.ts';
 
 /** package.json's engines. */
@@ -24,7 +23,7 @@ export function machineChecks(directories: UserDirectories, store: ConnectionSto
     { name: 'node', look: nodeVersion },
     { name: 'koffi', look: nativeLibrary },
     { name: FUSE_DEVICE, look: () => fuseDevice(isRoot) },
-    { name: 'transport', look: () => Promise.resolve(transport()) },
+    { name: 'transport', look: transport },
     { name: 'fusermount3', look: () => mountProgram(isRoot) },
     { name: 'allow_other', look: () => allowOther(isRoot) },
     { name: 'config directory', look: () => directory(directories.config) },
@@ -62,7 +61,9 @@ async function nativeLibrary(): Promise<Finding> {
 }
 
 /** The one mounts use unless told otherwise, and whether there is another. */
-function transport(): Finding {
+async function transport(): Promise<Finding> {
+  // Loaded here: no other check needs a transport.
+  const { fuseNativeLibrary } = await import('../mount/transports.ts');
   const library = fuseNativeLibrary();
   const name = defaultTransport();
   if ('version' in library) return { state: 'ok', detail: `${name}; fuse-native can be had, with ${library.version}` };

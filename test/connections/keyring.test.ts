@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import tmp from 'tmp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseAuth } from '../../src/connections/auth-file.ts';
+import { parseAuth, serializeAuth } from '../../src/connections/auth-file.ts';
 import { type ConnectionStore, openConnectionStore } from '../../src/connections/store.ts';
+import type { VaultId } from '../../src/remote-drive.ts';
 import { MemoryKeyring } from '../fakes/memory-keyring.ts';
 
 const secrets = {
@@ -40,7 +41,7 @@ describe('a connection whose secrets are in the keyring', () => {
     expect(text()).toContain('jane@example.com');
     expect([...keyring.entries.keys()]).toEqual([id]);
     expect(JSON.parse(keyring.entries.get(id) ?? '')).toEqual(secrets);
-    expect(await store.auth(id)).toEqual(auth);
+    expect(serializeAuth(await store.auth(id))).toEqual(serializeAuth(auth));
     expect(await store.address(id)).toEqual({ platform: 'syncplicity', apiUrl: 'https://eu.example.com' });
   });
 
@@ -55,6 +56,19 @@ describe('a connection whose secrets are in the keyring', () => {
     await login?.renew((token) => Promise.resolve({ value: undefined, next: `${token}-renewed` }));
     expect(JSON.parse(keyring.entries.get(id) ?? '')).toEqual({ ...secrets, refresh_token: 'hidden-token-5-renewed' });
     expect(text()).not.toMatch(/hidden/);
+  });
+
+  it('keeps sign-ins at vaults there, and shows the machine it calls from', async () => {
+    const { id } = await store.add({ name: 'work', auth, secretsIn: 'keyring' });
+    await store.keepMachine(id, { id: 'machine-7', token: 'hidden-token-7' });
+    await store.keepStorageToken(id, 'V1', 'hidden-token-8');
+    expect(text()).toContain('machine-7');
+    expect(text()).not.toMatch(/hidden/);
+    const found = await store.auth(id);
+    if (found.platform !== 'syncplicity') throw new Error('another platform');
+    const { storage } = found.credentials;
+    expect(await storage?.machineToken()).toBe('hidden-token-7');
+    expect(await storage?.tokenFor('v1' as VaultId)).toBe('hidden-token-8');
   });
 
   it('is not stored where the keyring refuses', async () => {
