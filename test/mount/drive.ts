@@ -101,7 +101,8 @@ export class Drive {
   /** Ends all that was started, whatever state it is in. */
   async stop(): Promise<void> {
     const mounted = readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `);
-    if (mounted) await this.user.run(['unmount', this.mountpoint]);
+    // What is pending may be paused, or for a service that is away.
+    if (mounted) await this.user.run(['unmount', this.mountpoint, '--no-wait']);
     // After a test that killed the daemon.
     if (readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `))
       spawnSync('umount', ['-l', this.mountpoint]);

@@ -118,4 +118,6 @@ it.skipIf(!fuseExists)('a mounted drive shows at once what was done by paths in 
   const refused = await drive.user.run(['files', 'delete', join(projects, 'plans', 'deep.txt')]);
   expect(refused).toMatchObject({ code: 1, stdout: '' });
   expect(refused.stderr).toContain('what was written last is not at Syncplicity yet');
+  await drive.succeed(['resume', drive.mountpoint]);
+  await drive.succeed(['flush', drive.mountpoint]);
 });
