@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { expect } from 'vitest';
 import { Drive, type DriveOptions } from '../mount/drive.ts';
+import { noteLeak } from '../secrecy.ts';
 
 /** 100 ns, the service's unit of time. */
 const TICK_NS = 100n;
@@ -89,6 +90,7 @@ export class Desk {
       child.on('error', reject);
       child.on('close', resolve);
     });
+    noteLeak(text, stdout + stderr);
     return { code, stdout, stderr };
   }
 

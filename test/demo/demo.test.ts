@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findMount } from '../../src/base/mount-table.ts';
 import { User, type Outcome } from '../cli/program.ts';
 import { fuseExists } from '../mount/drive.ts';
+import { watchForSecrets } from '../secrecy.ts';
 
 const script = fileURLToPath(new URL('../../scripts/demo.mjs', import.meta.url));
 const content = fileURLToPath(new URL('../../demo', import.meta.url));
@@ -31,6 +32,7 @@ function demo(...args: string[]): Promise<Outcome> {
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  for (const name of ['stdout', 'stderr'] as const) watchForSecrets(`${name} of the demo`, child[name]);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));

@@ -224,7 +224,8 @@ function typed(args: readonly string[], steps: readonly (readonly [string, strin
 }
 
 describe('a password', () => {
-  const secret = 'hünter two & "three"';
+  // With the mark of secrets, which no output of any command may have.
+  const secret = 'hünter two & "three" hidden-secret';
   const asks = 'Password for the link: ';
   const again = 'The same again: ';
 
