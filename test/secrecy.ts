@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
 /** What the emulator makes, and what tests give for secrets that are typed or wrong. */
-const MARK = /emulated-(secret|token|machine|bearer|refresh|code|storage|accesskey)-[\w-]{8}|(hidden|typed)-(secret|token)/;
+const MARK =
+  /emulated-(secret|token|machine|bearer|refresh|code|storage|accesskey)-[\w-]{8}|(hidden|typed)-(secret|token)/;
 /** The file that collects what was found; named in the environment, which the workers inherit. */
 export const leaksVariable = 'SYNCPLICITYFS_TEST_LEAKS';
 /** Where credentials belong: the store, the emulator's own, and what is not ours to keep secret: content. */

@@ -51,7 +51,7 @@ describe('a machine', () => {
     await serve();
     const registered = await machine();
     expect(registered).toMatchObject(documented[0] ?? {});
-    const one = (await (await get(session, `/provisioning/machine.svc/${registered.Id}`)).json());
+    const one = await (await get(session, `/provisioning/machine.svc/${registered.Id}`)).json();
     const { userId, email } = emulator.credentials;
     expect(one).toMatchObject({ Name: 'API-migration', Owner: { Id: userId, EmailAddress: email } });
     const all = (await (await get(session, `${gatewayPath}?user=&include=inactive`)).json()) as Registered[];

@@ -4,12 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
 import { UsageError } from '../../base/usage-error.ts';
 import type { TargetFile } from '../../mount/remote-path.ts';
-import {
-  type ContentReference,
-  RemoteError,
-  type RemoteVersion,
-  timestampOf,
-} from '../../remote-drive.ts';
+import { type ContentReference, RemoteError, type RemoteVersion, timestampOf } from '../../remote-drive.ts';
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { countOf, printable } from '../printable.ts';
