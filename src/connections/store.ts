@@ -232,26 +232,33 @@ export function openConnectionStore(
       keep(id, ({ storage_tokens: before }) => ({
         storage_tokens: { ...asRecord(before), [vaultId.toLowerCase()]: token },
       })),
-    add: ({ name, auth, secretsIn = 'file' }) =>
-      change(async (file) => {
-        const taken = file.connections.find((connection) => connection.name === name);
-        if (taken !== undefined)
-          throw new Error(`a connection called "${name}" exists already (${taken.id}); choose another --name`);
-        const id = randomBytes(16).toString('hex');
-        const whole = serializeAuth(auth);
-        const isInKeyring = secretsIn === 'keyring' && auth.platform !== 'fs';
-        const { open: shown, secret } = splitAuth(whole);
-        if (isInKeyring) await keyring.write(id, JSON.stringify(secret));
-        const stored: StoredConnection = {
-          id,
-          name,
-          platform: auth.platform,
-          auth: isInKeyring ? shown : whole,
-          ...(isInKeyring ? { keyring: true } : {}),
-        };
-        const connections = [...file.connections, stored];
-        return { file: { ...file, connections }, result: present(stored, connections) };
-      }),
+    add: async ({ name, auth, secretsIn = 'file' }) => {
+      const id = randomBytes(16).toString('hex');
+      const whole = serializeAuth(auth);
+      const isInKeyring = secretsIn === 'keyring' && auth.platform !== 'fs';
+      const { open: shown, secret } = splitAuth(whole);
+      // Before the lock: the user may take a while to unlock it.
+      if (isInKeyring) await keyring.write(id, JSON.stringify(secret));
+      const stored: StoredConnection = {
+        id,
+        name,
+        platform: auth.platform,
+        auth: isInKeyring ? shown : whole,
+        ...(isInKeyring ? { keyring: true } : {}),
+      };
+      try {
+        return await change((file) => {
+          const taken = file.connections.find((connection) => connection.name === name);
+          if (taken !== undefined)
+            throw new Error(`a connection called "${name}" exists already (${taken.id}); choose another --name`);
+          const connections = [...file.connections, stored];
+          return { file: { ...file, connections }, result: present(stored, connections) };
+        });
+      } catch (error) {
+        if (isInKeyring) await keyring.remove(id);
+        throw error;
+      }
+    },
     remove: async (id) => {
       const removed = await change((file) => {
         const found = file.connections.find((connection) => connection.id === id);

@@ -77,6 +77,12 @@ describe('a connection whose secrets are in the keyring', () => {
     expect(await store.list()).toEqual([]);
   });
 
+  it('leaves no secrets behind where it cannot be stored', async () => {
+    const { id } = await store.add({ name: 'work', auth, secretsIn: 'keyring' });
+    await expect(store.add({ name: 'work', auth, secretsIn: 'keyring' })).rejects.toThrow('exists already');
+    expect([...keyring.entries.keys()]).toEqual([id]);
+  });
+
   it('takes its secrets along when it is deleted', async () => {
     const { id } = await store.add({ name: 'work', auth, secretsIn: 'keyring' });
     expect(await store.remove(id)).toBe(true);
