@@ -84,7 +84,8 @@ export class Pictures {
     const { fileId, versionId } = picture;
     let source = NONE;
     try {
-      source = await this.#thumbnails.fetch(picture, vaultId);
+      // A picture may be a call, and a folder has many: people who wait for listings and content go first.
+      source = await this.#thumbnails.fetch(picture, vaultId, { callClass: 'prefetch' });
     } catch (error) {
       if (!(error instanceof RemoteError) || !saysThatThereIsNone(error)) throw error;
       log('there is no picture of file %s: %s', fileId, error.message);

@@ -3,7 +3,7 @@ import { encode } from 'fast-png';
 import { expect, it } from 'vitest';
 import { Pictures } from '../../../src/fs-ops/beside/pictures.ts';
 import { RemoteError } from '../../../src/remote-drive.ts';
-import type { FileId, RemoteErrorKind, RemoteThumbnail, VersionId } from '../../../src/remote-drive.ts';
+import type { CallClass, FileId, RemoteErrorKind, RemoteThumbnail, VersionId } from '../../../src/remote-drive.ts';
 import { imageOf } from '../../thumbnails/images.ts';
 
 const png = encode({ ...imageOf(4, 4, [1, 2, 3, 255]), channels: 4, depth: 8 });
@@ -40,6 +40,18 @@ it('are fetched once for all sizes and names, at once or later', async () => {
   expect(asked()).toBe(1);
   await pictures.file(picture(2), undefined, wanted('normal'), signal);
   expect(asked()).toBe(2);
+});
+
+it('give way to people who wait for listings and content', async () => {
+  const classes: (CallClass | undefined)[] = [];
+  const pictures = new Pictures({
+    fetch: (_picture, _vaultId, call) => {
+      classes.push(call?.callClass);
+      return Promise.resolve(png);
+    },
+  });
+  await pictures.file(picture(1), undefined, wanted('normal'), signal);
+  expect(classes).toEqual(['prefetch']);
 });
 
 it('that cannot be shown are asked for once', async () => {
