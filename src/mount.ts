@@ -20,6 +20,8 @@ import type { MountConfig } from './config.ts';
 import { controlHandlers, type LeftChange } from './control/methods.ts';
 import { serveControl } from './control/server.ts';
 import type { MountStatus } from './control/status.ts';
+import { showNotification } from './desktop/notification.ts';
+import { Telling } from './desktop/telling.ts';
 import { Beside } from './fs-ops/beside.ts';
 import { History } from './fs-ops/beside/history.ts';
 import { Thumbnails } from './fs-ops/beside/thumbnails.ts';
@@ -34,6 +36,7 @@ import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
 import { locate } from './mount/locating.ts';
 import { Linking } from './mount/linking.ts';
+import { Notifying } from './mount/notifying.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { gatherStatus } from './mount/status.ts';
@@ -239,6 +242,21 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   }
   // A mount that may not write leaves what an earlier one wrote in the journal.
   if (!config.readOnly) pusher.start();
+  const notifying = new Notifying({
+    journal,
+    signIns: drive.signIns,
+    mountpoint: config.mountpoint,
+    file: join(accountDirectory, 'told.json'),
+    telling: new Telling({
+      show:
+        config.notifications === 'off'
+          ? undefined
+          : (notification, signal) => showNotification(notification, process.env, signal),
+      log: warn,
+    }),
+  });
+  stops.add('notifications', () => notifying.stop());
+  await notifying.start();
   const pinKeeper = pinning.keeper;
   pinKeeper.start();
   const identity = {
