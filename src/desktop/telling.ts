@@ -6,7 +6,7 @@ import type { Notification } from './notification.ts';
 const log = createLog('desktop');
 
 /** A drive may be mounted before the desktop has come up: it is tried again after these. */
-const AGAIN_AFTER_MS: readonly number[] = [5_000, 20_000, 60_000, 180_000];
+const AGAIN_AFTER_MS: readonly number[] = [2_000, 15_000, 60_000, 180_000];
 
 /** Something to be told. */
 export interface News {

@@ -1,4 +1,5 @@
 // What a person is told of each cause, in a line that names the thing, the cause and what to do. Part of the composition root; changes nothing.
+import { shellWord } from '../base/shell-word.ts';
 import { safeText, shownName } from '../desktop/safe-text.ts';
 import type { RemoteErrorKind } from '../remote-drive.ts';
 
@@ -45,7 +46,7 @@ function wordsFor({ cause, latest, count, mountpoint }: NoticeSubject): Notice {
       return {
         title: 'Syncplicity refuses the sign-in',
         icon: 'dialog-password',
-        text: `${safeText(latest.name, REASON_LENGTH_MAX)}${others === 0 ? '' : ` and ${others} more`}: nothing goes in or out until that is mended: ${latest.detail}`,
+        text: `${safeText(latest.name, REASON_LENGTH_MAX)}${others === 0 ? '' : ` and ${others} more`}: what needs the sign-in waits until it is mended: ${mending(latest)}`,
       };
     case 'conflict':
       return {
@@ -77,9 +78,10 @@ function wordsFor({ cause, latest, count, mountpoint }: NoticeSubject): Notice {
   }
 }
 
-/** To be pasted into a shell. */
-function shellWord(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/** Why a sign-in is refused, with a command: where the reason has none, the one that looks into it. */
+function mending({ name, detail }: NoticeMatter): string {
+  if (detail.includes('syncplicityfs ')) return detail;
+  return `${safeText(detail, REASON_LENGTH_MAX)}; syncplicityfs connections test ${shellWord(name)}`;
 }
 
 /** Of the service's words what comes after the name, which is told already, and the call, which tells people nothing. */

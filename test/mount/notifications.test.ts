@@ -5,49 +5,58 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, it } from 'vitest';
 import { hasDbus, Session, type SessionOptions } from '../desktop/session.ts';
 import { Drive, fuseExists } from './drive.ts';
 
-describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
-  let drive: Drive;
-  let session: Session | undefined;
-  let top: string;
+/** A drive, the session that it is mounted in, and what both leave. */
+class Place {
+  readonly drive = new Drive();
+  readonly top: string;
+  #session: Session | undefined;
 
-  beforeEach(() => {
-    drive = new Drive();
-    drive.store.addSyncpoint('Project');
-    top = join(drive.mountpoint, 'Project');
-    session = undefined;
-  });
-  afterEach(async () => {
-    await drive.stop();
-    await session?.stop();
-  });
-
-  /** Mounts in a session with a desktop. */
-  async function mountInSession(options: SessionOptions = {}, args: readonly string[] = []): Promise<Session> {
-    session = await Session.withDesktop(options);
-    await mount(session, args);
-    return session;
+  constructor(onTestFinished: (work: () => Promise<void>) => void) {
+    this.drive.store.addSyncpoint('Project');
+    this.top = join(this.drive.mountpoint, 'Project');
+    onTestFinished(async () => {
+      await this.drive.stop();
+      await this.#session?.stop();
+    });
   }
 
-  async function mount({ environment }: Session, args: readonly string[] = []): Promise<void> {
-    const all = ['mount', 'test', drive.mountpoint, '--settle', '0s', ...args];
-    expect(await drive.user.run(all, { env: environment })).toMatchObject({ code: 0 });
+  /** A session, with a desktop unless told otherwise. */
+  async session(options?: SessionOptions | 'without a desktop'): Promise<Session> {
+    this.#session = await (options === 'without a desktop' ? Session.start() : Session.withDesktop(options));
+    return this.#session;
+  }
+
+  /** Mounts in that session. */
+  async mount(args: readonly string[] = []): Promise<void> {
+    const all = ['mount', 'test', this.drive.mountpoint, '--settle', '0s', ...args];
+    const { code, stderr } = await this.drive.user.run(all, { env: this.#session?.environment ?? {} });
+    if (code !== 0) throw new Error(stderr);
   }
 
   /** The lines of the daemon's log, without their times. */
-  function logged(): string[] {
-    const directory = drive.user.directory('.local', 'state', 'syncplicityfs', 'logs');
+  logged(): string[] {
+    const directory = this.drive.user.directory('.local', 'state', 'syncplicityfs', 'logs');
     const lines = readdirSync(directory).flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n'));
     return lines.map((line) => line.replace(/^\S+Z /, ''));
   }
+}
 
-  it('many files refused for one quota are one notification, and none after a remount', async () => {
+// At once: each waits most of the time.
+describe.skipIf(!fuseExists || !hasDbus).concurrent('notifications', () => {
+  it('many files refused for one quota are one notification, and none after a remount', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const place = new Place(onTestFinished);
+    const { drive, top } = place;
     await drive.serve({ emulator: { quotaBytes: 5_000 } });
-    const desktop = await mountInSession();
-    const names = Array.from({ length: 30 }, (_, index) => `file ${index}`);
+    const desktop = await place.session();
+    await place.mount();
+    const names = Array.from({ length: 12 }, (_, index) => `file ${index}`);
     for (const name of names) await writeFile(join(top, name), Buffer.alloc(6_000, name));
     expect((await drive.user.run(['flush', drive.mountpoint])).code).toBe(1);
     const [first] = await desktop.notified(1);
@@ -56,28 +65,33 @@ describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
     expect(first?.text).toContain(`syncplicityfs status ${drive.mountpoint} --retry /`);
     // What the notification says to do is a command.
     await drive.succeed(['status', drive.mountpoint, '--retry', '/']);
-    await expect.poll(async () => (await drive.status()).failed.length, { timeout: 10_000 }).toBe(30);
+    await expect.poll(async () => (await drive.status()).failed.length, { timeout: 10_000 }).toBe(12);
 
     await drive.succeed(['unmount', drive.mountpoint, '--no-wait']);
-    await mount(desktop);
+    await place.mount();
     // Longer than what comes together is gathered: nothing comes.
     await delay(1_500);
     expect(desktop.shown).toHaveLength(1);
-    expect(logged().filter((line) => line.startsWith('No room'))).toEqual([]);
+    expect(place.logged().filter((line) => line.startsWith('No room'))).toEqual([]);
   });
 
-  it('a refused file of a hostile name is one line of text, and is told in the log where nothing shows it', async () => {
+  it('a refused file of a hostile name is one line of text, and is told in the log where nothing shows it', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const place = new Place(onTestFinished);
+    const { drive, top } = place;
     await drive.serve();
     const text = 'Reader permission <u>only</u>';
     const uploads = ['saveFile', 'v2mime'];
     drive.emulator.setFaults(uploads.map((endpoint) => ({ kind: 'status', endpoint, status: 403, text, count: 100 })));
-    session = await Session.start();
-    await mount(session);
+    const session = await place.session('without a desktop');
+    await place.mount();
     const name = `a&b'\u202egpj.${'x'.repeat(150)}.pdf`;
     await writeFile(join(top, name), 'content');
     const line = `Syncplicity refuses a change: "a&b'?gpj.${'x'.repeat(31)}…${'x'.repeat(15)}.pdf" is kept on this machine only: `;
     await expect
-      .poll(() => logged().find((one) => one.startsWith(line)), { timeout: 10_000 })
+      .poll(() => place.logged().find((one) => one.startsWith(line)), { timeout: 10_000 })
       .toContain('to decide: syncplicityfs status ');
     // The desktop comes up a little later.
     await session.showDesktop();
@@ -85,14 +99,20 @@ describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
     expect(first?.text).toContain('&quot;a&amp;b&#39;?gpj.xxx');
     expect(first?.text).toContain('Reader permission &lt;u&gt;only&lt;/u&gt;');
     expect(first?.text).not.toMatch(/[<>\n\u202e]/);
-    expect(logged().filter((one) => one.startsWith('Syncplicity refuses'))).toHaveLength(1);
+    expect(place.logged().filter((one) => one.startsWith('Syncplicity refuses'))).toHaveLength(1);
   });
 
-  it('a conflict tells which name each side has, and an unfinished file is told of after a crash', async () => {
+  it('a conflict tells which name each side has, and an unfinished file is told of after a crash', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const place = new Place(onTestFinished);
+    const { drive, top } = place;
     const { id, rootFolderId } = drive.store.addSyncpoint('Papers');
     const { id: fileId } = drive.store.addFile(id, rootFolderId, 'report.odt', Buffer.from('before'));
     await drive.serve();
-    const desktop = await mountInSession();
+    const desktop = await place.session();
+    await place.mount();
     const papers = join(drive.mountpoint, 'Papers');
     await readFile(join(papers, 'report.odt'));
     await drive.succeed(['pause', drive.mountpoint]);
@@ -117,16 +137,22 @@ describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
     process.kill(await drive.pid(), 'SIGKILL');
     writer.kill('SIGKILL');
     await once(writer, 'exit');
-    await mount(desktop);
+    await place.mount();
     const [, unfinished] = await desktop.notified(2);
     expect(unfinished?.title).toBe('Unfinished files were found');
     expect(unfinished?.text).toContain('&quot;draft&quot; was being written when ');
     expect(desktop.shown).toHaveLength(2);
   });
 
-  it('a refused sign-in is told with what to do, and a desktop that hangs holds nothing up', async () => {
+  it('a refused sign-in is told with what to do, and a desktop that hangs holds nothing up', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const place = new Place(onTestFinished);
+    const { drive, top } = place;
     await drive.serve();
-    const desktop = await mountInSession({ hangs: true });
+    const desktop = await place.session({ hangs: true });
+    await place.mount();
     await readdir(top);
     drive.emulator.setFaults([
       { kind: 'status', endpoint: 'token', status: 401, text: 'invalid_client', count: 1_000 },
@@ -136,7 +162,7 @@ describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
     const [first] = await desktop.notified(1);
     expect(first?.title).toBe('Syncplicity refuses the sign-in');
     expect(first?.text).toMatch(
-      /^test: nothing goes in or out until that is mended: .*invalid_client.*check the connection/,
+      /^test: what needs the sign-in waits until it is mended: .*invalid_client.*`syncplicityfs doctor`$/,
     );
     const begunMs = performance.now();
     await writeFile(join(top, 'later'), 'later');
@@ -144,12 +170,15 @@ describe.skipIf(!fuseExists || !hasDbus)('notifications', () => {
     expect(performance.now() - begunMs).toBeLessThan(5_000);
   });
 
-  it('with notifications=off the log has the line, and the desktop nothing', async () => {
+  it('with notifications=off the log has the line, and the desktop nothing', async ({ expect, onTestFinished }) => {
+    const place = new Place(onTestFinished);
+    const { drive, top } = place;
     await drive.serve({ emulator: { quotaBytes: 10 } });
-    const desktop = await mountInSession({}, ['-o', 'notifications=off']);
+    const desktop = await place.session();
+    await place.mount(['-o', 'notifications=off']);
     await writeFile(join(top, 'one'), 'more than there is room for');
     await expect
-      .poll(logged, { timeout: 10_000 })
+      .poll(() => place.logged(), { timeout: 10_000 })
       .toContainEqual(expect.stringMatching(/^No room at Syncplicity: "one" is not stored: /));
     await drive.succeed(['unmount', drive.mountpoint, '--no-wait']);
     expect(desktop.shown).toEqual([]);
