@@ -259,7 +259,12 @@ class Decoder {
     this.#at = align(this.#at, ALIGNMENT[type[0] ?? ''] ?? 1);
     const end = this.#at + length;
     const values: Value[] = [];
-    while (this.#at < end) values.push(this.#take(type));
+    while (this.#at < end) {
+      const before = this.#at;
+      values.push(this.#take(type));
+      // Or a list of nothing would never end.
+      if (this.#at === before) throw new Error(`values of the type "${type}" have no bytes`);
+    }
     return values;
   }
 

@@ -3,6 +3,9 @@ import { shellWord } from '../base/shell-word.ts';
 import { safeText, shownName } from '../desktop/safe-text.ts';
 import type { RemoteErrorKind } from '../remote-drive.ts';
 
+/** What to do, behind it, must still be seen. */
+const REASON_LENGTH_MAX = 160;
+
 /** What needs a person. A refusal is told apart by its kind: what there is to do is another each time. */
 export type NoticeCause = `refused: ${RemoteErrorKind}` | 'conflict' | 'unfinished' | 'sign-in';
 
@@ -91,6 +94,3 @@ function reason({ name, detail }: NoticeMatter): string {
   const rest = at < 0 ? '' : message.slice(at + told.length).replace(/^["':\s]+/, '');
   return safeText(rest === '' ? message : rest, REASON_LENGTH_MAX);
 }
-
-/** What to do, behind it, must still be seen. */
-const REASON_LENGTH_MAX = 160;

@@ -7,8 +7,10 @@ import { posix } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal, PendingRecord } from '../cache/journal.ts';
+import type { MountConfig } from '../config.ts';
 import { Causes, type Pace, type Showing, type Told } from '../desktop/causes.ts';
-import type { Telling } from '../desktop/telling.ts';
+import { showNotification } from '../desktop/notification.ts';
+import { Telling, type TellingOptions } from '../desktop/telling.ts';
 import { pathOf } from '../sync/reports.ts';
 import type { RefusedSignIns } from '../syncplicity/sign-ins.ts';
 import { noticeOf, type NoticeCause, type NoticeMatter } from './notices.ts';
@@ -210,6 +212,12 @@ export class Notifying {
     const record = journal.get(key);
     return record && { name: posix.basename(pathOf(journal, record)), detail: record.failed?.message ?? '' };
   }
+}
+
+/** Tells on this user's desktop where that is wanted, else with `log`. */
+export function openTelling(wanted: MountConfig['notifications'], log: (line: string) => void): Telling {
+  const show: TellingOptions['show'] = (notification, signal) => showNotification(notification, process.env, signal);
+  return new Telling({ show: wanted === 'off' ? undefined : show, log });
 }
 
 /** Each conflict is a matter of its own; of everything else more of the same is told with what it is more of. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, it } from 'vitest';
 import { hasDbus, Session, type SessionOptions } from '../desktop/session.ts';
+import type { Outcome } from '../cli/program.ts';
 import { Drive, fuseExists } from './drive.ts';
 
 /** A drive, the session that it is mounted in, and what both leave. */
@@ -168,6 +169,32 @@ describe.skipIf(!fuseExists || !hasDbus).concurrent('notifications', () => {
     await writeFile(join(top, 'later'), 'later');
     await drive.succeed(['unmount', drive.mountpoint, '--no-wait']);
     expect(performance.now() - begunMs).toBeLessThan(5_000);
+  });
+
+  it('a sign-in refused while a service manager mounts is told once, until a mount succeeds', async ({
+    expect,
+    onTestFinished,
+  }) => {
+    const place = new Place(onTestFinished);
+    const { drive } = place;
+    await drive.serve();
+    const desktop = await place.session();
+    // Nobody listens there, which is a warning.
+    const env = { ...desktop.environment, NOTIFY_SOCKET: join(drive.user.home, 'manager') };
+    const start = (): Promise<Outcome> => drive.user.run(['mount', '--foreground', 'test', drive.mountpoint], { env });
+    const refusal = { kind: 'status', endpoint: 'token', status: 401, text: 'invalid_client', count: 1_000 } as const;
+    drive.emulator.setFaults([refusal]);
+    // On a terminal the error is enough.
+    await expect(place.mount()).rejects.toThrow('invalid_client');
+    expect(desktop.shown).toEqual([]);
+    for (let round = 0; round < 2; round += 1) expect(await start()).toMatchObject({ code: 1 });
+    expect(desktop.shown.map(({ title }) => title)).toEqual(['Syncplicity refuses the sign-in']);
+    drive.emulator.setFaults([]);
+    await place.mount();
+    await drive.unmount();
+    drive.emulator.setFaults([refusal]);
+    expect(await start()).toMatchObject({ code: 1 });
+    await desktop.notified(2);
   });
 
   it('with notifications=off the log has the line, and the desktop nothing', async ({ expect, onTestFinished }) => {
