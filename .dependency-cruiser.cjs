@@ -5,6 +5,7 @@ const ROOMS = [
   'cli',
   'connections',
   'control',
+  'desktop',
   'emulator',
   'fs-ops',
   'fuse',
@@ -32,6 +33,7 @@ const MAY_IMPORT = {
   emulator: [],
   connections: ['remote-drive', 'syncplicity'],
   control: [],
+  desktop: [],
   config: [],
   cli: ['config', 'mount', 'connections', 'control', 'remote-drive', 'syncplicity', 'emulator', 'thumbnails'],
 };
@@ -50,6 +52,7 @@ const WHY = {
     'the emulator is the counterpart, not a part: sharing code with the client would let both misread the service alike.',
   connections: 'connections keeps profiles and verifies them with the service, nothing more.',
   control: 'control carries requests over a socket: its handlers are injected by mount.ts.',
+  desktop: 'desktop shows texts to whoever sits before this machine: what they are about is not its business.',
   config: 'config turns options into one frozen value: it imports nothing but base.',
   cli: 'cli turns argv into calls of the rooms below; it does not reach into the cache or the kernel.',
 };

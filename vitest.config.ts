@@ -11,6 +11,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    // No daemon of a test shows anything on the desktop of whoever runs it: an address that leads to no bus.
+    env: { DBUS_SESSION_BUS_ADDRESS: 'disabled:' },
     globalSetup: ['test/global-setup.ts'],
     // What suites print themselves.
     onConsoleLog: (text) => noteLeak('a test', text),

@@ -20,6 +20,8 @@ import {
   parseWholeNumber,
   parseRemoval,
   type Removal,
+  type NotificationsWanted,
+  parseNotifications,
   parseTransport,
   type TransportName,
 } from './config/option-values.ts';
@@ -88,6 +90,8 @@ export interface MountConfig {
   readonly bandwidth: Bandwidth;
   /** How the kernel is spoken to. */
   readonly transport: TransportName;
+  /** Whether the desktop shows what needs a person. */
+  readonly notifications: NotificationsWanted;
   /** PEM file with further certificate authorities. */
   readonly caFile: string | undefined;
   /** Stays in the foreground and logs to stderr. */
@@ -351,6 +355,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     parse: parseTransport,
   },
   {
+    key: 'notifications',
+    flags: '--notifications <WHEN>',
+    name: 'notifications',
+    help: 'show on the desktop what needs you, like a refused file or sign-in: "auto", where you have a session, or "off", only in the log (default: auto)',
+    parse: parseNotifications,
+  },
+  {
     key: 'caFile',
     flags: '--ca-file <FILE>',
     name: 'ca_file',
@@ -485,6 +496,7 @@ export function createMountConfig(
     callsPerHour: options.callsPerHour ?? defaults.callsPerHour,
     bandwidth: options.bandwidth ?? defaults.bandwidth,
     transport: options.transport ?? defaultTransport(),
+    notifications: options.notifications ?? 'auto',
     caFile: options.caFile,
   });
 }

@@ -34,8 +34,10 @@ import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
 import { locate } from './mount/locating.ts';
 import { Linking } from './mount/linking.ts';
+import { Notifying, openTelling } from './mount/notifying.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
+import { forgetRefusedStart, tellRefusedStart } from './mount/refused-start.ts';
 import { gatherStatus } from './mount/status.ts';
 import { createTransport } from './mount/transports.ts';
 import { openWriting } from './mount/writing.ts';
@@ -76,10 +78,12 @@ export async function startMount(config: MountConfig, hooks: MountHooks = {}): P
   const stops = new Stops();
   try {
     const running = await build(config, stops, hooks.warn ?? ((line): void => console.error(line)));
+    await forgetRefusedStart(config);
     hooks.onReady?.();
     return running;
   } catch (error) {
     for (const failure of await stops.run()) log('%s', failure.message);
+    await tellRefusedStart(error, config, process.env);
     const { code } = error as NodeJS.ErrnoException;
     // Writes fail without a path, and the cache does without a disk: it is the state that has none.
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
@@ -239,6 +243,15 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   }
   // A mount that may not write leaves what an earlier one wrote in the journal.
   if (!config.readOnly) pusher.start();
+  const notifying = new Notifying({
+    journal,
+    signIns: drive.signIns,
+    mountpoint: config.mountpoint,
+    file: join(accountDirectory, 'told.json'),
+    telling: openTelling(config.notifications, warn),
+  });
+  stops.add('notifications', () => notifying.stop());
+  await notifying.start();
   const pinKeeper = pinning.keeper;
   pinKeeper.start();
   const identity = {

@@ -275,6 +275,11 @@ export class Tree {
     return [...this.#tables.conflicts.range()].map(({ value }) => value);
   }
 
+  /** That a file was kept under another name, if it was. */
+  conflict(inode: number): ConflictRecord | undefined {
+    return this.#conflictInodes.has(inode) ? this.#tables.conflicts.get(inodeKey(inode)) : undefined;
+  }
+
   /** What is still to be purged from the service's trash. */
   purges(): Purge[] {
     return [...this.#tables.purges.range()].map(({ value }) => value);

@@ -95,6 +95,14 @@ export function parseTransport(text: string): TransportName {
   return text;
 }
 
+/** Whether the desktop shows what needs a person: where there is a session, or never. */
+export type NotificationsWanted = 'auto' | 'off';
+
+export function parseNotifications(text: string): NotificationsWanted {
+  if (text !== 'auto' && text !== 'off') throw new UsageError(`"${text}" is neither auto nor off`);
+  return text;
+}
+
 /** Whom to act for: an e-mail address or a GUID, as the service knows users. */
 export function parseUser(text: string): string {
   const user = text.trim();

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
+import { shellWord } from '../base/shell-word.ts';
 import type { StorageSignIns } from '../syncplicity/options.ts';
 import { type ConnectionAuth, parseAuth, serializeAuth, splitAuth, type SyncplicityAuth } from './auth-file.ts';
 import { environmentConnection, environmentConnectionName } from './environment.ts';
@@ -436,11 +437,6 @@ function damaged(path: string, reason: string): Error {
 async function makePrivateDirectory(path: string): Promise<void> {
   await mkdir(path, { recursive: true, mode: 0o700 });
   if (((await stat(path)).mode & 0o077) !== 0) await chmod(path, 0o700);
-}
-
-/** A name as a shell takes it. */
-function shellWord(name: string): string {
-  return /^[\w@%+=:,.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {

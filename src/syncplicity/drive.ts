@@ -54,6 +54,7 @@ import { memberStatistics, sumOfBudgets } from './members/statistics.ts';
 import type { MemberStatistics } from './members/statistics.ts';
 import { openLine } from './service-line.ts';
 import type { ServiceLine } from './service-line.ts';
+import type { RefusedSignIns } from './sign-ins.ts';
 import { Syncpoints } from './syncpoints.ts';
 import { Uploads } from './upload/uploads.ts';
 import type { UploadCapability } from './upload/uploads.ts';
@@ -101,6 +102,7 @@ export interface SyncplicityDrive extends RemoteDrive {
   /** The account's shared links. */
   readonly links: LinkCalls;
   readonly thumbnails: RemoteThumbnails;
+  readonly signIns: RefusedSignIns;
   /** The machine was asleep: every connection is made anew, and so is the token. Calls under way are tried again where that is safe. */
   woken(): void;
   statistics(): DriveStatistics;
@@ -227,6 +229,7 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     list,
     deleted,
     links: linkCalls(gateway),
+    signIns: line.signIns,
     thumbnails: new Thumbnails({ gateway, listing, members, retries, transport, vaults }),
     versions(of: VersionedFile, call: CallOptions = {}): Promise<RemoteVersion[]> {
       return fileVersions(gateway, file, of, call);

@@ -8,6 +8,7 @@ import { Member } from './members/member.ts';
 import { defaultBudget, defaultRetries, defaultSilenceMs, defaultTimeouts } from './options.ts';
 import type { MemberOptions, ServiceOptions } from './options.ts';
 import { Retries } from './retries.ts';
+import { SignIns } from './sign-ins.ts';
 
 /** What all members call through. */
 export interface ServiceLine {
@@ -15,6 +16,7 @@ export interface ServiceLine {
   readonly retries: Retries;
   readonly counters: Counters;
   readonly rates: LineRates;
+  readonly signIns: SignIns;
   stop(): Promise<void>;
 }
 
@@ -27,6 +29,7 @@ export function openLine(
   const stopping = new AbortController();
   const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
   const counters = new Counters();
+  const signIns = new SignIns();
   const transport = new HttpTransport({
     timeouts: { ...defaultTimeouts, ...options.timeouts },
     ca: options.ca,
@@ -46,7 +49,7 @@ export function openLine(
     const { clientId } = member.credentials;
     const budget = budgets.get(clientId) ?? new CallBudget(limits, member.stateFile);
     budgets.set(clientId, budget);
-    return new Member(member, { transport, budget, retries, counters, isAlone: memberCount === 1, silenceMs });
+    return new Member(member, { transport, budget, retries, counters, signIns, isAlone: memberCount === 1, silenceMs });
   };
   const stop = async (): Promise<void> => {
     stopping.abort();
@@ -56,7 +59,7 @@ export function openLine(
     up: rateOf(options.bandwidth?.upBytesPerSecond),
     down: rateOf(options.bandwidth?.downBytesPerSecond),
   };
-  return { line: { transport, retries, counters, rates, stop }, make };
+  return { line: { transport, retries, counters, rates, signIns, stop }, make };
 }
 
 function rateOf(bytesPerSecond: number | undefined): ByteRate | undefined {

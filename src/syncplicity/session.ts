@@ -14,6 +14,7 @@ import { defaultApiUrl, defaultGolUrl } from './options.ts';
 import type { Login, SyncplicityCredentials, SyncplicityOptions } from './options.ts';
 import type { Retries } from './retries.ts';
 import { homeGateway } from './rols.ts';
+import type { SignIns } from './sign-ins.ts';
 import { TokenRenewal } from './token-renewal.ts';
 import { StorageAccess } from './storage-access.ts';
 import { basic, clientGrant, refreshGrant, requestToken, tokenCall, vaultGrant, without } from './token-request.ts';
@@ -33,6 +34,9 @@ export interface SessionParts {
   readonly budget: Pick<CallBudget, 'acquire' | 'refused' | 'accepted' | 'waitMs'>;
   readonly counters: Counters;
   readonly retries: Retries;
+  readonly signIns: SignIns;
+  /** What messages call the connection. */
+  readonly name: string;
 }
 
 export class Session {
@@ -62,14 +66,14 @@ export class Session {
     const { login } = this.#credentials;
     const isChanged = async (): Promise<boolean> =>
       login !== undefined && (await login.peek()) !== this.#refreshTokens[0];
-    this.token = new AccessToken((signal) => this.#fetchToken(signal), isChanged);
+    this.token = new AccessToken((signal) => this.#signIn(signal), isChanged);
     this.vaultTokens = new VaultTokens({
       account: this.token,
       machine: this.#machineToken(),
       exchange: (base, vaultId, signal) => this.#exchange(base, vaultId, signal),
       gatewayUrl: (signal) => this.gatewayUrl(signal),
     });
-    this.storage = new StorageAccess(this.#credentials);
+    this.storage = new StorageAccess(this.#credentials, parts.signIns);
   }
 
   /** The gateway's address. Looks the home region up once; a failed look-up is tried again by the next call. */
@@ -126,6 +130,17 @@ export class Session {
       );
     } catch (error) {
       this.#home = undefined;
+      throw error;
+    }
+  }
+
+  /** A token of the account, or the refusal that somebody has to do something about. */
+  async #signIn(signal: AbortSignal): Promise<IssuedToken> {
+    const { signIns, name } = this.#parts;
+    try {
+      return await this.#fetchToken(signal);
+    } catch (error) {
+      if (error instanceof RemoteError && error.kind === 'unauthenticated') signIns.refuse(name, error);
       throw error;
     }
   }

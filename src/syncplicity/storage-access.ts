@@ -4,6 +4,7 @@ import { RemoteError } from '../remote-drive.ts';
 import type { VaultId } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { SyncplicityCredentials } from './options.ts';
+import type { SignIns } from './sign-ins.ts';
 import type { Vault } from './vault.ts';
 
 const header = 'syncplicity-storage-authorization';
@@ -14,10 +15,12 @@ const issuedMax = 8;
 export class StorageAccess {
   readonly #credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>;
   readonly #known = new Map<VaultId, string>();
+  readonly #signIns: SignIns;
   #issued: readonly string[];
 
-  constructor(credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>) {
+  constructor(credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>, signIns: SignIns) {
     this.#credentials = credentials;
+    this.#signIns = signIns;
     this.#issued = credentials.storageToken === undefined ? [] : [credentials.storageToken];
   }
 
@@ -31,10 +34,15 @@ export class StorageAccess {
     if (!vault.requiresStorageToken) return {};
     const token = this.#known.get(vault.id) ?? (await this.#look(vault));
     if (token !== undefined) return { [header]: token };
-    throw new RemoteError(
-      'unauthenticated',
-      `StorageVault ${vault.name} asks for its own authentication: ${this.#remedy}`,
-    );
+    const refusal = `StorageVault ${vault.name} asks for its own authentication: ${this.#remedy}`;
+    const error = new RemoteError('unauthenticated', refusal);
+    this.#signIns.refuse(signInName(vault), error);
+    throw error;
+  }
+
+  /** The vault took what it was shown. */
+  accepted(vault: Vault): void {
+    if (vault.requiresStorageToken) this.#signIns.accept(signInName(vault));
   }
 
   /** True when a vault's 401 is worth another request: another token is stored now than `sent`, the headers of the one refused. */
@@ -52,7 +60,9 @@ export class StorageAccess {
   explained(vault: Vault, refusal: ReplyError): ReplyError {
     if (!vault.requiresStorageToken || refusal.status !== 401) return refusal;
     const message = `${refusal.message}; or the authentication of StorageVault ${vault.name} is over: ${this.#remedy}`;
-    return new ReplyError('unauthenticated', message, refusal);
+    const explained = new ReplyError('unauthenticated', message, refusal);
+    this.#signIns.refuse(signInName(vault), explained);
+    return explained;
   }
 
   get #remedy(): string {
@@ -71,4 +81,8 @@ export class StorageAccess {
     if (!this.#issued.includes(token)) this.#issued = [token, ...this.#issued].slice(0, issuedMax);
     return token;
   }
+}
+
+function signInName({ name }: Vault): string {
+  return `StorageVault ${name}`;
 }

@@ -85,6 +85,7 @@ export async function authorised<Sent extends { readonly reply: HttpReply }>(
     const { reply } = sent;
     if (reply.status === 200 || reply.status === 206) {
       tokens.accepted();
+      storage.accepted(vault);
       return sent;
     }
     const error: ErrorReply = {

@@ -233,6 +233,11 @@ describe('the config', () => {
     expect(() => parseMountOptions(['transport=none'])).toThrow('"none" is no transport');
   });
 
+  it('shows notifications unless told otherwise', () => {
+    expect(parseMountOptions(['notifications=off'])).toEqual({ notifications: 'off' });
+    expect(() => parseMountOptions(['notifications=on'])).toThrow('"on" is neither auto nor off');
+  });
+
   it('takes defaults for all that is left out, and is frozen', () => {
     const config = createMountConfig(what, {}, directories);
     expect(config).toEqual({
@@ -268,6 +273,7 @@ describe('the config', () => {
       callsPerHour: 10_800,
       bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
       transport: defaultTransport(),
+      notifications: 'auto',
       caFile: undefined,
     });
     expect(Object.isFrozen(config)).toBe(true);

@@ -32,6 +32,9 @@ function throughTransport(args: readonly string[]): readonly string[] {
   return [command, '--transport', testTransport, ...rest];
 }
 
+/** Nothing of a test shows on the desktop of whoever runs it: an address that leads to no bus. */
+const noSession = { DBUS_SESSION_BUS_ADDRESS: 'disabled:' };
+
 /** A user without any files yet. */
 export class User {
   readonly home: string;
@@ -52,7 +55,7 @@ export class User {
 
   get environment(): NodeJS.ProcessEnv {
     // Only what a program needs: no XDG_, DEBUG, proxy or NO_COLOR of whoever runs the tests.
-    return { PATH: process.env['PATH'], HOME: this.home, LANG: 'C.UTF-8' };
+    return { PATH: process.env['PATH'], HOME: this.home, LANG: 'C.UTF-8', ...noSession };
   }
 
   start(args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {

@@ -1,13 +1,14 @@
 // One app key with which an account is used: its token, its call budget, its counters. A lone connection is one member, a pool has
 // several. Knows no other members; what is said of its absence is theirs to say.
 import { abortReason } from '../../base/abort.ts';
-import type { CallClass, RemoteErrorKind } from '../../remote-drive.ts';
+import type { CallClass, RemoteError, RemoteErrorKind } from '../../remote-drive.ts';
 import type { BudgetCaller, CallBudget, Refusal } from '../budget.ts';
 import { Counters } from '../counters.ts';
 import type { HttpReply, HttpTransport } from '../http/transport.ts';
 import type { MemberOptions } from '../options.ts';
 import type { Retries } from '../retries.ts';
 import { Session } from '../session.ts';
+import type { SignIns } from '../sign-ins.ts';
 import type { Token } from '../token.ts';
 
 export interface MemberParts {
@@ -17,6 +18,7 @@ export interface MemberParts {
   readonly retries: Retries;
   /** Of the whole drive. */
   readonly counters: Counters;
+  readonly signIns: SignIns;
   /** There is nobody else to call. */
   readonly isAlone: boolean;
   /** How long a reply may take before somebody asks whether any will come. */
@@ -55,16 +57,26 @@ export class Member {
   readonly #repeatable = new Set<AbortController>();
   readonly #silenceMs: number;
   readonly #isAlone: boolean;
+  readonly #signIns: SignIns;
   #absence: Absence | undefined;
 
-  constructor(options: MemberOptions, { transport, budget, retries, counters, isAlone, silenceMs }: MemberParts) {
+  constructor(options: MemberOptions, parts: MemberParts) {
+    const { transport, budget, retries, counters, signIns, isAlone, silenceMs } = parts;
     this.#silenceMs = silenceMs;
     this.#isAlone = isAlone;
+    this.#signIns = signIns;
     this.id = options.id;
     this.name = options.name ?? 'the connection';
     this.budget = budget;
     this.counters = new Counters(counters);
-    this.session = new Session(options, { transport, budget: this, counters: this.counters, retries });
+    this.session = new Session(options, {
+      transport,
+      budget: this,
+      counters: this.counters,
+      retries,
+      signIns,
+      name: this.name,
+    });
   }
 
   get absence(): Absence | undefined {
@@ -164,6 +176,17 @@ export class Member {
 
   accepted(): void {
     this.budget.accepted();
+  }
+
+  /** A call was done: whoever this is, the service lets them in. */
+  served(): void {
+    this.budget.accepted();
+    this.#signIns.accept(this.name);
+  }
+
+  /** The service took neither the token nor a new one. */
+  notLetIn(error: RemoteError): void {
+    this.#signIns.refuse(this.name, error);
   }
 }
 

@@ -142,6 +142,7 @@ async function postTo(
       if (status === 308 || (status >= 200 && status < 300)) {
         known.isKeyBare = isKeyBare;
         tokens.accepted();
+        storage.accepted(vault);
         return readUploadReply(status, reply.headers, text);
       }
       error = {

@@ -1,0 +1,226 @@
+// What needs a person: what the service refused, conflicts, unfinished files, refused sign-ins. Looks at each as it comes, and has it told.
+// Part of the composition root.
+//
+// Promises: once a cause, see `desktop/causes`; what was told is not told again after a remount; nobody waits for any of it.
+import { readFile } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { replaceFile } from '../base/atomic-file.ts';
+import { createLog } from '../base/log.ts';
+import type { Journal, PendingRecord } from '../cache/journal.ts';
+import type { MountConfig } from '../config.ts';
+import { Causes, type Pace, type Showing, type Told } from '../desktop/causes.ts';
+import { showNotification } from '../desktop/notification.ts';
+import { Telling, type TellingOptions } from '../desktop/telling.ts';
+import { pathOf } from '../sync/reports.ts';
+import type { RefusedSignIns } from '../syncplicity/sign-ins.ts';
+import { noticeOf, type NoticeCause, type NoticeMatter } from './notices.ts';
+
+const log = createLog('notifying');
+
+/** What fails together is told together, and the first file of ten thousand soon; a cause is not worth more attention than this. */
+const PACE: Pace = { gatherMs: 1_000, againMs: 10 * 60_000 };
+
+export interface NotifyingOptions {
+  readonly journal: Journal;
+  readonly signIns: RefusedSignIns;
+  readonly mountpoint: string;
+  /** Keeps what was told between mounts. */
+  readonly file: string;
+  readonly telling: Pick<Telling, 'tell' | 'stop'>;
+  /** Wall clock, ms; for tests. */
+  readonly nowMs?: () => number;
+  readonly pace?: Pace;
+}
+
+/** Inodes, generations, or whose sign-in it is: by cause, so that they do not meet. */
+type Key = number | string;
+
+export class Notifying {
+  readonly #options: NotifyingOptions;
+  readonly #nowMs: () => number;
+  readonly #causes: Causes<NoticeCause, Key>;
+  /** What each inode was refused for last. */
+  readonly #refused = new Map<number, NoticeCause>();
+  /** What is found then may have been told by an earlier mount. */
+  #isFirstLook = true;
+  #isStopped = false;
+  /** What the timer is set for. */
+  #dueMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  /** Writes down what was told, one after the other. */
+  #keeping: Promise<void> = Promise.resolve();
+  #isKept = true;
+  #unsubscribe: readonly (() => void)[] = [];
+
+  constructor(options: NotifyingOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#causes = new Causes(options.pace ?? PACE);
+  }
+
+  /** Begins with what is so already, of which only what was not told by earlier mounts is told. */
+  async start(): Promise<void> {
+    const { journal, signIns } = this.#options;
+    await this.#recall();
+    for (const record of journal.records()) this.#lookAtRecord(record, record.inode);
+    for (const { inode } of journal.tree.conflicts()) this.#lookAtConflict(inode);
+    for (const { generation } of journal.unfinished()) {
+      this.#arise('unfinished', generation, String(generation));
+    }
+    for (const who of signIns.refused.keys()) this.#lookAtSignIn(who);
+    this.#isFirstLook = false;
+    this.#causes.allFound();
+    this.#unsubscribe = [
+      journal.onChange((inodes) => {
+        for (const inode of inodes) {
+          this.#lookAtRecord(journal.get(inode), inode);
+          this.#lookAtConflict(inode);
+        }
+        this.#schedule();
+      }),
+      signIns.onChange((who) => {
+        this.#lookAtSignIn(who);
+        this.#schedule();
+      }),
+    ];
+    this.#schedule();
+  }
+
+  /** Tells nothing more; what is under way is given up. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const end of this.#unsubscribe) end();
+    clearTimeout(this.#timer);
+    await this.#options.telling.stop();
+    await this.#keeping;
+  }
+
+  #lookAtRecord(record: PendingRecord | undefined, inode: number): void {
+    const failed = record?.failed;
+    const before = this.#refused.get(inode);
+    const cause = failed === undefined ? undefined : (`refused: ${failed.kind}` as const);
+    if (before === cause) return;
+    if (before !== undefined) {
+      this.#refused.delete(inode);
+      this.#mend(before, inode);
+    }
+    if (record === undefined || cause === undefined) return;
+    this.#refused.set(inode, cause);
+    this.#arise(cause, inode, this.#placeOf(record));
+  }
+
+  #lookAtConflict(inode: number): void {
+    if (this.#options.journal.tree.conflict(inode) === undefined) this.#mend('conflict', inode);
+    else this.#arise('conflict', inode, String(inode));
+  }
+
+  #lookAtSignIn(who: string): void {
+    if (this.#options.signIns.refused.has(who)) this.#arise('sign-in', who, who);
+    else this.#mend('sign-in', who);
+  }
+
+  #arise(cause: NoticeCause, key: Key, scope: string): void {
+    if (this.#isFirstLook) this.#causes.find(cause, key, { scope }, this.#nowMs());
+    else this.#causes.arise(cause, key, { scope }, this.#nowMs());
+  }
+
+  #mend(cause: NoticeCause, key: Key): void {
+    if (this.#causes.mend(cause, key)) this.#keepTold();
+  }
+
+  /** What refusals of a kind have in common: room is a vault's, rights are a syncpoint's. */
+  #placeOf({ inode, at, failed }: PendingRecord): string {
+    const { tree } = this.#options.journal;
+    const node = tree.node(inode) ?? tree.node(at?.parent ?? inode);
+    const top = node === undefined ? undefined : tree.syncpointOf(node);
+    const vault = failed?.kind === 'quota' ? top?.syncpoint?.vaultId : undefined;
+    return vault ?? String(top?.inode ?? '');
+  }
+
+  #schedule(): void {
+    const { dueMs } = this.#causes;
+    // Changes come by the thousand, and nearly none of them is of interest here.
+    if (dueMs === this.#dueMs) return;
+    clearTimeout(this.#timer);
+    this.#dueMs = dueMs;
+    if (dueMs === undefined || this.#isStopped) return;
+    this.#timer = setTimeout(() => this.#tellDue(), Math.max(0, dueMs - this.#nowMs())).unref();
+  }
+
+  #tellDue(): void {
+    const { telling, mountpoint } = this.#options;
+    this.#dueMs = undefined;
+    const showings = this.#causes.take(this.#nowMs());
+    for (const showing of showings) {
+      const { cause, isNew } = showing;
+      const latest = this.#latest(showing);
+      if (latest === undefined) continue;
+      const notification = noticeOf({ cause, latest, count: countOf(showing), mountpoint });
+      telling.tell({ cause, isNew, notification, isStillSo: () => this.#causes.isOpen(cause) });
+    }
+    if (showings.length > 0) this.#keepTold();
+    this.#schedule();
+  }
+
+  /** The next mount shall not tell it again. */
+  #keepTold(): void {
+    if (!this.#isKept) return;
+    this.#isKept = false;
+    this.#keeping = this.#keeping
+      .then(() => {
+        this.#isKept = true;
+        const told = JSON.stringify(Object.fromEntries(this.#causes.told()));
+        return replaceFile(this.#options.file, `${told}\n`, 0o600);
+      })
+      // A full disk, most likely: the next mount tells it once more.
+      .catch((error: unknown) => log('what was told is not kept: %s', error));
+  }
+
+  async #recall(): Promise<void> {
+    let read: unknown;
+    try {
+      read = JSON.parse(await readFile(this.#options.file, 'utf8'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log('what was told is not known: %s', error);
+      return;
+    }
+    const nowMs = this.#nowMs();
+    for (const [cause, told] of Object.entries(read ?? {}) as [NoticeCause, Partial<Told> | null][]) {
+      const { shownAtMs, scopes } = told ?? {};
+      // A time to come is of a clock that was wrong.
+      if (typeof shownAtMs !== 'number' || shownAtMs > nowMs || !Array.isArray(scopes)) continue;
+      this.#causes.recall(cause, { shownAtMs, scopes: scopes.map(String) });
+    }
+  }
+
+  #latest({ cause, untold }: Showing<NoticeCause, Key>): NoticeMatter | undefined {
+    const key = untold.at(-1);
+    return key === undefined ? undefined : this.#matter(cause, key);
+  }
+
+  #matter(cause: NoticeCause, key: Key): NoticeMatter | undefined {
+    const { journal, signIns } = this.#options;
+    if (typeof key === 'string') return { name: key, detail: signIns.refused.get(key) ?? '' };
+    if (cause === 'unfinished') {
+      const found = journal.unfinished().find(({ generation }) => generation === key);
+      return found === undefined ? undefined : { name: posix.basename(found.path), detail: '' };
+    }
+    if (cause === 'conflict') {
+      const found = journal.tree.conflict(key);
+      return found && { name: posix.basename(found.path), detail: posix.basename(found.keptAs) };
+    }
+    const record = journal.get(key);
+    return record && { name: posix.basename(pathOf(journal, record)), detail: record.failed?.message ?? '' };
+  }
+}
+
+/** Tells on this user's desktop where that is wanted, else with `log`. */
+export function openTelling(wanted: MountConfig['notifications'], log: (line: string) => void): Telling {
+  const show: TellingOptions['show'] = (notification, signal) => showNotification(notification, process.env, signal);
+  return new Telling({ show: wanted === 'off' ? undefined : show, log });
+}
+
+/** Each conflict is a matter of its own; of everything else more of the same is told with what it is more of. */
+function countOf({ cause, open, untold }: Showing<NoticeCause, Key>): number {
+  return cause === 'conflict' || cause === 'unfinished' ? untold.length : open.size;
+}
