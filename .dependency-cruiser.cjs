@@ -8,6 +8,7 @@ const ROOMS = [
   'emulator',
   'fs-ops',
   'fuse',
+  'metrics',
   'sync',
   'syncplicity',
   'thumbnails',
@@ -25,6 +26,7 @@ const MAY_IMPORT = {
   'remote-drive': [],
   cache: ['remote-drive'],
   thumbnails: [],
+  metrics: [],
   'fs-ops': ['cache', 'remote-drive', 'thumbnails'],
   fuse: ['fs-ops'],
   sync: ['cache', 'remote-drive'],
@@ -49,6 +51,7 @@ const WHY = {
   emulator:
     'the emulator is the counterpart, not a part: sharing code with the client would let both misread the service alike.',
   connections: 'connections keeps profiles and verifies them with the service, nothing more.',
+  metrics: 'metrics turns readings into what Prometheus reads: mount.ts injects them, so that no room counts for it.',
   control: 'control carries requests over a socket: its handlers are injected by mount.ts.',
   config: 'config turns options into one frozen value: it imports nothing but base.',
   cli: 'cli turns argv into calls of the rooms below; it does not reach into the cache or the kernel.',
