@@ -8,10 +8,15 @@ import { isLoopbackAddress, namesLoopback } from '../base/loopback.ts';
 const log = createLog('metrics');
 
 const PATH = '/metrics';
-/** Prometheus, its spare and a person looking. */
-const CONNECTIONS_MAX = 16;
-/** Prometheus itself gives up after 10 s, where nobody tells it otherwise. */
-const CONNECTION_MS = 10_000;
+/** How far those who ask may go. */
+export interface ServerLimits {
+  readonly connectionsMax: number;
+  /** From the first byte asked to the last one answered. */
+  readonly connectionMs: number;
+}
+
+/** Prometheus, its spare and a person looking; Prometheus itself gives up after 10 s, where nobody tells it otherwise. */
+const USUAL_LIMITS: ServerLimits = { connectionsMax: 16, connectionMs: 10_000 };
 const HEADER_BYTES_MAX = 8 * 1024;
 
 /** What is told to whoever asks. */
@@ -32,6 +37,7 @@ export interface MetricsServer {
 export async function serveMetrics(
   { host, port }: { readonly host: string; readonly port: number },
   page: () => Promise<Page> | undefined,
+  { connectionsMax, connectionMs }: ServerLimits = USUAL_LIMITS,
 ): Promise<MetricsServer> {
   let isLoopback = true;
   const server = createServer({ maxHeaderSize: HEADER_BYTES_MAX }, (request, response) => {
@@ -41,8 +47,8 @@ export async function serveMetrics(
       else say(response, 500, 'the numbers could not be gathered: the log of the mount says why\n');
     });
   });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.on('connection', limitLife);
+  server.maxConnections = connectionsMax;
+  server.on('connection', (socket) => limitLife(socket, connectionMs));
   await listen(server, host, port);
   server.on('error', (error) => log('%s', error.message));
   const bound = server.address() as AddressInfo;
@@ -98,8 +104,8 @@ function say(response: ServerResponse, status: number, text: string, contentType
 }
 
 /** Whoever sends or reads a byte now and then is cut off as well. */
-function limitLife(socket: Socket): void {
-  const timer = setTimeout(() => socket.destroy(), CONNECTION_MS);
+function limitLife(socket: Socket, lifeMs: number): void {
+  const timer = setTimeout(() => socket.destroy(), lifeMs);
   timer.unref();
   socket.on('close', () => clearTimeout(timer));
 }
