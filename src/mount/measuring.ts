@@ -5,7 +5,8 @@ import type { MountConfig } from '../config.ts';
 import type { MountIdentity } from '../control/status.ts';
 import { LATENCY_BOUNDS_SECONDS } from '../fuse/latency-histogram.ts';
 import type { Readings } from '../metrics/readings.ts';
-import { gatherStatus, type StatusSources } from './status.ts';
+import { changeSums } from '../sync/reports.ts';
+import { gatherStanding, type StatusSources } from './status.ts';
 
 /** Gathers the readings of a mount, at each call. */
 export async function readingsOf(
@@ -16,7 +17,8 @@ export async function readingsOf(
   const build = { version: await ownVersion(), transport: identity.transport };
   return async () => {
     const { calls, members, online, paused, transfers, cache, relisting, prefetch, pinned, memory, ...changes } =
-      await gatherStatus(identity, from, 0);
+      await gatherStanding(identity, from);
+    const sums = await changeSums(from.journal, from.pusher);
     const { byOpcode, pending } = from.kernelMount.statistics();
     return {
       build,
@@ -44,14 +46,14 @@ export async function readingsOf(
         relistingFolders: relisting.folders,
       },
       changes: {
-        pending: changes.pending.files,
-        pendingBytes: changes.pending.bytes,
-        pendingSentBytes: changes.pending.sent,
-        failed: changes.failed.length,
+        pending: sums.pending.changes,
+        pendingBytes: sums.pending.bytes,
+        pendingSentBytes: sums.pending.sentBytes,
+        failed: sums.failed,
         conflicts: changes.conflicts.length,
         unfinished: changes.unfinished.length,
-        localOnlyFiles: changes.localOnly.files,
-        localOnlyBytes: changes.localOnly.bytes,
+        localOnlyFiles: sums.localOnly.files,
+        localOnlyBytes: sums.localOnly.bytes,
         purgesPending: changes.purges.pending,
         purgesRefused: changes.purges.refused.length,
       },

@@ -1,6 +1,6 @@
 // `mount --metrics` as Prometheus has it: a real mount, the kernel's requests, the text over HTTP, and the dashboard that reads it.
 import { readFileSync } from 'node:fs';
-import { readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -152,6 +152,27 @@ describe.skipIf(!fuseExists)('metrics of a mount', () => {
       const beyond = ['2.5', '5'].map((le) => valueOf(after, `${DURATION}_bucket`, { opcode: 'READ', le }));
       expect(beyond[1]).toBeGreaterThan(beyond[0] as number);
     });
+  });
+
+  it('count what is pending, refused and kept here as status does', async () => {
+    drive.store.addSyncpoint('Projects');
+    await drive.serve({ emulator: { quotaBytes: 5_000 } });
+    await drive.mount({ mount: METRICS });
+    await writeFile(at('large'), pattern(20_000, 1));
+    await writeFile(at('.DS_Store'), pattern(700, 1));
+    expect((await drive.user.run(['flush', drive.mountpoint])).code).toBe(1);
+    await drive.succeed(['pause', drive.mountpoint]);
+    for (let index = 0; index < 20; index += 1) await writeFile(at(`small${index}`), pattern(index, index));
+    await mkdir(at('folder'));
+    await rm(at('small0'));
+    const { pending, failed, localOnly } = await drive.status();
+    expect([pending.files, failed.length, localOnly]).toEqual([20, 1, { files: 1, bytes: 700 }]);
+    const exposed = await scrapeWhen((now) => valueOf(now, 'syncplicityfs_pending_changes') === pending.files);
+    expect(valueOf(exposed, 'syncplicityfs_pending_bytes')).toBe(pending.bytes);
+    expect(valueOf(exposed, 'syncplicityfs_pending_sent_bytes')).toBe(pending.sent);
+    expect(valueOf(exposed, 'syncplicityfs_failed_changes')).toBe(1);
+    expect(valueOf(exposed, 'syncplicityfs_local_only_files')).toBe(1);
+    expect(valueOf(exposed, 'syncplicityfs_local_only_bytes')).toBe(700);
   });
 
   it('hold no name of a file, no path and no secret, and are told to this machine only', async () => {
