@@ -1,4 +1,5 @@
 // What the text says, read back by a strict reader: every value under its name and labels, whatever the readings are.
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Exposition } from '../../src/metrics/exposition.ts';
@@ -29,6 +30,30 @@ describe('the text', () => {
     expect(valueOf(exposed, 'process_resident_memory_bytes')).toBeGreaterThan(1e6);
     expect(valueOf(exposed, 'process_start_time_seconds')).toBeGreaterThan(1.7e9);
     expect(valueOf(exposed, 'nodejs_eventloop_lag_seconds')).toBeGreaterThan(0);
+  });
+
+  it('has the metrics of doc/METRICS.md with the labels named there, and no others', async () => {
+    const page = readFileSync(new URL('../../doc/METRICS.md', import.meta.url), 'utf8');
+    const named = new Map<string, string[]>();
+    const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
+    for (const [, names = '', labels = ''] of page.matchAll(/^\| (`[^|]*)\|([^|]*)\|/gm))
+      for (const name of quoted(names)) named.set(name, quoted(labels));
+    const latency = { counts: [1, 0, 0], sumSeconds: 1 };
+    const budget = { perSecond: 1, perHour: 1, leftThisHour: 1 };
+    const exposed = await expose({
+      calls: { ...quietReadings.calls, byEndpoint: { 'file.svc GET': 1 }, budget },
+      members: [{ name: 'one', calls: 1, throttled: 0, budget, available: true }],
+      transfers: { bytesIn: 0, bytesOut: 0, limitIn: 1, limitOut: 1 },
+      fuse: { ...quietReadings.fuse, byOpcode: { READ: { requests: 1, errors: 0, latency } } },
+    });
+    const told = [...exposed].map(([name, { series }]): [string, string[]] => {
+      const labels = new Set(series.flatMap((one) => Object.keys(one.labels)));
+      labels.delete('le');
+      return [name, [...labels].toSorted()];
+    });
+    expect(new Map(told)).toEqual(new Map([...named].map(([name, labels]) => [name, labels.toSorted()])));
+    const alerts = page.slice(page.indexOf('## To be called'));
+    for (const [name] of alerts.matchAll(/syncplicityfs_\w+/g)) expect([...named.keys()]).toContain(name);
   });
 
   it('tells of limits only where there are some', async () => {

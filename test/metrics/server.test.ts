@@ -55,7 +55,7 @@ function open(url: string, sent: string): { socket: Socket; ended: Promise<strin
   socket.setEncoding('utf8').on('data', (part: string) => (text += part));
   // A reset is an end as well.
   socket.on('error', () => undefined);
-  const ended = once(socket, 'close').then(() => text);
+  const ended = new Promise<string>((resolve) => socket.on('close', () => resolve(text)));
   socket.write(sent);
   return { socket, ended };
 }
