@@ -12,8 +12,8 @@ export function isLoopbackAddress(address: string): boolean {
   return version !== 0 && loopback.check(address, version === 4 ? 'ipv4' : 'ipv6');
 }
 
-/** Whether a Host header names this machine itself, with or without a port. */
+/** Whether a Host header, or a URL's hostname, names this machine itself; with or without a port. */
 export function namesLoopback(host: string | undefined): boolean {
   const name = host?.replace(/:\d*$/, '').toLowerCase() ?? '';
-  return name === 'localhost' || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'));
+  return name === 'localhost' || name.endsWith('.localhost') || isLoopbackAddress(name.replace(/^\[(.*)\]$/, '$1'));
 }

@@ -9,7 +9,7 @@ describe('loopback', () => {
     'is not %j',
     (address) => expect(isLoopbackAddress(address)).toBe(false),
   );
-  it.each(['localhost', 'LocalHost:80', '127.0.0.1', '127.0.0.1:9470', '[::1]', '[::1]:9470'])(
+  it.each(['localhost', 'LocalHost:80', 'drive.localhost:9470', '127.0.0.1', '127.0.0.1:9470', '[::1]', '[::1]:9470'])(
     'is what the Host header %s names',
     (host) => expect(namesLoopback(host)).toBe(true),
   );
