@@ -9,6 +9,7 @@ const ROOMS = [
   'emulator',
   'fs-ops',
   'fuse',
+  'metrics',
   'sync',
   'syncplicity',
   'thumbnails',
@@ -26,6 +27,7 @@ const MAY_IMPORT = {
   'remote-drive': [],
   cache: ['remote-drive'],
   thumbnails: [],
+  metrics: [],
   'fs-ops': ['cache', 'remote-drive', 'thumbnails'],
   fuse: ['fs-ops'],
   sync: ['cache', 'remote-drive'],
@@ -51,6 +53,7 @@ const WHY = {
   emulator:
     'the emulator is the counterpart, not a part: sharing code with the client would let both misread the service alike.',
   connections: 'connections keeps profiles and verifies them with the service, nothing more.',
+  metrics: 'metrics turns readings into what Prometheus reads: mount.ts injects them, so that no room counts for it.',
   control: 'control carries requests over a socket: its handlers are injected by mount.ts.',
   desktop: 'desktop shows texts to whoever sits before this machine: what they are about is not its business.',
   config: 'config turns options into one frozen value: it imports nothing but base.',

@@ -8,10 +8,12 @@ import { UsageError } from './base/usage-error.ts';
 import {
   UPLOADS_LIMIT,
   type Bandwidth,
+  type ListenAddress,
   atLeast,
   parseBandwidth,
   parseAbsolutePath,
   parseCount,
+  parseListenAddress,
   parseId,
   parseInstance,
   parseUmask,
@@ -92,6 +94,8 @@ export interface MountConfig {
   readonly transport: TransportName;
   /** Whether the desktop shows what needs a person. */
   readonly notifications: NotificationsWanted;
+  /** Where numbers for Prometheus are told; undefined: nowhere. */
+  readonly metrics: ListenAddress | undefined;
   /** PEM file with further certificate authorities. */
   readonly caFile: string | undefined;
   /** Stays in the foreground and logs to stderr. */
@@ -149,7 +153,7 @@ type FixedKey =
   | 'runtimeDirectory'
   | 'configDirectory';
 
-type OptionValue = string | number | Bandwidth;
+type OptionValue = string | number | Bandwidth | ListenAddress;
 
 /** One option of ours, in both its spellings. */
 export interface MountOptionSpec {
@@ -362,6 +366,13 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     parse: parseNotifications,
   },
   {
+    key: 'metrics',
+    flags: '--metrics <ADDRESS>',
+    name: 'metrics',
+    help: 'tell Prometheus how the mount does, at http://ADDRESS/metrics: a port of this machine like 9470, 0 for a free one, or HOST:PORT; whoever reaches the address can read it (default: off)',
+    parse: parseListenAddress,
+  },
+  {
     key: 'caFile',
     flags: '--ca-file <FILE>',
     name: 'ca_file',
@@ -497,6 +508,7 @@ export function createMountConfig(
     bandwidth: options.bandwidth ?? defaults.bandwidth,
     transport: options.transport ?? defaultTransport(),
     notifications: options.notifications ?? 'auto',
+    metrics: options.metrics,
     caFile: options.caFile,
   });
 }

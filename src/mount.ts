@@ -30,11 +30,13 @@ import { FsError } from './fs-ops/operations.ts';
 import type { Failure } from './fs-ops/waits.ts';
 import { WithBeside } from './fs-ops/with-beside.ts';
 import type { TransportMount } from './fuse/transport.ts';
+import { openMetrics } from './metrics/metrics.ts';
 import { takeLock } from './mount/access.ts';
 import { mountedService, openService, whoseDrive } from './mount/service.ts';
 import { locate } from './mount/locating.ts';
 import { Linking } from './mount/linking.ts';
 import { Notifying, openTelling } from './mount/notifying.ts';
+import { readingsOf } from './mount/measuring.ts';
 import { Pinning } from './mount/pinning.ts';
 import { refreshPaths } from './mount/refreshing.ts';
 import { forgetRefusedStart, tellRefusedStart } from './mount/refused-start.ts';
@@ -106,6 +108,12 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   // First: nothing is made where it cannot be had.
   const transport = createTransport(config.transport);
   await requireRoom(config.stateDirectory);
+  const metrics = config.metrics === undefined ? undefined : await openMetrics(config.metrics);
+  if (metrics !== undefined) {
+    stops.add('metrics', () => metrics.stop());
+    if (!metrics.isLoopback)
+      warn(`whoever reaches ${metrics.url} can read the metrics of this mount: it asks for no password`);
+  }
   const service = await openService(config, stops, warn);
   const { drive } = service;
   stops.add('service', () => drive.stop());
@@ -221,6 +229,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     readOnly: config.readOnly,
     allowOther: config.allowOther,
     kernelOptions: config.kernelOptions,
+    timesRequests: metrics !== undefined,
   });
   stops.add('mount', async () => {
     await kernelMount.unmount({ lazy: true });
@@ -260,6 +269,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     root: path,
     pid: process.pid,
     transport: config.transport,
+    metrics: metrics?.url ?? null,
     since: new Date().toISOString(),
     readOnly: config.readOnly,
     online: true,
@@ -267,6 +277,11 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   const stagedBytes = (generation: number): number => staging.abandoned(generation).lengthBytes;
   const sources = { drive, listings, blocks, journal, pusher, pinKeeper, fileSystem, kernelMount, stagedBytes };
   const status = (itemsMax = Infinity): Promise<MountStatus> => gatherStatus(identity, sources, itemsMax);
+  if (metrics !== undefined) {
+    await metrics.begin(await readingsOf(identity, sources, config));
+    // Again, before what it asks is stopped.
+    stops.add('metrics', () => metrics.stop());
+  }
   let ending = new AbortController();
   const unmount: RunningMount['unmount'] = async (options) => {
     ending.abort(new Error('the mount is being ended'));

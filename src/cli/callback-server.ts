@@ -1,7 +1,8 @@
 // The address on this machine to which a browser comes back from a sign-in. Promises: loopback only, one answer, then closed; what its
 // reader does not know is refused and ends nothing. Must not know what an answer is worth, nor whose page sent it.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { namesLoopback } from '../base/loopback.ts';
 
 /** How one kind of sign-in comes back. */
 export interface CallbackReader<A> {
@@ -26,7 +27,8 @@ export async function startCallbackServer<A>(url: URL, reader: CallbackReader<A>
   let isAnswered = false;
   const server = createServer((request, response) => {
     const asked = new URL(request.url ?? '/', url);
-    const found = request.method === 'GET' && isLocal(request) ? reader.read(asked) : 'elsewhere';
+    // A page of some site that lets its name point here must not be served.
+    const found = request.method === 'GET' && namesLoopback(request.headers.host) ? reader.read(asked) : 'elsewhere';
     if (found === 'elsewhere') {
       show(response, 404, 'There is nothing here.');
       return;
@@ -58,11 +60,6 @@ export async function startCallbackServer<A>(url: URL, reader: CallbackReader<A>
         server.closeAllConnections();
       }),
   };
-}
-
-/** A page of some site that lets its name point here must not be served. */
-function isLocal({ headers }: IncomingMessage): boolean {
-  return /^(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?$/.test(headers.host ?? '');
 }
 
 function show(response: ServerResponse, status: number, text: string, done?: () => void): void {

@@ -3,11 +3,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { namesLoopback } from '../base/loopback.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { parseDuration } from '../base/quantities.ts';
 import type { SyncplicityAuth } from '../connections/auth-file.ts';
 import type { Connection, ConnectionStore } from '../connections/store.ts';
-import { isLoopback } from '../syncplicity/http/service-url.ts';
 import type { SignIn, SignedIn } from '../syncplicity/sign-in.ts';
 import { type AuthOptions, isFromInput, readAuth, secretsIn, withAuthOptions } from './auth-input.ts';
 import { askBrowser, type PastedAnswer } from './browser-answer.ts';
@@ -187,7 +187,7 @@ function answerIn(query: URLSearchParams, state: string): Answer | undefined {
 /** Where to listen for it; undefined where the browser does not come back to this machine. */
 function listenUrl(redirectUri: URL | 'none'): URL | undefined {
   if (redirectUri === 'none') return undefined;
-  return redirectUri.protocol === 'http:' && isLoopback(redirectUri.hostname) && redirectUri.port !== ''
+  return redirectUri.protocol === 'http:' && namesLoopback(redirectUri.hostname) && redirectUri.port !== ''
     ? redirectUri
     : undefined;
 }

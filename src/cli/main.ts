@@ -1,8 +1,8 @@
 // Runs one command line and turns whatever comes of it into an exit code: 0 done, 1 failed, 2 wrong usage. An error is one line
 // on stderr, and what to do about it below; a stack only with DEBUG.
-import { readFile } from 'node:fs/promises';
 import { isatty } from 'node:tty';
 import { type Command, CommanderError } from 'commander';
+import { ownVersion } from '../base/own-version.ts';
 import { userDirectories } from '../base/paths.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { takeEnvironmentConnection } from '../connections/environment.ts';
@@ -111,20 +111,4 @@ function withMountCommand(program: Command, args: readonly string[]): string[] {
   const isCommand = program.commands.some((command) => command.name() === first) || first === 'help';
   const isMount = first !== undefined && !isCommand && !first.startsWith('-') && second?.startsWith('/') === true;
   return isMount ? ['mount', ...args] : [...args];
-}
-
-/** The version of package.json, which lies above the sources and the built program alike. */
-async function ownVersion(): Promise<string> {
-  let directory = new URL('.', import.meta.url);
-  while (directory.pathname !== '/') {
-    try {
-      const text = await readFile(new URL('package.json', directory), 'utf8');
-      const { name, version } = JSON.parse(text) as { name?: unknown; version?: unknown };
-      if (name === 'syncplicityfs' && typeof version === 'string') return version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    directory = new URL('..', directory);
-  }
-  return 'unknown';
 }

@@ -44,6 +44,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ['cache', `${formatSize(cache.memoryBytes)} in memory, ${formatSize(cache.diskBytes)} on disk${hitsText(cache)}`],
     ['transfers', transfersText(transfers)],
     ['memory', formatSize(status.memory.ownBytes)],
+    ...(status.metrics === null ? [] : [['metrics', status.metrics] satisfies Row]),
   ];
   const title = view.detached === true ? `${status.mountpoint} (detached, still in use)` : status.mountpoint;
   return [title, ...rows.map(([label, value]) => `  ${label.padEnd(LABEL_WIDTH)}${printable(value)}`)];

@@ -1,5 +1,6 @@
 // Texts of options as values: each function takes what a user wrote and gives back what the config holds, or throws UsageError with
 // what would be right. Knows no option by its name.
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { parseSize } from '../base/quantities.ts';
 import { UsageError } from '../base/usage-error.ts';
@@ -101,6 +102,26 @@ export type NotificationsWanted = 'auto' | 'off';
 export function parseNotifications(text: string): NotificationsWanted {
   if (text !== 'auto' && text !== 'off') throw new UsageError(`"${text}" is neither auto nor off`);
   return text;
+}
+
+/** Where to listen. Port 0: a free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** "9470", ":9470", "HOST:9470" or "[::1]:9470"; without a host it is for this machine alone. */
+export function parseListenAddress(text: string): ListenAddress {
+  const { host = '', port = '' } =
+    /^(?:(?<host>\[[\da-f:.]+\]|[\w.-]*):)?(?<port>\d{1,5})$/i.exec(text.trim())?.groups ?? {};
+  const name = host.replace(/^\[(.*)\]$/, '$1');
+  if (port === '' || Number(port) > 65_535 || (name !== host && isIP(name) !== 6)) {
+    throw new UsageError(
+      `"${text}" is not an address to listen at`,
+      'write it like 9470, 127.0.0.1:9470 or [::1]:9470',
+    );
+  }
+  return { host: name === '' ? '127.0.0.1' : name, port: Number(port) };
 }
 
 /** Whom to act for: an e-mail address or a GUID, as the service knows users. */

@@ -2,9 +2,9 @@
 // without ever repeating a value, because values here are secrets.
 import { isAbsolute, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { namesLoopback } from '../base/loopback.ts';
 import { nearNames } from '../base/near-names.ts';
 import { UsageError } from '../base/usage-error.ts';
-import { isLoopback } from '../syncplicity/http/service-url.ts';
 import type { SyncplicityCredentials } from '../syncplicity/options.ts';
 import type { PlatformId } from './platforms.ts';
 
@@ -265,7 +265,7 @@ class AuthFields {
     if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
       throw new UsageError(`"${key}" is not an https address`, 'write it like https://api.syncplicity.com');
     }
-    if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    if (url.protocol === 'http:' && !namesLoopback(url.hostname)) {
       throw new UsageError(
         `"${key}" is an http: address, which would show your credentials to the network`,
         'use https:, or a loopback address for a local server',

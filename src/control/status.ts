@@ -71,6 +71,8 @@ export interface MountStatus {
   readonly root: string;
   readonly pid: number;
   readonly transport: 'kernel' | 'fuse-native';
+  /** Where Prometheus finds its numbers, as "http://127.0.0.1:9470/metrics"; null: nowhere. */
+  readonly metrics: string | null;
   readonly since: string;
   readonly readOnly: boolean;
   /** Whether the last call reached the service. */
@@ -146,7 +148,7 @@ export interface MountStatus {
 /** What a mount knows of itself from its first moment on. */
 export type MountIdentity = Pick<
   MountStatus,
-  'mountpoint' | 'connection' | 'root' | 'pid' | 'transport' | 'since' | 'readOnly' | 'online'
+  'mountpoint' | 'connection' | 'root' | 'pid' | 'transport' | 'metrics' | 'since' | 'readOnly' | 'online'
 >;
 
 /** The status of a mount where nothing has happened yet: every other key zero or empty. */

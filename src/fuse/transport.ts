@@ -1,6 +1,7 @@
 // What a transport is to the composition root, whichever it is: createTransport() first, because the file system needs its `cache`,
 // then mount(). fuse/kernel speaks to /dev/fuse itself; fuse/fuse-native goes through libfuse.
 import type { KernelCache, Operations } from '../fs-ops/operations.ts';
+import type { LatencySnapshot } from './latency-histogram.ts';
 
 /** What a mount needs to know. */
 export interface TransportMountOptions {
@@ -13,6 +14,8 @@ export interface TransportMountOptions {
   readonly allowOther: boolean;
   /** Further mount options, one each, as after -o. */
   readonly kernelOptions: readonly string[];
+  /** Whether each request's time is taken, which costs two looks at the clock. Default: no. */
+  readonly timesRequests?: boolean | undefined;
 }
 
 /** Why a mount ended. `device-error` carries the error. */
@@ -26,6 +29,8 @@ export interface OpcodeStatistics {
   readonly requests: number;
   readonly errors: number;
   readonly bytes: number;
+  /** How long they took until their reply was written; undefined where that is not measured. What has no reply is in none. */
+  readonly latency: LatencySnapshot | undefined;
 }
 
 /** A snapshot of what every transport counts. */

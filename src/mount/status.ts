@@ -38,13 +38,20 @@ export async function gatherStatus(
   from: StatusSources,
   itemsMax: number,
 ): Promise<MountStatus> {
+  return { ...(await gatherStanding(identity, from)), ...changes(from, itemsMax) };
+}
+
+/** The same without what is pending, which takes its time where that is much. */
+export async function gatherStanding(
+  identity: MountIdentity,
+  from: StatusSources,
+): Promise<Omit<MountStatus, keyof ReturnType<typeof changes>>> {
   const drive = from.drive.statistics();
   const blocks = from.blocks.statistics();
   const now = Date.now();
   const { perSecond, perHour, leftThisHour } = drive.budget;
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
-    ...changes(from, itemsMax),
     paused: from.pusher.paused,
     conflicts: from.journal.tree
       .conflicts()

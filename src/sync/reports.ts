@@ -1,4 +1,6 @@
-// What is pending, in words for people: which path, what change, how far, what went wrong. Reads journal and pusher, changes nothing.
+// What is pending, in words for people: which path, what change, how far, what went wrong; and in sums, for those who only count. Reads
+// journal and pusher, changes nothing.
+import { Slices } from '../base/event-loop.ts';
 import { isPending, type Journal, type PendingRecord } from '../cache/journal.ts';
 import { shownLengthBytes } from '../cache/tree.ts';
 import type { Pusher } from './pusher.ts';
@@ -24,17 +26,14 @@ export interface ChangeReport {
 /** Every change, oldest first, and what stays on this machine. */
 export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] {
   const reports = pusher.progress().map(({ record, state, sentBytes, trouble }) => ({
-    ...reportOf(journal, record),
-    // Sent whole, and not confirmed yet.
-    sentBytes: record.sent.length > 0 && !record.content ? reportOf(journal, record).bytes : sentBytes,
+    ...withSent(reportOf(journal, record), record, sentBytes),
     state,
     attempts: trouble?.attempts ?? 0,
     error: record.failed?.message ?? trouble?.message ?? '',
   }));
-  const local = [...journal.records()].filter((record) => record.localOnly && record.gone === undefined);
   return [
     ...reports,
-    ...local.map((record) => ({
+    ...[...journal.records()].filter(isLocalOnly).map((record) => ({
       ...reportOf(journal, record),
       sentBytes: 0,
       state: 'waiting' as const,
@@ -42,6 +41,54 @@ export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] 
       error: '',
     })),
   ];
+}
+
+/** How much of each there is. */
+export interface ChangeSums {
+  readonly pending: { readonly changes: number; readonly bytes: number; readonly sentBytes: number };
+  readonly failed: number;
+  readonly localOnly: { readonly files: number; readonly bytes: number };
+}
+
+/** The sums of {@link changeReports}, with no path looked up and others let in between: a large copy has many thousand changes. */
+export async function changeSums(journal: Journal, pusher: Pusher): Promise<ChangeSums> {
+  const pending = { changes: 0, bytes: 0, sentBytes: 0 };
+  const localOnly = { files: 0, bytes: 0 };
+  let failed = 0;
+  const slices = new Slices();
+  for (const { record, sentBytes: runningBytes } of pusher.progress()) {
+    if (slices.due) await slices.pause();
+    if (record.failed !== undefined) {
+      failed += 1;
+      continue;
+    }
+    const { bytes, sentBytes } = withSent(measureOf(journal, record), record, runningBytes);
+    pending.changes += 1;
+    pending.bytes += bytes;
+    pending.sentBytes += sentBytes;
+  }
+  for (const record of journal.records()) {
+    if (slices.due) await slices.pause();
+    if (!isLocalOnly(record)) continue;
+    const measured = measureOf(journal, record);
+    if (!measured.localOnly) continue;
+    localOnly.files += 1;
+    localOnly.bytes += measured.bytes;
+  }
+  return { pending, failed, localOnly };
+}
+
+function isLocalOnly(record: PendingRecord): boolean {
+  return record.localOnly && record.gone === undefined;
+}
+
+/** What was sent whole and is not confirmed yet counts as sent, though nothing runs. */
+function withSent<T extends { readonly bytes: number }>(
+  measured: T,
+  record: PendingRecord,
+  runningBytes: number,
+): T & { readonly sentBytes: number } {
+  return { ...measured, sentBytes: record.sent.length > 0 && !record.content ? measured.bytes : runningBytes };
 }
 
 /** The path a record's object has here, or had. */
@@ -55,6 +102,13 @@ function reportOf(
   journal: Journal,
   record: PendingRecord,
 ): Pick<ChangeReport, 'inode' | 'path' | 'change' | 'bytes' | 'failed' | 'localOnly'> {
+  return { inode: record.inode, path: pathOf(journal, record), ...measureOf(journal, record) };
+}
+
+function measureOf(
+  journal: Journal,
+  record: PendingRecord,
+): Pick<ChangeReport, 'change' | 'bytes' | 'failed' | 'localOnly'> {
   const node = journal.tree.node(record.inode);
   const stores = node?.kind === 'file' && (record.content || record.sent.length > 0);
   const change =
@@ -66,8 +120,6 @@ function reportOf(
           ? 'make-folder'
           : 'rename';
   return {
-    inode: record.inode,
-    path: pathOf(journal, record),
     change,
     bytes: stores ? shownLengthBytes(node) : 0,
     failed: record.failed,

@@ -1,11 +1,12 @@
 // Calls of other regions (ROLs) than the account's own, each with a token made for that one call. The public lookup tells where they are;
 // what it was told once is kept. Knows no call in particular.
+import { namesLoopback } from '../base/loopback.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallOptions } from '../remote-drive.ts';
 import { replyError } from './errors.ts';
 import type { GatewayCall } from './gateway.ts';
 import { bodyBytes, errorText } from './http/body-text.ts';
-import { below, isLoopback, serviceUrl } from './http/service-url.ts';
+import { below, serviceUrl } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
 import type { Member } from './members/member.ts';
 import { defaultApiUrl, defaultGolUrl, type MemberOptions } from './options.ts';
@@ -86,5 +87,5 @@ export class Regions {
 
 /** The lookup of a service on this machine is its own: nobody else need hear of its users. */
 function golBeside(apiUrl: string): string {
-  return isLoopback(serviceUrl(apiUrl, 'api_url').hostname) ? apiUrl : defaultGolUrl;
+  return namesLoopback(serviceUrl(apiUrl, 'api_url').hostname) ? apiUrl : defaultGolUrl;
 }

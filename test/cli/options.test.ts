@@ -122,6 +122,17 @@ describe('-o', () => {
     expect(parseMountOptions([`bwlimit=${text}`])).toEqual({ bandwidth: { upBytesPerSecond, downBytesPerSecond } });
   });
 
+  it.each([
+    ['9470', '127.0.0.1', 9470],
+    [':0', '127.0.0.1', 0],
+    ['localhost:9470', 'localhost', 9470],
+    ['0.0.0.0:80', '0.0.0.0', 80],
+    ['[::1]:9470', '::1', 9470],
+    ['drive.example:9470', 'drive.example', 9470],
+  ])('reads metrics=%s as an address to listen at', (text, host, port) => {
+    expect(parseMountOptions([`metrics=${text}`])).toEqual({ metrics: { host, port } });
+  });
+
   it('reads what mount.fuse makes of a line of fstab', () => {
     expect(parseMountOptions(['rw,uid=1000,dev,suid'])).toEqual({ readOnly: false, uid: 1000 });
     expect(parseMountOptions(['rw,noexec,nosuid,nodev'])).toEqual({
@@ -163,6 +174,13 @@ describe('-o', () => {
     'uploads=1.5',
     'settle=-1s',
     'move_max_files=many',
+    'metrics=',
+    'metrics=on',
+    'metrics=65536',
+    'metrics=localhost',
+    'metrics=::1:9470',
+    'metrics=[drive]:9470',
+    'metrics=http://127.0.0.1:9470',
     'bwlimit=fast',
     'bwlimit=1M:2M:3M',
     'bwlimit=10M:',

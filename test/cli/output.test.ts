@@ -135,6 +135,7 @@ describe('status', () => {
     root: '/',
     pid: 4711,
     transport: 'kernel',
+    metrics: null,
     since: '2026-01-01T00:00:00.000Z',
     readOnly: true,
     online: true,

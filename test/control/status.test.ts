@@ -8,6 +8,7 @@ const identity: MountIdentity = {
   root: '/',
   pid: 1,
   transport: 'kernel',
+  metrics: null,
   since: '2026-01-01T00:00:00.000Z',
   readOnly: true,
   online: true,

@@ -11,7 +11,15 @@ const root = new URL('../../', import.meta.url);
 const read = (name: string): string => readFileSync(new URL(name, root), 'utf8');
 const readme = read('README.md');
 const decisions = readdirSync(new URL('doc/decisions/', root)).map((name) => `doc/decisions/${name}`);
-const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'doc/SEMANTICS.md', 'doc/API.md', ...decisions];
+const documents = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'doc/SEMANTICS.md',
+  'doc/API.md',
+  'doc/METRICS.md',
+  ...decisions,
+];
 
 const shell = new Shell();
 afterAll(() => shell.remove());

@@ -65,6 +65,7 @@ export class FakeMount implements MountControl {
       root: this.root,
       pid: process.pid,
       transport: 'kernel',
+      metrics: null,
       since: SINCE,
       readOnly: false,
       online: this.online,

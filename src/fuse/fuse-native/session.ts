@@ -1,9 +1,11 @@
 // One mount's requests: runs each, and answers each exactly once, since a thread of libfuse waits for it. Throws never: what goes wrong
 // becomes an errno and a line in the log. Knows no mountpoint.
+import { performance } from 'node:perf_hooks';
 import { isAbort } from '../../base/abort.ts';
 import { errno } from '../../base/errno.ts';
 import { createLog } from '../../base/log.ts';
 import { FsError, type Answer, type Caller, type Operations } from '../../fs-ops/operations.ts';
+import { LatencyHistogram } from '../latency-histogram.ts';
 import type { OpcodeStatistics } from '../transport.ts';
 import type { Handler, OperationName, Signal, Waiting } from './binding.ts';
 import * as throughHandles from './handle-requests.ts';
@@ -48,6 +50,7 @@ interface Counts {
   requests: number;
   errors: number;
   bytes: number;
+  readonly latency: LatencyHistogram | undefined;
 }
 
 export class Session {
@@ -55,9 +58,11 @@ export class Session {
   readonly #signalOf: (name: OperationName) => Signal;
   readonly #pending = new Set<Asking>();
   readonly #counts = new Map<string, Counts>();
+  readonly #timesRequests: boolean;
 
-  constructor(operations: Operations, signalOf: (name: OperationName) => Signal) {
+  constructor(operations: Operations, signalOf: (name: OperationName) => Signal, timesRequests = false) {
     this.#signalOf = signalOf;
+    this.#timesRequests = timesRequests;
     this.#context = { operations, paths: new Paths(operations), files: new Handles(), directories: new Handles() };
   }
 
@@ -76,24 +81,27 @@ export class Session {
   #handler(request: AnyRequest): Handler {
     const signal = this.#signalOf(request.name);
     const counts = this.#countsOf(request.opcode);
-    const reply = (waiting: Waiting, [result, ...rest]: Reply): void => {
+    const { latency } = counts;
+    const reply = (waiting: Waiting, begunMs: number, [result, ...rest]: Reply): void => {
       try {
         signal(waiting, result, ...rest);
       } catch (error) {
         log('%s could not be answered: %s', request.opcode, stackOf(error));
       }
+      latency?.record(performance.now() - begunMs);
     };
     return (waiting, _operation, ...given) => {
       counts.requests += 1;
+      const begunMs = latency === undefined ? 0 : performance.now();
       const args = given as unknown as readonly never[];
       const asking = new Asking();
       const done = (answer: Reply): void => {
         if (answer[0] > 0) counts.bytes += answer[0];
-        reply(waiting, answer);
+        reply(waiting, begunMs, answer);
       };
       const fail = (error: unknown): void => {
         counts.errors += 1;
-        reply(waiting, [-hostErrno(errnoOf(request, asking, error)), ...request.failed(args)]);
+        reply(waiting, begunMs, [-hostErrno(errnoOf(request, asking, error)), ...request.failed(args)]);
       };
       let answer: Answer<Reply>;
       try {
@@ -123,7 +131,7 @@ export class Session {
   #countsOf(opcode: string): Counts {
     let counts = this.#counts.get(opcode);
     if (counts === undefined) {
-      counts = { requests: 0, errors: 0, bytes: 0 };
+      counts = { requests: 0, errors: 0, bytes: 0, latency: this.#timesRequests ? new LatencyHistogram() : undefined };
       this.#counts.set(opcode, counts);
     }
     return counts;
@@ -135,7 +143,9 @@ export class Session {
 
   byOpcode(): Record<string, OpcodeStatistics> {
     return Object.fromEntries(
-      [...this.#counts].filter(([, counts]) => counts.requests > 0).map(([opcode, counts]) => [opcode, { ...counts }]),
+      [...this.#counts]
+        .filter(([, counts]) => counts.requests > 0)
+        .map(([opcode, counts]) => [opcode, { ...counts, latency: counts.latency?.snapshot() }]),
     );
   }
 

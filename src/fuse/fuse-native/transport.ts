@@ -56,7 +56,7 @@ async function mountWith(binding: Binding, options: TransportMountOptions): Prom
     nonEmpty: hasOption(options.kernelOptions, 'nonempty'),
   });
   await requireMeans(options);
-  const session = new Session(options.operations, (name) => binding.signal(name));
+  const session = new Session(options.operations, (name) => binding.signal(name), options.timesRequests);
   const ready = deferred<undefined>();
   const thread = await startServing(binding, mountpoint, options, session, () => ready.resolve(undefined));
   if (!passOmittedTimes(thread.memory, mountpoint, LIFETIME_SECONDS))

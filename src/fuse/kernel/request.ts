@@ -12,6 +12,8 @@ export class Request implements Caller {
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
+  /** When it came, by the counters' clock; 0: nobody wants to know. */
+  readonly begunMs: number;
   /** What READ, READDIR and the xattr calls have room for, and what WRITE brought. */
   sizeBytes = 0;
   /** open(2)'s flags of an OPEN. */
@@ -20,7 +22,7 @@ export class Request implements Caller {
   page: DirectoryPage | undefined;
   #controller: AbortController | undefined;
 
-  constructor(message: Message) {
+  constructor(message: Message, begunMs = 0) {
     this.opcode = message.opcode;
     this.uniqueLow = message.u32(8);
     this.uniqueHigh = message.u32(12);
@@ -28,6 +30,7 @@ export class Request implements Caller {
     this.uid = message.u32(24);
     this.gid = message.u32(28);
     this.pid = message.u32(32);
+    this.begunMs = begunMs;
   }
 
   /** The request's number as a key. */

@@ -155,7 +155,7 @@ export class Session implements VerbContext {
         this.#send(new Request(message), 0);
         return;
       default: {
-        const request = new Request(message);
+        const request = new Request(message, this.#counters.beginning());
         const run = served[message.opcode];
         if (run !== undefined) run(this, request, message);
         else this.#replyError(request, fixedErrors.get(message.opcode) ?? errno.ENOSYS);
@@ -201,6 +201,7 @@ export class Session implements VerbContext {
       failure = error;
     }
     if (outcome === 'sent') {
+      this.#counters.answered(request.opcode, request.begunMs);
       verb.granted?.(this, result, request);
       this.#givePageBack(request, true);
       return;
@@ -245,6 +246,7 @@ export class Session implements VerbContext {
     if (this.#ended) return;
     this.#reply.header(size.OUT_HEADER, number, request.uniqueLow, request.uniqueHigh);
     const outcome = this.#channel.send([this.#reply.bytes.subarray(0, size.OUT_HEADER)]);
+    this.#counters.answered(request.opcode, request.begunMs);
     if (outcome === 'refused') this.#counters.refusedReplies++;
   }
 

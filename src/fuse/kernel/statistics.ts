@@ -1,4 +1,6 @@
-// What a mount has served, counted by opcode. Only counts: nothing here decides anything.
+// What a mount has served, counted and, if wanted, timed by opcode. Only counts: nothing here decides anything.
+import { performance } from 'node:perf_hooks';
+import { LatencyHistogram } from '../latency-histogram.ts';
 import type { OpcodeStatistics, RequestStatistics } from '../transport.ts';
 import { opcodeName } from './protocol/constants.ts';
 
@@ -32,9 +34,25 @@ export class RequestCounters {
   readonly #requests = new Float64Array(OPCODE_MAX + 1);
   readonly #errors = new Float64Array(OPCODE_MAX + 1);
   readonly #bytes = new Float64Array(OPCODE_MAX + 1);
+  readonly #latencies: readonly LatencyHistogram[] | undefined;
   interrupted = 0;
   refusedReplies = 0;
   malformed = 0;
+
+  /** @param timesRequests whether `beginning` and `answered` look at the clock */
+  constructor(timesRequests = false) {
+    if (timesRequests) this.#latencies = Array.from({ length: OPCODE_MAX + 1 }, () => new LatencyHistogram());
+  }
+
+  /** When a request begins, for `answered`; 0 where nobody wants to know. */
+  beginning(): number {
+    return this.#latencies === undefined ? 0 : performance.now();
+  }
+
+  /** The reply to a request that began then was written. */
+  answered(opcode: number, begunMs: number): void {
+    if (begunMs > 0) this.#latencies?.[Math.min(opcode, OPCODE_MAX)]?.record(performance.now() - begunMs);
+  }
 
   request(opcode: number): void {
     const at = Math.min(opcode, OPCODE_MAX);
@@ -56,7 +74,12 @@ export class RequestCounters {
     for (let code = 0; code <= OPCODE_MAX; code++) {
       const requests = this.#requests[code] as number;
       if (requests === 0) continue;
-      counts[opcodeName(code)] = { requests, errors: this.#errors[code] as number, bytes: this.#bytes[code] as number };
+      counts[opcodeName(code)] = {
+        requests,
+        errors: this.#errors[code] as number,
+        bytes: this.#bytes[code] as number,
+        latency: this.#latencies?.[code]?.snapshot(),
+      };
     }
     return counts;
   }

@@ -66,7 +66,7 @@ async function mountWith(notifier: Notifier, options: KernelMountOptions): Promi
   const maxReadAheadBytes = options.maxReadAheadBytes ?? READ_AHEAD_BYTES;
   const fd = await (root ? mountAsRoot(mountpoint, options) : mountAsUser(mountpoint, options));
 
-  const counters = new RequestCounters();
+  const counters = new RequestCounters(options.timesRequests);
   const { session, device, agreed, finished } = startServing(
     fd,
     notifier,

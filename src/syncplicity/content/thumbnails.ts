@@ -1,12 +1,12 @@
 // Pictures of files: which files of a folder have one, by ThumbnailUrl of its listing, and one picture. No document says where these addresses
 // lead. Credentials go to the gateway and to vaults that it named, to nobody else; and only a request to the gateway counts as a call.
+import { namesLoopback } from '../../base/loopback.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, RemoteThumbnail, RemoteThumbnails, ThumbnailFolder, VaultId } from '../../remote-drive.ts';
 import { ReplyError, replyError } from '../errors.ts';
 import type { Gateway } from '../gateway.ts';
 import { bodyBytes } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
-import { isLoopback } from '../http/service-url.ts';
 import type { HttpReply, HttpTransport } from '../http/transport.ts';
 import type { FolderListing } from '../listing.ts';
 import type { Members } from '../members/members.ts';
@@ -128,7 +128,7 @@ export function addressOf(text: string, base: URL, thing: string): URL {
   } catch {
     throw refused('is no URL');
   }
-  const isLocal = url.protocol === 'http:' && isLoopback(url.hostname) && isLoopback(base.hostname);
+  const isLocal = url.protocol === 'http:' && namesLoopback(url.hostname) && namesLoopback(base.hostname);
   if (url.protocol !== 'https:' && !isLocal) throw refused('is not https');
   if (url.username !== '' || url.password !== '') throw refused('carries a user name or password');
   url.hash = '';

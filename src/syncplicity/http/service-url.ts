@@ -1,16 +1,6 @@
 // Which addresses may be called at all: https anywhere, http on this machine only. Everything that receives a token passes here.
+import { namesLoopback } from '../../base/loopback.ts';
 import { RemoteError } from '../../remote-drive.ts';
-
-/** True for names and addresses that cannot leave this machine. `hostname` as URL.hostname spells it. */
-export function isLoopback(hostname: string): boolean {
-  const name = hostname.toLowerCase();
-  return (
-    name === 'localhost' ||
-    name.endsWith('.localhost') ||
-    name === '[::1]' ||
-    /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(name)
-  );
-}
 
 /**
  * The address of a service without trailing slash, query and fragment. Rejects what is no absolute URL, http to other machines
@@ -26,7 +16,7 @@ export function serviceUrl(text: string, what: string): URL {
   if (url.username !== '' || url.password !== '') {
     throw new RemoteError('protocol', `${what} (${url.host}) carries a user name or password: leave them out`);
   }
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && namesLoopback(url.hostname))) {
     throw new RemoteError('protocol', `${what} (${url.protocol}//${url.host}) is not https: http is for loopback only`);
   }
   url.search = '';

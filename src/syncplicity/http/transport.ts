@@ -4,6 +4,7 @@ import { Agent, EnvHttpProxyAgent, errors } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
+import { namesLoopback } from '../../base/loopback.ts';
 import { abortReason, isAbort } from '../../base/abort.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { Timeouts } from '../options.ts';
@@ -11,7 +12,6 @@ import { BodyProgress } from './body-progress.ts';
 import type { SentPart, StreamedBody } from './body-progress.ts';
 import { acceptedEncodings, decodedBody } from './decoded-body.ts';
 import { RequestWatch, StalledError } from './request-watch.ts';
-import { isLoopback } from './service-url.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
 export type PoolName = 'gateway' | 'vault';
@@ -81,7 +81,7 @@ export class HttpTransport {
    */
   async send(request: HttpRequest): Promise<HttpReply> {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
-    const loopback = isLoopback(request.url.hostname) && !this.#options.proxyLoopback;
+    const loopback = namesLoopback(request.url.hostname) && !this.#options.proxyLoopback;
     const dispatcher = this.#dispatchers[loopback ? 'direct' : 'proxied'][request.pool];
     const { connectMs, headersMs, stallMs, uploadReplyMs, bodyIdleMs } = this.#options.timeouts;
     const isStreamed = typeof request.body === 'object';
