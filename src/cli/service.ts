@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Command } from 'commander';
@@ -47,8 +47,8 @@ export function serviceCommand(context: CliContext): Command {
   command
     .command('remove')
     .description('unmount a drive that was installed, once what is pending is sent, and mount it no more')
-    .argument('<CONNECTION>', 'id or name of the connection or pool')
-    .action((connection: string) => remove(context, connection));
+    .argument('<DRIVE>', 'id or name of the connection or pool, or the mountpoint')
+    .action((drive: string) => remove(context, drive));
   withJson(command.command('list').description('list the drives that were installed')).action((options: JsonOptions) =>
     list(context, options),
   );
@@ -94,34 +94,45 @@ async function install(
   context.warn('to have it mounted before you log in: loginctl enable-linger');
 }
 
-async function remove(context: CliContext, name: string): Promise<void> {
+async function remove(context: CliContext, drive: string): Promise<void> {
   requireSystemd();
-  const connection = await storeOf(context).find(name);
-  const unit = unitName(connection?.name ?? name);
-  const file = join(unitDirectory(context), unit);
-  if ((await textOf(file)) === undefined) {
-    throw new UsageError(`"${name}" is not installed as a service`, 'syncplicityfs service list shows what is');
+  const directory = unitDirectory(context);
+  const connection = await storeOf(context).find(drive);
+  const wanted = unitName(connection?.name ?? drive);
+  const units = await installed(directory);
+  const unit = (units.find(({ unit }) => unit === wanted) ?? units.find((one) => one.mountpoint === resolve(drive)))
+    ?.unit;
+  if (unit === undefined) {
+    throw new UsageError(`"${drive}" is not installed as a service`, 'syncplicityfs service list shows what is');
   }
   await systemctl('disable', '--now', unit);
-  await rm(file);
+  await rm(join(directory, unit));
   await systemctl('daemon-reload');
   context.print(`${unit} is removed`);
 }
 
 async function list(context: CliContext, options: JsonOptions): Promise<void> {
   requireSystemd();
-  const directory = unitDirectory(context);
-  const found: { unit: string; state: string; mountpoint: string }[] = [];
-  for (const unit of (await namesIn(directory)).filter((name) => /^syncplicityfs@.+\.service$/.test(name)).sort()) {
-    const mountpoint = mountpointOf((await textOf(join(directory, unit))) ?? '');
-    // Somebody's own unit of that name is theirs.
-    if (mountpoint !== undefined) found.push({ unit, state: await stateOf(unit), mountpoint });
-  }
+  const units = await installed(unitDirectory(context));
+  const found = await Promise.all(
+    units.map(async ({ unit, mountpoint }) => ({ unit, state: await stateOf(unit), mountpoint })),
+  );
   if (wantsJson(options)) printJson(context, found);
   else {
     const rows = found.map(({ unit, state, mountpoint }) => [unit, state, mountpoint]);
     formatTable(COLUMNS, rows).forEach((line) => context.print(line));
   }
+}
+
+/** The units there that were written here. */
+async function installed(directory: string): Promise<{ readonly unit: string; readonly mountpoint: string }[]> {
+  const names = (await namesIn(directory)).filter((name) => /^syncplicityfs@.+\.service$/.test(name)).sort();
+  const texts = await Promise.all(names.map((unit) => textOf(join(directory, unit))));
+  return names.flatMap((unit, index) => {
+    const mountpoint = mountpointOf(texts[index] ?? '');
+    // Somebody's own unit of that name is theirs.
+    return mountpoint === undefined ? [] : [{ unit, mountpoint }];
+  });
 }
 
 function storeOf(context: CliContext): ReturnType<typeof openConnectionStore> {
