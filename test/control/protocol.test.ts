@@ -295,7 +295,7 @@ describe('listMounts', () => {
     await serveSilence();
     writeFileSync(socketFiles(runtimeDirectory, mountpoint).sidecar, JSON.stringify({ mountpoint, pid: 4711 }));
     expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: 4711, responding: false }]);
-    expect(await probe(socketFiles(runtimeDirectory, mountpoint).socket, 20)).toEqual({
+    expect(await probe(socketFiles(runtimeDirectory, mountpoint).socket, { timeoutMs: 20 })).toEqual({
       state: 'hung',
       mount: { mountpoint, pid: 4711 },
     });
