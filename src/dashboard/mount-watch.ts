@@ -24,6 +24,8 @@ export interface MountWatchOptions {
   readonly runtimeDirectory: string;
   /** The mountpoints whose daemon is gone, besides those of `living`. */
   readonly deadMounts: (living: readonly string[]) => Promise<readonly string[]>;
+  /** How often mounts are asked; once a second by default. */
+  readonly intervalMs?: number;
 }
 
 /** A mount as it was last seen. */
@@ -83,7 +85,7 @@ export class MountWatch {
         const update = { mounts: await this.#look() };
         this.#lastLook = update;
         for (const tell of [...this.#watchers]) tell(update);
-        await delay(INTERVAL_MS - (performance.now() - begun), signal);
+        await delay((this.#options.intervalMs ?? INTERVAL_MS) - (performance.now() - begun), signal);
       }
     } catch (error) {
       // delay() rejects on stop(); anything else is a runtime directory that cannot be read, and the next watcher tries again.

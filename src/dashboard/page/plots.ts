@@ -5,7 +5,9 @@ import type { ShownStatus, Sample } from '../view.ts';
 import { element, setAttribute, setText } from './element.ts';
 import uPlot from './uplot.js';
 
-const SPAN_SECONDS = 300;
+/** What a plot may span: it grows with what there is to show. */
+const SPANS_SECONDS = [60, 120, 300] as const;
+const LONGEST_SPAN_SECONDS = 300;
 const HEIGHT_PIXELS = 118;
 /** Samples further apart than this have a gap between them: nobody looked, or the mount did not answer. */
 const GAP_MS = 5_000;
@@ -25,8 +27,10 @@ interface PlotOptions {
   readonly lines: readonly Line[];
   /** For the axis and for words. */
   readonly format: (value: number) => string;
-  /** The least top of the axis. */
-  readonly leastTop: (status: ShownStatus) => number;
+  /** What may be had at most; 0: no limit. */
+  readonly limit: (status: ShownStatus) => number;
+  /** The top of the axis, for the highest value that is to be shown. */
+  readonly top: (highest: number, status: ShownStatus) => number;
   /** Whether there is anything to be shown. */
   readonly isShown: (status: ShownStatus) => boolean;
 }
@@ -39,7 +43,8 @@ const PLOTS: readonly PlotOptions[] = [
       { label: 'Out', colour: '--line-2', value: (samples, index) => pace(samples, index, ({ bytesOut }) => bytesOut) },
     ],
     format: (value) => `${formatSize(Math.round(value))}/s`,
-    leastTop: () => 1_024,
+    limit: () => 0,
+    top: (highest) => Math.max(1_024, roundTop(highest, 1_024)),
     isShown: () => true,
   },
   {
@@ -48,14 +53,16 @@ const PLOTS: readonly PlotOptions[] = [
       { label: 'Calls', colour: '--line-3', value: (samples, index) => pace(samples, index, ({ calls }) => calls) },
     ],
     format: (value) => String(Math.round(value * 10) / 10),
-    leastTop: ({ calls }) => Math.max(2, calls.budget.perSecond),
+    limit: ({ calls }) => calls.budget.perSecond,
+    top: (highest) => Math.max(2, roundTop(highest, 10)),
     isShown: () => true,
   },
   {
     title: 'Calls left this hour',
     lines: [{ label: 'Left', colour: '--line-4', value: (samples, index) => samples[index]?.leftThisHour ?? null }],
     format: (value) => Math.round(value).toLocaleString('en'),
-    leastTop: ({ calls }) => calls.budget.perHour,
+    limit: ({ calls }) => calls.budget.perHour,
+    top: (_highest, { calls }) => calls.budget.perHour,
     isShown: ({ calls }) => calls.budget.perHour > 0,
   },
 ];
@@ -78,7 +85,7 @@ export class Plots {
   show(status: ShownStatus, sample: Sample): void {
     const last = this.#samples.at(-1);
     if (last === undefined || sample.atMs > last.atMs) {
-      const oldestMs = sample.atMs - (SPAN_SECONDS + PACE_SAMPLES) * 1_000;
+      const oldestMs = sample.atMs - (LONGEST_SPAN_SECONDS + PACE_SAMPLES) * 1_000;
       this.#samples = [...this.#samples.filter(({ atMs }) => atMs >= oldestMs), sample];
     }
     for (const plot of this.#plots) plot.show(status, this.#samples);
@@ -118,15 +125,16 @@ class Plot {
   }
 
   show(status: ShownStatus, samples: readonly Sample[]): void {
-    const { lines, format, title, leastTop, isShown } = this.#options;
+    const { lines, format, limit, title, top, isShown } = this.#options;
     this.element.hidden = !isShown(status);
     if (this.element.hidden) return;
     const series = lines.map((line) => samples.map((_sample, index) => line.value(samples, index)));
     this.#data = [samples.map(({ atMs }) => atMs / 1_000), ...series];
-    this.#top = Math.max(leastTop(status), ...series.flat().map((value) => (value ?? 0) * 1.1));
+    this.#top = top(Math.max(0, ...series.flat().map((value) => value ?? 0)), status);
     const words = lines.map(({ label }, index) => {
       const value = series[index]?.at(-1) ?? null;
-      const text = value === null ? '–' : format(value);
+      const most = limit(status) === 0 ? '' : ` of ${format(limit(status))}`;
+      const text = value === null ? '–' : format(value) + most;
       setText(this.#values[index] as HTMLElement, text);
       return `${label.toLowerCase()} ${value === null ? 'not known yet' : text}`;
     });
@@ -169,7 +177,7 @@ class Plot {
         legend: { show: false },
         cursor: { show: false },
         scales: {
-          x: { range: (plot) => spanTo(plot.data[0].at(-1)) },
+          x: { range: (plot) => spanOf(plot.data[0]) },
           y: { range: () => [0, this.#top] },
         },
         axes: [
@@ -179,10 +187,14 @@ class Plot {
             size: 22,
             gap: 4,
             splits: (plot) => {
-              const [from, to] = spanTo(plot.data[0].at(-1));
-              return [from + 60, from + 180, to - 14];
+              const [from, to] = spanOf(plot.data[0]);
+              const span = to - from;
+              return [to - 0.8 * span, to - 0.4 * span, to - 0.04 * span];
             },
-            values: () => ['−4 min', '−2 min', 'now'],
+            values: (plot) => {
+              const [from, to] = spanOf(plot.data[0]);
+              return [before(0.8 * (to - from)), before(0.4 * (to - from)), 'now'];
+            },
           },
           {
             ...axis,
@@ -208,8 +220,24 @@ class Plot {
   }
 }
 
-function spanTo(end = Date.now() / 1_000): [number, number] {
-  return [end - SPAN_SECONDS, end];
+/** The least span that holds all there is, up to the longest one. */
+function spanOf(times: ArrayLike<number>): [from: number, to: number] {
+  const to = times[times.length - 1] ?? 0;
+  const lasts = to - (times[0] ?? 0);
+  const span = SPANS_SECONDS.find((one) => one >= lasts) ?? LONGEST_SPAN_SECONDS;
+  return [to - span, to];
+}
+
+function before(seconds: number): string {
+  return seconds % 60 === 0 ? `−${seconds / 60} min` : `−${Math.round(seconds)} s`;
+}
+
+/** The next of 1, 2, 5, 10, ... in units of a power of `base`: an axis whose middle is a number people read. */
+function roundTop(highest: number, base: number): number {
+  let unit = 1;
+  while (highest / unit >= base) unit *= base;
+  const steps = [1, 2, 4, 6, 10, 20, 40, 60, 100, 200, 400, 600, 1_024];
+  return unit * (steps.find((step) => step * unit >= highest * 1.05) ?? base);
 }
 
 /** How fast a counter grows, a second. */
