@@ -4,7 +4,7 @@ import type { Action, ActionOutcome, Problem, Update } from '../view.ts';
 
 const TOKEN_KEY = 'syncplicityfs-token';
 /** An update comes every second. */
-const SILENCE_MS = 8_000;
+const SILENCE_MS = 5_000;
 const RETRY_MS = [500, 1_000, 2_000, 4_000];
 
 export type LinkState =

@@ -3,7 +3,7 @@ import { countOf } from '../../base/quantities.ts';
 import type { MountView, Sample, Update } from '../view.ts';
 import { Connection, type LinkState } from './connection.ts';
 import { DiscardDialog } from './discard-dialog.ts';
-import { byId, element, setAttribute, setText, visible } from './element.ts';
+import { byId, element, setAttribute, setText } from './element.ts';
 import { MountSection } from './mount-section.ts';
 import { Rows } from './rows.ts';
 import { Said } from './said.ts';
@@ -36,8 +36,12 @@ const empty = element(
 const list = element('div', { class: 'list' });
 main.append(empty, list);
 
-/** What was told of each mount, for what is said aloud. */
-let told: ReadonlyMap<string, string> | undefined;
+/** What is said aloud of a mount when it changes. */
+interface Told {
+  readonly state: string;
+  readonly refused: number;
+}
+let told: ReadonlyMap<string, Told> | undefined;
 let history: Readonly<Record<string, readonly Sample[]>> = {};
 
 const sections = new Rows<MountView>({
@@ -102,27 +106,22 @@ function summaryOf(mounts: readonly MountView[]): string {
 
 /** What somebody who does not look has to know: mounts that come, go and change, and changes that are refused. */
 function sayChanges(mounts: readonly MountView[]): void {
-  const now = new Map(mounts.map((view) => [view.mountpoint, stateText(view)]));
+  const now = new Map(mounts.map((view) => [view.mountpoint, toldOf(view)]));
   if (told !== undefined) {
-    const before = told;
-    const news = [
-      ...[...now]
-        .filter(([mountpoint, text]) => before.get(mountpoint) !== text)
-        .map(([name, text]) => `${name} ${text}`),
-      ...[...before.keys()]
-        .filter((mountpoint) => !now.has(mountpoint))
-        .map((name) => `${name} is not mounted any more`),
-    ];
-    if (news.length > 0) said.say(news.map(visible).join('; '));
+    for (const [mountpoint, { state, refused }] of now) {
+      const before = told.get(mountpoint);
+      if (before?.state !== state) said.say(`${mountpoint} ${state}`);
+      if (refused > (before?.refused ?? 0)) said.say(`${mountpoint}: ${countOf(refused, 'change')} refused`);
+    }
+    for (const mountpoint of told.keys()) if (!now.has(mountpoint)) said.say(`${mountpoint} is not mounted any more`);
   }
   told = now;
 }
 
-function stateText(view: MountView): string {
-  if (view.state === 'silent') return 'does not answer';
-  if (view.state === 'dead') return 'has lost its process';
-  if (view.state === 'failing') return 'cannot be shown';
+function toldOf(view: MountView): Told {
+  if (view.state === 'silent') return { state: 'does not answer', refused: 0 };
+  if (view.state === 'dead') return { state: 'has lost its process', refused: 0 };
+  if (view.state === 'failing') return { state: 'cannot be shown', refused: 0 };
   const { online, failed } = view.status;
-  const refused = failed.count === 0 ? '' : `, ${countOf(failed.count, 'change')} refused`;
-  return `${online ? 'is online' : 'is offline'}${refused}`;
+  return { state: online ? 'is online' : 'is offline', refused: failed.count };
 }
