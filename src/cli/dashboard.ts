@@ -23,8 +23,9 @@ interface DashboardCliOptions {
 export function dashboardCommand(context: CliContext): Command {
   return new Command('dashboard')
     .description('show the mounts in a browser, on a page of this machine, until Ctrl-C')
-    .option('--port <NUMBER>', 'port of 127.0.0.1 to serve it at (default: a free one)', parsePort, 0)
+    .option('--port <NUMBER>', 'port of 127.0.0.1 to serve it at (0: a free one)', parsePort, 0)
     .option('--no-open', 'open no browser')
+    .addHelpText('after', '\nOnly you can open the page: its key is new each time, and in no command line or log.')
     .action((options: DashboardCliOptions) => serveDashboard(context, options));
 }
 

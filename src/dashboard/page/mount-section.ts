@@ -63,9 +63,9 @@ export class MountSection {
       fallback,
       columns: [
         pathColumn(({ path }) => path),
-        textColumn('Change', ({ change }) => CHANGES[change]),
+        textColumn('Change', ({ change }) => CHANGES[change], 'short'),
         textColumn('Cause', ({ error }) => visible(error)),
-        textColumn('Since', ({ since }) => ago(since)),
+        textColumn('Since', ({ since }) => ago(since), 'short'),
         this.#decisions('Retry', ({ path, change, below }) => ({ path, what: change, below })),
       ],
     });
@@ -77,7 +77,7 @@ export class MountSection {
       columns: [
         pathColumn(({ path }) => path),
         textColumn('Size', ({ bytes }) => formatSize(bytes), 'number'),
-        textColumn('Since', ({ since }) => ago(since)),
+        textColumn('Since', ({ since }) => ago(since), 'short'),
         this.#decisions('Restore', ({ path }) => ({ path, what: 'unfinished', below: 0 })),
       ],
     });
@@ -88,7 +88,7 @@ export class MountSection {
       columns: [
         pathColumn(({ path }) => path),
         textColumn('Yours is', ({ keptAs }) => visible(keptAs.slice(keptAs.lastIndexOf('/') + 1))),
-        textColumn('Since', ({ since }) => ago(since)),
+        textColumn('Since', ({ since }) => ago(since), 'short'),
       ],
     });
     this.#waiting = new Table<WaitingRequest>({
@@ -99,7 +99,7 @@ export class MountSection {
         pathColumn(({ path }) => path),
         textColumn('For', ({ operation }) => operation),
         textColumn('Why', ({ reason }) => visible(reason)),
-        textColumn('Since', ({ since }) => ago(since)),
+        textColumn('Since', ({ since }) => ago(since), 'short'),
       ],
     });
     this.#members = new Table<PoolMember>({

@@ -1,18 +1,18 @@
 // Tables of a mount: what waits, what was refused, what is in conflict. Promises: headings for every column, also where a phone shows a
 // row as a block; the caption says how many there are when only the first are shown.
-import { element, setText } from './element.ts';
+import { element, setAttribute, setText } from './element.ts';
 import { type Row, Rows } from './rows.ts';
 
 export interface Column<T> {
   readonly title: string;
-  /** Numbers stand at the right. */
-  readonly kind?: 'path' | 'number' | 'actions';
+  /** Numbers stand at the right; what is short stays on one line. */
+  readonly kind?: 'path' | 'number' | 'short' | 'actions';
   /** Makes a cell's content, once; what it returns brings a value into it. */
   readonly fill: (cell: HTMLElement, value: T) => (value: T) => void;
 }
 
 /** A column of text. */
-export function textColumn<T>(title: string, text: (value: T) => string, kind?: 'number'): Column<T> {
+export function textColumn<T>(title: string, text: (value: T) => string, kind?: 'number' | 'short'): Column<T> {
   return {
     title,
     ...(kind === undefined ? {} : { kind }),
@@ -35,6 +35,7 @@ export class Table<T> {
   readonly element: HTMLElement;
   readonly #count = element('span', { class: 'count' });
   readonly #more = element('p', { class: 'more' });
+  readonly #scroll: HTMLElement;
   readonly #rows: Rows<T>;
   readonly #action: HTMLElement | undefined;
 
@@ -53,7 +54,8 @@ export class Table<T> {
       element('thead', { role: 'rowgroup' }, element('tr', { role: 'row' }, ...titles)),
       body,
     );
-    this.element = element('div', { class: 'block', hidden: true }, head, table, this.#more);
+    this.#scroll = element('div', { class: 'scroll', role: 'group', 'aria-label': title }, table);
+    this.element = element('div', { class: 'block', hidden: true }, head, this.#scroll, this.#more);
     this.#action = options.action;
     this.#rows = new Rows<T>({
       parent: body,
@@ -71,7 +73,15 @@ export class Table<T> {
     setText(this.#count, count.toLocaleString('en'));
     const more = count - values.length;
     this.#more.hidden = more <= 0;
+    this.#letScroll();
     setText(this.#more, `and ${more.toLocaleString('en')} more`);
+  }
+
+  /** What scrolls can be reached by keyboard, in every browser; what does not is no stop on the way. */
+  #letScroll(): void {
+    const doesScroll = this.#scroll.scrollHeight > this.#scroll.clientHeight;
+    if (doesScroll) setAttribute(this.#scroll, 'tabindex', '0');
+    else this.#scroll.removeAttribute('tabindex');
   }
 }
 

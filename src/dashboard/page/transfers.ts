@@ -32,7 +32,7 @@ export class Transfers {
             ({ path }) =>
               showPath(cell, path),
         },
-        textColumn('Change', ({ change }) => changes[change]),
+        textColumn('Change', ({ change }) => changes[change], 'short'),
         textColumn('Size', ({ change, bytes }) => (change === 'store' ? formatSize(bytes) : ''), 'number'),
         { title: 'State', fill: fillState },
       ],
@@ -45,7 +45,7 @@ export class Transfers {
   show({ pending, paused, failed, readOnly }: ShownStatus): void {
     this.element.hidden = readOnly;
     setText(this.#summary, summaryOf(pending, paused, failed.count));
-    this.#bar.hidden = pending.bytes === 0;
+    this.#bar.hidden = pending.sent === 0;
     showProgress(this.#bar, pending.sent, pending.bytes);
     this.#table.show(pending.items, pending.files);
   }
@@ -56,7 +56,8 @@ function fillState(cell: HTMLElement): (value: PendingChange) => void {
   const bar = element('progress', { 'aria-label': 'Sent' });
   cell.append(text, bar);
   return ({ state, bytes, sent, attempts, error }) => {
-    const isSending = state === 'sending' && bytes > 0;
+    // What goes in one piece counts when it has gone.
+    const isSending = state === 'sending' && sent > 0;
     bar.hidden = !isSending;
     showProgress(bar, sent, bytes);
     const percent = isSending ? ` ${Math.floor((100 * Math.min(sent, bytes)) / bytes)} %` : '';
@@ -75,7 +76,7 @@ function summaryOf(pending: ShownStatus['pending'], isPaused: boolean, failedCou
   if (files === 0) return failedCount === 0 ? 'All stored' : 'Nothing else is pending';
   return [
     countOf(files, 'change'),
-    `${formatSize(sent)} of ${formatSize(bytes)} sent`,
+    sent === 0 ? formatSize(bytes) : `${formatSize(sent)} of ${formatSize(bytes)} sent`,
     ...(isPaused ? ['paused'] : []),
     ...(bytesPerSecond === 0 ? [] : [`${formatSize(bytesPerSecond)}/s`]),
     ...(isPaused || secondsLeft === null ? [] : [`${formatDuration(secondsLeft * 1_000)} left`]),

@@ -253,7 +253,10 @@ describe.skipIf(!fuseExists || !mayBrowse)('the status page', () => {
       await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value }]);
       expect(await faintTexts(page)).toEqual([]);
     }
+    // Loads the page again.
     await page.setViewport({ width: 360, height: 700, isMobile: true, hasTouch: true });
+    await waitForMount(drive.mountpoint);
+    await waitForText('.refused td', 'holiday');
     const width = (): Promise<number[]> =>
       page.evaluate(() => [document.scrollingElement?.scrollWidth ?? 0, window.innerWidth]);
     expect(await width()).toEqual([360, 360]);
