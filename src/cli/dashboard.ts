@@ -1,12 +1,13 @@
 // `syncplicityfs dashboard`: a page on this machine that shows the mounts and lets the user decide, until Ctrl-C. Promises: the token is in no
 // command line, log or address that a server sees; the browser gets it out of a file that only this user can read.
 import { once } from 'node:events';
-import { unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import { replaceFile } from '../base/atomic-file.ts';
+import { isAlive } from '../base/process-alive.ts';
 import { Stops } from '../base/stops.ts';
 import { makeSocketDirectory, socketDirectory } from '../control/socket-directory.ts';
 import { openBrowser } from './browser.ts';
@@ -70,6 +71,7 @@ async function serveDashboard(context: CliContext, options: DashboardCliOptions)
 async function makeDoor(runtimeDirectory: string, address: string): Promise<string> {
   const directory = socketDirectory(runtimeDirectory);
   await makeSocketDirectory(directory);
+  await removeOldDoors(directory);
   const door = join(directory, `dashboard-${process.pid}.html`);
   const page = `<!doctype html>
 <html lang="en">
@@ -82,6 +84,14 @@ async function makeDoor(runtimeDirectory: string, address: string): Promise<stri
 `;
   await replaceFile(door, page, 0o600);
   return door;
+}
+
+/** What runs that were killed have left: keys that open nothing any more. */
+async function removeOldDoors(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const pid = Number(/^dashboard-(\d+)\.html$/.exec(name)?.[1]);
+    if (pid > 0 && !isAlive(pid)) await unlink(join(directory, name));
+  }
 }
 
 /** A terminal shows the address to its user alone; what is not one may be a log. */

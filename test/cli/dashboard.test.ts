@@ -71,6 +71,15 @@ describe('dashboard', () => {
     await expect(stream.text()).rejects.toThrow();
   });
 
+  it('clears away what a run that was killed has left', async () => {
+    const left = fileURLToPath(await started(['--no-open']));
+    child?.kill('SIGKILL');
+    await once(child as ChildProcess, 'exit');
+    expect(existsSync(left)).toBe(true);
+    const door = fileURLToPath(await started(['--no-open']));
+    expect([existsSync(left), existsSync(door)]).toEqual([false, true]);
+  });
+
   it('shows the address itself on a terminal only', async () => {
     expect(await started(['--no-open'])).toMatch(/^file:/);
     const terminal = spawn(
@@ -82,10 +91,13 @@ describe('dashboard', () => {
       },
     );
     let text = '';
+    let isTyped = false;
     terminal.stdout.setEncoding('utf8').on('data', (piece: string) => {
       text += piece;
-      // Ctrl-C, typed.
-      if (text.includes('ends it.')) terminal.stdin.write('\u0003');
+      if (isTyped || !text.includes('ends it.')) return;
+      isTyped = true;
+      // Ctrl-C.
+      terminal.stdin.write('\u0003');
     });
     await once(terminal, 'close');
     expect(text).toMatch(/http:\/\/127\.0\.0\.1:\d+\/#[\w-]{43}\r?\n/);

@@ -1,4 +1,5 @@
 // The dashboard's server as a page, a stranger's page and another user of this machine meet it.
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
@@ -385,6 +386,24 @@ describe('watching', () => {
     leaving.abort();
     await Promise.allSettled(answers.map((answer) => answer.text()));
     await expect.poll(async () => (await ask('/api/updates', { headers })).status).toBe(200);
+  });
+
+  it('has a limit of connections', async () => {
+    const sockets = Array.from({ length: 70 }, () => connect(Number(port()), '127.0.0.1'));
+    const dropped = sockets.map((socket) =>
+      once(
+        socket.on('error', () => undefined),
+        'close',
+      ),
+    );
+    // Reading what comes is what lets the end of a connection be seen.
+    for (const socket of sockets) socket.resume();
+    const counted: unknown[] = [];
+    for (const one of dropped) void one.then(() => counted.push(one));
+    await expect.poll(() => counted.length).toBe(6);
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(dropped);
+    await expect.poll(async () => (await ask('/')).status).toBe(200);
   });
 
   it('ends at once, whoever watches and whatever hangs', async () => {

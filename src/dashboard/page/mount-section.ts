@@ -33,6 +33,7 @@ export class MountSection {
   readonly #pause: HTMLButtonElement;
   readonly #problem = element('p', { class: 'problem', hidden: true });
   readonly #body = element('div', { class: 'body' });
+  readonly #retryAll: HTMLButtonElement;
   readonly #failed: Table<ShownFailure>;
   readonly #unfinished: Table<UnfinishedFile>;
   readonly #conflicts: Table<Conflict>;
@@ -55,11 +56,11 @@ export class MountSection {
     const head = element('header', { class: 'mount-head' }, titles, this.#pause);
 
     const fallback = (): HTMLElement => this.#heading;
-    const retryAll = button('Retry all', { class: 'button quiet' }, () => void this.#retry('/', retryAll));
+    this.#retryAll = button('Retry all', { class: 'button quiet' }, () => void this.#retry('/', this.#retryAll));
     this.#failed = new Table<ShownFailure>({
       title: 'Refused, waiting for you',
       key: ({ path, change }) => `${change} ${path}`,
-      action: retryAll,
+      action: this.#retryAll,
       fallback,
       columns: [
         pathColumn(({ path }) => path),
@@ -154,6 +155,8 @@ export class MountSection {
       `${status.paused ? 'Resume' : 'Pause'} transfers of ${visible(this.#mountpoint)}`,
     );
     this.#failed.show(status.failed.items, status.failed.count);
+    // It would make files of what is unfinished, too: about that the user decides one by one.
+    this.#retryAll.hidden = status.failed.count < 2 || status.unfinished.count > 0;
     this.#unfinished.show(status.unfinished.items, status.unfinished.count);
     this.#conflicts.show(status.conflicts.items, status.conflicts.count);
     this.#waiting.show(status.waiting.items, status.waiting.count);

@@ -37,7 +37,6 @@ export class Table<T> {
   readonly #more = element('p', { class: 'more' });
   readonly #scroll: HTMLElement;
   readonly #rows: Rows<T>;
-  readonly #action: HTMLElement | undefined;
 
   constructor(options: TableOptions<T>) {
     const { title, columns } = options;
@@ -56,7 +55,6 @@ export class Table<T> {
     );
     this.#scroll = element('div', { class: 'scroll', role: 'group', 'aria-label': title }, table);
     this.element = element('div', { class: 'block', hidden: true }, head, this.#scroll, this.#more);
-    this.#action = options.action;
     this.#rows = new Rows<T>({
       parent: body,
       key: (value) => options.key(value),
@@ -69,7 +67,6 @@ export class Table<T> {
   show(values: readonly T[], count: number): void {
     this.#rows.show(values);
     this.element.hidden = count === 0;
-    if (this.#action !== undefined) this.#action.hidden = count < 2;
     setText(this.#count, count.toLocaleString('en'));
     const more = count - values.length;
     this.#more.hidden = more <= 0;
