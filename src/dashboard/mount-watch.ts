@@ -153,7 +153,7 @@ export class MountWatch {
     } catch (error) {
       if (signal.aborted) throw error;
       if (isAbort(error)) return silent;
-      return { mountpoint, state: 'failing', problem: error instanceof Error ? error.message : String(error) };
+      return { mountpoint, state: 'failing', problem: problemIn(error) };
     } finally {
       client.close();
     }
@@ -182,4 +182,11 @@ export class MountWatch {
       (error: unknown) => log('looking for dead mounts: %s', error),
     );
   }
+}
+
+/** A daemon keeps running when the program is replaced, and may know less of itself than is asked here. */
+function problemIn(error: unknown): string {
+  if (error instanceof TypeError)
+    return 'Its daemon is of another version of this program: unmount it and mount it again.';
+  return error instanceof Error ? error.message : String(error);
 }

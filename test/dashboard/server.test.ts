@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { controlHandlers } from '../../src/control/methods.ts';
 import { serveControl } from '../../src/control/server.ts';
 import { socketFiles } from '../../src/control/socket-directory.ts';
+import type { MountStatus } from '../../src/control/status.ts';
 import { startDashboard, type Dashboard } from '../../src/dashboard/server.ts';
 import type { MountView, Update } from '../../src/dashboard/view.ts';
 import { FakeMount, storing } from '../fakes/fake-mount.ts';
@@ -333,6 +334,17 @@ describe('watching', () => {
     expect(seen.at(-1)?.mounts).toMatchObject([{ mountpoint: '/mnt/drive', state: 'serving' }, { pid: 4711 }]);
     // While the hung one was waited for, the other was told of all the time.
     expect(seen.length).toBeGreaterThan(3);
+  });
+
+  it('says when a daemon is of another version, or cannot tell how it is', async () => {
+    const [old, broken] = [await mount('/mnt/old'), await mount('/mnt/broken')];
+    old.fake.status = () => Promise.resolve({ pending: { items: [] } } as unknown as MountStatus);
+    broken.fake.status = () => Promise.reject(new Error('the journal cannot be read'));
+    const { mounts } = (await watchUntil(shows('/mnt/old'))).at(-1) as Update;
+    expect(mounts).toMatchObject([
+      { mountpoint: '/mnt/broken', state: 'failing', problem: 'the journal cannot be read' },
+      { mountpoint: '/mnt/old', state: 'failing', problem: expect.stringContaining('another version') as string },
+    ]);
   });
 
   it('shows dead mounts', async () => {

@@ -4,7 +4,7 @@ import type { Action, ActionOutcome, Problem, Update } from '../view.ts';
 
 const TOKEN_KEY = 'syncplicityfs-token';
 /** An update comes every second. */
-const SILENCE_MS = 5_000;
+const SILENCE_MS = 4_000;
 const RETRY_MS = [500, 1_000, 2_000, 4_000];
 
 export type LinkState =
@@ -52,6 +52,8 @@ export class Connection {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(action),
+    }).catch((error: unknown) => {
+      throw new Error('The dashboard does not answer: nothing was done', { cause: error });
     });
     const answer = (await response.json()) as ActionOutcome | Problem;
     if ('problem' in answer) throw new Error(answer.problem);

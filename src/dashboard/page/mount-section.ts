@@ -93,7 +93,7 @@ export class MountSection {
       ],
     });
     this.#waiting = new Table<WaitingRequest>({
-      title: 'Programs that wait',
+      title: 'Programs that wait, or got an error',
       key: ({ operation, path, since }) => `${operation} ${path} ${since}`,
       fallback,
       columns: [
@@ -133,7 +133,7 @@ export class MountSection {
     const [state, label] = stateOf(view);
     setAttribute(this.element, 'data-state', state);
     setText(this.#state, label);
-    this.#pause.hidden = status === undefined || status.readOnly;
+    this.#pause.hidden = status === undefined;
     this.#body.hidden = status === undefined;
     const problem = problemOf(view);
     this.#problem.hidden = problem === '';
