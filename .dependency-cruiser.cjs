@@ -6,6 +6,7 @@ const ROOMS = [
   'connections',
   'control',
   'desktop',
+  'dashboard',
   'emulator',
   'fs-ops',
   'fuse',
@@ -36,8 +37,19 @@ const MAY_IMPORT = {
   connections: ['remote-drive', 'syncplicity'],
   control: [],
   desktop: [],
+  dashboard: ['control'],
   config: [],
-  cli: ['config', 'mount', 'connections', 'control', 'remote-drive', 'syncplicity', 'emulator', 'thumbnails'],
+  cli: [
+    'config',
+    'mount',
+    'connections',
+    'control',
+    'dashboard',
+    'remote-drive',
+    'syncplicity',
+    'emulator',
+    'thumbnails',
+  ],
 };
 const WHY = {
   base: 'base holds primitives that know nothing of this project: what needs another room belongs into that room.',
@@ -56,6 +68,7 @@ const WHY = {
   metrics: 'metrics turns readings into what Prometheus reads: mount.ts injects them, so that no room counts for it.',
   control: 'control carries requests over a socket: its handlers are injected by mount.ts.',
   desktop: 'desktop shows texts to whoever sits before this machine: what they are about is not its business.',
+  dashboard: 'dashboard shows what control tells and passes decisions on: it knows of no mount but over its socket.',
   config: 'config turns options into one frozen value: it imports nothing but base.',
   cli: 'cli turns argv into calls of the rooms below; it does not reach into the cache or the kernel.',
 };
@@ -81,6 +94,24 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/base/' },
       to: { dependencyTypes: ['npm'], pathNot: ['node_modules/((@types/)?debug|koffi)/'] },
+    },
+    {
+      name: 'page-in-a-browser',
+      comment:
+        'page/ runs in a browser: besides types it may import what dashboard/assets.ts serves there, and nothing else may import it.',
+      severity: 'error',
+      from: { path: '^src/dashboard/page/' },
+      to: {
+        dependencyTypesNot: ['type-only'],
+        pathNot: ['^src/dashboard/page/', '^src/base/(quantities|usage-error)\\.ts$', 'node_modules/uplot/'],
+      },
+    },
+    {
+      name: 'page-for-nobody',
+      comment: 'page/ has no place in a process of Node: what both need belongs into dashboard/view.ts or base.',
+      severity: 'error',
+      from: { path: '^(src|bin)/', pathNot: '^src/dashboard/page/' },
+      to: { path: '^src/dashboard/page/' },
     },
     {
       name: 'bin-to-cli-only',

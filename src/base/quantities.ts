@@ -1,4 +1,4 @@
-// Sizes and durations as people type them.
+// Sizes, durations and counts as people type and read them.
 import { UsageError } from './usage-error.ts';
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -62,4 +62,9 @@ export function formatDuration(ms: number): string {
     .slice(0, 2)
     .map(([count, name]) => `${count} ${name}`)
     .join(' ');
+}
+
+/** "1 change", "2 changes". */
+export function countOf(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -1,7 +1,7 @@
 // The address on this machine to which a browser comes back from a sign-in. Promises: loopback only, one answer, then closed; what its
 // reader does not know is refused and ends nothing. Must not know what an answer is worth, nor whose page sent it.
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenOn } from '../base/listening.ts';
 import { namesLoopback } from '../base/loopback.ts';
 
 /** How one kind of sign-in comes back. */
@@ -44,22 +44,10 @@ export async function startCallbackServer<A>(url: URL, reader: CallbackReader<A>
     isAnswered = true;
     show(response, 200, reader.page(found.answer), () => settle(found.answer));
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(Number(url.port), url.hostname.replace(/^\[|\]$/g, ''), resolve);
-  });
-  const { port } = server.address() as AddressInfo;
+  const { port, stop } = await listenOn(server, { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port) });
   const own = new URL(url);
   own.port = String(port);
-  return {
-    url: own.href,
-    answer,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { url: own.href, answer, stop };
 }
 
 function show(response: ServerResponse, status: number, text: string, done?: () => void): void {

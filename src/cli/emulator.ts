@@ -4,6 +4,7 @@ import { UsageError } from '../base/usage-error.ts';
 import { dialects } from '../emulator/dialect.ts';
 import type { SyntheticShape } from '../emulator/synthetic-tree.ts';
 import type { EmulatorCliOptions } from './emulator-run.ts';
+import { parsePort } from './port-option.ts';
 
 /** The subcommand, to be added to the program; rejects with one clear line, or with UsageError. */
 export function emulatorCommand(): Command {
@@ -43,12 +44,6 @@ export function emulatorCommand(): Command {
       const { runEmulator } = await import('./emulator-run.ts');
       await runEmulator(options);
     });
-}
-
-function parsePort(text: string): number {
-  const port = Number(text);
-  if (!/^[0-9]+$/.test(text) || port > 65_535) throw new InvalidArgumentError('a port is a number from 0 to 65535');
-  return port;
 }
 
 function parseUrl(text: string): string {

@@ -1,10 +1,13 @@
 // Mounts and daemons that lost each other: a dead mount has no daemon any more; a detached daemon (after `umount -l`, or our
 // own `unmount --lazy`) serves the programs that still use what nobody else can see.
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findMount, readMountTable } from '../base/mount-table.ts';
 import { isAlive } from '../base/process-alive.ts';
 import type { ListedMount } from '../control/mounts.ts';
+import type { CliContext } from './context.ts';
+import { logFileOf } from './daemon-log.ts';
 
 /** What the kernel shows for our mounts. */
 const MOUNT_TYPE = 'fuse.syncplicityfs';
@@ -32,6 +35,13 @@ export async function deadMounts(asked: (mountpoint: string) => boolean): Promis
     candidates.map(async ([mountpoint]) => ((await isDead(mountpoint)) ? [mountpoint] : [])),
   );
   return dead.flat().sort();
+}
+
+/** The dead mounts of this user besides the mountpoints that are served: those with a log. Others are others' business. */
+export function ownDeadMounts(context: CliContext, served: readonly string[]): Promise<string[]> {
+  return deadMounts(
+    (mountpoint) => !served.includes(mountpoint) && existsSync(logFileOf(context.directories.state, mountpoint)),
+  );
 }
 
 /**

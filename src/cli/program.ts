@@ -16,6 +16,7 @@ import { thumbnailsCommand } from './content/thumbnails.ts';
 import { versionsCommand } from './content/versions.ts';
 import type { CliContext } from './context.ts';
 import { daemonCommand } from './daemon.ts';
+import { dashboardCommand } from './dashboard.ts';
 import { doctorCommand } from './doctor.ts';
 import { emulatorCommand } from './emulator.ts';
 import { flushCommand } from './flush.ts';
@@ -37,6 +38,7 @@ export function createProgram(context: CliContext, version: string): Command {
   program.addCommand(mountCommand(context));
   program.addCommand(unmountCommand(context));
   program.addCommand(statusCommand(context));
+  program.addCommand(dashboardCommand(context));
   program.addCommand(flushCommand(context));
   program.addCommand(pauseCommand(context));
   program.addCommand(resumeCommand(context));

@@ -1,6 +1,5 @@
 // `syncplicityfs status`: what the mounts of this user are doing, once or again every second. With --retry, --discard or --save
 // it decides what becomes of changes that failed.
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
 import { isAbort } from '../base/abort.ts';
@@ -10,9 +9,8 @@ import { askMount } from '../control/methods.ts';
 import { type ListedMount, listMounts } from '../control/mounts.ts';
 import type { MountStatus } from '../control/status.ts';
 import { type CliContext, printJson } from './context.ts';
-import { logFileOf } from './daemon-log.ts';
 import { decide, type Decision } from './kept-changes.ts';
-import { deadMounts, isMounted } from './left-mounts.ts';
+import { isMounted, ownDeadMounts } from './left-mounts.ts';
 import { deadText, namedMountpoint, notServedText } from './serving-mount.ts';
 import { SHOWN_ITEMS, statusLines } from './status-text.ts';
 
@@ -98,11 +96,8 @@ async function show(
   const statuses = answers.flatMap((answer) => ('status' in answer ? [answer.status] : []));
   const problems = answers.flatMap((answer) => ('problem' in answer ? [answer.problem] : []));
   if (path === undefined) {
-    // The user's own are those with a log: others are others' business.
-    const isOwn = (mountpoint: string): boolean =>
-      !mounts.some((mount) => mount.mountpoint === mountpoint) &&
-      existsSync(logFileOf(context.directories.state, mountpoint));
-    problems.push(...(await deadMounts(isOwn)).map(deadText));
+    const served = mounts.map(({ mountpoint }) => mountpoint);
+    problems.push(...(await ownDeadMounts(context, served)).map(deadText));
   }
   if (options.json === true) printJson(context, statuses);
   else if (answers.length === 0 && problems.length === 0) context.print(`${before}nothing is mounted`);

@@ -46,15 +46,16 @@ export async function connectControl(options: {
   return socket === undefined ? undefined : new SocketClient(socket);
 }
 
-/** Asks who serves a socket file, in at most `timeoutMs`. */
-export async function probe(path: string, timeoutMs = HELLO_TIMEOUT_MS): Promise<Probe> {
+/** Asks who serves a socket file, in at most two seconds or what the limits say. Rejects with the signal's reason. */
+export async function probe(path: string, limits: CallLimits = {}): Promise<Probe> {
   const socket = await open(path);
   if (socket === undefined) return { state: 'dead', mount: await readSidecar(path) };
   const client = new SocketClient(socket);
   try {
-    const mount = asServedMount(await client.call('hello', {}, { timeoutMs }));
+    const mount = asServedMount(await client.call('hello', {}, { timeoutMs: HELLO_TIMEOUT_MS, ...limits }));
     return mount === undefined ? { state: 'hung', mount: await readSidecar(path) } : { state: 'serving', mount };
   } catch (error) {
+    if (limits.signal?.aborted === true) throw error;
     const timedOut = error instanceof Error && error.name === 'TimeoutError';
     // It left between our connect and its answer: it is ending.
     return { state: timedOut ? 'hung' : 'dead', mount: await readSidecar(path) };

@@ -1,7 +1,7 @@
 // The mounts of this user, found by their control sockets. Sockets that dead daemons left behind are removed on the way.
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { probe, type ServedMount } from './client.ts';
+import { type CallLimits, probe, type ServedMount } from './client.ts';
 import { isSocketName, sidecarOf, socketDirectory } from './socket-directory.ts';
 
 /** A socket nobody listens on and this old is dead: a daemon listens within milliseconds of making it. */
@@ -14,16 +14,22 @@ export interface ListedMount extends ServedMount {
 
 /** All mounts with a living daemon, by mountpoint. A hung one is listed as not responding after two seconds. */
 export async function listMounts(runtimeDirectory: string): Promise<ListedMount[]> {
-  const directory = socketDirectory(runtimeDirectory);
-  const names = await namesIn(directory);
-  const found = await Promise.all(names.filter(isSocketName).map((name) => inspect(join(directory, name))));
+  const sockets = await controlSockets(runtimeDirectory);
+  const found = await Promise.all(sockets.map((socket) => inspectSocket(socket)));
   return found
     .filter((mount) => mount !== undefined)
     .sort((a, b) => (a.mountpoint < b.mountpoint ? -1 : a.mountpoint > b.mountpoint ? 1 : 0));
 }
 
-async function inspect(socket: string): Promise<ListedMount | undefined> {
-  const result = await probe(socket);
+/** The socket files of this user's mounts, those of dead daemons too, for {@link inspectSocket}. */
+export async function controlSockets(runtimeDirectory: string): Promise<string[]> {
+  const directory = socketDirectory(runtimeDirectory);
+  return (await namesIn(directory)).filter(isSocketName).map((name) => join(directory, name));
+}
+
+/** The mount behind a socket file; undefined when its daemon is gone. A hung one is known as such after two seconds. */
+export async function inspectSocket(socket: string, limits?: CallLimits): Promise<ListedMount | undefined> {
+  const result = await probe(socket, limits);
   if (result.state === 'dead') {
     await removeStale(socket);
     return undefined;

@@ -1,13 +1,15 @@
 // The address where Prometheus asks. Promises: nobody holds the daemon up, however many come and however slowly they read; from a loopback
 // address nothing goes to a page of some site that lets its name point here. Knows no metric.
-import { createServer, type IncomingMessage, type ServerResponse, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { listenOn } from '../base/listening.ts';
 import { createLog } from '../base/log.ts';
 import { isLoopbackAddress, namesLoopback } from '../base/loopback.ts';
 
 const log = createLog('metrics');
 
 const PATH = '/metrics';
+
 /** How far those who ask may go. */
 export interface ServerLimits {
   readonly connectionsMax: number;
@@ -49,19 +51,13 @@ export async function serveMetrics(
   });
   server.maxConnections = connectionsMax;
   server.on('connection', (socket) => limitLife(socket, connectionMs));
-  await listen(server, host, port);
+  const bound = await listenOn(server, { host, port }).catch((error: unknown) => {
+    const reason = reasonOf(error as NodeJS.ErrnoException);
+    throw new Error(`metrics cannot be told at ${authority(host, port)}: ${reason}`, { cause: error });
+  });
   server.on('error', (error) => log('%s', error.message));
-  const bound = server.address() as AddressInfo;
   isLoopback = isLoopbackAddress(bound.address);
-  return {
-    url: `http://${authority(bound.address, bound.port)}${PATH}`,
-    isLoopback,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { url: `http://${authority(bound.address, bound.port)}${PATH}`, isLoopback, stop: bound.stop };
 }
 
 async function answer(
@@ -108,22 +104,6 @@ function limitLife(socket: Socket, lifeMs: number): void {
   const timer = setTimeout(() => socket.destroy(), lifeMs);
   timer.unref();
   socket.on('close', () => clearTimeout(timer));
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host, port }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    throw new Error(`metrics cannot be told at ${authority(host, port)}: ${reasonOf(error as NodeJS.ErrnoException)}`, {
-      cause: error,
-    });
-  }
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException): string {

@@ -1,6 +1,6 @@
 // The control socket between a daemon and its commands: answers, limits, and peers that misbehave.
 import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync, utimesSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import tmp from 'tmp';
@@ -10,6 +10,7 @@ import { REQUEST_LIMIT_BYTES } from '../../src/control/lines.ts';
 import { listMounts } from '../../src/control/mounts.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../../src/control/server.ts';
 import { makeSocketDirectory, socketFiles } from '../../src/control/socket-directory.ts';
+import { serveSilence } from '../fakes/silent-daemon.ts';
 
 const mountpoint = '/mnt/drive';
 let directory: tmp.DirResult;
@@ -49,21 +50,6 @@ async function allText(socket: Socket): Promise<string> {
   let text = '';
   for await (const chunk of socket) text += String(chunk);
   return text;
-}
-
-/** A peer that accepts and never answers, as a daemon that was stopped does. */
-async function serveSilence(): Promise<void> {
-  const { socket, directory: place } = socketFiles(runtimeDirectory, mountpoint);
-  await makeSocketDirectory(place);
-  const peers: Socket[] = [];
-  const server: Server = createServer((peer) => void peers.push(peer));
-  server.listen(socket);
-  await once(server, 'listening');
-  stops.push(async () => {
-    peers.forEach((peer) => peer.destroy());
-    server.close();
-    await once(server, 'close');
-  });
 }
 
 describe('requests', () => {
@@ -292,10 +278,10 @@ describe('listMounts', () => {
   });
 
   it('says so when a daemon is hung, with what its sidecar tells', async () => {
-    await serveSilence();
+    stops.push(await serveSilence(runtimeDirectory, mountpoint));
     writeFileSync(socketFiles(runtimeDirectory, mountpoint).sidecar, JSON.stringify({ mountpoint, pid: 4711 }));
     expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: 4711, responding: false }]);
-    expect(await probe(socketFiles(runtimeDirectory, mountpoint).socket, 20)).toEqual({
+    expect(await probe(socketFiles(runtimeDirectory, mountpoint).socket, { timeoutMs: 20 })).toEqual({
       state: 'hung',
       mount: { mountpoint, pid: 4711 },
     });

@@ -1,0 +1,2 @@
+// uPlot's module for browsers, which the server serves under this name.
+export { default } from 'uplot';
