@@ -6,12 +6,15 @@ import type { RemoteError } from '../remote-drive.ts';
 export interface RefusedSignIns {
   /** Why, by what is called so in messages: a connection's name, or "StorageVault NAME". No secret is in it. */
   readonly refused: ReadonlyMap<string, string>;
-  /** Tells whose sign-in is refused from now on, or accepted again. Returns the way out. */
+  /** Whose sign-in was accepted last time. Of whom nothing was asked yet is in neither. */
+  readonly accepted: ReadonlySet<string>;
+  /** Tells whose sign-in is refused or accepted from now on. Returns the way out. */
   onChange(listener: (who: string) => void): () => void;
 }
 
 export class SignIns implements RefusedSignIns {
   readonly refused = new Map<string, string>();
+  readonly accepted = new Set<string>();
   readonly #listeners = new Set<(who: string) => void>();
 
   onChange(listener: (who: string) => void): () => void {
@@ -23,12 +26,16 @@ export class SignIns implements RefusedSignIns {
   refuse(who: string, { message }: RemoteError): void {
     const isKnown = this.refused.has(who);
     this.refused.set(who, message);
+    this.accepted.delete(who);
     if (!isKnown) this.#tell(who);
   }
 
   /** Something was answered that needs the sign-in. */
   accept(who: string): void {
-    if (this.refused.delete(who)) this.#tell(who);
+    if (this.accepted.has(who)) return;
+    this.accepted.add(who);
+    this.refused.delete(who);
+    this.#tell(who);
   }
 
   #tell(who: string): void {
