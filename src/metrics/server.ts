@@ -48,6 +48,8 @@ export async function serveMetrics(
     });
   });
   server.maxConnections = connectionsMax;
+  // What somebody sends behind a question is not read, let alone kept.
+  server.maxRequestsPerSocket = 1;
   server.on('connection', (socket) => limitLife(socket, connectionMs));
   await listen(server, host, port);
   server.on('error', (error) => log('%s', error.message));
