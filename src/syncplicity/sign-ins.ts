@@ -4,7 +4,7 @@ import type { RemoteError } from '../remote-drive.ts';
 
 /** Sign-ins that are refused, as others may see them. */
 export interface RefusedSignIns {
-  /** Why, by what is called so in messages: a connection's name, or "StorageVault NAME". No secret is in it. */
+  /** Why, by what is called so in messages: a connection's name, or "StorageVault NAME (CONNECTION)". No secret is in it. */
   readonly refused: ReadonlyMap<string, string>;
   /** Whose sign-in was accepted last time. Of whom nothing was asked yet is in neither. */
   readonly accepted: ReadonlySet<string>;

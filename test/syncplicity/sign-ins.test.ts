@@ -71,7 +71,7 @@ it('of a StorageVault: missing or over is told with its remedy, until the vault 
     machineToken: () => Promise.resolve(undefined),
     remedy: 'sign in to it',
   };
-  const access = new StorageAccess({ storage }, signIns);
+  const access = new StorageAccess({ storage }, signIns, 'work');
   const vault = {
     id: 'c0ffee' as VaultId,
     name: 'Berlin',
@@ -85,9 +85,13 @@ it('of a StorageVault: missing or over is told with its remedy, until the vault 
   access.explained(vault, refusal);
   access.explained({ ...vault, id: 'other' as VaultId, requiresStorageToken: false }, refusal);
   expect(changes).toEqual([
-    expect.stringMatching(/^StorageVault Berlin: .*sign in to it/),
-    'StorageVault Berlin: accepted',
-    expect.stringMatching(/^StorageVault Berlin: .*Over.*sign in to it/),
+    expect.stringMatching(/^StorageVault Berlin \(work\): .*sign in to it/),
+    'StorageVault Berlin (work): accepted',
+    expect.stringMatching(/^StorageVault Berlin \(work\): .*Over.*sign in to it/),
   ]);
   expect(changes.join()).not.toContain('hidden-token');
+  // Another connection of a pool, which is signed in there, mends nothing.
+  new StorageAccess({ storage }, signIns, 'spare').accepted(vault);
+  expect(changes.slice(3)).toEqual(['StorageVault Berlin (spare): accepted']);
+  expect([...signIns.refused.keys()]).toEqual(['StorageVault Berlin (work)']);
 });
