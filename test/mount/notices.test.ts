@@ -38,7 +38,7 @@ it('one and many', () => {
     '"plan.odt" and 1 more: theirs keep their names, yours are kept beside them; syncplicityfs status /home/al/drive names them',
     '"plan.odt" was being written when the drive\'s process was killed; syncplicityfs status /home/al/drive has what was written and how to keep it',
     '"plan.odt" and 2 more were being written when the drive\'s process was killed; syncplicityfs status /home/al/drive has what was written and how to keep it',
-    'work and 1 more: what needs the sign-in waits until it is mended: the login is over; sign in; syncplicityfs connections test work',
+    'work and 1 more: what needs the sign-in waits until it is mended: the login is over; sign in; look with: syncplicityfs doctor',
   ]);
 });
 
