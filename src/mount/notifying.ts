@@ -41,6 +41,7 @@ type Since = 'found' | 'new';
 
 export class Notifying {
   readonly #options: NotifyingOptions;
+  readonly #pace: Pace;
   readonly #causes: Causes<NoticeCause, Key>;
   /** What each inode was refused for last. */
   readonly #refused = new Map<number, NoticeCause>();
@@ -55,12 +56,13 @@ export class Notifying {
   #timer: NodeJS.Timeout | undefined;
   /** Writes down what was told, one after the other. */
   #keeping: Promise<void> = Promise.resolve();
-  #isKept = true;
+  #keepTimer: NodeJS.Timeout | undefined;
   #unsubscribe: readonly (() => void)[] = [];
 
   constructor(options: NotifyingOptions) {
     this.#options = options;
-    this.#causes = new Causes(options.pace ?? PACE);
+    this.#pace = options.pace ?? PACE;
+    this.#causes = new Causes(this.#pace);
   }
 
   /** Begins with what is so already, of which only what was not told by earlier mounts is told. Returns at once: that may be much. */
@@ -135,6 +137,7 @@ export class Notifying {
     clearTimeout(this.#timer);
     await this.#options.telling.stop();
     await this.#looking;
+    if (this.#keepTimer !== undefined) this.#keep();
     await this.#keeping;
   }
 
@@ -164,7 +167,7 @@ export class Notifying {
       return;
     }
     this.#mend('sign-in', who);
-    if (this.#causes.end('sign-in', who)) this.#keepTold();
+    if (this.#causes.end('sign-in', who)) this.#keepSoon();
   }
 
   #arise(cause: NoticeCause, key: Key, scope: string, since: Since): void {
@@ -173,7 +176,7 @@ export class Notifying {
   }
 
   #mend(cause: NoticeCause, key: Key): void {
-    if (this.#causes.mend(cause, key)) this.#keepTold();
+    if (this.#causes.mend(cause, key)) this.#keepSoon();
   }
 
   /** What refusals of a kind have in common: room is a vault's, rights are a syncpoint's. */
@@ -206,17 +209,21 @@ export class Notifying {
       const notification = noticeOf({ cause, latest, count: countOf(showing), mountpoint });
       telling.tell({ cause, isNew, notification, isStillSo: () => this.#causes.isOpen(cause) });
     }
-    if (showings.length > 0) this.#keepTold();
+    if (showings.length > 0) this.#keep();
     this.#schedule();
   }
 
+  /** Written with what ends in the same moment: conflicts are removed by the thousand. Lost, the next mount sees for itself what is over. */
+  #keepSoon(): void {
+    this.#keepTimer ??= setTimeout(() => this.#keep(), this.#pace.gatherMs).unref();
+  }
+
   /** The next mount shall not tell it again. */
-  #keepTold(): void {
-    if (!this.#isKept) return;
-    this.#isKept = false;
+  #keep(): void {
+    clearTimeout(this.#keepTimer);
+    this.#keepTimer = undefined;
     this.#keeping = this.#keeping
       .then(() => {
-        this.#isKept = true;
         const told = JSON.stringify(Object.fromEntries(this.#causes.told()));
         return replaceFile(this.#options.file, `${told}\n`, 0o600);
       })

@@ -6,6 +6,7 @@ import { deferred } from '../../src/base/deferred.ts';
 import { Journal } from '../../src/cache/journal.ts';
 import { LocalChanges } from '../../src/cache/local-changes.ts';
 import { Tree } from '../../src/cache/tree.ts';
+import type { Pace } from '../../src/desktop/causes.ts';
 import type { News } from '../../src/desktop/telling.ts';
 import { Notifying } from '../../src/mount/notifying.ts';
 import { RemoteError } from '../../src/remote-drive.ts';
@@ -46,13 +47,13 @@ class Mount {
   readonly told: News[] = [];
   readonly notifying: Notifying;
 
-  constructor() {
+  constructor(options: { readonly pace: Pace } = { pace }) {
     const telling = {
       tell: (news: News): number => this.told.push(news),
       stop: (): Promise<void> => Promise.resolve(),
     };
-    const options = { journal, signIns: this.signIns, mountpoint: '/drive', file: memory(), telling, pace };
-    this.notifying = new Notifying(options);
+    const from = { journal, signIns: this.signIns, mountpoint: '/drive', file: memory(), telling };
+    this.notifying = new Notifying({ ...from, ...options });
     mounts.push(this);
   }
 
@@ -186,6 +187,30 @@ describe('notifying', () => {
     await pause(LONG_MS);
     fourth.refuse(vault);
     await expect.poll(() => fourth.titles).toEqual([`new: ${signIn}`]);
+  });
+
+  it('conflicts that end one after the other are not written down one by one', async () => {
+    const inodes = files(20);
+    journal.change('push', (transaction) => {
+      for (const inode of inodes) {
+        const record = transaction.record(inode);
+        if (record !== undefined) transaction.updateRecord(record);
+        transaction.putConflict({ inode, path: '/file', keptAs: '/file (ours)', sinceMs: 1 });
+      }
+    });
+    const { told, notifying } = new Mount({ pace: { gatherMs: 1_000, againMs: 1_000 } }).start();
+    await expect.poll(() => told.length, { timeout: 5_000 }).toBe(1);
+    const kept = (): string => readFileSync(memory(), 'utf8');
+    await expect.poll(kept).toContain(`"${inodes.at(-1)}"]`);
+    const before = kept();
+    for (const inode of inodes) {
+      const node = tree.node(inode);
+      if (node !== undefined) changes.remove(node);
+      await pause(5);
+    }
+    expect(kept()).toBe(before);
+    await notifying.stop();
+    expect(kept()).toContain('"scopes":[]');
   });
 
   it('looks at what is so already while others go on, and what changes meanwhile is not taken for the end of it', async () => {
