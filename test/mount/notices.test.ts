@@ -59,6 +59,9 @@ it('a name keeps its beginning and its extension, and a command its words', () =
   expect(shownName('short.txt')).toBe('"short.txt"');
   expect(shownName(`${'ä'.repeat(200)}.jpeg`)).toBe(`"${'ä'.repeat(40)}…${'ä'.repeat(14)}.jpeg"`);
   expect(shownName('invoice\u202efdp.exe')).toBe('"invoice?fdp.exe"');
+  expect(shownName('a" is stored: "b')).toBe('"a? is stored: ?b"');
+  expect(shownName('pay\u00ad\u{e0061}\u3164\u180e.pdf')).toBe('"pay????.pdf"');
+  expect(shownName('نامه\u200cها ❤\ufe0f 👩\u200d💻.odt')).toBe('"نامه\u200cها ❤\ufe0f 👩\u200d💻.odt"');
   const { text } = noticeOf({
     cause: 'conflict',
     latest: { name: 'a', detail: '' },
