@@ -47,6 +47,24 @@ describe('of an account', () => {
     expect(changes.slice(2)).toEqual(['work: accepted']);
   });
 
+  it('a call that is refused by itself, for want of a right, is told once at most, until it is answered', async () => {
+    const deny = (count: number): void =>
+      emulator.setFaults([
+        { kind: 'status', endpoint: 'storageendpoints', status: 401, text: 'You may only read', count },
+      ]);
+    deny(100);
+    for (let round = 0; round < 5; round += 1) {
+      await expect(drive.vaults()).rejects.toThrow('You may only read');
+      await drive.syncpoints();
+    }
+    expect(changes).toEqual([expect.stringContaining('You may only read'), 'work: accepted']);
+    deny(0);
+    await drive.vaults();
+    deny(2);
+    await expect(drive.vaults()).rejects.toThrow('You may only read');
+    expect(changes.slice(2)).toEqual([expect.stringContaining('You may only read')]);
+  });
+
   it('a token that has run out, a refused right and a service that is away are none of it', async () => {
     await drive.syncpoints();
     emulator.expireTokens();
