@@ -260,7 +260,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     telling: openTelling(config.notifications, warn),
   });
   stops.add('notifications', () => notifying.stop());
-  await notifying.start();
+  notifying.start();
   const pinKeeper = pinning.keeper;
   pinKeeper.start();
   const identity = {

@@ -275,6 +275,11 @@ export class Tree {
     return [...this.#tables.conflicts.range()].map(({ value }) => value);
   }
 
+  /** Of whom there are conflicts. */
+  conflictInodes(): ReadonlySet<number> {
+    return this.#conflictInodes;
+  }
+
   /** That a file was kept under another name, if it was. */
   conflict(inode: number): ConflictRecord | undefined {
     return this.#conflictInodes.has(inode) ? this.#tables.conflicts.get(inodeKey(inode)) : undefined;

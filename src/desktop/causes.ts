@@ -70,9 +70,10 @@ export class Causes<Cause, Key> {
     if (toldScopes.has(matter.scope)) untold.delete(key);
   }
 
-  /** Everything that was so was found: what was told of beyond that is over. */
-  allFound(): void {
-    for (const { scopes, toldScopes } of this.#states.values()) {
+  /** Everything that was so was found: what was told of beyond that is over. Of one cause that shows later, by `end`. */
+  allFound(later?: Cause): void {
+    for (const [cause, { scopes, toldScopes }] of this.#states) {
+      if (cause === later) continue;
       for (const scope of toldScopes) if (!scopes.has(scope)) toldScopes.delete(scope);
     }
   }
@@ -107,6 +108,11 @@ export class Causes<Cause, Key> {
     }
     state.scopes.delete(matter.scope);
     return state.toldScopes.delete(matter.scope);
+  }
+
+  /** Nothing of a scope is so, which was not found either: what an earlier process told of it is over. True where it did. */
+  end(cause: Cause, scope: string): boolean {
+    return this.#states.get(cause)?.toldScopes.delete(scope) ?? false;
   }
 
   /** True while something of the cause is so. */

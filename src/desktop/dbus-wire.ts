@@ -37,8 +37,8 @@ const PROTOCOL_VERSION = 1;
 /** Byte order, type, flags, version, length of the body, serial, length of the fields. */
 const FIXED_BYTES = 16;
 const ALIGNMENT: Readonly<Record<string, number>> = { n: 2, q: 2, b: 4, i: 4, u: 4, s: 4, o: 4, a: 4, '(': 8, '{': 8 };
-/** Answers are numbers and short lists of words. */
-export const MESSAGE_BYTES_MAX = 1024 * 1024;
+/** Answers are numbers and short lists of words. What is made to take long to read takes 2 s a megabyte, in which nobody is served. */
+export const MESSAGE_BYTES_MAX = 64 * 1024;
 
 /** A method call as bytes; `serial` is the connection's count, from 1 on. */
 export function encodeCall(call: MethodCall, serial: number): Buffer {

@@ -6,12 +6,19 @@ const NAME_LENGTH_MAX = 60;
 const NAME_HEAD_LENGTH = 40;
 /** A notification shows a few lines. */
 const TEXT_LENGTH_MAX = 400;
-/** Control characters, line ends among them; marks that turn the order of what follows round; characters that show nothing at all. */
-const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/gu;
+/**
+ * Control characters, line ends among them; marks that turn the order of what follows round; characters that show nothing at all, but for
+ * those that scripts and emoji are joined and told apart by.
+ */
+const UNSAFE =
+  /(?![\u200c\u200d\ufe0e\ufe0f])[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
 
-/** A name in quotes, its middle left out where it is long: its beginning and its extension say most. */
+/**
+ * A name in quotes, of which it has none itself: what follows them is ours. Its middle is left out where it is long: its beginning and its
+ * extension say most.
+ */
 export function shownName(name: string): string {
-  const characters = Array.from(safeText(name, Infinity));
+  const characters = Array.from(safeText(name.replaceAll('"', '?'), Infinity));
   if (characters.length <= NAME_LENGTH_MAX) return `"${characters.join('')}"`;
   const tail = characters.slice(NAME_HEAD_LENGTH + 1 - NAME_LENGTH_MAX);
   return `"${characters.slice(0, NAME_HEAD_LENGTH).join('')}…${tail.join('')}"`;

@@ -2,11 +2,11 @@
 // "Server Addresses" and "Authentication Protocol". Promises: a bus of somebody else is never spoken to; nothing is waited for longer than
 // the signal allows, and nothing stays behind. Must not know what is called.
 import { once } from 'node:events';
-import { stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { abortReason } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
+import { peerUser } from '../base/peer-user.ts';
 import {
   decodeMessage,
   encodeCall,
@@ -83,16 +83,17 @@ export async function openSessionBus(
 /** A connection to a socket of this user. */
 async function reach(path: string, uid: number, signal: AbortSignal): Promise<Socket | undefined> {
   try {
-    // Whoever owns it learns what we say. The kernel keeps no owner of an abstract one, but the bus lets in its own user alone.
-    if (!path.startsWith('\0') && (await stat(path)).uid !== uid) return undefined;
     const socket = connect({ path });
     try {
       await once(socket, 'connect', { signal });
+      // Whoever listens learns what we say. Anybody may listen where a bus was, or is to be, above all at an abstract name.
+      const owner = await peerUser(socket);
+      if (owner !== uid) throw new Error(`it is of user ${owner ?? 'unknown'}`);
+      return socket;
     } catch (error) {
       socket.destroy();
       throw error;
     }
-    return socket;
   } catch (error) {
     if (signal.aborted) throw abortReason(signal);
     log('no session bus at %s: %s', path.replaceAll('\0', '@'), (error as Error).message);

@@ -50,6 +50,8 @@ export async function serveMetrics(
     });
   });
   server.maxConnections = connectionsMax;
+  // What somebody sends behind a question is not read, let alone kept.
+  server.maxRequestsPerSocket = 1;
   server.on('connection', (socket) => limitLife(socket, connectionMs));
   const bound = await listenOn(server, { host, port }).catch((error: unknown) => {
     const reason = reasonOf(error as NodeJS.ErrnoException);

@@ -16,7 +16,7 @@ export async function readingsOf(
 ): Promise<() => Promise<Readings>> {
   const build = { version: await ownVersion(), transport: identity.transport };
   return async () => {
-    const { calls, members, online, paused, transfers, cache, relisting, prefetch, pinned, memory, ...changes } =
+    const { calls, members, online, paused, transfers, cache, relisting, prefetch, pinned, memory, purges } =
       await gatherStanding(identity, from);
     const sums = await changeSums(from.journal, from.pusher);
     const { byOpcode, pending } = from.kernelMount.statistics();
@@ -50,12 +50,12 @@ export async function readingsOf(
         pendingBytes: sums.pending.bytes,
         pendingSentBytes: sums.pending.sentBytes,
         failed: sums.failed,
-        conflicts: changes.conflicts.length,
-        unfinished: changes.unfinished.length,
+        conflicts: from.journal.tree.conflictInodes().size,
+        unfinished: from.journal.unfinished().length,
         localOnlyFiles: sums.localOnly.files,
         localOnlyBytes: sums.localOnly.bytes,
-        purgesPending: changes.purges.pending,
-        purgesRefused: changes.purges.refused.length,
+        purgesPending: purges.pending,
+        purgesRefused: purges.refused.length,
       },
       pinned,
       memory,

@@ -81,10 +81,10 @@ function wordsFor({ cause, latest, count, mountpoint }: NoticeSubject): Notice {
   }
 }
 
-/** Why a sign-in is refused, with a command: where the reason has none, the one that looks into it. */
-function mending({ name, detail }: NoticeMatter): string {
+/** Why a sign-in is refused, with a command: where the reason has none, the one that looks into it, be it a connection's or a vault's. */
+function mending({ detail }: NoticeMatter): string {
   if (detail.includes('syncplicityfs ')) return detail;
-  return `${safeText(detail, REASON_LENGTH_MAX)}; syncplicityfs connections test ${shellWord(name)}`;
+  return `${safeText(detail, REASON_LENGTH_MAX)}; look with: syncplicityfs doctor`;
 }
 
 /** Of the service's words what comes after the name, which is told already, and the call, which tells people nothing. */

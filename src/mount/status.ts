@@ -41,7 +41,7 @@ export async function gatherStatus(
   return { ...(await gatherStanding(identity, from)), ...changes(from, itemsMax) };
 }
 
-/** The same without what is pending, which takes its time where that is much. */
+/** The same without what is pending or waits for a decision, which takes its time where that is much. */
 export async function gatherStanding(
   identity: MountIdentity,
   from: StatusSources,
@@ -53,14 +53,6 @@ export async function gatherStanding(
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
     paused: from.pusher.paused,
-    conflicts: from.journal.tree
-      .conflicts()
-      .map(({ path, keptAs, sinceMs }) => ({ path, keptAs, since: new Date(sinceMs).toISOString() })),
-    unfinished: from.journal.unfinished().map(({ path, generation, sinceMs }) => ({
-      path,
-      bytes: from.stagedBytes(generation),
-      since: new Date(sinceMs).toISOString(),
-    })),
     pinned: pinned(from),
     purges: { pending: from.pusher.purges.pendingCount, refused: from.pusher.purges.refusals() },
     waiting: [
@@ -131,7 +123,10 @@ function poolMember({ name, total, throttled, budget, out }: MemberStatistics): 
   };
 }
 
-function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pending' | 'failed' | 'localOnly'> {
+function changes(
+  from: StatusSources,
+  itemsMax: number,
+): Pick<MountStatus, 'pending' | 'failed' | 'localOnly' | 'conflicts' | 'unfinished'> {
   const reports = changeReports(from.journal, from.pusher);
   const waiting = reports.filter(({ failed, localOnly }) => failed === undefined && !localOnly);
   const bytes = sum(waiting, ({ bytes: size }) => size);
@@ -168,6 +163,14 @@ function changes(from: StatusSources, itemsMax: number): Pick<MountStatus, 'pend
         ({ bytes: size }) => size,
       ),
     },
+    conflicts: from.journal.tree
+      .conflicts()
+      .map(({ path, keptAs, sinceMs }) => ({ path, keptAs, since: new Date(sinceMs).toISOString() })),
+    unfinished: from.journal.unfinished().map(({ path, generation, sinceMs }) => ({
+      path,
+      bytes: from.stagedBytes(generation),
+      since: new Date(sinceMs).toISOString(),
+    })),
   };
 }
 

@@ -192,7 +192,7 @@ export class Gateway {
       }
       const isDone = reply.status === 200 || (call.method !== undefined && reply.status > 200 && reply.status < 300);
       if (isDone) {
-        member.served();
+        member.served(call.name);
         this.#served(attempt);
         return { reply, url };
       }
@@ -237,7 +237,7 @@ export class Gateway {
     }
     if (error.status === 401 || failure.kind === 'unauthenticated') {
       attempt.unauthorized.set(member, failure);
-      member.notLetIn(failure);
+      member.notLetIn(failure, call.name);
       attempt.without.add(member);
       if (this.#parts.members.hasOther(attempt.without)) return undefined;
     } else {

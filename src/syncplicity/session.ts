@@ -73,7 +73,7 @@ export class Session {
       exchange: (base, vaultId, signal) => this.#exchange(base, vaultId, signal),
       gatewayUrl: (signal) => this.gatewayUrl(signal),
     });
-    this.storage = new StorageAccess(this.#credentials, parts.signIns);
+    this.storage = new StorageAccess(this.#credentials, parts.signIns, parts.name);
   }
 
   /** The gateway's address. Looks the home region up once; a failed look-up is tried again by the next call. */

@@ -16,11 +16,18 @@ export class StorageAccess {
   readonly #credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>;
   readonly #known = new Map<VaultId, string>();
   readonly #signIns: SignIns;
+  readonly #connection: string;
   #issued: readonly string[];
 
-  constructor(credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>, signIns: SignIns) {
+  /** `connection`: whose these credentials are, in messages. */
+  constructor(
+    credentials: Pick<SyncplicityCredentials, 'storageToken' | 'storage'>,
+    signIns: SignIns,
+    connection: string,
+  ) {
     this.#credentials = credentials;
     this.#signIns = signIns;
+    this.#connection = connection;
     this.#issued = credentials.storageToken === undefined ? [] : [credentials.storageToken];
   }
 
@@ -36,13 +43,13 @@ export class StorageAccess {
     if (token !== undefined) return { [header]: token };
     const refusal = `StorageVault ${vault.name} asks for its own authentication: ${this.#remedy}`;
     const error = new RemoteError('unauthenticated', refusal);
-    this.#signIns.refuse(signInName(vault), error);
+    this.#signIns.refuse(this.#signInName(vault), error);
     throw error;
   }
 
   /** The vault took what it was shown. */
   accepted(vault: Vault): void {
-    if (vault.requiresStorageToken) this.#signIns.accept(signInName(vault));
+    if (vault.requiresStorageToken) this.#signIns.accept(this.#signInName(vault));
   }
 
   /** True when a vault's 401 is worth another request: another token is stored now than `sent`, the headers of the one refused. */
@@ -61,8 +68,13 @@ export class StorageAccess {
     if (!vault.requiresStorageToken || refusal.status !== 401) return refusal;
     const message = `${refusal.message}; or the authentication of StorageVault ${vault.name} is over: ${this.#remedy}`;
     const explained = new ReplyError('unauthenticated', message, refusal);
-    this.#signIns.refuse(signInName(vault), explained);
+    this.#signIns.refuse(this.#signInName(vault), explained);
     return explained;
+  }
+
+  /** Each connection of a pool signs in to a vault by itself. */
+  #signInName({ name }: Vault): string {
+    return `StorageVault ${name} (${this.#connection})`;
   }
 
   get #remedy(): string {
@@ -81,8 +93,4 @@ export class StorageAccess {
     if (!this.#issued.includes(token)) this.#issued = [token, ...this.#issued].slice(0, issuedMax);
     return token;
   }
-}
-
-function signInName({ name }: Vault): string {
-  return `StorageVault ${name}`;
 }

@@ -49,7 +49,7 @@ it('whatever is changed in a message, reading it ends, and a length beyond all b
       for (const [at, byte] of changes) bytes[at] = byte;
       try {
         const length = messageLength(bytes);
-        expect(length ?? 0).toBeLessThanOrEqual(1024 * 1024);
+        expect(length ?? 0).toBeLessThanOrEqual(64 * 1024);
         decodeMessage(bytes).body();
       } catch (error) {
         expect(error).toBeInstanceOf(Error);
@@ -57,8 +57,10 @@ it('whatever is changed in a message, reading it ends, and a length beyond all b
     }),
   );
   const endless = Buffer.from(whole);
-  endless.writeUInt32LE(2 ** 31, 4);
-  expect(() => messageLength(endless)).toThrow('bytes');
+  for (const length of [2 ** 31, 100_000]) {
+    endless.writeUInt32LE(length, 4);
+    expect(() => messageLength(endless)).toThrow('bytes');
+  }
 });
 
 it('a list of nothing, which would never end, is refused', () => {

@@ -1,5 +1,7 @@
 // Notifications on a session bus as it is (dbus-daemon), with a desktop that shares no code with what is tested.
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -92,12 +94,31 @@ describe('no session', () => {
     }
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is told of a bus that belongs to somebody else', async () => {
-    const environment = await listen((socket) => socket.destroy());
-    const { chownSync } = await import('node:fs');
-    chownSync(join(directory, 'bus'), 12345, 12345);
-    chmodSync(join(directory, 'bus'), 0o777);
-    expect(await showNotification(notification, environment, never)).toBeUndefined();
+  it.skipIf(process.getuid?.() !== 0)('is told of a bus of somebody else, who hears nothing', async () => {
+    chmodSync(directory, 0o777);
+    const path = join(directory, 'bus');
+    const program = `
+      for (const address of process.argv.slice(1).map((one) => one.replace('@', '\\0')))
+        net.createServer((socket) => socket.on('error', () => 0).on('data', (data) => console.log('heard ' + data)))
+          .listen(address, () => console.log('listens'));`;
+    const theirs = spawn(process.execPath, ['-e', program, path, `@${path}`], {
+      uid: 12345,
+      cwd: '/',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    theirs.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    try {
+      await expect.poll(() => said, { timeout: 10_000 }).toBe('listens\nlistens\n');
+      // The name alone says nothing.
+      chownSync(path, 0, 0);
+      const environment = { DBUS_SESSION_BUS_ADDRESS: `unix:path=${path};unix:abstract=${path}` };
+      expect(await showNotification(notification, environment, never)).toBeUndefined();
+    } finally {
+      theirs.kill();
+      await once(theirs, 'close');
+    }
+    expect(said).not.toContain('heard');
   });
 
   it('rejects where what listens hangs up, refuses, or talks nonsense, and leaves no connection', async () => {

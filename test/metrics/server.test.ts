@@ -165,6 +165,27 @@ describe('the server', () => {
       .toBe(200);
   });
 
+  it('looks at one question of a connection, however many are sent behind it', async () => {
+    const gathered = deferred<undefined>();
+    let times = 0;
+    const { url } = await serve(LOOPBACK, async () => {
+      times += 1;
+      await gathered.promise;
+      return page();
+    });
+    const { socket, ended } = open(url, '');
+    const questions = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100_000);
+    let isSent = false;
+    socket.write(questions, () => (isSent = true));
+    await expect.poll(() => times).toBeGreaterThan(0);
+    // Another's turn: by then all of it would have been read.
+    for (let turn = 0; turn < 20; turn += 1) await ask(new URL('/', url).href);
+    expect(isSent).toBe(false);
+    gathered.resolve(undefined);
+    expect((await ended).split(TEXT)).toHaveLength(2);
+    expect(times).toBe(1);
+  });
+
   it('takes no header that fills memory', async () => {
     const { url } = await serve(LOOPBACK, page);
     const text = await open(url, `GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(100_000)}`).ended;

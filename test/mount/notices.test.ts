@@ -38,7 +38,7 @@ it('one and many', () => {
     '"plan.odt" and 1 more: theirs keep their names, yours are kept beside them; syncplicityfs status /home/al/drive names them',
     '"plan.odt" was being written when the drive\'s process was killed; syncplicityfs status /home/al/drive has what was written and how to keep it',
     '"plan.odt" and 2 more were being written when the drive\'s process was killed; syncplicityfs status /home/al/drive has what was written and how to keep it',
-    'work and 1 more: what needs the sign-in waits until it is mended: the login is over; sign in; syncplicityfs connections test work',
+    'work and 1 more: what needs the sign-in waits until it is mended: the login is over; sign in; look with: syncplicityfs doctor',
   ]);
 });
 
@@ -59,6 +59,9 @@ it('a name keeps its beginning and its extension, and a command its words', () =
   expect(shownName('short.txt')).toBe('"short.txt"');
   expect(shownName(`${'ä'.repeat(200)}.jpeg`)).toBe(`"${'ä'.repeat(40)}…${'ä'.repeat(14)}.jpeg"`);
   expect(shownName('invoice\u202efdp.exe')).toBe('"invoice?fdp.exe"');
+  expect(shownName('a" is stored: "b')).toBe('"a? is stored: ?b"');
+  expect(shownName('pay\u00ad\u{e0061}\u3164\u180e.pdf')).toBe('"pay????.pdf"');
+  expect(shownName('نامه\u200cها ❤\ufe0f 👩\u200d💻.odt')).toBe('"نامه\u200cها ❤\ufe0f 👩\u200d💻.odt"');
   const { text } = noticeOf({
     cause: 'conflict',
     latest: { name: 'a', detail: '' },

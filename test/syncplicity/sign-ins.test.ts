@@ -1,4 +1,4 @@
-// Refused sign-ins: told once as they begin and once as they end, for the account and for a StorageVault.
+// Refused sign-ins: told once as they begin, and accepted ones as they are, for the account and for a StorageVault.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
@@ -41,10 +41,28 @@ describe('of an account', () => {
     await drive.syncpoints();
     emulator.setFaults([{ kind: 'status', endpoint: 'syncpoints', status: 401, text: 'User is inactive', count: 2 }]);
     await expect(drive.syncpoints()).rejects.toThrow('User is inactive');
-    expect(changes).toEqual([expect.stringContaining('User is inactive')]);
+    expect(changes).toEqual(['work: accepted', expect.stringContaining('User is inactive')]);
     await drive.syncpoints();
     await drive.syncpoints();
-    expect(changes.slice(1)).toEqual(['work: accepted']);
+    expect(changes.slice(2)).toEqual(['work: accepted']);
+  });
+
+  it('a call that is refused by itself, for want of a right, is told once at most, until it is answered', async () => {
+    const deny = (count: number): void =>
+      emulator.setFaults([
+        { kind: 'status', endpoint: 'storageendpoints', status: 401, text: 'You may only read', count },
+      ]);
+    deny(100);
+    for (let round = 0; round < 5; round += 1) {
+      await expect(drive.vaults()).rejects.toThrow('You may only read');
+      await drive.syncpoints();
+    }
+    expect(changes).toEqual([expect.stringContaining('You may only read'), 'work: accepted']);
+    deny(0);
+    await drive.vaults();
+    deny(2);
+    await expect(drive.vaults()).rejects.toThrow('You may only read');
+    expect(changes.slice(2)).toEqual([expect.stringContaining('You may only read')]);
   });
 
   it('a token that has run out, a refused right and a service that is away are none of it', async () => {
@@ -57,7 +75,7 @@ describe('of an account', () => {
     ]);
     await expect(drive.syncpoints()).rejects.toThrow('Reader permission');
     await expect(drive.syncpoints()).rejects.toThrow();
-    expect(changes).toEqual([]);
+    expect(changes).toEqual(['work: accepted']);
   });
 });
 
@@ -71,7 +89,7 @@ it('of a StorageVault: missing or over is told with its remedy, until the vault 
     machineToken: () => Promise.resolve(undefined),
     remedy: 'sign in to it',
   };
-  const access = new StorageAccess({ storage }, signIns);
+  const access = new StorageAccess({ storage }, signIns, 'work');
   const vault = {
     id: 'c0ffee' as VaultId,
     name: 'Berlin',
@@ -85,9 +103,13 @@ it('of a StorageVault: missing or over is told with its remedy, until the vault 
   access.explained(vault, refusal);
   access.explained({ ...vault, id: 'other' as VaultId, requiresStorageToken: false }, refusal);
   expect(changes).toEqual([
-    expect.stringMatching(/^StorageVault Berlin: .*sign in to it/),
-    'StorageVault Berlin: accepted',
-    expect.stringMatching(/^StorageVault Berlin: .*Over.*sign in to it/),
+    expect.stringMatching(/^StorageVault Berlin \(work\): .*sign in to it/),
+    'StorageVault Berlin (work): accepted',
+    expect.stringMatching(/^StorageVault Berlin \(work\): .*Over.*sign in to it/),
   ]);
   expect(changes.join()).not.toContain('hidden-token');
+  // Another connection of a pool, which is signed in there, mends nothing.
+  new StorageAccess({ storage }, signIns, 'spare').accepted(vault);
+  expect(changes.slice(3)).toEqual(['StorageVault Berlin (spare): accepted']);
+  expect([...signIns.refused.keys()]).toEqual(['StorageVault Berlin (work)']);
 });

@@ -179,14 +179,14 @@ export class Member {
   }
 
   /** A call was done: whoever this is, the service lets them in. */
-  served(): void {
+  served(call: string): void {
     this.budget.accepted();
-    this.#signIns.accept(this.name);
+    this.#signIns.accept(this.name, call);
   }
 
   /** The service took neither the token nor a new one. */
-  notLetIn(error: RemoteError): void {
-    this.#signIns.refuse(this.name, error);
+  notLetIn(error: RemoteError, call: string): void {
+    this.#signIns.refuse(this.name, error, call);
   }
 }
 
