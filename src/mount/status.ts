@@ -52,6 +52,7 @@ export async function gatherStanding(
   const { perSecond, perHour, leftThisHour } = drive.budget;
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
+    offlineReason: drive.online ? null : (drive.lastError ?? null),
     paused: from.pusher.paused,
     conflicts: from.journal.tree
       .conflicts()
@@ -68,6 +69,7 @@ export async function gatherStanding(
         path,
         operation: verb,
         reason: waitReason(from.drive, drive.lastError),
+        failed: false,
         since: new Date(now - waitedMs).toISOString(),
       })),
       ...from.fileSystem
@@ -77,6 +79,7 @@ export async function gatherStanding(
           path,
           operation: verb,
           reason,
+          failed: true,
           since: new Date(atMs).toISOString(),
         })),
     ],
