@@ -105,6 +105,23 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     expect((await user.run(['connections', 'delete', 'local'])).code).toBe(0);
   });
 
+  it('loses its connection, unsent changes or not, where that is what the user wants', async () => {
+    await mounted('-o', 'rw,settle=1h');
+    writeFileSync(join(point, 'data', 'one'), '1');
+    await user.run(['unmount', point, '--no-wait']);
+    const refused = await user.run(['connections', 'delete', 'local']);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(
+      '\nwhere the service is gone for good, --abandon-changes deletes it nevertheless\n',
+    );
+    expect(await user.run(['connections', 'delete', 'local', '--abandon-changes'])).toEqual({
+      code: 0,
+      stdout: 'The connection was deleted successfully.\n',
+      stderr: 'syncplicityfs: 1 change made through "local" stays here unsent\n',
+    });
+    expect((await user.run(['connections', 'list', '--json'])).stdout).toBe('[]\n');
+  });
+
   it('stays where it cannot send: paused, with the reason', async () => {
     await mounted();
     expect((await user.run(['pause', point])).code).toBe(0);
