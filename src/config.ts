@@ -444,6 +444,9 @@ export function parseOption(spec: MountOptionSpec, text: string, label: string):
 }
 
 function unknownOption(name: string): UsageError {
+  if (name === 'remount') {
+    return new UsageError('a mounted drive keeps its options', 'unmount it, and mount it with the new ones');
+  }
   const near = nearNames(name.replaceAll('-', '_'), [
     ...mountOptionSpecs.map((spec) => spec.name),
     ...KERNEL_OPTIONS,

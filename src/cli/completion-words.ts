@@ -56,7 +56,9 @@ export async function complete(program: Command, words: readonly string[], names
     return named === undefined ? nothing : values(named, command, value, name, namesOf);
   }
   if (!onlyOperands && current.startsWith('-')) return matching(optionsOf(command, used), current);
-  const subcommands = operands > 0 ? [] : subcommandsOf(command);
+  // Commander's own `help` is no command of the program's list.
+  const isHelp = operands === 1 && words.at(-2) === 'help' && command.commands.length > 0;
+  const subcommands = operands > 0 && !isHelp ? [] : subcommandsOf(command);
   const argument = command.registeredArguments.at(Math.min(operands, command.registeredArguments.length - 1));
   if (argument === undefined || (operands >= command.registeredArguments.length && !argument.variadic)) {
     return matching(subcommands, current);

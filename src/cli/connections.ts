@@ -103,11 +103,19 @@ export function connectionsCommand(context: CliContext): Command {
   withJson(
     command
       .command('delete <ID>')
-      .description('delete a connection and its credentials, or a pool, whose connections stay'),
-  ).action(async (idOrName: string, options: JsonOptions) => {
+      .description('delete a connection and its credentials, or a pool, whose connections stay')
+      .option('--abandon-changes', 'also where changes made through it are not at Syncplicity yet: they stay here'),
+  ).action(async (idOrName: string, options: JsonOptions & { readonly abandonChanges?: true }) => {
     const connections = store();
     const connection = await connections.find(idOrName);
-    if (connection !== undefined && !connection.group) await requireNothingKept(context, connections, connection);
+    if (connection !== undefined && !connection.group) {
+      const changes = await countKept(context, connections, connection);
+      if (changes > 0 && options.abandonChanges !== true) throw new Error(keptText(connection.name, changes));
+      if (changes > 0)
+        context.warn(
+          `${countOf(changes, 'change')} made through "${connection.name}" ${changes === 1 ? 'stays' : 'stay'} here unsent`,
+        );
+    }
     const deleted = connection !== undefined && (await connections.remove(connection.id));
     if (!deleted) context.setExitCode(1);
     if (wantsJson(options)) return;
@@ -117,21 +125,22 @@ export function connectionsCommand(context: CliContext): Command {
   return command;
 }
 
-/** Rejects while the account of a connection has changes that are not at Syncplicity: without it nobody could send them. */
-async function requireNothingKept(
-  context: CliContext,
-  store: ConnectionStore,
-  { id, name }: Connection,
-): Promise<void> {
+/** The changes of a connection's account that are not at Syncplicity: without it nobody could send them. */
+async function countKept(context: CliContext, store: ConnectionStore, { id }: Connection): Promise<number> {
   // Loaded here: no other subcommand needs the databases.
   const { keptChanges } = await import('../mount/kept-changes.ts');
   const kept = await keptChanges(context.directories.state, id, await store.address(id));
   let { changes } = kept;
   for (const mountpoint of kept.mountpoints) changes += await changesOf(context, mountpoint);
-  if (changes === 0) return;
-  throw new Error(
-    `${countOf(changes, 'change')} made through "${name}" ${changes === 1 ? 'is' : 'are'} not at Syncplicity yet\nmount it and flush it first; status shows what failed, and --discard gives it up`,
-  );
+  return changes;
+}
+
+function keptText(name: string, changes: number): string {
+  return [
+    `${countOf(changes, 'change')} made through "${name}" ${changes === 1 ? 'is' : 'are'} not at Syncplicity yet`,
+    'mount it and flush it first; status shows what failed, and --discard gives it up',
+    'where the service is gone for good, --abandon-changes deletes it nevertheless',
+  ].join('\n');
 }
 
 /** What a mounted drive has not sent. */

@@ -12,6 +12,7 @@ import { SERVICE_ADVICE } from './service-advice.ts';
 const CHECK_TIMEOUT_MS = 30_000;
 /** Certificates and time stamps of changed files suffer past this. */
 const CLOCK_TOLERANCE_MS = 60_000;
+const NOT_TRIED: Finding = { state: 'fail', detail: 'not tried: it needs the credentials' };
 /** Top folders looked into for a file to read: each is a call. */
 const FOLDERS_TRIED = 5;
 
@@ -26,13 +27,27 @@ export function connectionChecks(auth: ConnectionAuth, caFile: string | undefine
     ];
   }
   const check = (name: string, look: () => Promise<Finding>): Check => ({ name, look: () => advised(look) });
+  let isSignedIn = true;
+  const signIn = check('credentials', () => credentials(auth, caFile));
+  // Who cannot sign in would be told the same of each, after the longest wait where nothing answers.
+  const signedIn = (name: string, look: () => Promise<Finding>): Check => ({
+    name,
+    look: () => (isSignedIn ? advised(look) : Promise.resolve(NOT_TRIED)),
+  });
   return [
     check('clock', () => clock(auth, caFile)),
-    check('credentials', () => credentials(auth, caFile)),
+    {
+      name: signIn.name,
+      look: async () => {
+        const finding = await signIn.look();
+        isSignedIn = finding.state !== 'fail';
+        return finding;
+      },
+    },
     check('region', () => region(auth, caFile)),
-    check('syncpoints', () => withDrive(auth, caFile, syncpoints)),
-    check('vaults', () => withDrive(auth, caFile, vaults)),
-    check('reading', () => withDrive(auth, caFile, reading)),
+    signedIn('syncpoints', () => withDrive(auth, caFile, syncpoints)),
+    signedIn('vaults', () => withDrive(auth, caFile, vaults)),
+    signedIn('reading', () => withDrive(auth, caFile, reading)),
   ];
 }
 

@@ -1,8 +1,19 @@
 // The stored connection or pool that a user means: by id or name, with a folder of it, or the only one there is.
+import { nearNames } from '../base/near-names.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { parseSource } from '../config.ts';
 import { environmentConnectionName } from '../connections/environment.ts';
 import type { Connection, ConnectionStore } from '../connections/store.ts';
+
+/** A name that no connection has. */
+export class UnknownConnectionError extends UsageError {
+  readonly connectionName: string;
+  constructor(connectionName: string, hint: string) {
+    super(`there is no connection "${connectionName}"`, hint);
+    this.connectionName = connectionName;
+  }
+}
 
 /** A connection, and which folder of it. */
 export interface NamedConnection {
@@ -15,7 +26,7 @@ export interface NamedConnection {
 export async function namedConnection(store: ConnectionStore, text: string): Promise<NamedConnection> {
   const found = await findNamed(store, text);
   if (found !== undefined) return found;
-  throw noConnection(parseSource(text).connection);
+  throw await noConnection(store, parseSource(text).connection);
 }
 
 /** As {@link namedConnection}; undefined where there is no such connection. */
@@ -33,7 +44,7 @@ export async function requireConnection(store: ConnectionStore, idOrName: string
   if (idOrName === undefined) return onlyConnection(store);
   const found = await store.find(idOrName);
   if (found !== undefined) return found;
-  throw noConnection(idOrName);
+  throw await noConnection(store, idOrName);
 }
 
 /** The connection to use where the user named none. Rejects where that is not clear. */
@@ -53,7 +64,25 @@ export async function onlyConnection(store: ConnectionStore): Promise<Connection
     : new UsageError('several connections exist: say which', `one of ${all.map(({ name }) => `"${name}"`).join(', ')}`);
 }
 
-/** The error for a name that no connection has. */
-export function noConnection(name: string): UsageError {
-  return new UsageError(`there is no connection "${name}"`, 'syncplicityfs connections list shows them');
+/** The error for a name that no connection has; its hint names those that may be meant. */
+export async function noConnection(store: ConnectionStore, name: string): Promise<UnknownConnectionError> {
+  const [own = name, ...folder] = name.split(':');
+  if (folder.length > 0 && (await store.find(own)) !== undefined) {
+    return new UnknownConnectionError(
+      name,
+      `a folder of "${own}" is written ${shellWord(`${own}:/${folder.join(':')}`)}`,
+    );
+  }
+  const near = nearNames(
+    name,
+    (await store.list()).map((connection) => connection.name),
+  );
+  return new UnknownConnectionError(
+    name,
+    near.length === 0 ? 'syncplicityfs connections list shows them' : `did you mean ${near.map(quoted).join(' or ')}?`,
+  );
+}
+
+function quoted(name: string): string {
+  return `"${name}"`;
 }

@@ -8,7 +8,8 @@ import { askMount } from '../control/methods.ts';
 import { listMounts } from '../control/mounts.ts';
 import type { CliContext } from './context.ts';
 import { countOf, printable } from './printable.ts';
-import { namedMountpoint, placeBelow, requireServing, type ServingMount } from './serving-mount.ts';
+import { placeBelow } from './place-below.ts';
+import { namedMountpoint, requireServing, type ServingMount } from './serving-mount.ts';
 
 /** One decision, as the options give it. */
 export type Decision =
@@ -91,7 +92,7 @@ async function findTarget(context: CliContext, where: string | undefined, path: 
   const mounts =
     where === undefined
       ? (await listMounts(context.directories.runtime)).map(({ mountpoint }) => mountpoint)
-      : [await namedMountpoint(where)];
+      : [await namedMountpoint(context, where)];
   const place = await placeBelow(path, new Set(mounts));
   // A slash at the end says that a directory is meant.
   const end = path.endsWith('/') ? '/' : '';

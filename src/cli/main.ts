@@ -2,11 +2,14 @@
 // on stderr, and what to do about it below; a stack only with DEBUG.
 import { isatty } from 'node:tty';
 import { type Command, CommanderError } from 'commander';
+import { errorWords } from '../base/error-words.ts';
+import { nearNames } from '../base/near-names.ts';
 import { ownVersion } from '../base/own-version.ts';
 import { userDirectories } from '../base/paths.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { takeEnvironmentConnection } from '../connections/environment.ts';
 import { type CliContext, mayColour } from './context.ts';
+import { UnknownConnectionError } from './find-connection.ts';
 import { withOwnHome } from './own-home.ts';
 import { createProgram } from './program.ts';
 import { Prompt } from './prompt.ts';
@@ -40,11 +43,12 @@ export async function main(commandLine: () => readonly string[] | Promise<readon
   try {
     program = createProgram(context, await ownVersion());
     preparing(program);
+    requireHelp(program, args);
     await program.parseAsync(withMountCommand(program, args), { from: 'user' });
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return codeOf(error, program, args);
-    return failed(error);
+    return failed(program === undefined ? error : commandMeant(program, args, error));
   }
 }
 
@@ -67,9 +71,8 @@ export function reportError(error: unknown): void {
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code, path } = error as NodeJS.ErrnoException;
-  // Node's own are "EACCES: permission denied, open '/x'": the words, then the path.
-  const words = code === undefined ? undefined : /^[A-Z0-9]+: ([^,]+), /.exec(error.message)?.[1];
+  const { path } = error as NodeJS.ErrnoException;
+  const words = errorWords(error);
   return words === undefined || path === undefined ? error.message : `${path}: ${words}`;
 }
 
@@ -107,8 +110,40 @@ function commandWords(program: Command | undefined, args: readonly string[]): st
  * fuse.syncplicityfs): a first word that is no command and a directory behind it mean `mount`.
  */
 function withMountCommand(program: Command, args: readonly string[]): string[] {
-  const [first, second] = args;
+  return isMountCall(program, args) ? ['mount', ...args] : [...args];
+}
+
+function isMountCall(program: Command, [first, second]: readonly string[]): boolean {
   const isCommand = program.commands.some((command) => command.name() === first) || first === 'help';
-  const isMount = first !== undefined && !isCommand && !first.startsWith('-') && second?.startsWith('/') === true;
-  return isMount ? ['mount', ...args] : [...args];
+  return first !== undefined && !isCommand && !first.startsWith('-') && second?.startsWith('/') === true;
+}
+
+/** `help` with a word that is no command shows all help there is, and not what was wrong. */
+function requireHelp(program: Command, [first, word]: readonly string[]): void {
+  if (first !== 'help' || word === undefined || word.startsWith('-')) return;
+  if (program.commands.some((command) => command.name() === word) || word === 'help') return;
+  const near = nearCommands(program, word);
+  throw new UsageError(
+    `there is no command "${word}"`,
+    near.length === 0 ? 'syncplicityfs --help lists them' : `did you mean ${near.join(' or ')}?`,
+  );
+}
+
+/** What {@link withMountCommand} took for a connection may have been a command, typed wrong. */
+function commandMeant(program: Command, args: readonly string[], error: unknown): unknown {
+  if (!(error instanceof UnknownConnectionError) || !isMountCall(program, args)) return error;
+  const near = nearCommands(program, error.connectionName);
+  if (near.length === 0) return error;
+  return new UsageError(
+    `there is no command and no connection "${error.connectionName}"`,
+    `did you mean ${near.join(' or ')}?`,
+  );
+}
+
+function nearCommands(program: Command, word: string): string[] {
+  const shown = program.createHelp().visibleCommands(program);
+  return nearNames(
+    word,
+    shown.map((command) => command.name()),
+  );
 }

@@ -2,6 +2,8 @@
 import { access, constants, mkdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import { canonicalMountpoint, findMount } from '../base/mount-table.ts';
+import { errorWords } from '../base/error-words.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { UsageError } from '../base/usage-error.ts';
 import type { MountConfig } from '../config.ts';
 import { listMounts } from '../control/mounts.ts';
@@ -15,9 +17,9 @@ export async function checkMountpoint(path: string): Promise<string> {
     mountpoint = await canonicalMountpoint(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new UsageError(`the mountpoint ${path} does not exist`, `make it with: mkdir -p ${path}`);
+      throw new UsageError(`the mountpoint ${path} does not exist`, `make it with: mkdir -p ${shellWord(path)}`);
     }
-    throw new UsageError(`the mountpoint ${path} cannot be used: ${(error as Error).message}`);
+    throw new UsageError(`the mountpoint ${path} cannot be used: ${errorWords(error) ?? String(error)}`);
   }
   if (mountpoint === '/') throw new UsageError('the root of this machine cannot be a mountpoint');
   // Where a FUSE mount lies already, alive, hung or dead, even stat() may hang: the transport deals with it.
@@ -100,7 +102,7 @@ async function checkReadable(path: string): Promise<void> {
   try {
     await access(path, constants.R_OK);
   } catch (error) {
-    throw new UsageError(`the CA file cannot be read: ${(error as Error).message}`);
+    throw new UsageError(`the CA file ${path} cannot be read: ${errorWords(error) ?? String(error)}`);
   }
 }
 

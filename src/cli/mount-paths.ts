@@ -5,7 +5,8 @@ import { askMount } from '../control/methods.ts';
 import { listMounts } from '../control/mounts.ts';
 import type { CliContext } from './context.ts';
 import { printable } from './printable.ts';
-import { placeBelow, requireServing, type ServingMount } from './serving-mount.ts';
+import { placeBelow } from './place-below.ts';
+import { requireServing, type ServingMount } from './serving-mount.ts';
 
 /** Names of a request together stay well below what a daemon takes, however they are escaped. */
 const BATCH_CHARACTERS = 8_000;

@@ -1,6 +1,8 @@
 // `syncplicityfs mount`: finds the connection, checks this machine, starts the daemon and waits until the mount answers.
+import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { notifyServiceManager } from '../base/notify-socket.ts';
+import { shellWord } from '../base/shell-word.ts';
 import { UsageError } from '../base/usage-error.ts';
 import {
   createMountConfig,
@@ -15,7 +17,7 @@ import { type Connection, type ConnectionStore, openConnectionStore } from '../c
 import type { CliContext } from './context.ts';
 import { logFileOf } from './daemon-log.ts';
 import { runForeground, startDaemon } from './daemon-process.ts';
-import { namedConnection, onlyConnection } from './find-connection.ts';
+import { findNamed, namedConnection, onlyConnection } from './find-connection.ts';
 import { checkDirectories, checkMountpoint, checkNotMounted, makeDirectories } from './mount-checks.ts';
 
 interface OwnOptions {
@@ -112,6 +114,7 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
     return { source: { kind: 'demo' }, deviceName: 'demo', servedDirectory: undefined };
   }
   const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
+  if (named === undefined) await requireMountpoint(store, where[0] as string);
   const { connection: found, path } =
     named === undefined ? { connection: await onlyConnection(store), path: '/' } : await namedConnection(store, named);
   if (found.group) {
@@ -129,6 +132,15 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
     deviceName: found.name,
     servedDirectory: auth.platform === 'fs' ? auth.directory : undefined,
   };
+}
+
+/** Rejects where the only argument is a connection: what is missing is the mountpoint then. */
+async function requireMountpoint(store: ConnectionStore, only: string): Promise<void> {
+  if (existsSync(only) || (await findNamed(store, only)) === undefined) return;
+  throw new UsageError(
+    `the mountpoint is missing: "${only}" is a connection`,
+    `write it like: syncplicityfs mount ${shellWord(only)} DIRECTORY`,
+  );
 }
 
 /** Rejects a pool that is empty, or whose connections have no calls to share. */

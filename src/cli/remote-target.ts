@@ -16,7 +16,8 @@ import type { ContentApi } from '../syncplicity/content-api.ts';
 import type { CliContext } from './context.ts';
 import { findNamed, noConnection, onlyConnection } from './find-connection.ts';
 import { printable } from './printable.ts';
-import { findServing, placeBelow, requireServing } from './serving-mount.ts';
+import { placeBelow } from './place-below.ts';
+import { findServing, requireServing } from './serving-mount.ts';
 
 /** How the service is called. */
 export interface CallingOptions {
@@ -121,7 +122,8 @@ async function namedAccount(
   const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
   const named = await findNamed(store, text.replace(/:$/, ''));
   if (named === undefined) {
-    if (text.includes(':/') && !(await exists(text))) throw noConnection(text.slice(0, text.indexOf(':/')));
+    if (text.includes(':/') && !(await exists(text)))
+      throw await noConnection(store, text.slice(0, text.indexOf(':/')));
     return undefined;
   }
   // A name alone is meant as one, whatever lies beside.

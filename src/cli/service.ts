@@ -75,6 +75,8 @@ async function install(
   parseMountOptions(options);
   const unit = unitName(connection.name);
   const directory = unitDirectory(context);
+  // Where no systemd answers nothing is left behind.
+  await systemctl('daemon-reload');
   await mkdir(directory, { recursive: true });
   const { id } = connection;
   const text = unitText({
@@ -172,7 +174,10 @@ async function systemctl(...args: readonly string[]): Promise<void> {
     const { stderr } = error as { readonly stderr?: string };
     const reason = stderr?.trim().split('\n')[0] || (error as Error).message;
     const unit = args.at(-1) ?? '';
-    const advice = args[0] === 'restart' ? `journalctl --user -u '${unit}' says more` : 'is this a session of systemd?';
+    const advice =
+      args[0] === 'restart'
+        ? `journalctl --user -u '${unit}' says more`
+        : 'it needs a session of systemd, which su and sudo do not begin: log in as this user, or use machinectl shell USER@';
     throw new Error(`systemctl ${words.join(' ')} failed: ${reason}\n${advice}`, { cause: error });
   }
 }

@@ -1,12 +1,12 @@
 // From a path the user wrote to the daemon that serves it, or to a sentence that says why there is none.
-import { realpath } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { canonicalMountpoint } from '../base/mount-table.ts';
 import { UsageError } from '../base/usage-error.ts';
 import { type ControlClient, connectControl, type Probe, probe } from '../control/client.ts';
 import { socketFiles } from '../control/socket-directory.ts';
 import type { CliContext } from './context.ts';
 import { deadMounts } from './left-mounts.ts';
+import { withMeantMountpoint } from './meant-mountpoint.ts';
 
 /** A daemon that answers; the client is the caller's to close. */
 export interface ServingMount {
@@ -16,13 +16,14 @@ export interface ServingMount {
 }
 
 /** The mountpoint as the kernel lists it. A mountpoint that is gone is not mounted: that answer serves better than ENOENT. */
-export async function namedMountpoint(path: string): Promise<string> {
+export async function namedMountpoint(context: CliContext, path: string): Promise<string> {
   if (path === '') throw new UsageError('the mountpoint is empty');
   try {
     return await canonicalMountpoint(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new Error(`${path} does not exist`, { cause: error });
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const message = await withMeantMountpoint(context, `${path} does not exist`, resolve(path));
+    throw new Error(message, { cause: error });
   }
 }
 
@@ -38,16 +39,17 @@ export async function findServing(context: CliContext, mountpoint: string): Prom
 
 /** As {@link findServing}, by the user's path; rejects when nobody serves it. */
 export async function requireServing(context: CliContext, path: string): Promise<ServingMount> {
-  const mountpoint = await namedMountpoint(path);
+  const mountpoint = await namedMountpoint(context, path);
   const serving = await findServing(context, mountpoint);
   if (serving !== undefined) return serving;
-  throw new Error(await notServedText(mountpoint));
+  throw new Error(await notServedText(context, mountpoint));
 }
 
 /** Why a mountpoint has no daemon. */
-export async function notServedText(mountpoint: string): Promise<string> {
+export async function notServedText(context: CliContext, mountpoint: string): Promise<string> {
   const dead = await deadMounts((candidate) => candidate === mountpoint);
-  return dead.length > 0 ? deadText(mountpoint) : `${mountpoint} is not a mount of syncplicityfs of yours`;
+  if (dead.length > 0) return deadText(mountpoint);
+  return withMeantMountpoint(context, `${mountpoint} is not a mount of syncplicityfs of yours`, mountpoint);
 }
 
 /** What a dead mount is and what clears it. */
@@ -58,29 +60,4 @@ export function deadText(mountpoint: string): string {
 function hungText(mountpoint: string, found: Probe): string {
   const pid = found.mount === undefined ? '' : ` (process ${found.mount.pid})`;
   return `the daemon of ${mountpoint}${pid} does not answer\nif it stays so, end it with kill -9 and unmount again`;
-}
-
-/**
- * The mount of these that a path of this machine leads into, and the rest of the path below it. What lies in the mount is not
- * touched: it may be slow, or gone there.
- */
-export async function placeBelow(
-  path: string,
-  mountpoints: ReadonlySet<string>,
-): Promise<{ readonly mountpoint: string; readonly path: string } | undefined> {
-  const names = resolve(path).split('/').slice(1);
-  let reached = '/';
-  for (const [index, name] of names.entries()) {
-    const rest = `/${names.slice(index + 1).join('/')}`;
-    const next = join(reached, name);
-    if (mountpoints.has(next)) return { mountpoint: next, path: rest };
-    try {
-      reached = await realpath(next);
-    } catch (error) {
-      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
-      throw error;
-    }
-    if (mountpoints.has(reached)) return { mountpoint: reached, path: rest };
-  }
-  return undefined;
 }

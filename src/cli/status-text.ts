@@ -27,8 +27,8 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
   const rows: Row[] = [
     ['connection', `${status.connection}${status.readOnly ? ', read-only' : ''}`],
     ['process', `${status.pid}, mounted for ${formatDuration(nowMs - Date.parse(status.since))}, ${status.transport}`],
-    ['service', `${status.online ? 'online' : 'OFFLINE'}${status.paused ? ', sending is PAUSED' : ''}`],
-    ['pending', pendingText(pending)],
+    ['service', serviceText(status)],
+    ['pending', pendingText(pending, status.paused)],
     ...listed(pending.items, pendingItemText, pending.files),
     ...titled('failed', status.failed, (item) => `${item.change} ${item.path}: ${item.error}`),
     ...titled('conflicts', status.conflicts, (item) => `${item.path} kept as ${item.keptAs}`),
@@ -37,7 +37,12 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ...(status.pinned.paths.length === 0 ? [] : [['pinned', pinnedText(status.pinned)] satisfies Row]),
     ...titled('not purged', status.purges.refused, (reason) => reason),
     ...(status.purges.pending === 0 ? [] : ([['to purge', String(status.purges.pending)]] satisfies Row[])),
-    ...titled('waiting', status.waiting, waitText),
+    ...titled(
+      'waiting',
+      status.waiting.filter(({ failed }) => !failed),
+      waitText,
+    ),
+    ...titled('errors', repeated(status.waiting.filter(({ failed }) => failed).map(waitText)), (text) => text),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
     ['calls', callsText(calls)],
     ...titled('members', status.members, (member) => memberText(member, nowMs)),
@@ -52,11 +57,22 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
 
 type Row = [label: string, value: string];
 
-function pendingText({ files, bytes, sent, bytesPerSecond, secondsLeft }: MountStatus['pending']): string {
+function serviceText({ online, offlineReason, paused }: MountStatus): string {
+  const service = online ? 'online' : `OFFLINE${offlineReason === null ? '' : `: ${offlineReason}`}`;
+  return paused ? `${service}, sending is PAUSED` : service;
+}
+
+/** While nothing is sent there is neither a pace nor an end. */
+function pendingText(pending: MountStatus['pending'], paused: boolean): string {
+  const { files, bytes, sent, bytesPerSecond, secondsLeft } = pending;
   if (files === 0) return 'nothing';
-  const parts = [
+  const amount = [
     countOf(files, 'change'),
     sent === 0 ? formatSize(bytes) : `${formatSize(sent)} of ${formatSize(bytes)} sent`,
+  ];
+  if (paused) return amount.join(', ');
+  const parts = [
+    ...amount,
     ...(bytesPerSecond === 0 ? [] : [`${formatSize(bytesPerSecond)}/s`]),
     ...(secondsLeft === null ? [] : [`${formatDuration(secondsLeft * 1_000)} left`]),
   ];
@@ -67,6 +83,13 @@ function pendingItemText(item: PendingChange): string {
   const sent = item.state === 'sending' ? ` ${formatSize(item.sent)} of ${formatSize(item.bytes)}` : '';
   const tries = item.attempts > 1 ? ` after ${item.attempts} attempts` : '';
   return `${item.change} ${item.path}: ${item.state}${sent}${tries}${item.error === '' ? '' : ` (${item.error})`}`;
+}
+
+/** Each text once, with how often it is there. */
+function repeated(texts: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return [...counts].map(([text, count]) => (count === 1 ? text : `${text} (${count} times)`));
 }
 
 /** The reason of a request that failed begins with what failed already. */
@@ -101,8 +124,9 @@ function pinnedText({ paths, files, bytes, ...rest }: MountStatus['pinned']): st
   ];
   const why = trouble === null ? '' : ` (${trouble})`;
   // What was written here and is kept as it was written takes nothing of the cache.
-  const cached = `${countOf(paths.length, 'pin')}: ${countOf(files, 'file')}, ${formatSize(bytes)} of the cache`;
-  return [cached, ...left].join('; ') + why;
+  const cached = files === 0 ? [] : [`${countOf(files, 'file')}, ${formatSize(bytes)} of the cache`];
+  const all = left.length === 0 && trouble === null ? ['all is here'] : [];
+  return `${countOf(paths.length, 'pin')}: ${[...all, ...cached, ...left].join('; ')}${why}`;
 }
 
 function transfersText({ bytesIn, bytesOut, limitIn, limitOut }: MountStatus['transfers']): string {

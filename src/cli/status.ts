@@ -18,7 +18,8 @@ import { SHOWN_ITEMS, statusLines } from './status-text.ts';
 const WATCH_INTERVAL_MS = 1_000;
 /** Gathered from memory; past this a daemon counts as hung. */
 const STATUS_TIMEOUT_MS = 5_000;
-const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
+/** What scrolled out of the screen is the user's. */
+const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
 interface StatusOptions {
   readonly json?: true;
@@ -117,10 +118,10 @@ async function show(
 async function wanted(context: CliContext, path: string | undefined): Promise<ListedMount[]> {
   const mounts = await listMounts(context.directories.runtime);
   if (path === undefined) return mounts;
-  const mountpoint = await namedMountpoint(path);
+  const mountpoint = await namedMountpoint(context, path);
   const mount = mounts.find((candidate) => candidate.mountpoint === mountpoint);
   if (mount !== undefined) return [mount];
-  throw new Error(await notServedText(mountpoint));
+  throw new Error(await notServedText(context, mountpoint));
 }
 
 async function ask(context: CliContext, mount: ListedMount, itemsMax: number): Promise<Answer> {

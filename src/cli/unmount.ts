@@ -6,16 +6,19 @@ import { promisify } from 'node:util';
 import { Command, Option } from 'commander';
 import { findMount } from '../base/mount-table.ts';
 import { isAlive } from '../base/process-alive.ts';
-import { parseDuration } from '../base/quantities.ts';
+import { formatDuration, parseDuration } from '../base/quantities.ts';
 import { askMount } from '../control/methods.ts';
 import type { CliContext } from './context.ts';
 import { drain, leftHeadline, leftLines } from './drain.ts';
 import { isMounted } from './left-mounts.ts';
+import { withMeantMountpoint } from './meant-mountpoint.ts';
 import { countOf } from './printable.ts';
 import { findServing, namedMountpoint, type ServingMount } from './serving-mount.ts';
 
 /** What programs that use the mount may take to notice. */
 const BUSY_TIMEOUT_MS = 60_000;
+/** A wait that is no news. */
+const QUIET_MS = 2_000;
 /** Between two looks at the mount table and the process: neither can be waited for. */
 const POLL_INTERVAL_MS = 50;
 /** From the end of the mount to the end of its daemon. */
@@ -53,10 +56,12 @@ interface UnmountOptions {
 }
 
 async function unmount(context: CliContext, path: string, options: UnmountOptions): Promise<void> {
-  const mountpoint = await namedMountpoint(path);
+  const mountpoint = await namedMountpoint(context, path);
+  // Whose working directory lies in the drive keeps it busy, and this process waits for it to be left.
+  process.chdir('/');
   const serving = await findServing(context, mountpoint);
   if (serving === undefined) {
-    await unmountDead(mountpoint);
+    await unmountDead(context, mountpoint);
     return;
   }
   const detached = !(await isMounted(mountpoint));
@@ -77,9 +82,11 @@ async function unmount(context: CliContext, path: string, options: UnmountOption
 }
 
 /** Nobody serves it: what is in the mount table is cleared away, if it is ours. */
-async function unmountDead(mountpoint: string): Promise<void> {
+async function unmountDead(context: CliContext, mountpoint: string): Promise<void> {
   const mount = await findMount(mountpoint);
-  if (mount === undefined) throw new Error(`${mountpoint} is not mounted`);
+  if (mount === undefined) {
+    throw new Error(await withMeantMountpoint(context, `${mountpoint} is not mounted`, mountpoint));
+  }
   if (!(await isMounted(mountpoint))) {
     throw new Error(`${mountpoint} is a mount of type ${mount.type}, not of syncplicityfs`);
   }
@@ -110,18 +117,43 @@ export async function askDaemon(context: CliContext, serving: ServingMount, opti
     options.timeoutMs === undefined
       ? BUSY_TIMEOUT_MS
       : Math.max(0, Math.round(options.timeoutMs - (performance.now() - startMs)));
-  const params = { timeoutMs: restMs, lazy: options.lazy, wait: options.wait };
-  try {
+  const ask = (timeoutMs: number): Promise<{ readonly left: number }> =>
     // The daemon keeps the time; ours only catches one that hangs over it.
-    const { left } = await askMount(client, 'unmount', params, { timeoutMs: restMs + DAEMON_END_TIMEOUT_MS });
+    askMount(
+      client,
+      'unmount',
+      { timeoutMs, lazy: options.lazy, wait: options.wait },
+      { timeoutMs: timeoutMs + DAEMON_END_TIMEOUT_MS },
+    );
+  try {
+    const { left } = await (restMs > QUIET_MS ? askTwice(context, mountpoint, ask, restMs) : ask(restMs));
     if (left > 0) context.warn(keptText(mountpoint, left, options.wait));
   } catch (error) {
     if ((await findMount(mountpoint)) === undefined) return;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(
-      `${mountpoint} cannot be unmounted: ${reason}\nfuser -vm ${mountpoint} shows who uses it; --lazy detaches it nevertheless`,
-      { cause: error },
-    );
+    const headline = reason.startsWith(`${mountpoint} `) ? reason : `${mountpoint} cannot be unmounted: ${reason}`;
+    throw new Error(`${headline}\nfuser -vm ${mountpoint} shows who uses it; --lazy detaches it nevertheless`, {
+      cause: error,
+    });
+  }
+}
+
+/** Says on the way who keeps the mount busy: whoever asked may be one of them, with a shell that stands in the drive. */
+async function askTwice<T>(
+  context: CliContext,
+  mountpoint: string,
+  ask: (timeoutMs: number) => Promise<T>,
+  timeoutMs: number,
+): Promise<T> {
+  try {
+    return await ask(QUIET_MS);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    if ((await findMount(mountpoint)) === undefined) throw error;
+    const restMs = timeoutMs - QUIET_MS;
+    if (reason.startsWith(`${mountpoint} is busy`))
+      context.warn(`${reason}; waiting until it is left, at most ${formatDuration(restMs)}`);
+    return await ask(restMs);
   }
 }
 

@@ -40,13 +40,15 @@ export interface UnfinishedFile {
   readonly since: string;
 }
 
-/** A program that waits for the service right now, or gave up last and why. */
+/** A program that waits for the service right now, or got an error in the last minutes, and why. */
 export interface WaitingRequest {
   /** The path asked for, where it is known. */
   readonly path: string;
   /** What it waits for, for example "listing" or "content". */
   readonly operation: string;
   readonly reason: string;
+  /** True where it got its error and waits no more. */
+  readonly failed: boolean;
   /** ISO time. */
   readonly since: string;
 }
@@ -77,6 +79,8 @@ export interface MountStatus {
   readonly readOnly: boolean;
   /** Whether the last call reached the service. */
   readonly online: boolean;
+  /** Why not, where that is known; null while it is online. */
+  readonly offlineReason: string | null;
   /** Whether transfers were stopped by `pause`. */
   readonly paused: boolean;
   readonly pending: {
@@ -155,6 +159,7 @@ export type MountIdentity = Pick<
 export function emptyStatus(identity: MountIdentity): MountStatus {
   return {
     ...identity,
+    offlineReason: null,
     paused: false,
     pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
     failed: [],

@@ -52,6 +52,7 @@ export async function gatherStanding(
   const { perSecond, perHour, leftThisHour } = drive.budget;
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
+    offlineReason: drive.online ? null : (drive.lastError ?? null),
     paused: from.pusher.paused,
     pinned: pinned(from),
     purges: { pending: from.pusher.purges.pendingCount, refused: from.pusher.purges.refusals() },
@@ -60,6 +61,7 @@ export async function gatherStanding(
         path,
         operation: verb,
         reason: waitReason(from.drive, drive.lastError),
+        failed: false,
         since: new Date(now - waitedMs).toISOString(),
       })),
       ...from.fileSystem
@@ -69,6 +71,7 @@ export async function gatherStanding(
           path,
           operation: verb,
           reason,
+          failed: true,
           since: new Date(atMs).toISOString(),
         })),
     ],

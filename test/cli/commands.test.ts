@@ -3,6 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { programFile, User } from './program.ts';
@@ -70,6 +71,15 @@ describe('the program', () => {
     const quiet = await user.run(['unmount', '/nowhere']);
     expect(quiet).toEqual({ code: 1, stdout: '', stderr: 'syncplicityfs: /nowhere does not exist\n' });
     expect((await user.run(['unmount', '/nowhere'], { env: { DEBUG: 'x' } })).stderr).toContain('    at ');
+  });
+
+  it.each([
+    [['unmont', '/nowhere'], 'there is no command and no connection "unmont"\ndid you mean unmount?\n'],
+    [['zzz', '/nowhere'], 'there is no connection "zzz"\nsyncplicityfs connections list shows them\n'],
+    [['help', 'mout'], 'there is no command "mout"\ndid you mean mount?\n'],
+    [['help', 'zzz'], 'there is no command "zzz"\nsyncplicityfs --help lists them\n'],
+  ])('says of %j what may be meant', async (args, message) => {
+    expect(await user.run(args)).toEqual({ code: 2, stdout: '', stderr: `syncplicityfs: ${message}` });
   });
 
   it('has the manual page that was made from its help', async () => {
@@ -279,7 +289,7 @@ describe('mount refuses', () => {
     [['point', '--uploads', '0'], '--uploads: 0 is not between 1 and 64'],
     [['point', '-o', 'rw,uploads=0'], 'uploads: 0 is not between 1 and 64'],
     [['point', '--cache-size', 'big'], '--cache-size: "big" is not a size'],
-    [['point', '--ca-file', 'missing.pem'], 'the CA file cannot be read'],
+    [['point', '--ca-file', 'missing.pem'], 'missing.pem cannot be read: no such file or directory'],
     [['.'], 'the mountpoint'],
     [['.local/state'], 'the mountpoint'],
     [['link'], 'lies inside the mountpoint'],
@@ -300,6 +310,28 @@ describe('mount refuses', () => {
     const { code, stderr } = await user.run(['mount', 'data', join(user.home, 'data', 'inside')]);
     expect(code).toBe(2);
     expect(stderr).toContain("lies inside the connection's directory");
+  });
+
+  it('a connection, a folder or a mountpoint that is written wrong, and says how it is written', async () => {
+    const point = user.directory('point');
+    await user.addDirectory('work', '/usr');
+    await user.addDirectory('local', '/usr');
+    const said = async (...args: string[]): Promise<string> => {
+      const { code, stderr } = await user.run(['mount', ...args]);
+      expect(code).toBe(2);
+      return stderr;
+    };
+    expect(await said('wrok', point)).toBe('syncplicityfs: there is no connection "wrok"\ndid you mean "work"?\n');
+    expect(await said('work:share/doc', point)).toContain('\na folder of "work" is written work:/share/doc\n');
+    expect(await said('work')).toBe(
+      'syncplicityfs: the mountpoint is missing: "work" is a connection\nwrite it like: syncplicityfs mount work DIRECTORY\n',
+    );
+    expect(await said('work', '/proc/self/mem/x')).toBe(
+      'syncplicityfs: the mountpoint /proc/self/mem/x cannot be used: not a directory\n',
+    );
+    expect(await said('work', point, '-o', 'remount,ro')).toBe(
+      'syncplicityfs: a mounted drive keeps its options\nunmount it, and mount it with the new ones\n',
+    );
   });
 
   it('pools of directories, and empty ones', async () => {
@@ -379,6 +411,14 @@ describe('without a mount', () => {
     expect(await user.run(['status'])).toEqual({ code: 0, stdout: 'nothing is mounted\n', stderr: '' });
     expect(await user.run(['status', '--json'])).toEqual({ code: 0, stdout: '[]\n', stderr: '' });
     expect((await user.run(['status', user.home])).code).toBe(1);
+  });
+
+  it('status --watch clears the screen, not what the terminal keeps of before, and ends at Ctrl-C', async () => {
+    const terminal = fileURLToPath(new URL('terminal.py', import.meta.url));
+    const watching = [terminal, 'nothing is mounted', '\u0003', process.execPath, programFile, 'status', '--watch'];
+    const { stdout } = await promisify(execFile)('python3', watching, { env: user.environment });
+    expect(stdout).toContain('\u001b[H\u001b[2Jnothing is mounted');
+    expect(stdout).not.toContain('\u001b[3J');
   });
 
   it('unmount says so', async () => {

@@ -54,6 +54,12 @@ describe('the program answers', () => {
     [['mount', '-o', 'ro', '-o', 'write_'], ['write_through']],
     [['mount', '--', '--read'], []],
     [['no-such-command', ''], []],
+    [
+      ['help', 'pa'],
+      ['pause', 'participants'],
+    ],
+    [['connections', 'help', 'lo'], ['login']],
+    [['mount', 'help', 'lo'], []],
   ])('%j with %j', async (line, expected) => {
     expect((await words(...line)).words).toEqual(expected);
   });

@@ -147,6 +147,15 @@ describe('doctor', () => {
       detail: expect.stringContaining('connection refused') as unknown,
       advice: expect.stringContaining('HTTPS_PROXY') as unknown,
     });
+    expect(findings.find(({ check }) => check === 'credentials')).toMatchObject({ state: 'fail' });
+    // What would wait, and say the same, again and again.
+    for (const name of ['syncpoints', 'vaults', 'reading']) {
+      expect(findings.find(({ check }) => check === name)).toEqual({
+        check: name,
+        state: 'fail',
+        detail: 'not tried: it needs the credentials',
+      });
+    }
   });
 
   it('does not know a connection that is not there', async () => {

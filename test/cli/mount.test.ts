@@ -105,6 +105,23 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     expect((await user.run(['connections', 'delete', 'local'])).code).toBe(0);
   });
 
+  it('loses its connection, unsent changes or not, where that is what the user wants', async () => {
+    await mounted('-o', 'rw,settle=1h');
+    writeFileSync(join(point, 'data', 'one'), '1');
+    await user.run(['unmount', point, '--no-wait']);
+    const refused = await user.run(['connections', 'delete', 'local']);
+    expect(refused).toMatchObject({ code: 1, stdout: '' });
+    expect(refused.stderr).toContain(
+      '\nwhere the service is gone for good, --abandon-changes deletes it nevertheless\n',
+    );
+    expect(await user.run(['connections', 'delete', 'local', '--abandon-changes'])).toEqual({
+      code: 0,
+      stdout: 'The connection was deleted successfully.\n',
+      stderr: 'syncplicityfs: 1 change made through "local" stays here unsent\n',
+    });
+    expect((await user.run(['connections', 'list', '--json'])).stdout).toBe('[]\n');
+  });
+
   it('stays where it cannot send: paused, with the reason', async () => {
     await mounted();
     expect((await user.run(['pause', point])).code).toBe(0);
@@ -197,13 +214,45 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     try {
       const refused = await user.run(['unmount', point, '--timeout', '300ms']);
       expect(refused.code).toBe(1);
-      expect(refused.stderr).toMatch(/cannot be unmounted: .*\nfuser -vm/);
+      expect(refused.stderr).toMatch(new RegExp(`^syncplicityfs: ${point} is busy: sleep .*\nfuser -vm`));
       expect(isAlive(pid)).toBe(true);
     } finally {
       busy.kill('SIGKILL');
       await once(busy, 'exit');
     }
     expect((await user.run(['unmount', point])).code).toBe(0);
+  });
+
+  it('is unmounted from within once it is left, and says on the way who is in it', async () => {
+    await mounted();
+    const busy = spawn('sleep', ['60'], { cwd: join(point, 'data') });
+    await once(busy, 'spawn');
+    const child = spawn(process.execPath, [programFile, 'unmount', '..'], {
+      cwd: join(point, 'data'),
+      env: user.environment,
+    });
+    const ended = once(child, 'exit');
+    for await (const line of createInterface({ input: child.stderr })) {
+      expect(line).toMatch(
+        new RegExp(`^syncplicityfs: ${point} is busy: sleep \\(pid ${busy.pid}\\) uses .*/data; waiting`),
+      );
+      expect(line).not.toContain(`pid ${child.pid}`);
+      busy.kill('SIGKILL');
+    }
+    expect(await ended).toEqual([0, null]);
+    expect(await unmounted()).toBe(true);
+  });
+
+  it('is named where a path in it, or almost its own, is taken for it', async () => {
+    await mounted();
+    const hints = {
+      [`${point}/data`]: `${point}/data is not mounted\nit lies in the drive that is mounted on ${point}\n`,
+      [`${point}x`]: `${point}x does not exist\ndid you mean ${point}?\n`,
+    };
+    for (const [path, message] of Object.entries(hints)) {
+      expect(await user.run(['unmount', path])).toEqual({ code: 1, stdout: '', stderr: `syncplicityfs: ${message}` });
+    }
+    expect((await user.run(['status', `${point}/data`])).stderr).toContain('it lies in the drive');
   });
 
   it('detached while in use is shown so until the next mount takes over', async () => {

@@ -307,5 +307,9 @@ describe('near names', () => {
   it('finds what differs by two letters, nearest first', () => {
     expect(nearNames('cach_size', ['cache_dir', 'cache_sizes', 'cache_size'])).toEqual(['cache_size', 'cache_sizes']);
   });
+  it('counts two letters in the wrong order as one mistake', () => {
+    expect(nearNames('wrok', ['work', 'wood'])).toEqual(['work']);
+    expect(nearNames('lsit', ['list', 'last'])).toEqual(['list']);
+  });
   it('finds nothing near what is far', () => expect(nearNames('zzzzzz', ['umask'])).toEqual([]));
 });

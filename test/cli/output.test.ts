@@ -160,6 +160,7 @@ describe('status', () => {
       {
         ...quiet,
         online: false,
+        offlineReason: 'no answer from host: connection refused',
         pending: {
           files: 40,
           bytes: 24_576,
@@ -174,23 +175,29 @@ describe('status', () => {
         },
         failed: [{ path: 'gone', change: 'rename', error: 'forbidden', since: quiet.since }],
         waiting: [
-          { path: '/big', operation: 'read', reason: 'no answer', since: quiet.since },
-          { path: '/old', operation: 'read', reason: 'read /old: no answer', since: quiet.since },
+          { path: '/big', operation: 'read', reason: 'no answer', failed: false, since: quiet.since },
+          { path: '/old', operation: 'read', reason: 'read /old: no answer', failed: true, since: quiet.since },
+          { path: '/old', operation: 'read', reason: 'no answer', failed: true, since: quiet.since },
         ],
         calls: { ...quiet.calls, total: 9, throttled: 2, budget: { perSecond: 15, perHour: 100, leftThisHour: 91 } },
         cache: { ...quiet.cache, hits: 3, misses: 1 },
       },
       now,
     );
-    expect(lines).toContain('  service    OFFLINE');
+    expect(lines).toContain('  service    OFFLINE: no answer from host: connection refused');
     expect(lines).toContain('  pending    40 changes, 1.0 KiB of 24.0 KiB sent, 512 B/s, 47 s left');
     expect(lines).toContain('             store a/b: sending 1.0 KiB of 2.0 KiB');
     expect(lines).toContain('             store x?y: retrying after 3 attempts (no answer)');
     expect(lines).toContain('             and 30 more');
     expect(lines).toContain('             rename gone: forbidden');
     expect(lines).toContain('             status --retry PATH, --discard PATH or --save PATH DEST decides about them');
-    expect(lines).toContain('             read /big: no answer');
-    expect(lines).toContain('             read /old: no answer');
+    const waiting = lines.indexOf('  waiting    1');
+    expect(lines.slice(waiting, waiting + 4)).toEqual([
+      '  waiting    1',
+      '             read /big: no answer',
+      '  errors     1',
+      '             read /old: no answer (2 times)',
+    ]);
     expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
     expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
   });
@@ -231,13 +238,20 @@ describe('status', () => {
       trouble: null,
     };
     expect(row({}, 'pinned')).toBeUndefined();
-    expect(row({ pinned }, 'pinned')).toBe('  pinned     1 pin: 3 files, 3.0 MiB of the cache');
+    expect(row({ pinned }, 'pinned')).toBe('  pinned     1 pin: all is here; 3 files, 3.0 MiB of the cache');
+    expect(row({ pinned: { ...pinned, files: 0, bytes: 0 } }, 'pinned')).toBe('  pinned     1 pin: all is here');
     const missing = { ...pinned, filesLeft: 1, bytesLeft: 2 ** 20, foldersLeft: 2, trouble: 'no answer' };
     expect(row({ pinned: missing }, 'pinned')).toBe(
       '  pinned     1 pin: 3 files, 3.0 MiB of the cache; 2 folders to be listed; 1 file, 1.0 MiB to be fetched (no answer)',
     );
     const transfers = { bytesIn: 1024, bytesOut: 0, limitIn: null, limitOut: 2 ** 20 };
     expect(row({ transfers }, 'transfers')).toBe('  transfers  1.0 KiB in, 0 B out (at most 1.0 MiB/s)');
+  });
+
+  it('shows neither a pace nor an end while sending is paused', () => {
+    const pending = { ...quiet.pending, files: 1, bytes: 2, bytesPerSecond: 512, secondsLeft: 1 };
+    expect(statusLines({ ...quiet, pending }, now)).toContain('  pending    1 change, 2 B, 512 B/s, 1 s left');
+    expect(statusLines({ ...quiet, pending, paused: true }, now)).toContain('  pending    1 change, 2 B');
   });
 
   it('shows all where all are wanted, what a crash left, and that sending is paused', () => {

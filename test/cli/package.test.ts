@@ -1,6 +1,6 @@
 // What `npm pack` puts together, unpacked elsewhere: whoever installs it has the programs, and all that they read.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -33,6 +33,15 @@ it('has the program, with its version and its manual page', async () => {
   expect((await run(program, ['--version'])).stdout).toBe(`${version}\n`);
   const { stdout } = await run(program, ['man-page']);
   expect(stdout).toBe(await readFile(join(installed, 'man/syncplicityfs.1'), 'utf8'));
+});
+
+it('has npm put programs and manual page where shells and man(1) look for them', async () => {
+  const prefix = join(directory, 'prefix');
+  const args = ['install', '--global', '--prefix', prefix, '--offline', '--ignore-scripts', '--no-audit', '--no-fund'];
+  await run('npm', [...args, installed], { cwd: directory });
+  expect((await readdir(join(prefix, 'bin'))).sort()).toEqual(['mount.syncplicityfs', 'syncplicityfs']);
+  const page = await readFile(join(prefix, 'share/man/man1/syncplicityfs.1'), 'utf8');
+  expect(page).toBe(await readFile(join(installed, 'man/syncplicityfs.1'), 'utf8'));
 });
 
 it('has the program that mount(8) looks for', async () => {

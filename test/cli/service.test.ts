@@ -118,6 +118,7 @@ describe('the command', () => {
     expect(stderr).toContain('loginctl enable-linger');
     expect(told()).toEqual([
       '--user daemon-reload',
+      '--user daemon-reload',
       '--user enable syncplicityfs@local.service',
       '--user restart syncplicityfs@local.service',
     ]);
@@ -148,8 +149,10 @@ describe('the command', () => {
     expect(await service(env, 'install', 'local', point)).toMatchObject({
       code: 1,
       stderr:
-        'syncplicityfs: systemctl --user daemon-reload failed: Failed to connect to bus: No medium found\nis this a session of systemd?\n',
+        'syncplicityfs: systemctl --user daemon-reload failed: Failed to connect to bus: No medium found\nit needs a session of systemd, which su and sudo do not begin: log in as this user, or use machinectl shell USER@\n',
     });
+    expect(existsSync(unitFile())).toBe(false);
+    expect((await service(env, 'list', '--json')).stdout).toBe('[]\n');
   });
 
   it.each([

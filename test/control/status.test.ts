@@ -39,6 +39,7 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'members',
     'memory.filePagesBytes',
     'memory.ownBytes',
+    'offlineReason',
     'paused',
     'pending.bytes',
     'pending.bytesPerSecond',

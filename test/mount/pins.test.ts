@@ -99,7 +99,9 @@ describe.skipIf(!fuseExists)('pin', () => {
     expect((await drive.status()).online).toBe(false);
     await expectReadable(hashes);
     expect((await run('ls', ['-R', 'tree'], { cwd: folder })).stdout.split('\n').length).toBeGreaterThan(files);
-    expect((await drive.succeed(['status'])).stdout).toMatch(/pinned +1 pin: 21 files, 2.2 MiB of the cache\n/);
+    expect((await drive.succeed(['status'])).stdout).toMatch(
+      /pinned +1 pin: all is here; 21 files, 2.2 MiB of the cache\n/,
+    );
   });
 
   it('fetches again in the background what the cache has lost', async () => {

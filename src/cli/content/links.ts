@@ -56,7 +56,9 @@ export function linksCommand(context: CliContext): Command {
   )
     .argument('<PATH...>', PATH_ARGUMENT[1])
     .action((paths: string[], options: SettingOptions) => create(context, paths, options));
-  withAccountOptions(command.command('list').description('list your links, or those of a file or folder'))
+  withAccountOptions(
+    command.command('list').description('list your links, or those of a file or folder; at the mountpoint, all'),
+  )
     .argument('[PATH]', PATH_ARGUMENT[1])
     .option('--expired', 'those too that have expired')
     .action((path: string | undefined, options: ListOptions) => list(context, path, options));
@@ -137,7 +139,11 @@ async function list(context: CliContext, path: string | undefined, options: List
   };
   if (path === undefined) await onAccount(context, options.account, options, (service) => print(service, undefined));
   else if (options.account !== undefined) throw new UsageError('a path and --account exclude each other');
-  else await onTarget(context, path, options, (service, target) => print(service, linked(target)));
+  else
+    await onTarget(context, path, options, (service, target) =>
+      // The top of a drive has no links of its own: all of them lie below it.
+      print(service, target.kind === 'root' ? undefined : target),
+    );
 }
 
 async function show(context: CliContext, token: string, options: AccountOptions): Promise<void> {

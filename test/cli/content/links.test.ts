@@ -81,6 +81,7 @@ describe('links', () => {
     expect(link).toMatchObject(told);
     expect(await json<Link>(['show', link.token])).toEqual(link);
     expect(await json<Link[]>(['list', PLAN])).toEqual([link]);
+    expect(await json<Link[]>(['list', 'test:/'])).toEqual([link]);
     expect(await json<Link[]>(['list', 'test:/Projects/dir/1.txt'])).toEqual([]);
   });
 
