@@ -61,6 +61,15 @@ export class BudgetFile {
     this.#scheduleWrite();
   }
 
+  /** The call that was counted last was not made after all. */
+  uncount(): void {
+    const minute = Math.max(...this.#own.keys());
+    const calls = this.#own.get(minute) ?? 0;
+    if (calls > 1) this.#own.set(minute, calls - 1);
+    else this.#own.delete(minute);
+    this.#scheduleWrite();
+  }
+
   usedThisHour(): number {
     let used = 0;
     for (const [, calls] of this.#countedMinutes()) used += calls;

@@ -104,6 +104,11 @@ export class CallBudget {
     }
   }
 
+  /** A call that was let go never left this machine: it does not count. */
+  takeBack(): void {
+    this.#file.uncount();
+  }
+
   /** The gateway refused a call; everybody waits. */
   refused(refusal: Refusal): void {
     if (refusal.spikeArrest) {

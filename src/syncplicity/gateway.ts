@@ -11,7 +11,7 @@ import type { ErrorReply, ReplyError } from './errors.ts';
 import { bodyBytes, errorText } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
-import { NoReplyError } from './http/transport.ts';
+import { NoReplyError, wasNeverSent } from './http/transport.ts';
 import type { HttpMethod, HttpReply, HttpTransport } from './http/transport.ts';
 import { type Member, Moved } from './members/member.ts';
 import type { Members } from './members/members.ts';
@@ -249,7 +249,7 @@ export class Gateway {
 
   /** True where nothing left this machine and another member can make the call. */
   #isUnreachable(member: Member, error: unknown, { without }: Attempt): boolean {
-    if (!(error instanceof NoReplyError) || error.sent !== 'nothing') return false;
+    if (!(error instanceof NoReplyError) || !wasNeverSent(error)) return false;
     const { members } = this.#parts;
     members.attendance.failed(member, error);
     without.add(member);

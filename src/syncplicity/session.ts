@@ -9,7 +9,7 @@ import { isGuid, userIdOf } from './acting.ts';
 import { isSpikeArrest, isThrottling, replyError } from './errors.ts';
 import type { ReplyError } from './errors.ts';
 import { serviceUrl } from './http/service-url.ts';
-import type { HttpTransport } from './http/transport.ts';
+import { type HttpTransport, wasNeverSent } from './http/transport.ts';
 import { defaultApiUrl, defaultGolUrl } from './options.ts';
 import type { Login, SyncplicityCredentials, SyncplicityOptions } from './options.ts';
 import type { Retries } from './retries.ts';
@@ -31,7 +31,7 @@ const exchangeWaitMs = 1_000;
 
 export interface SessionParts {
   readonly transport: HttpTransport;
-  readonly budget: Pick<CallBudget, 'acquire' | 'refused' | 'accepted' | 'waitMs'>;
+  readonly budget: Pick<CallBudget, 'acquire' | 'takeBack' | 'refused' | 'accepted' | 'waitMs'>;
   readonly counters: Counters;
   readonly retries: Retries;
   readonly signIns: SignIns;
@@ -229,7 +229,10 @@ export class Session {
     this.#parts.counters.call(tokenCall, tokenClass);
     const withoutSecrets = (text: string): string => this.withoutSecrets(text);
     const request = { gateway, app: this.#credentials, grant, withoutSecrets, signal };
-    const answer = await requestToken(this.#parts.transport, request);
+    const answer = await requestToken(this.#parts.transport, request).catch((error: unknown) => {
+      if (wasNeverSent(error)) this.#parts.budget.takeBack();
+      throw error;
+    });
     if ('fields' in answer) {
       this.#parts.budget.accepted();
       return answer.fields;

@@ -328,3 +328,19 @@ test('an encoding nobody asked for is a protocol error', async () => {
   );
   expect((await failure(ask(server.drive()))).kind).toBe('protocol');
 });
+
+test('a call that never left this machine is not counted, be it for a token or with one', async () => {
+  server = await FixtureServer.start();
+  const left = (drive: SyncplicityDrive): number => drive.statistics().budget.leftThisHour;
+  const nowhere = server.drive({ apiUrl: 'http://127.0.0.1:1', budget: { perHour: 100 } });
+  expect(await failure(ask(nowhere))).toMatchObject({ kind: 'unavailable' });
+  expect(left(nowhere)).toBe(100);
+
+  const away = await FixtureServer.start(serveFile);
+  const drive = server.drive({ apiUrl: away.url, budget: { perHour: 100 } });
+  await ask(drive);
+  expect(left(drive)).toBe(98);
+  await away.stop();
+  expect(await failure(ask(drive))).toMatchObject({ kind: 'unavailable' });
+  expect(left(drive)).toBe(98);
+});

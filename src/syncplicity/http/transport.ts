@@ -36,6 +36,11 @@ export class NoReplyError extends RemoteError {
   }
 }
 
+/** The request never left this machine: nobody knows of it. */
+export function wasNeverSent(error: unknown): boolean {
+  return error instanceof NoReplyError && error.sent === 'nothing';
+}
+
 export type ReplyHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 export interface HttpReply {

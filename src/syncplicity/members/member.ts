@@ -4,7 +4,7 @@ import { abortReason } from '../../base/abort.ts';
 import type { CallClass, RemoteError, RemoteErrorKind } from '../../remote-drive.ts';
 import type { BudgetCaller, CallBudget, Refusal } from '../budget.ts';
 import { Counters } from '../counters.ts';
-import type { HttpReply, HttpTransport } from '../http/transport.ts';
+import { type HttpReply, type HttpTransport, wasNeverSent } from '../http/transport.ts';
 import type { MemberOptions } from '../options.ts';
 import type { Retries } from '../retries.ts';
 import { Session } from '../session.ts';
@@ -110,6 +110,19 @@ export class Member {
     signal: AbortSignal | undefined,
     mayRepeat: boolean,
   ): Promise<HttpReply> {
+    try {
+      return await this.#send(request, signal, mayRepeat);
+    } catch (error) {
+      if (wasNeverSent(error)) this.takeBack();
+      throw error;
+    }
+  }
+
+  async #send(
+    request: (signal: AbortSignal | undefined) => Promise<HttpReply>,
+    signal: AbortSignal | undefined,
+    mayRepeat: boolean,
+  ): Promise<HttpReply> {
     if (this.#isAlone) return request(signal);
     if (!mayRepeat) return this.#answerOf(request(signal));
     const { controller, release } = follow(signal);
@@ -165,6 +178,11 @@ export class Member {
 
   acquire(caller: BudgetCaller): Promise<void> {
     return this.budget.acquire(caller);
+  }
+
+  /** A call that had its turn never left this machine. */
+  takeBack(): void {
+    this.budget.takeBack();
   }
 
   /** The gateway refused a call of this app key because too many were made. */

@@ -4,7 +4,7 @@
 import { RemoteError } from '../../remote-drive.ts';
 import type { UploadOutcome } from '../../remote-drive.ts';
 import { ReplyError, UnclearError } from '../errors.ts';
-import { NoReplyError } from '../http/transport.ts';
+import { wasNeverSent } from '../http/transport.ts';
 import { mayRefuseForm } from '../vault-address.ts';
 import { oneRequestBytesMax, smallerThan } from './knowledge.ts';
 import { readMark, writeMark } from './session-mark.ts';
@@ -189,7 +189,7 @@ export class ChunkedUpload {
     if (!(error instanceof ReplyError)) {
       if (error instanceof UnclearError && this.#etag === undefined) this.#mayHaveStoredPart = true;
       await this.#pause(error instanceof UnclearError ? error.cause : error);
-      if (error instanceof NoReplyError && error.sent === 'nothing') await this.#target.findAgain(this.#failures - 1);
+      if (wasNeverSent(error)) await this.#target.findAgain(this.#failures - 1);
       await this.#synchronise();
       return undefined;
     }

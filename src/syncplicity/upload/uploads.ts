@@ -2,7 +2,7 @@
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, UploadOutcome, UploadRequest } from '../../remote-drive.ts';
 import { ReplyError, UnclearError } from '../errors.ts';
-import { NoReplyError } from '../http/transport.ts';
+import { wasNeverSent } from '../http/transport.ts';
 import type { Member } from '../members/member.ts';
 import type { Members } from '../members/members.ts';
 import { ChunkedUpload } from './chunked-upload.ts';
@@ -101,7 +101,7 @@ export class Uploads {
           known.oneRequestBytesMax = Math.min(known.oneRequestBytesMax, smaller);
           return 'in-chunks';
         }
-        if (error instanceof NoReplyError && error.sent === 'nothing') await target.findAgain(tried);
+        if (wasNeverSent(error)) await target.findAgain(tried);
         await this.#parts.retries.pause(error, tried, target.options.signal);
       }
     }

@@ -8,7 +8,7 @@ import { ReplyError, UnclearError, isThrottling, namesMissingObject, replyError 
 import type { ErrorReply } from '../errors.ts';
 import { errorText } from '../http/body-text.ts';
 import { retryAfterMs } from '../http/retry-after.ts';
-import { NoReplyError } from '../http/transport.ts';
+import { NoReplyError, wasNeverSent } from '../http/transport.ts';
 import type { Retries } from '../retries.ts';
 import { mayRefuseForm, sendToAnyAddress } from '../vault-address.ts';
 import type { VaultRequestParts } from '../vault-address.ts';
@@ -134,7 +134,7 @@ async function postTo(
     const http = { name: uploadUrl, method: 'POST', headers, body, signal } as const;
     let error: ErrorReply;
     try {
-      const { reply } = await sendToAnyAddress(parts, vault, known.address, path, http, hasNotLeft);
+      const { reply } = await sendToAnyAddress(parts, vault, known.address, path, http, wasNeverSent);
       const { status } = reply;
       // A body that breaks says as much as one without words.
       const text = session.withoutSecrets(await errorText(reply));
@@ -177,9 +177,4 @@ async function postTo(
     counters.refused(failure);
     throw failure.kind === 'unavailable' ? new UnclearError(failure) : storage.explained(vault, failure);
   }
-}
-
-/** Another address may be tried: this one got nothing. */
-function hasNotLeft(error: RemoteError): boolean {
-  return error instanceof NoReplyError && error.sent === 'nothing';
 }
