@@ -1,7 +1,7 @@
 // `syncplicityfs dashboard`: a page on this machine that shows the mounts and lets the user decide, until Ctrl-C. Promises: the token is in no
 // command line, log or address that a server sees; the browser gets it out of a file that only this user can read.
 import { once } from 'node:events';
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir, rm, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -86,11 +86,12 @@ async function makeDoor(runtimeDirectory: string, address: string): Promise<stri
   return door;
 }
 
-/** What runs that were killed have left: keys that open nothing any more. */
+/** What runs that were killed have left, finished or not: keys that open nothing any more. */
 async function removeOldDoors(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const pid = Number(/^dashboard-(\d+)\.html$/.exec(name)?.[1]);
-    if (pid > 0 && !isAlive(pid)) await unlink(join(directory, name));
+    const pid = Number(/^dashboard-(\d+)\.html(\.\w+\.new)?$/.exec(name)?.[1]);
+    // Another run that begins just now may be quicker.
+    if (pid > 0 && !isAlive(pid)) await rm(join(directory, name), { force: true });
   }
 }
 

@@ -20,7 +20,8 @@ export class Guard {
   readonly #tokenDigest: Buffer;
 
   constructor(port: number, token: string) {
-    this.#hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
+    // As browsers spell them: http's own port, 80, is left out.
+    this.#hosts = ['127.0.0.1', 'localhost'].map((name) => new URL(`http://${name}:${port}`).host);
     this.#tokenDigest = digest(token);
   }
 

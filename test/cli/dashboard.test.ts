@@ -1,7 +1,7 @@
 // `syncplicityfs dashboard` as a command: how the browser gets the token and nobody else, and how it ends.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -76,8 +76,11 @@ describe('dashboard', () => {
     child?.kill('SIGKILL');
     await once(child as ChildProcess, 'exit');
     expect(existsSync(left)).toBe(true);
+    // Killed while it wrote that.
+    const half = `${left}.0123456789ab.new`;
+    writeFileSync(half, '');
     const door = fileURLToPath(await started(['--no-open']));
-    expect([existsSync(left), existsSync(door)]).toEqual([false, true]);
+    expect([left, half, door].map(existsSync)).toEqual([false, false, true]);
   });
 
   it('shows the address itself on a terminal only', async () => {
