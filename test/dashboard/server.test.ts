@@ -42,6 +42,7 @@ beforeEach(async () => {
     savesDirectory: join(directory.path, 'saved'),
     deadMounts: () => Promise.resolve(dead),
     assets: new Map([['/', page]]),
+    host: '127.0.0.1',
     port: 0,
     intervalMs: INTERVAL_MS,
   });
@@ -213,8 +214,24 @@ describe('what may be read', () => {
     expect(answered['access-control-allow-origin']).toBeUndefined();
   });
 
+  it.runIf(process.platform === 'linux')('is at no name but its own where it has an address of its own', async () => {
+    await dashboard.stop();
+    dashboard = await startDashboard({
+      runtimeDirectory,
+      savesDirectory: directory.path,
+      deadMounts: () => Promise.resolve([]),
+      assets: new Map(),
+      host: '127.4.5.6',
+      port: 0,
+    });
+    expect(new URL(dashboard.url).hostname).toBe('127.4.5.6');
+    expect((await ask('/api/updates', { headers: bearer() })).status).toBe(200);
+    for (const host of ['127.0.0.1', 'localhost'])
+      expect((await ask('/api/updates', { headers: { ...bearer(), host: `${host}:${port()}` } })).status).toBe(421);
+  });
+
   it("is at http's own port, which browsers leave out", () => {
-    const guard = new Guard(80, dashboard.token);
+    const guard = new Guard({ host: '127.0.0.1', port: 80 }, dashboard.token);
     const asked = (host: string): IncomingMessage =>
       ({ headers: { ...bearer(), host, origin: `http://${host}` } }) as unknown as IncomingMessage;
     expect(guard.refusesHost(asked('127.0.0.1'))).toBeUndefined();
@@ -231,6 +248,7 @@ describe('what may be read', () => {
       savesDirectory: directory.path,
       deadMounts: () => Promise.resolve([]),
       assets: new Map(),
+      host: '127.0.0.1',
       port: 0,
     });
     expect(dashboard.token).not.toBe(token);

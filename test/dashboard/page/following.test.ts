@@ -36,6 +36,7 @@ describe.skipIf(!mayBrowse)('the status page follows', () => {
       savesDirectory: join(directory.path, 'saved'),
       deadMounts: () => Promise.resolve([]),
       assets: await loadAssets(),
+      host: '127.0.0.1',
       port: 0,
       intervalMs: INTERVAL_MS,
     });

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Browser, Page } from 'puppeteer-core';
@@ -31,7 +32,10 @@ describe.skipIf(!fuseExists || !mayBrowse)('the status page', () => {
     drive.store.addSyncpoint('Project');
     // Side by side; what was started is stopped, also where something else could not be.
     const starts = await Promise.allSettled([
-      startDashboard().then((started) => (dashboard = started)),
+      // At a port that another run can have later.
+      freePort()
+        .then((port) => startDashboard('--port', port))
+        .then((started) => (dashboard = started)),
       startChromium(drive.user.home).then((started) => {
         browser = started;
         stops.push(() => started.close());
@@ -49,6 +53,15 @@ describe.skipIf(!fuseExists || !mayBrowse)('the status page', () => {
     for (const stop of stops.reverse()) await stop();
     await drive.stop();
   });
+
+  async function freePort(): Promise<string> {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    server.close();
+    await once(server, 'close');
+    return String(port);
+  }
 
   async function startDashboard(...args: string[]): Promise<typeof dashboard> {
     const child = drive.user.start(['dashboard', '--no-open', ...args]);
