@@ -1,7 +1,8 @@
 // `syncplicityfs dashboard`: a page on this machine that shows the mounts and lets the user decide, until Ctrl-C. Promises: the token is in no
 // command line, log or address that a server sees; the browser gets it out of a file that only this user can read.
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, unlink } from 'node:fs/promises';
+import { readdir, rm, unlink } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,7 +25,12 @@ interface DashboardCliOptions {
 export function dashboardCommand(context: CliContext): Command {
   return new Command('dashboard')
     .description('show the mounts in a browser, on a page of this machine, until Ctrl-C')
-    .option('--port <NUMBER>', 'port of 127.0.0.1 to serve it at (0: a free one)', parsePort, 0)
+    .option(
+      '--port <NUMBER>',
+      'port of 127.0.0.1 to serve it at (0: a free one, at an address of its own)',
+      parsePort,
+      0,
+    )
     .option('--no-open', 'open no browser')
     .addHelpText('after', '\nOnly you can open the page: its key is new each time, and in no command line or log.')
     .action((options: DashboardCliOptions) => serveDashboard(context, options));
@@ -47,6 +53,7 @@ async function serveDashboard(context: CliContext, options: DashboardCliOptions)
       savesDirectory: join(homedir(), 'Saved from Syncplicity'),
       deadMounts: (living) => ownDeadMounts(context, living),
       assets: await loadAssets(),
+      host: options.port === 0 ? unusedLoopback() : '127.0.0.1',
       port: options.port,
     }).catch((error: unknown) => {
       throw portError(error, options.port);
@@ -62,6 +69,15 @@ async function serveDashboard(context: CliContext, options: DashboardCliOptions)
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(name, onSignal);
     for (const failure of await stops.run()) context.warn(failure.message);
   }
+}
+
+/**
+ * An address of this machine that no page had before. Who served a page at the same address and port once may have left a service worker in
+ * the browser, which answers in our place. Of other systems than Linux only 127.0.0.1 is sure to be there.
+ */
+function unusedLoopback(): string {
+  if (process.platform !== 'linux') return '127.0.0.1';
+  return ['127', ...Array.from({ length: 3 }, () => randomInt(1, 255))].join('.');
 }
 
 /**
@@ -86,11 +102,12 @@ async function makeDoor(runtimeDirectory: string, address: string): Promise<stri
   return door;
 }
 
-/** What runs that were killed have left: keys that open nothing any more. */
+/** What runs that were killed have left, finished or not: keys that open nothing any more. */
 async function removeOldDoors(directory: string): Promise<void> {
   for (const name of await readdir(directory)) {
-    const pid = Number(/^dashboard-(\d+)\.html$/.exec(name)?.[1]);
-    if (pid > 0 && !isAlive(pid)) await unlink(join(directory, name));
+    const pid = Number(/^dashboard-(\d+)\.html(\.\w+\.new)?$/.exec(name)?.[1]);
+    // Another run that begins just now may be quicker.
+    if (pid > 0 && !isAlive(pid)) await rm(join(directory, name), { force: true });
   }
 }
 

@@ -48,7 +48,13 @@ export async function connectControl(options: {
 
 /** Asks who serves a socket file, in at most two seconds or what the limits say. Rejects with the signal's reason. */
 export async function probe(path: string, limits: CallLimits = {}): Promise<Probe> {
-  const socket = await open(path);
+  let socket: Socket | undefined;
+  try {
+    socket = await open(path);
+  } catch (error) {
+    if (!isCrowded(error)) throw error;
+    return { state: 'hung', mount: await readSidecar(path) };
+  }
   if (socket === undefined) return { state: 'dead', mount: await readSidecar(path) };
   const client = new SocketClient(socket);
   try {
@@ -62,6 +68,12 @@ export async function probe(path: string, limits: CallLimits = {}): Promise<Prob
   } finally {
     client.close();
   }
+}
+
+/** True where more are waiting for the daemon than the kernel lets wait: it has accepted nobody for long. */
+function isCrowded(error: unknown): boolean {
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
+  return cause?.code === 'EAGAIN';
 }
 
 /** A connected socket, or undefined when nobody listens there. */

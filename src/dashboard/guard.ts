@@ -19,15 +19,17 @@ export class Guard {
   readonly #hosts: readonly string[];
   readonly #tokenDigest: Buffer;
 
-  constructor(port: number, token: string) {
-    this.#hosts = [`127.0.0.1:${port}`, `localhost:${port}`];
+  constructor({ host, port }: { readonly host: string; readonly port: number }, token: string) {
+    const names = host === '127.0.0.1' ? [host, 'localhost'] : [host];
+    // As browsers spell them: http's own port, 80, is left out.
+    this.#hosts = names.map((name) => new URL(`http://${name}:${port}`).host);
     this.#tokenDigest = digest(token);
   }
 
   /** For every request: another name that leads here (DNS rebinding) would make a stranger's page one of this origin. */
   refusesHost({ headers }: IncomingMessage): Refusal | undefined {
     if (this.#hosts.includes(headers.host ?? '')) return undefined;
-    return { status: 421, text: 'This server answers to 127.0.0.1 and localhost only.' };
+    return { status: 421, text: 'This server does not answer to that name.' };
   }
 
   /** For data. A browser says from which page a request comes; one without a token is told nothing more. */

@@ -1,5 +1,6 @@
 // Asks the mounts how they are, once a second while somebody watches, and not at all otherwise. Promises: however many watch, each mount
 // is asked once; each is asked for itself, so that one that does not answer holds up no other. Must not know who watches.
+import { setMaxListeners } from 'node:events';
 import { delay, isAbort } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { connectControl } from '../control/client.ts';
@@ -50,6 +51,8 @@ export class MountWatch {
 
   constructor(options: MountWatchOptions) {
     this.#options = options;
+    // Each mount that is being asked listens for the end.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Tells the watcher how the mounts are, now and every second, until the function that is returned is called. */

@@ -1,5 +1,5 @@
-// The dashboard's HTTP: the page, one stream of what the mounts do, one door for what the user has them do. Promises: listens on 127.0.0.1
-// alone, tells nothing of a mount without the token, and leaves nothing running after stop(). Must not know how mounts are asked.
+// The dashboard's HTTP: the page, one stream of what the mounts do, one door for what the user has them do. Promises: listens on one
+// address of loopback alone, tells nothing of a mount without the token, and leaves nothing running after stop(). Must not know how mounts are asked.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createLog } from '../base/log.ts';
 import { listenOn } from '../base/listening.ts';
@@ -46,6 +46,8 @@ const HEADERS = {
 
 export interface DashboardOptions extends MountWatchOptions, ActionPlaces {
   readonly assets: ReadonlyMap<string, Asset>;
+  /** An address of loopback. */
+  readonly host: string;
   /** 0: a free one. */
   readonly port: number;
 }
@@ -83,10 +85,11 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     },
   );
   server.maxConnections = CONNECTIONS_MAX;
-  const { port, stop } = await listenOn(server, { host: '127.0.0.1', port: options.port });
-  ready.guard = new Guard(port, token);
+  const { host } = options;
+  const { port, stop } = await listenOn(server, { host, port: options.port });
+  ready.guard = new Guard({ host, port }, token);
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://${host}:${port}/`,
     token,
     stop: async () => {
       stopping.abort(new Error('the dashboard ends'));

@@ -9,7 +9,7 @@ import { secondsLeft } from '../control/time-left.ts';
 import type { FileSystem } from '../fs-ops/file-system.ts';
 import type { TransportMount } from '../fuse/transport.ts';
 import type { Pusher } from '../sync/pusher.ts';
-import { changeReports, type ChangeReport } from '../sync/reports.ts';
+import { changeOverview } from '../sync/reports.ts';
 import type { SyncplicityDrive } from '../syncplicity/drive.ts';
 import type { MemberStatistics } from '../syncplicity/members/statistics.ts';
 
@@ -38,14 +38,16 @@ export async function gatherStatus(
   from: StatusSources,
   itemsMax: number,
 ): Promise<MountStatus> {
-  return { ...(await gatherStanding(identity, from)), ...changes(from, itemsMax) };
+  return { ...(await gatherStanding(identity, from)), ...(await changes(from, itemsMax)) };
 }
+
+type Changes = Pick<MountStatus, 'pending' | 'failed' | 'localOnly' | 'conflicts' | 'unfinished'>;
 
 /** The same without what is pending or waits for a decision, which takes its time where that is much. */
 export async function gatherStanding(
   identity: MountIdentity,
   from: StatusSources,
-): Promise<Omit<MountStatus, keyof ReturnType<typeof changes>>> {
+): Promise<Omit<MountStatus, keyof Changes>> {
   const drive = from.drive.statistics();
   const blocks = from.blocks.statistics();
   const now = Date.now();
@@ -126,46 +128,34 @@ function poolMember({ name, total, throttled, budget, out }: MemberStatistics): 
   };
 }
 
-function changes(
-  from: StatusSources,
-  itemsMax: number,
-): Pick<MountStatus, 'pending' | 'failed' | 'localOnly' | 'conflicts' | 'unfinished'> {
-  const reports = changeReports(from.journal, from.pusher);
-  const waiting = reports.filter(({ failed, localOnly }) => failed === undefined && !localOnly);
-  const bytes = sum(waiting, ({ bytes: size }) => size);
-  const sent = sum(waiting, ({ sentBytes }) => sentBytes);
+async function changes(from: StatusSources, itemsMax: number): Promise<Changes> {
+  const { pending, firstPending, refused, localOnly } = await changeOverview(from.journal, from.pusher, itemsMax);
   const bytesPerSecond = Math.round(from.pusher.bytesPerSecond);
   // Uploads go to vaults; all else is a gateway call, or part of one.
-  const calls = waiting.filter(({ change }) => change !== 'store').length;
+  const left = { bytes: pending.bytes - pending.sentBytes, calls: pending.withoutContent };
   return {
     pending: {
-      files: waiting.length,
-      bytes,
-      sent,
+      files: pending.changes,
+      bytes: pending.bytes,
+      sent: pending.sentBytes,
       bytesPerSecond,
-      secondsLeft: secondsLeft({ bytes: bytes - sent, calls }, bytesPerSecond, from.drive.statistics().budget),
-      items: waiting.slice(0, itemsMax).map(({ path, change, bytes: size, sentBytes, state, attempts, error }) => ({
+      secondsLeft: secondsLeft(left, bytesPerSecond, from.drive.statistics().budget),
+      items: firstPending.map(({ path, change, bytes, sentBytes, state, attempts, error }) => ({
         path,
         change,
-        bytes: size,
+        bytes,
         sent: sentBytes,
         state,
         attempts,
         error,
       })),
     },
-    failed: reports.flatMap(({ path, change, failed }) =>
+    failed: refused.flatMap(({ path, change, failed }) =>
       failed === undefined
         ? []
         : [{ path, change, error: failed.message, since: new Date(failed.sinceMs).toISOString() }],
     ),
-    localOnly: {
-      files: reports.filter(({ localOnly }) => localOnly).length,
-      bytes: sum(
-        reports.filter(({ localOnly }) => localOnly),
-        ({ bytes: size }) => size,
-      ),
-    },
+    localOnly,
     conflicts: from.journal.tree
       .conflicts()
       .map(({ path, keptAs, sinceMs }) => ({ path, keptAs, since: new Date(sinceMs).toISOString() })),
@@ -180,10 +170,6 @@ function changes(
 function pinned({ pinKeeper, journal }: StatusSources): MountStatus['pinned'] {
   const { nodes, trouble, ...sums } = pinKeeper.status();
   return { paths: nodes.map((node) => journal.tree.path(node)), ...sums, trouble: trouble ?? null };
-}
-
-function sum(reports: readonly ChangeReport[], bytes: (report: ChangeReport) => number): number {
-  return reports.reduce((total, report) => total + bytes(report), 0);
 }
 
 /** What server and kernel were found to support, as names and words. */

@@ -3,7 +3,7 @@
 import { Slices } from '../base/event-loop.ts';
 import { isPending, type Journal, type PendingRecord } from '../cache/journal.ts';
 import { shownLengthBytes } from '../cache/tree.ts';
-import type { Pusher } from './pusher.ts';
+import type { Progress, Pusher } from './pusher.ts';
 
 /** One change that is not at the service. */
 export interface ChangeReport {
@@ -25,14 +25,8 @@ export interface ChangeReport {
 
 /** Every change, oldest first, and what stays on this machine. */
 export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] {
-  const reports = pusher.progress().map(({ record, state, sentBytes, trouble }) => ({
-    ...withSent(reportOf(journal, record), record, sentBytes),
-    state,
-    attempts: trouble?.attempts ?? 0,
-    error: record.failed?.message ?? trouble?.message ?? '',
-  }));
   return [
-    ...reports,
+    ...pusher.progress().map((progress) => progressReport(journal, progress)),
     ...[...journal.records()].filter(isLocalOnly).map((record) => ({
       ...reportOf(journal, record),
       sentBytes: 0,
@@ -45,25 +39,55 @@ export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] 
 
 /** How much of each there is. */
 export interface ChangeSums {
-  readonly pending: { readonly changes: number; readonly bytes: number; readonly sentBytes: number };
+  readonly pending: {
+    readonly changes: number;
+    /** Those that are no uploads. */
+    readonly withoutContent: number;
+    readonly bytes: number;
+    readonly sentBytes: number;
+  };
   readonly failed: number;
   readonly localOnly: { readonly files: number; readonly bytes: number };
 }
 
 /** The sums of {@link changeReports}, with no path looked up and others let in between: a large copy has many thousand changes. */
-export async function changeSums(journal: Journal, pusher: Pusher): Promise<ChangeSums> {
-  const pending = { changes: 0, bytes: 0, sentBytes: 0 };
+export function changeSums(journal: Journal, pusher: Pusher): Promise<ChangeSums> {
+  return sumUp(journal, pusher, () => undefined);
+}
+
+/** The sums, and what people look at: the first pending changes, and all that were refused, oldest first. */
+export interface ChangeOverview extends ChangeSums {
+  readonly firstPending: readonly ChangeReport[];
+  readonly refused: readonly ChangeReport[];
+}
+
+/** As {@link changeSums}, with the paths of at most `pendingMax` pending changes looked up, and of those that were refused. */
+export async function changeOverview(journal: Journal, pusher: Pusher, pendingMax: number): Promise<ChangeOverview> {
+  const firstPending: ChangeReport[] = [];
+  const refused: ChangeReport[] = [];
+  const sums = await sumUp(journal, pusher, (progress) => {
+    if (progress.record.failed !== undefined) refused.push(progressReport(journal, progress));
+    else if (firstPending.length < pendingMax) firstPending.push(progressReport(journal, progress));
+  });
+  return { ...sums, firstPending, refused };
+}
+
+async function sumUp(journal: Journal, pusher: Pusher, see: (progress: Progress) => void): Promise<ChangeSums> {
+  const pending = { changes: 0, withoutContent: 0, bytes: 0, sentBytes: 0 };
   const localOnly = { files: 0, bytes: 0 };
   let failed = 0;
   const slices = new Slices();
-  for (const { record, sentBytes: runningBytes } of pusher.progress()) {
+  for (const progress of pusher.progress()) {
     if (slices.due) await slices.pause();
+    see(progress);
+    const { record, sentBytes: runningBytes } = progress;
     if (record.failed !== undefined) {
       failed += 1;
       continue;
     }
-    const { bytes, sentBytes } = withSent(measureOf(journal, record), record, runningBytes);
+    const { change, bytes, sentBytes } = withSent(measureOf(journal, record), record, runningBytes);
     pending.changes += 1;
+    if (change !== 'store') pending.withoutContent += 1;
     pending.bytes += bytes;
     pending.sentBytes += sentBytes;
   }
@@ -96,6 +120,15 @@ export function pathOf(journal: Journal, record: PendingRecord): string {
   const node = journal.tree.node(record.inode);
   if (node !== undefined) return journal.tree.path(node);
   return record.gone?.path ?? `inode ${record.inode}`;
+}
+
+function progressReport(journal: Journal, { record, state, sentBytes, trouble }: Progress): ChangeReport {
+  return {
+    ...withSent(reportOf(journal, record), record, sentBytes),
+    state,
+    attempts: trouble?.attempts ?? 0,
+    error: record.failed?.message ?? trouble?.message ?? '',
+  };
 }
 
 function reportOf(

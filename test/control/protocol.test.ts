@@ -1,4 +1,5 @@
 // The control socket between a daemon and its commands: answers, limits, and peers that misbehave.
+import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync, utimesSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -275,6 +276,33 @@ describe('listMounts', () => {
     utimesSync(socket, longAgo, longAgo);
     expect(await listMounts(runtimeDirectory)).toEqual([]);
     expect([existsSync(socket), existsSync(sidecar)]).toEqual([false, false]);
+  });
+
+  it('says so when a daemon is hung for so long that no more connections are taken for it', async () => {
+    const { socket, sidecar } = socketFiles(runtimeDirectory, mountpoint);
+    mkdirSync(runtimeDirectory);
+    // Stopped before it accepts anybody.
+    const program = `require('net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+      require('fs').writeSync(1, 'listening'); process.kill(process.pid, 'SIGSTOP'); });`;
+    const daemon = spawn(process.execPath, ['-e', program, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const peers: Socket[] = [];
+    stops.push(async () => {
+      for (const peer of peers) peer.destroy();
+      daemon.kill('SIGKILL');
+      await once(daemon, 'exit');
+    });
+    await once(daemon.stdout, 'data');
+    writeFileSync(sidecar, JSON.stringify({ mountpoint, pid: daemon.pid }));
+    // As many as the kernel lets wait.
+    for (let isFull = false; !isFull;) {
+      const peer = connect(socket);
+      isFull = await once(peer, 'connect').then(
+        () => peers.push(peer) > 100,
+        () => true,
+      );
+    }
+    expect(peers.length).toBeLessThan(10);
+    expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: daemon.pid, responding: false }]);
   });
 
   it('says so when a daemon is hung, with what its sidecar tells', async () => {

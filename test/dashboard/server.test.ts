@@ -1,7 +1,12 @@
 // The dashboard's server as a page, a stranger's page and another user of this machine meet it.
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { request as httpRequest, type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
+import {
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -11,6 +16,7 @@ import { controlHandlers } from '../../src/control/methods.ts';
 import { serveControl } from '../../src/control/server.ts';
 import { socketFiles } from '../../src/control/socket-directory.ts';
 import type { MountStatus } from '../../src/control/status.ts';
+import { Guard } from '../../src/dashboard/guard.ts';
 import { startDashboard, type Dashboard } from '../../src/dashboard/server.ts';
 import type { MountView, Update } from '../../src/dashboard/view.ts';
 import { FakeMount, storing } from '../fakes/fake-mount.ts';
@@ -36,6 +42,7 @@ beforeEach(async () => {
     savesDirectory: join(directory.path, 'saved'),
     deadMounts: () => Promise.resolve(dead),
     assets: new Map([['/', page]]),
+    host: '127.0.0.1',
     port: 0,
     intervalMs: INTERVAL_MS,
   });
@@ -207,6 +214,31 @@ describe('what may be read', () => {
     expect(answered['access-control-allow-origin']).toBeUndefined();
   });
 
+  it.runIf(process.platform === 'linux')('is at no name but its own where it has an address of its own', async () => {
+    await dashboard.stop();
+    dashboard = await startDashboard({
+      runtimeDirectory,
+      savesDirectory: directory.path,
+      deadMounts: () => Promise.resolve([]),
+      assets: new Map(),
+      host: '127.4.5.6',
+      port: 0,
+    });
+    expect(new URL(dashboard.url).hostname).toBe('127.4.5.6');
+    expect((await ask('/api/updates', { headers: bearer() })).status).toBe(200);
+    for (const host of ['127.0.0.1', 'localhost'])
+      expect((await ask('/api/updates', { headers: { ...bearer(), host: `${host}:${port()}` } })).status).toBe(421);
+  });
+
+  it("is at http's own port, which browsers leave out", () => {
+    const guard = new Guard({ host: '127.0.0.1', port: 80 }, dashboard.token);
+    const asked = (host: string): IncomingMessage =>
+      ({ headers: { ...bearer(), host, origin: `http://${host}` } }) as unknown as IncomingMessage;
+    expect(guard.refusesHost(asked('127.0.0.1'))).toBeUndefined();
+    expect(guard.refusesChanging(asked('localhost'))).toBeUndefined();
+    expect(guard.refusesHost(asked('evil.example'))?.status).toBe(421);
+  });
+
   it('has a token of its own each time', async () => {
     const { token } = dashboard;
     expect(Buffer.from(token, 'base64url').byteLength).toBeGreaterThanOrEqual(16);
@@ -216,6 +248,7 @@ describe('what may be read', () => {
       savesDirectory: directory.path,
       deadMounts: () => Promise.resolve([]),
       assets: new Map(),
+      host: '127.0.0.1',
       port: 0,
     });
     expect(dashboard.token).not.toBe(token);
@@ -334,6 +367,16 @@ describe('watching', () => {
     expect(seen.at(-1)?.mounts).toMatchObject([{ mountpoint: '/mnt/drive', state: 'serving' }, { pid: 4711 }]);
     // While the hung one was waited for, the other was told of all the time.
     expect(seen.length).toBeGreaterThan(3);
+  });
+
+  it('watches a dozen mounts without a word on the terminal', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    stops.push(() => void process.off('warning', note));
+    for (let index = 0; index < 12; index += 1) await mount(`/mnt/${index}`);
+    await watchUntil(({ mounts }) => mounts.length === 12);
+    expect(warnings).toEqual([]);
   });
 
   it('says when a daemon is of another version, or cannot tell how it is', async () => {

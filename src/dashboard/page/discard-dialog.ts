@@ -1,6 +1,6 @@
 // Asks before content is given up: names the file, says what is lost, offers a copy. Promises: the safe answer has the focus; nothing is
 // discarded before the user says so.
-import { byId, setBusy, setText, showPath } from './element.ts';
+import { byId, holdsFocus, setBusy, setText, showPath, visible } from './element.ts';
 
 /** What is to be discarded. */
 export interface Discarding {
@@ -13,6 +13,8 @@ export interface Discarding {
   discard(): Promise<void>;
   /** Resolves with where the copy is. */
   save(): Promise<string>;
+  /** Gets the focus when what was pressed has gone meanwhile. */
+  fallback(): HTMLElement;
 }
 
 const LOST: Readonly<Record<Discarding['what'], string>> = {
@@ -35,6 +37,9 @@ export class DiscardDialog {
 
   constructor() {
     byId('discard-cancel', HTMLButtonElement).addEventListener('click', () => this.#dialog.close());
+    this.#dialog.addEventListener('close', () => {
+      if (!holdsFocus(document.body)) this.#asked?.fallback().focus();
+    });
     this.#confirm.addEventListener('click', () => void this.#run(this.#confirm, (asked) => this.#discard(asked)));
     this.#save.addEventListener('click', () => void this.#run(this.#save, (asked) => this.#saveCopy(asked)));
   }
@@ -75,7 +80,7 @@ export class DiscardDialog {
 
   #tell(text: string, outcome: 'done' | 'failed'): void {
     this.#problem.dataset['outcome'] = outcome;
-    setText(this.#problem, text);
+    setText(this.#problem, visible(text));
     this.#problem.hidden = false;
   }
 }

@@ -40,6 +40,17 @@ export function setAttribute(target: Element, name: string, value: string): void
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
+/** Whether something within has the focus, and is to be seen: what was hidden or taken out may keep it until the page is drawn. */
+export function holdsFocus(target: Element): boolean {
+  const { activeElement } = document;
+  return (
+    activeElement !== null &&
+    activeElement !== target &&
+    target.contains(activeElement) &&
+    activeElement.checkVisibility()
+  );
+}
+
 /** The element of the page with this id. */
 export function byId<E extends HTMLElement = HTMLElement>(id: string, type: abstract new () => E): E {
   const found = document.getElementById(id);

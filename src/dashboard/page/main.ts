@@ -36,10 +36,15 @@ const empty = element(
 const list = element('div', { class: 'list' });
 main.append(empty, list);
 
+/** Where one change after another is refused, the number is said now and then. */
+const REFUSED_PAUSE_MS = 20_000;
+
 /** What is said aloud of a mount when it changes. */
 interface Told {
   readonly state: string;
   readonly refused: number;
+  /** When that was said last. */
+  readonly refusedAtMs?: number | undefined;
 }
 let told: ReadonlyMap<string, Told> | undefined;
 let history: Readonly<Record<string, readonly Sample[]>> = {};
@@ -108,14 +113,25 @@ function summaryOf(mounts: readonly MountView[]): string {
 function sayChanges(mounts: readonly MountView[]): void {
   const now = new Map(mounts.map((view) => [view.mountpoint, toldOf(view)]));
   if (told !== undefined) {
-    for (const [mountpoint, { state, refused }] of now) {
+    for (const [mountpoint, current] of now) {
       const before = told.get(mountpoint);
-      if (before?.state !== state) said.say(`${mountpoint} ${state}`);
-      if (refused > (before?.refused ?? 0)) said.say(`${mountpoint}: ${countOf(refused, 'change')} refused`);
+      if (before?.state !== current.state) said.say(`${mountpoint} ${current.state}`);
+      now.set(mountpoint, sayRefused(mountpoint, before, current));
     }
     for (const mountpoint of told.keys()) if (!now.has(mountpoint)) said.say(`${mountpoint} is not mounted any more`);
   }
   told = now;
+}
+
+/** What is not said yet counts as not told. */
+function sayRefused(mountpoint: string, before: Told | undefined, current: Told): Told {
+  const refusedAtMs = before?.refusedAtMs;
+  if (current.refused <= (before?.refused ?? 0)) return { ...current, refusedAtMs };
+  const nowMs = performance.now();
+  if (refusedAtMs !== undefined && nowMs - refusedAtMs < REFUSED_PAUSE_MS)
+    return { ...current, refused: before?.refused ?? 0, refusedAtMs };
+  said.say(`${mountpoint}: ${countOf(current.refused, 'change')} refused`);
+  return { ...current, refusedAtMs: nowMs };
 }
 
 function toldOf(view: MountView): Told {

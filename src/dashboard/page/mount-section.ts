@@ -3,7 +3,7 @@ import { countOf, formatDuration, formatSize } from '../../base/quantities.ts';
 import type { Conflict, PendingChange, PoolMember, UnfinishedFile, WaitingRequest } from '../../control/status.ts';
 import type { Action, ActionOutcome, MountView, Sample, ShownFailure, ShownStatus } from '../view.ts';
 import type { Discarding } from './discard-dialog.ts';
-import { button, element, setAttribute, setBusy, setText, showPath, visible } from './element.ts';
+import { button, element, holdsFocus, setAttribute, setBusy, setText, showPath, visible } from './element.ts';
 import { Facts } from './facts.ts';
 import { Plots } from './plots.ts';
 import { type Column, Table, textColumn } from './tables.ts';
@@ -49,7 +49,7 @@ export class MountSection {
     this.#tools = tools;
     this.#plots.begin(history);
     const id = `mount-${crypto.randomUUID()}`;
-    this.#heading = element('h2', { id, tabindex: '-1' }, element('bdi', {}, visible(mountpoint)));
+    this.#heading = element('h2', { id, tabindex: '-1' }, element('bdi', {}, ...breakable(visible(mountpoint))));
     this.#pause = button('Pause', { class: 'button pause' }, () => void this.#togglePause());
     const titles = element('div', { class: 'titles' }, element('div', { class: 'title' }, this.#heading, this.#state));
     titles.append(this.#about);
@@ -129,11 +129,19 @@ export class MountSection {
   }
 
   show(view: MountView): void {
+    const hadFocus = this.element.contains(document.activeElement);
+    this.#showInPlace(view);
+    // What is hidden now takes the focus with it.
+    if (hadFocus && !holdsFocus(this.element)) this.#heading.focus();
+  }
+
+  #showInPlace(view: MountView): void {
     const status = view.state === 'serving' ? view.status : undefined;
     const [state, label] = stateOf(view);
     setAttribute(this.element, 'data-state', state);
     setText(this.#state, label);
-    this.#pause.hidden = status === undefined;
+    // Nothing goes out of a mount that is read-only.
+    this.#pause.hidden = status === undefined || (status.readOnly && !status.paused);
     this.#body.hidden = status === undefined;
     const problem = problemOf(view);
     this.#problem.hidden = problem === '';
@@ -183,6 +191,7 @@ export class MountSection {
             ...asked(current),
             discard: () => this.#discard(path),
             save: () => this.#save(path),
+            fallback: () => this.#heading,
           }),
         );
         cell.append(retry, discard);
@@ -229,6 +238,11 @@ export class MountSection {
   }
 }
 
+/** May be broken before each name rather than within one. */
+function breakable(path: string): (Node | string)[] {
+  return path.split(/(?<=\/)/).flatMap((name) => [element('wbr'), name]);
+}
+
 function pathColumn<T>(path: (value: T) => string): Column<T> {
   return { title: 'Path', kind: 'path', fill: (cell) => (value) => showPath(cell, path(value)) };
 }
@@ -252,14 +266,18 @@ function stateOf(view: MountView): [state: string, label: string] {
 function problemOf(view: MountView): string {
   switch (view.state) {
     case 'silent':
-      return `Its process (${view.pid}) does not answer. It may be busy; if it stays so, end it with kill -9 and unmount the drive.`;
+      // 0: not known, and no process to be named beside kill(1).
+      return view.pid === 0
+        ? 'Its process does not answer, and has not said which one it is.'
+        : `Its process (${view.pid}) does not answer. It may be busy; if it stays so, end it with kill -9 and unmount the drive.`;
     case 'dead':
       return 'Its process is gone. "syncplicityfs unmount" clears it away, mounting again replaces it; what was not sent is kept.';
     case 'failing':
       return visible(view.problem);
     case 'serving':
-      return view.status.online
-        ? ''
+      if (view.status.online) return '';
+      return view.status.readOnly
+        ? 'The service does not answer. What is cached stays readable.'
         : 'The service does not answer. What is cached stays readable, and what is written is kept until it does.';
   }
 }

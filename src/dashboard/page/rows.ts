@@ -1,5 +1,5 @@
 // A list of elements that follows a list of values. Promises: a value that stays keeps its element, and with it focus; where the element that
-// had the focus goes, its successor gets it, else whatever `fallback` names.
+// had the focus goes, its successor gets it, else whatever `fallback` names; one that only changes its place keeps it.
 
 /** One value's element. */
 export interface Row<T> {
@@ -27,6 +27,7 @@ export class Rows<T> {
 
   show(values: readonly T[]): void {
     const { parent } = this.#options;
+    const active = document.activeElement;
     const before = this.#rows;
     const after = new Map<string, Row<T>>();
     for (const value of values) {
@@ -49,6 +50,8 @@ export class Rows<T> {
     }
     this.#rows = after;
     if (place >= 0) this.#focusAt(place);
+    // Taken out and put in elsewhere.
+    else if (active instanceof HTMLElement && parent.contains(active)) active.focus({ preventScroll: true });
   }
 
   /** Two values may have one key, as two changes of one path. */

@@ -2,6 +2,8 @@
 import { byId, element, visible } from './element.ts';
 
 const SHOWN_MS = 6_000;
+/** As people read, with time to find it. */
+const SHOWN_MS_A_CHARACTER = 80;
 /** More at once nobody reads. */
 const LINES_MAX = 3;
 
@@ -12,6 +14,6 @@ export class Said {
     const line = element('p', {}, visible(text));
     this.#element.append(line);
     while (this.#element.children.length > LINES_MAX) this.#element.firstElementChild?.remove();
-    setTimeout(() => line.remove(), SHOWN_MS);
+    setTimeout(() => line.remove(), Math.max(SHOWN_MS, text.length * SHOWN_MS_A_CHARACTER));
   }
 }
