@@ -215,7 +215,8 @@ export class ChunkedUpload {
       await this.#synchronise();
       return undefined;
     }
-    if (this.#etag === undefined) return this.#giveUp(error.message);
+    // A session that holds other bytes may want to be gone on with, and by no call can it be ended.
+    if (this.#etag === undefined || this.#isForeign) return this.#giveUp(error.message);
     throw error;
   }
 
