@@ -232,6 +232,15 @@ describe('a session that breaks', () => {
       expect(isStored(content)).toBe(true);
     },
   );
+
+  test('a session in the way of content that is too large for one request is no refusal of the content', async () => {
+    await start({ chunkBytes: [2_000_000], wrongStart: 400, oneRequestMax: 5_000_000 });
+    vault.sessions.set(path, { etag: 77, etags: new Set([77]), bytes: contentOf(2_000_000, 5) });
+    expect(await failure(server.drive().upload(uploadOf(content)))).toMatchObject({ kind: 'protocol' });
+    vault.sessions.clear();
+    expect(await server.drive().upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+    expect(isStored(content)).toBe(true);
+  });
 });
 
 describe('trouble with one request', () => {
