@@ -195,7 +195,7 @@ export class Tree {
     if (read !== undefined) return read;
     const stored = this.#tables.listings.get(inodeKey(directory));
     if (stored === undefined) return undefined;
-    const listing = { listedAtMs: stored.at, generation: stored.g, moment: stored.m ?? 0 };
+    const listing = { listedAtMs: stored.at, generation: stored.g, moment: stored.m ?? 0, againAtMs: stored.again };
     this.#listingsRead.set(directory, listing);
     return listing;
   }
@@ -362,11 +362,11 @@ export class Tree {
   }
 
   /** Marks a folder's listing complete as of when it was asked for; `changed` starts a new generation. The last step of a merge (T3). */
-  completeListing(directory: number, asked: ListingTime, changed: boolean): void {
+  completeListing(directory: number, asked: ListingTime, changed: boolean, againAtMs?: number): void {
     this.#store.transaction(() => {
       const before = this.listing(directory);
       const generation = before === undefined ? 1 : before.generation + (changed ? 1 : 0);
-      this.#putListing(directory, { ...asked, generation });
+      this.#putListing(directory, { ...asked, generation, againAtMs });
       const node = changed && before !== undefined ? this.node(directory) : undefined;
       if (node?.kind === 'directory' && node.inode !== ROOT_INODE) {
         const modified = timestampOf(Date.now());
@@ -456,6 +456,7 @@ export class Tree {
       at: listing.listedAtMs,
       g: listing.generation,
       m: listing.moment,
+      ...(listing.againAtMs === undefined ? {} : { again: listing.againAtMs }),
     });
     this.#listingsRead.set(directory, listing);
   }

@@ -1,7 +1,7 @@
 // Whether a folder's listing is still what the service has. Where the service tells each syncpoint's last event, a listing is good for as
 // long as the event is the one it was taken under, also over remounts; else for a lifetime. Promises that nothing is trusted on the word of
 // a clock alone. Makes no calls; whoever asks for the events says when.
-import type { Journal } from './journal.ts';
+import { LAG_WINDOW_MS, type Journal } from './journal.ts';
 import { ROOT_INODE, type ListingState, type TreeDirectory } from './tree.ts';
 import { Tops } from './tree/tops.ts';
 
@@ -107,10 +107,19 @@ export class Trust {
 
   /** How a folder's listing stands now. */
   standing(directory: number): Standing {
+    const listing = this.#options.journal.tree.listing(directory);
+    if (listing === undefined) return UNLISTED;
+    const standing = this.#of(directory, listing);
+    if (listing.againAtMs === undefined || !['fresh', 'old'].includes(standing.kind)) return standing;
+    const leftMs = listing.againAtMs - Date.now();
+    // It is never so far ahead, but for clocks that were set back.
+    if (leftMs <= 0 || leftMs > LAG_WINDOW_MS) return { kind: 'suspect', own: true };
+    return standing.kind === 'fresh' ? { kind: 'fresh', forMs: Math.min(standing.forMs, leftMs) } : standing;
+  }
+
+  #of(directory: number, listing: ListingState): Standing {
     const { journal, lifetimeMs, pollIntervalMs } = this.#options;
     const { tree } = journal;
-    const listing = tree.listing(directory);
-    if (listing === undefined) return UNLISTED;
     const record = journal.get(directory);
     // The service has no such folder yet: everything in it is known.
     if (record !== undefined && record.at === undefined) return { kind: 'fresh', forMs: KERNEL_LIFETIME_MS };

@@ -26,6 +26,8 @@ export interface WriteDialect {
   readonly queryStep: 'supported' | '200' | '400' | '404' | '405';
   /** A query without If-Match begins a session, or finds the last one of that path. */
   readonly queryFinds: 'new' | 'by-path';
+  /** Where a chunk may begin: what a session has from there on is forgotten, or the chunk is refused. */
+  readonly chunkStart: 'anywhere' | 'at-end';
   /** A request without If-Match is the whole file, `fileDone` or not; or it begins a session unless it has `fileDone`. */
   readonly withoutIfMatch: 'whole-file' | 'session';
   readonly etag: 'per-reply' | 'per-session';
@@ -83,6 +85,7 @@ export const observedWrites: WriteDialect = {
   sha256Part: 'of-request',
   queryStep: 'supported',
   queryFinds: 'new',
+  chunkStart: 'anywhere',
   withoutIfMatch: 'whole-file',
   etag: 'per-reply',
   etagQuotes: true,

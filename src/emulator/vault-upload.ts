@@ -121,7 +121,7 @@ export function uploadRoutes(options: UploadOptions): readonly Route[] {
     let isAccepted = false;
     let hasBrokenOff = false;
     try {
-      if (start > before) throw new Refusal(400, 'Bad request');
+      if (start > before || (dialect.chunkStart === 'at-end' && start < before)) throw new Refusal(400, 'Bad request');
       await staged.cut(start);
       const hash = session.hashAt(start);
       const own = dialect.sha256Part === 'of-request' && start > 0 ? createHash('sha256') : undefined;

@@ -223,10 +223,22 @@ describe('a session that breaks', () => {
     expect(isStored(content)).toBe(true);
   });
 
-  test('somebody else\u2019s bytes in a session of the same path are never kept', async () => {
-    await start({ chunkBytes: [2_000_000] });
+  test.each([400, 409, 412, 416] as const)(
+    'a session of the same path that holds somebody else\u2019s bytes, and wants to be gone on with (%d), is left alone',
+    async (wrongStart) => {
+      await start({ chunkBytes: [2_000_000], wrongStart });
+      vault.sessions.set(path, { etag: 77, etags: new Set([77]), bytes: contentOf(2_000_000, 5) });
+      expect(await server.drive().upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+      expect(isStored(content)).toBe(true);
+    },
+  );
+
+  test('a session in the way of content that is too large for one request is no refusal of the content', async () => {
+    await start({ chunkBytes: [2_000_000], wrongStart: 400, oneRequestMax: 5_000_000 });
     vault.sessions.set(path, { etag: 77, etags: new Set([77]), bytes: contentOf(2_000_000, 5) });
-    await server.drive().upload(uploadOf(content));
+    expect(await failure(server.drive().upload(uploadOf(content)))).toMatchObject({ kind: 'protocol' });
+    vault.sessions.clear();
+    expect(await server.drive().upload(uploadOf(content))).toMatchObject({ state: 'stored' });
     expect(isStored(content)).toBe(true);
   });
 });

@@ -51,6 +51,8 @@ export interface VaultDialect {
   readonly hash: 'unchecked' | 'request' | 'whole';
   readonly oneRequestMax: number;
   readonly tooLarge: 400 | 413;
+  /** The answer to a chunk that does not begin where the session ends. */
+  readonly wrongStart: 400 | 409 | 412 | 416;
   /** A chunk without If-Match begins a session, as the guide tells it; else it is the whole file, as the vendor's comment does. */
   readonly firstChunkNeedsEtag: boolean;
   /** Takes every chunk for a whole file. */
@@ -74,6 +76,7 @@ export const documented: VaultDialect = {
   hash: 'request',
   oneRequestMax: Infinity,
   tooLarge: 413,
+  wrongStart: 409,
   firstChunkNeedsEtag: true,
   misreads: false,
   blindFinals: 0,
@@ -188,7 +191,7 @@ export class FixtureVault {
     if (session === undefined || (ifMatch !== undefined && ifMatch !== `"e${session.etag}"`)) {
       return reply(response, 412, '');
     }
-    if (start !== session.bytes.length) return reply(response, 409, '');
+    if (start !== session.bytes.length) return reply(response, this.dialect.wrongStart, '');
     const size = this.#chunkSize(session);
     if (size !== undefined && data.length > size) return reply(response, 413, '');
     const whole = Buffer.concat([session.bytes, data]);

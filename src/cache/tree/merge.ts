@@ -257,7 +257,7 @@ async function merge(
     if (removed.length >= SLICE_NODES || work.due) await remove();
   }
   await remove();
-  tree.completeListing(directory, asked, changed);
+  tree.completeListing(directory, asked, changed, reconciliation?.againAtMs);
   return changed;
 }
 

@@ -126,8 +126,13 @@ export function isPending(record: PendingRecord): boolean {
 }
 
 /** True where a listing asked for at that time need not show yet what the service confirmed of the object. */
-export function isWithinLag({ confirmedAtMs, doneAtMs }: PendingRecord, listedAtMs: number): boolean {
-  return listedAtMs < Math.max(confirmedAtMs ?? -Infinity, doneAtMs ?? -Infinity) + LAG_WINDOW_MS;
+export function isWithinLag(record: PendingRecord, listedAtMs: number): boolean {
+  return listedAtMs < lagEndMs(record);
+}
+
+/** Wall clock, ms: a listing asked for from then on shows what the service confirmed of the object; -Infinity: it confirmed nothing. */
+export function lagEndMs({ confirmedAtMs, doneAtMs }: PendingRecord): number {
+  return Math.max(confirmedAtMs ?? -Infinity, doneAtMs ?? -Infinity) + LAG_WINDOW_MS;
 }
 
 /** Where something of it may have come to be that nobody has heard of yet. */

@@ -10,6 +10,7 @@ import type { Naming } from './naming.ts';
 import {
   isWantedAt,
   isWithinLag,
+  lagEndMs,
   samePlace,
   sentPlaces,
   type PendingRecord,
@@ -36,6 +37,9 @@ export class Reconciliation {
   readonly #outcomes: ListingOutcomes;
   /** Objects with a record that the listing shows, wherever they are here. */
   readonly #seen = new Set<number>();
+  /** Files that the listing shows, by name; made when first asked for. */
+  #filesByName: ReadonlyMap<string, readonly RemoteFile[]> | undefined;
+  #againAtMs: number | undefined;
 
   constructor(options: ReconcileOptions) {
     this.#journal = options.journal;
@@ -49,6 +53,11 @@ export class Reconciliation {
   /** False while nothing is pending in the folder: then every entry is merged. */
   get needed(): boolean {
     return this.#journal.index.hasPending(this.#directory.inode);
+  }
+
+  /** Wall clock, ms: when what was believed against the listing is to be held against another one; undefined: nothing was. */
+  get againAtMs(): number | undefined {
+    return this.#againAtMs;
   }
 
   /** Decides on one entry, and does what follows for the objects here. */
@@ -81,7 +90,8 @@ export class Reconciliation {
       this.#outcomes.strand(node);
       return 'skip';
     }
-    if (isWithinLag(record, this.#listedAtMs) || record.asked.length > 0) return 'skip';
+    const mayLag = this.#isBelieved(record) || record.asked.length > 0;
+    if (mayLag && !this.#isReplaced(node, record)) return 'skip';
     if (record.doneAtMs !== undefined && node.kind === 'file') return 'merge';
     this.#outcomes.vanished(node, record);
     return 'skip';
@@ -138,8 +148,25 @@ export class Reconciliation {
     return node?.kind === 'directory' && node.remote === undefined;
   }
 
+  /** True where what the service confirmed of an object stands against the listing, which may lag: another one will tell. */
+  #isBelieved(record: PendingRecord): boolean {
+    if (!isWithinLag(record, this.#listedAtMs)) return false;
+    // What is still pending is looked for anyway.
+    if (record.doneAtMs !== undefined) this.#againAtMs = Math.max(this.#againAtMs ?? 0, lagEndMs(record));
+    return true;
+  }
+
+  /** True where the listing shows another file in the place of one that is stored as wanted: it does not lag, that one is gone. */
+  #isReplaced(node: TreeNode, { doneAtMs }: PendingRecord): boolean {
+    if (node.kind !== 'file' || doneAtMs === undefined) return false;
+    this.#filesByName ??= byName(this.#entries);
+    const here = this.#filesByName.get(node.remoteName) ?? [];
+    return here.some((entry) => entry.id !== node.fileId && !this.#isFormer(entry));
+  }
+
   #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict {
     const { gone } = record;
+    if (record.doneAtMs !== undefined) this.#isBelieved(record);
     if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
       this.#outcomes.removedFolderWasMade(record, gone, entry.id);
     }
@@ -162,7 +189,8 @@ export class Reconciliation {
     const same = entry.versionId === node.versionId || isOnlyMoved(entry, here, record, node);
     if (record.doneAtMs !== undefined) {
       if (same && isWantedAt(node, here)) return 'merge';
-      if (isWithinLag(record, this.#listedAtMs)) return stale || !isWantedAt(node, here) ? 'skip' : 'merge';
+      if (!stale && isWantedAt(node, here)) return 'merge';
+      if (this.#isBelieved(record)) return 'skip';
       return node.parent === this.#directory.inode ? 'merge' : 'skip';
     }
     // What the service had already is no new version: it may be the one known, or, as a listing shows that does not lag, a former one.
@@ -193,7 +221,7 @@ export class Reconciliation {
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     if (record.doneAtMs !== undefined) {
       if (isWantedAt(node, here)) return 'merge';
-      return isWithinLag(record, this.#listedAtMs) || node.parent !== this.#directory.inode ? 'skip' : 'merge';
+      return this.#isBelieved(record) || node.parent !== this.#directory.inode ? 'skip' : 'merge';
     }
     this.#outcomes.seen(record, node, entry.name);
     return 'skip';
@@ -244,7 +272,7 @@ export class Reconciliation {
       const { gone, replaced, doneAtMs } = record;
       const former =
         replaced.includes(entry.versionId) || (gone?.kind === 'file' && gone.versionId === entry.versionId);
-      return former && (doneAtMs === undefined || isWithinLag(record, this.#listedAtMs));
+      return former && (doneAtMs === undefined || this.#isBelieved(record));
     });
   }
 
@@ -279,4 +307,15 @@ function isOnlyMoved(entry: RemoteFile, here: RemotePlace, { at, was }: PendingR
   const moved = was.length > 0 || at === undefined || !samePlace(at, here);
   const known = node.versionId !== undefined && node.lengthBytes === entry.lengthBytes;
   return moved && known && isKeptTime(node.modified, entry.modified);
+}
+
+function byName(entries: readonly RemoteEntry[]): Map<string, RemoteFile[]> {
+  const files = new Map<string, RemoteFile[]>();
+  for (const entry of entries) {
+    if (entry.kind !== 'file') continue;
+    const sameName = files.get(entry.name);
+    if (sameName === undefined) files.set(entry.name, [entry]);
+    else sameName.push(entry);
+  }
+  return files;
 }

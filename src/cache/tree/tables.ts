@@ -17,7 +17,7 @@ export interface TreeTables {
   readonly names: Table<Buffer>;
   readonly parents: Table<Buffer>;
   /** `m` is missing where an older program wrote it. */
-  readonly listings: Table<{ at: number; g: number; m?: number }>;
+  readonly listings: Table<{ at: number; g: number; m?: number; again?: number }>;
   readonly orphans: Table<boolean>;
   readonly vaults: Table<{ name: string; size: number | null; used: number | null }, string>;
   readonly meta: Table<number | string, string>;

@@ -17,6 +17,8 @@ export interface ListingState {
   readonly generation: number;
   /** The tree's moment when that request was sent; 0 where it proves nothing. */
   readonly moment: number;
+  /** Wall clock, ms: from then on it is looked at again, for something here was believed against it; undefined: nothing was. */
+  readonly againAtMs?: number | undefined;
 }
 
 /** When a listing was asked for. */

@@ -23,7 +23,7 @@ import {
 import { isoTime, timeCell } from './time-text.ts';
 import { parentAndName } from './trash-entries.ts';
 import type { LookAgain } from '../remote-target.ts';
-import { bytesOf, outputFile, storedFile, vaultOf, versionBytes, writeWhole } from './version-content.ts';
+import { bytesOf, onceListed, outputFile, storedFile, vaultOf, versionBytes, writeWhole } from './version-content.ts';
 
 const COLUMNS = ['Id', 'Version', 'Bytes', 'Modified', 'Name'].map((header) => ({ header }));
 
@@ -205,8 +205,10 @@ async function afterStoring(
   name: string,
 ): Promise<RemoteFile> {
   if (fileId !== undefined) return storedFile(service, { ...place, fileId }, name);
-  const entries = await entriesOf(service.api.drive.list(place.syncpointId, place.folderId, service.call));
-  const found = entries.filter(isFile).find((file) => file.name === name);
+  const found = await onceListed(service, async () => {
+    const entries = await entriesOf(service.api.drive.list(place.syncpointId, place.folderId, service.call));
+    return entries.filter(isFile).find((file) => file.name === name);
+  });
   if (found !== undefined) return found;
   throw new RemoteError('unavailable', `${name} is stored, but Syncplicity does not list it yet`);
 }

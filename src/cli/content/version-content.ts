@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { delay } from '../../base/abort.ts';
 import type { TargetFile } from '../../mount/remote-path.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type {
@@ -21,6 +22,8 @@ import type { CliContext } from '../context.ts';
 import { printable } from '../printable.ts';
 import type { Service } from './content-command.ts';
 
+/** Listings lag behind what was stored by seconds: after so long each it is looked for again. */
+const LISTED_WAITS_MS = [500, 1_000, 2_000, 4_000];
 /** A download that breaks off this often without a byte in between is over. */
 const BREAKS_MAX = 3;
 
@@ -151,6 +154,20 @@ export async function hasContent(
 // eslint-disable-next-line @typescript-eslint/require-await -- it has nothing to wait for
 async function* nothing(): AsyncGenerator<Uint8Array> {
   yield* [];
+}
+
+/** What `look` finds of something that was stored just now, at once or when listings show it; undefined: they did not. */
+export async function onceListed<T>(
+  { call, moved }: Service,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (const waitMs of LISTED_WAITS_MS) {
+    const found = await look();
+    if (found !== undefined) return found;
+    await delay(waitMs, call.signal);
+    moved();
+  }
+  return look();
 }
 
 /** What an upload made of a file: the same one, or another in its place, which need not have been told. */

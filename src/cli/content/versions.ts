@@ -4,7 +4,13 @@ import { pipeline } from 'node:stream/promises';
 import { Command } from 'commander';
 import { UsageError } from '../../base/usage-error.ts';
 import type { TargetFile } from '../../mount/remote-path.ts';
-import { type ContentReference, RemoteError, type RemoteVersion, timestampOf } from '../../remote-drive.ts';
+import {
+  type ContentReference,
+  RemoteError,
+  type RemoteFile,
+  type RemoteVersion,
+  timestampOf,
+} from '../../remote-drive.ts';
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { countOf, printable } from '../printable.ts';
@@ -13,6 +19,7 @@ import { type ContentOptions, onTarget, PATH_ARGUMENT, type Service, withContent
 import { isoTime, timeCell } from './time-text.ts';
 import {
   hasContent,
+  onceListed,
   outputFile,
   storeAgain,
   storedFile,
@@ -111,10 +118,16 @@ async function restore(context: CliContext, path: string, id: string, options: C
       },
     });
     const fileId = (outcome.state === 'stored' ? outcome.fileId : undefined) ?? target.fileId;
-    const after = await storedFile(service, { ...target, fileId }, before.name);
     const wanted = { lengthBytes: version.lengthBytes, sha256, before: before.versionId };
-    if (!(await hasContent(service, syncpointId, after, wanted))) {
-      const reason = outcome.state === 'unclear' ? outcome.reason : 'it says that it has these bytes already';
+    const look = async (): Promise<RemoteFile | undefined> => {
+      const file = await storedFile(service, { ...target, fileId }, before.name);
+      return (await hasContent(service, syncpointId, file, wanted)) ? file : undefined;
+    };
+    const saysAlready = outcome.state === 'stored' && outcome.already;
+    const after = saysAlready ? await look() : await onceListed(service, look);
+    if (after === undefined) {
+      const said = saysAlready ? 'it says that it has these bytes already' : 'it does not list it yet';
+      const reason = outcome.state === 'unclear' ? outcome.reason : said;
       throw new RemoteError('protocol', `Syncplicity did not make version ${id} the present one: ${reason}`);
     }
     if (wantsJson(options)) {

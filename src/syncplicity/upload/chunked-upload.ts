@@ -48,6 +48,8 @@ export class ChunkedUpload {
   #hashTurns = 0;
   /** The session held bytes before the first of ours. */
   #isForeign = false;
+  /** Such a session is what chunks were given up for. */
+  #isBlocked = false;
   /** The next chunk is the first after going on with somebody's session. */
   #isResumed = false;
   #furthestBytes = 0;
@@ -76,6 +78,11 @@ export class ChunkedUpload {
   /** Why the content should go in one request instead. */
   get why(): Error {
     return this.#why;
+  }
+
+  /** A session of another upload was in the way: that passes. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
   }
 
   /** The vault took, or may have taken, a chunk for the whole file, so that a listing shows it. */
@@ -215,7 +222,8 @@ export class ChunkedUpload {
       await this.#synchronise();
       return undefined;
     }
-    if (this.#etag === undefined) return this.#giveUp(error.message);
+    // A session that holds other bytes may want to be gone on with, and by no call can it be ended.
+    if (this.#etag === undefined || this.#isForeign) return this.#giveUp(error.message);
     throw error;
   }
 
@@ -349,6 +357,7 @@ export class ChunkedUpload {
   }
 
   #giveUp(why: string): 'in-one-request' {
+    this.#isBlocked = this.#isForeign;
     this.#restart();
     this.#why = new RemoteError('protocol', `upload of ${this.#target.thing}: ${why}`, { cause: this.#why });
     return 'in-one-request';

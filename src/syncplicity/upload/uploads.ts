@@ -58,7 +58,10 @@ export class Uploads {
     try {
       const outcome = await chunked.run();
       if (outcome !== 'in-one-request') return outcome;
-      const whole = await this.#whole(target, chunked.why);
+      const whole = await this.#whole(target, chunked.why).catch((error: unknown) => {
+        const isTooLarge = error instanceof RemoteError && error.kind === 'too-large';
+        throw isTooLarge && chunked.isBlocked ? chunked.why : error;
+      });
       if (whole !== 'in-chunks') return whole;
       throw chunked.why;
     } catch (error) {

@@ -110,6 +110,13 @@ describe('versions get', () => {
 });
 
 describe('versions restore', () => {
+  it('waits for a listing that lags, and says what is the present version then', async () => {
+    await drive.serve({ dialect: { listingLagMs: 1_500, uploadReply: 'text' } });
+    const old = await idOf(1);
+    expect(await versions('restore', path, old)).toMatchObject({ code: 0, stderr: '' });
+    expect(await present()).toBe('first');
+  });
+
   it.each<DialectName>(['observed', 'guide', 'uploads-unchecked', 'ignores-case', 'uploads-silent'])(
     'stores the old bytes as the newest version of %s',
     async (dialect) => {

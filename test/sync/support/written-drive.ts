@@ -5,7 +5,7 @@ import { enterVirtualTime, leaveVirtualTime } from '../../crash/support/virtual-
 import type { MemoryDrive } from '../../fakes/memory-drive.ts';
 import { memoryDirectory } from '../../fakes/temporary-directory.ts';
 import { Program } from '../../fs-ops/support/program.ts';
-import { TestFileSystem } from '../../fs-ops/support/test-file-system.ts';
+import { TestFileSystem, type TestFileSystemOptions } from '../../fs-ops/support/test-file-system.ts';
 import { pusherFor } from './pusher-for.ts';
 
 export interface WrittenDrive {
@@ -17,9 +17,12 @@ export interface WrittenDrive {
 }
 
 /** Virtual time begins, and the pusher is at work. */
-export async function writtenDrive(drive: MemoryDrive): Promise<WrittenDrive> {
+export async function writtenDrive(
+  drive: MemoryDrive,
+  options: Pick<TestFileSystemOptions, 'lifetimeMs'> = {},
+): Promise<WrittenDrive> {
   enterVirtualTime();
-  const made = await TestFileSystem.start(drive, { state: memoryDirectory() });
+  const made = await TestFileSystem.start(drive, { ...options, state: memoryDirectory() });
   const pusher = pusherFor(made, drive);
   const program = new Program(made.fileSystem);
   pusher.start();

@@ -1,0 +1,79 @@
+// What was stored from here a moment ago is believed against a listing that does not show it, for listings lag. What others removed,
+// renamed or replaced meanwhile is seen all the same: replaced at once, the rest when that moment is over, however long a listing is good.
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
+import { passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { nobody } from '../fs-ops/support/test-file-system.ts';
+import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+
+const MOMENT_MS = 60_000;
+
+let drive: MemoryDrive;
+let syncpoint: RemoteSyncpoint;
+let written: WrittenDrive;
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  syncpoint = drive.addSyncpoint('P');
+  written = await writtenDrive(drive, { lifetimeMs: 900_000 });
+});
+afterEach(() => written.stop());
+
+const top = (): TreeDirectory => written.made.tree.child(1, 'P') as TreeDirectory;
+const relist = (): Promise<void> => written.made.listings.refresh(top(), nobody.signal);
+const names = (): Promise<string[]> => written.program.readdir('P');
+const lists = (): number => drive.calls.filter((call) => call.startsWith('list ')).length;
+
+async function store(...files: string[]): Promise<void> {
+  for (const name of files) await written.program.writeFile(`P/${name}`, `ours ${name}`);
+  await written.program.mkdir('P/folder');
+  await passing(written.pusher.flush(AbortSignal.timeout(10_000)));
+  await relist();
+}
+
+it.each([
+  ['removed', (): void => drive.remove(syncpoint.rootFolderId, 'a'), ['b', 'folder']],
+  ['renamed', (): void => drive.rename(syncpoint.rootFolderId, 'a', 'A2'), ['A2', 'b', 'folder']],
+  ['removed, a folder,', (): void => drive.remove(syncpoint.rootFolderId, 'folder'), ['a', 'b']],
+])('what was %s by others just after it was stored goes once the listing can no longer lag', async (_, act, after) => {
+  await store('a', 'b');
+  act();
+  await relist();
+  expect(await names()).toEqual(['a', 'b', 'folder']);
+  vi.advanceTimersByTime(MOMENT_MS);
+  expect((await names()).toSorted()).toEqual(after);
+});
+
+it('a removal that was believed against a listing is held against another one', async () => {
+  await store('a', 'b');
+  const entry = drive.entries(syncpoint.rootFolderId).find(({ name }) => name === 'a');
+  if (entry === undefined) throw new Error('a is not stored');
+  await written.program.unlink('P/a');
+  await passing(written.pusher.flush(AbortSignal.timeout(10_000)));
+  // Somebody took it back out of the trash.
+  drive.entries(syncpoint.rootFolderId).push(entry);
+  await relist();
+  expect(await names()).toEqual(['b', 'folder']);
+  vi.advanceTimersByTime(MOMENT_MS);
+  written.made.journal.sweepGuards(Date.now() + 1);
+  expect((await names()).toSorted()).toEqual(['a', 'b', 'folder']);
+});
+
+it('a file that others replaced by another one just after it was stored is shown once, as theirs', async () => {
+  await store('a', 'b');
+  drive.remove(syncpoint.rootFolderId, 'a');
+  drive.addFile(syncpoint.rootFolderId, 'a', 'theirs');
+  await relist();
+  expect((await names()).toSorted()).toEqual(['a', 'b', 'folder']);
+  expect(await written.program.readFile('P/a')).toBe('theirs');
+});
+
+it('nothing is looked at again where nothing was believed', async () => {
+  await store('a', 'b');
+  const before = lists();
+  vi.advanceTimersByTime(MOMENT_MS + 1_000);
+  await names();
+  expect(lists()).toBe(before);
+});
