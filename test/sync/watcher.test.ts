@@ -116,7 +116,8 @@ test('never two at once, and not after the end', async () => {
   await pass(60_000);
   expect(asked()).toBe(1);
   answer();
-  await pass(5_000);
+  // Merging the answer takes turns of the event loop, of which the clock knows nothing.
+  for (let turn = 0; turn < 100 && asked() < 2; turn += 1) await pass(5_000);
   expect(asked()).toBe(2);
   answer();
   await watcher.stop();
