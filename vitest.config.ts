@@ -6,8 +6,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Mounts, child processes and LMDB environments: one process a file keeps a crash of one suite out of the others.
     pool: 'forks',
-    // Two cores; the mount suites bring an emulator and a daemon process each.
-    maxWorkers: 2,
+    // Two cores; the mount suites bring an emulator and a daemon process each, and wait for them half of the time.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
