@@ -6,6 +6,7 @@ import type { RemovedObject } from '../../remote-drive.ts';
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { countOf, printable } from '../printable.ts';
+import type { LookAgain } from '../remote-target.ts';
 import { formatTable } from '../table.ts';
 import { type ContentOptions, onTarget, type Service, withContentOptions } from './content-command.ts';
 import { isoTime, timeCell } from './time-text.ts';
@@ -70,7 +71,7 @@ async function list(context: CliContext, path: string, options: ListOptions): Pr
 }
 
 async function restore(context: CliContext, path: string, options: ChoiceOptions): Promise<void> {
-  await onRemoved(context, path, options, async (service, folder, entry) => {
+  await onRemoved(context, path, options, async (service, folder, entry, lookAgain) => {
     const restored: Restored[] = [];
     for await (const one of restoreEntry(context, service, folder, entry)) {
       restored.push(one);
@@ -79,6 +80,7 @@ async function restore(context: CliContext, path: string, options: ChoiceOptions
         context.setExitCode(1);
       } else if (!wantsJson(options)) context.print(`${printable(one.path)} is there again`);
     }
+    await lookAgain('paths');
     if (wantsJson(options)) printJson(context, restored.map(restoredJson));
   });
 }
@@ -126,9 +128,11 @@ async function onFolder(
   context: CliContext,
   path: string,
   options: ContentOptions,
-  work: (service: Service, folder: TargetFolder) => Promise<void>,
+  work: (service: Service, folder: TargetFolder, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
-  await onTarget(context, path, options, (service, target) => work(service, requireFolder(target, path)));
+  await onTarget(context, path, options, (service, target, lookAgain) =>
+    work(service, requireFolder(target, path), lookAgain),
+  );
 }
 
 function requireFolder(target: RemoteTarget, path: string): TargetFolder {
@@ -141,13 +145,13 @@ async function onRemoved(
   context: CliContext,
   path: string,
   options: ChoiceOptions,
-  work: (service: Service, folder: TargetFolder, entry: TrashEntry) => Promise<void>,
+  work: (service: Service, folder: TargetFolder, entry: TrashEntry, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
   const { parent, name } = parentAndName(path);
-  await onFolder(context, parent, options, async (service, folder) => {
+  await onFolder(context, parent, options, async (service, folder, lookAgain) => {
     const candidates: TrashEntry[] = [];
     for await (const entry of trashOf(service, folder)) candidates.push(entry);
-    await work(service, folder, chosenEntry(candidates, name, options.id, path));
+    await work(service, folder, chosenEntry(candidates, name, options.id, path), lookAgain);
   });
 }
 

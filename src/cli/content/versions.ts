@@ -14,6 +14,7 @@ import {
 import { type CliContext, printJson } from '../context.ts';
 import { wantsJson } from '../json-option.ts';
 import { countOf, printable } from '../printable.ts';
+import type { LookAgain } from '../remote-target.ts';
 import { formatTable } from '../table.ts';
 import { type ContentOptions, onTarget, PATH_ARGUMENT, type Service, withContentOptions } from './content-command.ts';
 import { isoTime, timeCell } from './time-text.ts';
@@ -94,7 +95,7 @@ async function get(context: CliContext, path: string, id: string, options: GetOp
 
 async function restore(context: CliContext, path: string, id: string, options: ContentOptions): Promise<void> {
   requireIds([id]);
-  await onFile(context, path, options, async (service, target) => {
+  await onFile(context, path, options, async (service, target, lookAgain) => {
     const { api, call } = service;
     if (target.isPending) {
       throw new Error(`${printable(path)}: what was written last is not at Syncplicity yet: flush first`);
@@ -130,6 +131,7 @@ async function restore(context: CliContext, path: string, id: string, options: C
       const reason = outcome.state === 'unclear' ? outcome.reason : said;
       throw new RemoteError('protocol', `Syncplicity did not make version ${id} the present one: ${reason}`);
     }
+    await lookAgain('parents');
     if (wantsJson(options)) {
       printJson(context, { restored: id, version: after.versionId, bytes: after.lengthBytes });
       return;
@@ -165,11 +167,11 @@ async function onFile(
   context: CliContext,
   path: string,
   options: ContentOptions,
-  work: (service: Service, target: TargetFile) => Promise<void>,
+  work: (service: Service, target: TargetFile, lookAgain: LookAgain) => Promise<void>,
 ): Promise<void> {
-  await onTarget(context, path, options, async (service, target) => {
+  await onTarget(context, path, options, async (service, target, lookAgain) => {
     if (target.kind !== 'file') throw new Error(`${printable(path)} is a folder: only files have versions`);
-    await work(service, target);
+    await work(service, target, lookAgain);
   });
 }
 

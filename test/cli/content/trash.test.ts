@@ -1,5 +1,5 @@
 // `trash list`, `restore` and `purge` by a user: over dialects that tell more and less of what was removed.
-import { unlink } from 'node:fs/promises';
+import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dialects, type DialectName } from '../../../src/emulator/dialect.ts';
@@ -168,7 +168,7 @@ describe('trash restore', () => {
     expect((await trash('restore', path, '--id', '1')).stderr).toContain('nothing with the id 1 lies in the trash');
   });
 
-  it.skipIf(!fuseExists)('takes the path that it had in a mounted drive', async () => {
+  it.skipIf(!fuseExists)('takes the path that it had in a mounted drive, which shows it at once', async () => {
     await drive.serve();
     await drive.mount();
     const path = join(drive.mountpoint, 'Projects', 'kept.txt');
@@ -176,6 +176,7 @@ describe('trash restore', () => {
     await drive.succeed(['flush', drive.mountpoint]);
     await drive.succeed(['trash', 'restore', path]);
     expect((await present())['/kept.txt']).toBe('kept');
+    expect(await readFile(path, 'utf8')).toBe('kept');
   });
 });
 
