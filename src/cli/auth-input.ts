@@ -121,19 +121,22 @@ function questionsOf(platform: PlatformId, need: AuthNeed): readonly Question[] 
 /** Asks for each field, again for one that cannot be right. */
 export async function askAuth(prompt: Prompt, platform: PlatformId, need: AuthNeed): Promise<ConnectionAuth> {
   const fields: Record<string, string> = {};
-  for (const { key, text, isSecret, isOptional } of questionsOf(platform, need)) {
-    for (;;) {
-      const label = isOptional ? `${text} [none]: ` : `${text}: `;
-      const answer = await prompt.ask(label, { hidden: isSecret });
-      if (answer === '' && isOptional) break;
-      const complaint = answer === '' ? 'this is needed' : complaintAbout(platform, { ...fields, [key]: answer }, key);
-      if (complaint === undefined) {
-        fields[key] = answer;
-        break;
+  await prompt.conversation(async () => {
+    for (const { key, text, isSecret, isOptional } of questionsOf(platform, need)) {
+      for (;;) {
+        const label = isOptional ? `${text} [none]: ` : `${text}: `;
+        const answer = await prompt.ask(label, { hidden: isSecret });
+        if (answer === '' && isOptional) break;
+        const complaint =
+          answer === '' ? 'this is needed' : complaintAbout(platform, { ...fields, [key]: answer }, key);
+        if (complaint === undefined) {
+          fields[key] = answer;
+          break;
+        }
+        prompt.say(complaint);
       }
-      prompt.say(complaint);
     }
-  }
+  });
   return parseAuth(platform, fields, need).auth;
 }
 

@@ -25,6 +25,8 @@ export class Prompt {
   readonly #terminal: PromptTerminal;
   readonly #decoder = new StringDecoder('utf8');
   #typed = '';
+  /** Questions and conversations under way. */
+  #held = 0;
 
   constructor(terminal: PromptTerminal) {
     this.#terminal = terminal;
@@ -33,6 +35,19 @@ export class Prompt {
   /** Shows a line. */
   say(line: string): void {
     this.#terminal.output.write(`${line}\n`);
+  }
+
+  /** Has what is typed shown by questions alone while `work` asks several: a secret may be pasted before its question is there. */
+  async conversation<T>(work: () => Promise<T>): Promise<T> {
+    const { input } = this.#terminal;
+    this.#held += 1;
+    if (this.#held === 1) input.setRawMode(true);
+    try {
+      return await work();
+    } finally {
+      this.#held -= 1;
+      if (this.#held === 0) input.setRawMode(false);
+    }
   }
 
   /**
@@ -45,13 +60,13 @@ export class Prompt {
   ): Promise<string> {
     signal?.throwIfAborted();
     const { input, output } = this.#terminal;
-    // Before the question: whoever answers it at once is not shown either.
-    input.setRawMode(true);
     try {
-      output.write(question);
-      return await this.#line(hidden, signal);
+      // The terminal shows nothing by itself before the question: whoever answers it at once is not shown either.
+      return await this.conversation(async () => {
+        output.write(question);
+        return await this.#line(hidden, signal);
+      });
     } finally {
-      input.setRawMode(false);
       input.pause();
       output.write('\n');
     }

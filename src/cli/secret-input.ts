@@ -21,8 +21,10 @@ export async function readSecretLine(what: string): Promise<string> {
 
 /** Typed blindly, it is asked for again: a slip would lock everybody out. */
 async function askTwice(prompt: Prompt, what: string): Promise<string> {
-  const first = await prompt.ask(`${what[0]?.toUpperCase() ?? ''}${what.slice(1)}: `, { hidden: true });
-  const again = await prompt.ask('The same again: ', { hidden: true });
+  const [first, again] = await prompt.conversation(async () => [
+    await prompt.ask(`${what[0]?.toUpperCase() ?? ''}${what.slice(1)}: `, { hidden: true }),
+    await prompt.ask('The same again: ', { hidden: true }),
+  ]);
   if (first !== again) throw new UsageError('these two differ: nothing was done');
   return notEmpty(first, what);
 }

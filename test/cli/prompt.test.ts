@@ -76,6 +76,30 @@ describe('a question', () => {
   });
 });
 
+describe('a conversation', () => {
+  it('has the terminal show nothing by itself from its first question to its last', async () => {
+    const between: boolean[] = [];
+    const done = prompt.conversation(async () => {
+      await prompt.ask('1: ');
+      between.push(terminal.isRaw);
+      prompt.say('now 2');
+      return prompt.ask('2: ', { hidden: true });
+    });
+    terminal.input.write('one\rsecret\r');
+    expect(await done).toBe('secret');
+    expect(between).toEqual([true]);
+    expect(terminal.shown).toBe('1: one\nnow 2\n2: \n');
+    expect(terminal.isRaw).toBe(false);
+  });
+
+  it('leaves the terminal as it was when the user leaves', async () => {
+    const done = prompt.conversation(() => prompt.ask('1: '));
+    terminal.input.write('\u0003');
+    await expect(done).rejects.toBeInstanceOf(Interrupted);
+    expect(terminal.isRaw).toBe(false);
+  });
+});
+
 describe.skipIf(!existsSync('/usr/bin/script'))('connections add on a terminal', () => {
   let user: User;
   beforeEach(() => (user = new User()));
