@@ -1,11 +1,9 @@
 // What the user decides about changes that the service refused and about files that were never closed, through a real mount.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Drive, fuseExists } from './drive.ts';
+import { leaveUnfinished } from './unfinished-file.ts';
 
 describe.skipIf(!fuseExists)('decisions', () => {
   let drive: Drive;
@@ -72,17 +70,7 @@ describe.skipIf(!fuseExists)('decisions', () => {
   it('a file that was open when the daemon was killed is unfinished: not stored, shown, restored when told', async () => {
     await drive.serve();
     await drive.mount({ mount: ['--settle', '0s'] });
-    // Not a shell: what that redirects it closes, and what is closed counts as finished.
-    const program = `fs.writeSync(fs.openSync(process.argv[1], 'w'), 'half\\n'); console.log('written'); setInterval(() => 0, 1000)`;
-    const writer = spawn(process.execPath, ['-e', program, join(top, 'report')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(writer.stdout, 'data');
-    // The journal names it half a second after its first write; nothing outside tells when it has.
-    await delay(1_500);
-    process.kill(await drive.pid(), 'SIGKILL');
-    writer.kill('SIGKILL');
-    await once(writer, 'exit');
+    await leaveUnfinished(drive, join(top, 'report'), 'half\n');
     await drive.mount({ mount: ['--settle', '0s'] });
 
     const { unfinished } = await drive.status();

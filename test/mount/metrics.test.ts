@@ -87,7 +87,9 @@ describe.skipIf(!fuseExists)('metrics of a mount', () => {
     await drive.mount({ mount: [...METRICS, '--transport', transport] });
     const before = await scrape();
     for (let index = 0; index < 10; index += 1) await readFile(at(`file${index}`));
-    for (let index = 0; index < 5; index += 1) await stat(at(`nothing${index}`)).catch(() => undefined);
+    for (let index = 0; index < 5; index += 1) {
+      await expect(stat(at(`nothing${index}`))).rejects.toMatchObject({ code: 'ENOENT' });
+    }
     await writeFile(at('mine'), pattern(30_000, 99));
     await drive.succeed(['flush', drive.mountpoint]);
     const after = await scrapeWhen((exposed) => valueOf(exposed, 'syncplicityfs_sent_bytes_total') >= 30_000);

@@ -1,6 +1,4 @@
 // What needs a person reaches them, from a real mount: on a desktop's session bus as it is, or in the daemon's log.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,6 +7,7 @@ import { describe, it } from 'vitest';
 import { hasDbus, Session, type SessionOptions } from '../desktop/session.ts';
 import type { Outcome } from '../cli/program.ts';
 import { Drive, fuseExists } from './drive.ts';
+import { leaveUnfinished } from './unfinished-file.ts';
 
 /** A drive, the session that it is mounted in, and what both leave. */
 class Place {
@@ -128,16 +127,7 @@ describe.skipIf(!fuseExists || !hasDbus).concurrent('notifications', () => {
       `"report.odt": theirs keeps the name, yours is kept as "${kept}"; compare them and remove one`,
     );
 
-    const program = `fs.writeSync(fs.openSync(process.argv[1], 'w'), 'half'); console.log('written'); setInterval(() => 0, 1000)`;
-    const writer = spawn(process.execPath, ['-e', program, join(top, 'draft')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(writer.stdout, 'data');
-    // The journal names it half a second after its first write; nothing outside tells when it has.
-    await delay(1_500);
-    process.kill(await drive.pid(), 'SIGKILL');
-    writer.kill('SIGKILL');
-    await once(writer, 'exit');
+    await leaveUnfinished(drive, join(top, 'draft'), 'half');
     await place.mount();
     const [, unfinished] = await desktop.notified(2);
     expect(unfinished?.title).toBe('Unfinished files were found');
