@@ -1,4 +1,5 @@
 // Starting a daemon: ready, failed, dead, hung; and what it is given. A small script stands in for the daemon.
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, watch, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import tmp from 'tmp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lastLogLine, logFileOf, openLog } from '../../src/cli/daemon-log.ts';
-import { runForeground, startDaemon } from '../../src/cli/daemon-process.ts';
+import { engineOptions, runForeground, startDaemon } from '../../src/cli/daemon-process.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { createMountConfig, type MountConfig } from '../../src/config.ts';
 
@@ -46,6 +47,21 @@ async function until(path: string, condition: () => boolean): Promise<void> {
     watcher.close();
   }
 }
+
+describe('engineOptions', () => {
+  it('are taken by the Node that runs the daemon', () => {
+    expect(execFileSync(process.execPath, [...engineOptions(process.version), '-p', '1'], { encoding: 'utf8' })).toBe(
+      '1\n',
+    );
+  });
+
+  it('name what one major version of Node has only there', () => {
+    const only20 = /^--interrupt-budget=/;
+    expect(engineOptions('v20.19.0').some((option) => only20.test(option))).toBe(true);
+    for (const version of ['v2.0.0', 'v22.12.0', 'v24.0.0', 'v200.0.0'])
+      expect(engineOptions(version).some((option) => only20.test(option))).toBe(false);
+  });
+});
 
 describe('startDaemon', () => {
   it('resolves when the daemon is ready, which then lives on its own', async () => {

@@ -1,7 +1,7 @@
 // The open /dev/fuse: hands each message over, writes replies. A program that waits for an answer asks its next question some
 // microseconds after it, while waking a thread of libuv's pool and from there the event loop takes longer than most answers. So
-// while requests come fast the event loop itself looks for the next one, once a turn; only when none has come for a while does one
-// thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must be set before the process
+// while requests come fast a turn of the event loop stays for the next one, and after it the loop looks once a turn; only when none has
+// come for a while does one thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must be set before the process
 // starts: 2 plus what others need (8). A process cannot exit while a thread waits: unmount first and wait for `finished`.
 import { close, write, writeSync, writevSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -23,6 +23,8 @@ export const BLOCKED_THREADS_MAX = 2;
 const MESSAGE_BYTES_MAX = REQUEST_BYTES_MAX + size.IN_HEADER + size.WRITE_IN;
 /** Requests that wait already are served in one turn of the event loop for this long; promises, timers and sockets wait meanwhile. */
 const TURN_MS = 1;
+/** How long after a request a turn stays for another: most come sooner, and a turn of the event loop costs as much as two such looks. */
+const STAYING_MS = 0.03;
 /** How long after a request the event loop looks for another: programs that copy do something of their own between two. */
 const LOOKING_MS = 0.2;
 
@@ -58,14 +60,15 @@ export class Device implements ReplyChannel {
   readonly #serveTurn = (): void => {
     const begunMs = performance.now();
     let nowMs = begunMs;
-    for (let served = this.#serveNext(); served !== 'nothing'; served = this.#serveNext()) {
-      if (served === 'ended') {
+    while (nowMs - begunMs <= TURN_MS) {
+      const outcome = this.#serveNext();
+      if (outcome === 'ended') {
         this.#closeWhenIdle();
         return;
       }
       nowMs = performance.now();
-      this.#lastRequestMs = nowMs;
-      if (nowMs - begunMs > TURN_MS) break;
+      if (outcome === 'served') this.#lastRequestMs = nowMs;
+      else if (nowMs - this.#lastRequestMs >= STAYING_MS) break;
     }
     if (nowMs - this.#lastRequestMs < LOOKING_MS) setImmediate(this.#serveTurn);
     else this.#reader.wait(this.#serveTurn);
