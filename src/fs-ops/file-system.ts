@@ -265,8 +265,15 @@ export class FileSystem implements Operations {
     return this.#namespace.rename(from, to, flags, caller);
   }
 
-  write(node: NodeId, handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
-    return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges));
+  write(
+    node: NodeId,
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    killPrivileges: boolean,
+    caller: Caller,
+  ): number {
+    return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges, caller));
   }
 
   allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {

@@ -3,6 +3,7 @@
 //
 // J2: a commit is one transaction of constant time, made before FLUSH is answered; what arrives after the last FLUSH is committed with
 // RELEASE. What was unlinked is never journaled: its bytes go with its last handle.
+import type { Waiting } from '../base/after-reply.ts';
 import { errno } from '../base/errno.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal } from '../cache/journal.ts';
@@ -36,7 +37,7 @@ export interface FileContent {
   /** The generation that takes writes now; undefined before the first write. */
   readonly writingId: number | undefined;
   reader(): HandleReader;
-  write(offsetBytes: number, data: Uint8Array): void;
+  write(offsetBytes: number, data: Uint8Array, waiting: Waiting): void;
   truncate(lengthBytes: number): void;
   allocate(offsetBytes: number, lengthBytes: number, keepSize: boolean): void;
   punch(offsetBytes: number, lengthBytes: number): void;

@@ -153,14 +153,14 @@ export class OpenFiles {
    * Takes all of `data`. Where to is the kernel's to say, with O_APPEND too: it holds the file's lock and its length, and stores through
    * a mapping come through the same handles.
    */
-  write(handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
+  write(handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean, caller: Caller): number {
     const { node } = this.#writer(handle);
     if (killPrivileges) this.#options.attributes.killPrivileges(node);
     this.#options.contents.change(node, (content) => {
       const endBytes = offsetBytes + data.length;
       // One that no vault could hold is another error.
       if (endBytes > content.lengthBytes && endBytes <= fileBytesMax) this.#requireRoom(node, endBytes);
-      content.write(offsetBytes, data);
+      content.write(offsetBytes, data, caller);
       return data.length > 0;
     });
     return data.length;

@@ -2,6 +2,8 @@
 // Every verb answers at once from local state where it can and returns a promise only where something must be fetched, so
 // that a transport can reply within the same tick. Failures are FsError with an errno; after an abort, EINTR.
 
+import type { Waiting } from '../base/after-reply.ts';
+
 /** The transport's number of an object: 1 is the root. Usually the inode number; see {@link Attributes.inode}. */
 export type NodeId = number;
 
@@ -10,7 +12,7 @@ export const ROOT_NODE: NodeId = 1;
 export type Answer<T> = T | Promise<T>;
 
 /** Who asks. */
-export interface Caller {
+export interface Caller extends Waiting {
   readonly uid: number;
   readonly gid: number;
   /** 0 where the kernel does not tell (another pid namespace). */

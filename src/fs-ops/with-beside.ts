@@ -122,9 +122,16 @@ export class WithBeside implements Operations {
     return this.#files.rename(from, to, flags, caller);
   }
 
-  write(node: NodeId, handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean): number {
+  write(
+    node: NodeId,
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    killPrivileges: boolean,
+    caller: Caller,
+  ): number {
     this.#requireChangeable(node);
-    return this.#files.write(node, handle, offsetBytes, data, killPrivileges);
+    return this.#files.write(node, handle, offsetBytes, data, killPrivileges, caller);
   }
 
   allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {

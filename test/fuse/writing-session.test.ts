@@ -235,6 +235,47 @@ describe('WRITE', () => {
     expect(seen?.buffer).toBe(message.bytes.buffer);
   });
 
+  it.each([
+    { answer: 'a count', outcome: 'sent', replies: 1, write: () => 7 },
+    { answer: 'a count that nobody takes', outcome: 'refused', replies: 1, write: () => 7 },
+    { answer: 'a count that the kernel does not understand', outcome: 'invalid', replies: 2, write: () => 7 },
+    {
+      answer: 'an error',
+      outcome: 'sent',
+      replies: 1,
+      write: (): number => {
+        throw new FsError(errno.ENOSPC, 'full');
+      },
+    },
+  ] as const)('answers with $answer before it does what can wait, and takes no other message before that', (each) => {
+    const operations: Operations = new MemoryOperations();
+    const done: unknown[] = [];
+    const { session, replies } = start(operations, () => each.outcome);
+    operations.write = (_node, _handle, _offset, data, _kill, caller) => {
+      caller.afterReply?.(() => done.push([replies.length, Buffer.from(data).toString()]));
+      return each.write();
+    };
+    const bytes = write(7, 3, 0, Buffer.from('content'));
+    session.receive(received(bytes), bytes.length);
+    expect(done).toEqual([[each.replies, 'content']]);
+  });
+
+  it('does what can wait behind an answer that comes later', async () => {
+    const operations: Operations = new MemoryOperations();
+    const { session, replies } = start(operations);
+    const seen: number[] = [];
+    operations.write = async (_node, _handle, _offset, data, _kill, caller) => {
+      await settled();
+      caller.afterReply?.(() => seen.push(replies.length));
+      return data.length;
+    };
+    const bytes = write(7, 3, 0, Buffer.from('content'));
+    session.receive(received(bytes), bytes.length);
+    await settled();
+    await settled();
+    expect(seen).toEqual([1]);
+  });
+
   it('takes any offset, and hands on whether privileges go, whatever else the flags say', () => {
     const { operations, calls } = recording('write', 3);
     const { ask, replies } = start(operations);

@@ -1,5 +1,6 @@
 // The content of one opened file, as programs see and change it. Writes go to a generation that nobody else sees until commit() names it;
 // what the journal names is never changed by what was not committed. Knows neither names nor inodes; the journal is its owner's.
+import type { Waiting } from '../../base/after-reply.ts';
 import type { ContentReference } from '../../remote-drive.ts';
 import { blockCountMax, blockSizeBytes } from '../blocks/block.ts';
 import type { StagedContent } from '../tree/records.ts';
@@ -85,8 +86,11 @@ export class OpenContent {
     }, this.#around);
   }
 
-  /** As pwrite(2) of all of `data`. Throws StagingError; the content is then as before, but for bytes of `data` where it had been written before. */
-  write(offsetBytes: number, data: Uint8Array): void {
+  /**
+   * As pwrite(2) of all of `data`, for somebody who waits or for nobody. Throws StagingError; the content is then as before, but for bytes of
+   * `data` where it had been written before.
+   */
+  write(offsetBytes: number, data: Uint8Array, waiting?: Waiting): void {
     if (data.length === 0) return;
     const endBytes = offsetBytes + data.length;
     refuseTooLarge(endBytes);
@@ -101,7 +105,7 @@ export class OpenContent {
       throw error;
     }
     generation.filled(offsetBytes, endBytes);
-    this.#hash.wrote(offsetBytes, data);
+    this.#hash.wrote(offsetBytes, data, waiting);
     this.#dirty = true;
     this.#around.gapFilling.check(generation);
   }

@@ -1,6 +1,7 @@
 // SHA-256 of content that is written from its beginning on: of the bytes [0, hashedBytes), whatever happens behind them. Promises a
-// digest of the whole or none. Knows no files.
+// digest of the whole or none. A program that writes does not wait for the hashing: that takes longer than the writing. Knows no files.
 import { createHash, hash as hashOf, type Hash } from 'node:crypto';
+import { afterReply, type Waiting } from '../../base/after-reply.ts';
 
 /** What is written in one piece of up to this length is hashed in one piece: a hash that can go on costs several times as much to make. */
 const pieceBytesMax = 64 * 1024;
@@ -13,18 +14,22 @@ export class RunningHash {
   #hash: Hash | undefined;
   /** All that was written so far, where it came in one piece. */
   #piece: Buffer | undefined;
+  /** What `#hash` lacks of the bytes that count as hashed: the last ones. */
+  #unhashed: Uint8Array | undefined;
   #hashedBytes = 0;
 
-  /** These bytes were written there. */
-  wrote(offsetBytes: number, data: Uint8Array): void {
+  /** These bytes were written there, by somebody who waits or by nobody. */
+  wrote(offsetBytes: number, data: Uint8Array, waiting?: Waiting): void {
     this.changed(offsetBytes);
     if (offsetBytes !== this.#hashedBytes) return;
     if (offsetBytes === 0 && data.length <= pieceBytesMax && keptBytes + data.length <= keptBytesMax) {
       this.#piece = Buffer.from(data);
       keptBytes += data.length;
     } else {
+      this.#catchUp();
       this.#hash ??= this.#begun();
-      this.#hash.update(data);
+      this.#unhashed = data;
+      afterReply(waiting, () => this.#catchUp());
     }
     this.#hashedBytes += data.length;
   }
@@ -34,6 +39,7 @@ export class RunningHash {
     if (offsetBytes >= this.#hashedBytes) return;
     this.#dropPiece();
     this.#hash = undefined;
+    this.#unhashed = undefined;
     this.#hashedBytes = 0;
   }
 
@@ -41,12 +47,19 @@ export class RunningHash {
   digest(lengthBytes: number): string | undefined {
     if (this.#hashedBytes !== lengthBytes) return undefined;
     if (this.#piece !== undefined) return hashOf('sha256', this.#piece);
+    this.#catchUp();
     return (this.#hash ?? createHash('sha256')).copy().digest('hex');
   }
 
   /** Nothing is written any more, nor asked. */
   close(): void {
     this.changed(0);
+  }
+
+  #catchUp(): void {
+    const data = this.#unhashed;
+    this.#unhashed = undefined;
+    if (data !== undefined) this.#hash?.update(data);
   }
 
   #dropPiece(): void {

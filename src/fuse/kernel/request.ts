@@ -21,6 +21,8 @@ export class Request implements Caller {
   /** The page a READDIR or READDIRPLUS fills. */
   page: DirectoryPage | undefined;
   #controller: AbortController | undefined;
+  /** What waits for the reply. Mostly nothing, or one thing. */
+  #later: (() => void)[] | undefined;
 
   constructor(message: Message, begunMs = 0) {
     this.opcode = message.opcode;
@@ -41,6 +43,18 @@ export class Request implements Caller {
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     return this.#controller.signal;
+  }
+
+  afterReply(work: () => void): void {
+    (this.#later ??= []).push(work);
+  }
+
+  /** The reply is out: does what waited for that. */
+  replied(): void {
+    const later = this.#later;
+    if (later === undefined) return;
+    this.#later = undefined;
+    for (const work of later) work();
   }
 
   get aborted(): boolean {

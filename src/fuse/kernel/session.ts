@@ -204,6 +204,7 @@ export class Session implements VerbContext {
       this.#counters.answered(request.opcode, request.begunMs);
       verb.granted?.(this, result, request);
       this.#givePageBack(request, true);
+      request.replied();
       return;
     }
     this.#attempt(() => verb.takeBack?.(this, result, request));
@@ -216,6 +217,7 @@ export class Session implements VerbContext {
     }
     this.#counters.refusedReplies++;
     this.#givePageBack(request, false);
+    request.replied();
   }
 
   #sendBody(request: Request, body: number | readonly Uint8Array[]): 'sent' | 'refused' | 'invalid' {
@@ -252,6 +254,7 @@ export class Session implements VerbContext {
 
   #fail(request: Request, error: unknown): void {
     this.#replyError(request, this.#errnoOf(request, error));
+    request.replied();
   }
 
   #errnoOf(request: Request, error: unknown): number {

@@ -13,25 +13,36 @@ test('tells the hash of the whole, or nothing, whatever is written where, and ho
   });
   const others = Array.from({ length: 70 }, () => new RunningHash());
   fc.assert(
-    fc.property(fc.array(write, { maxLength: 8 }), fc.boolean(), (writes, isCrowded) => {
-      // Beyond what is kept of pieces, all are hashed as they come.
-      if (isCrowded) for (const other of others) other.wrote(0, Buffer.alloc(65_536));
-      const hash = new RunningHash();
-      let content = Buffer.alloc(0);
-      for (const { offset, length, byte } of writes) {
-        const at = offset === 'end' ? content.length : Math.min(offset, content.length);
-        const data = Buffer.alloc(length, byte);
-        hash.wrote(at, data);
-        const whole = Buffer.alloc(Math.max(content.length, at + length));
-        content.copy(whole);
-        data.copy(whole, at);
-        content = whole;
-        const told = hash.digest(content.length);
-        if (told !== undefined) expect(told).toBe(sha256(content));
-        if (writes.every((one) => one.offset === 'end')) expect(told).toBe(sha256(content));
-      }
-      hash.close();
-      for (const other of others) other.close();
-    }),
+    fc.property(
+      fc.array(write, { maxLength: 8 }),
+      fc.boolean(),
+      fc.constantFrom('nobody', 'until answered', 'until asked'),
+      (writes, isCrowded, waiting) => {
+        // Beyond what is kept of pieces, all are hashed as they come.
+        if (isCrowded) for (const other of others) other.wrote(0, Buffer.alloc(65_536));
+        const hash = new RunningHash();
+        let content = Buffer.alloc(0);
+        for (const { offset, length, byte } of writes) {
+          const at = offset === 'end' ? content.length : Math.min(offset, content.length);
+          const data = Buffer.alloc(length, byte);
+          const later: (() => void)[] = [];
+          hash.wrote(at, data, waiting === 'nobody' ? undefined : { afterReply: (work) => later.push(work) });
+          const whole = Buffer.alloc(Math.max(content.length, at + length));
+          content.copy(whole);
+          data.copy(whole, at);
+          content = whole;
+          if (waiting === 'until answered') {
+            for (const work of later) work();
+            // The bytes last no longer than the answer takes.
+            data.fill(~byte);
+          }
+          const told = hash.digest(content.length);
+          if (told !== undefined) expect(told).toBe(sha256(content));
+          if (writes.every((one) => one.offset === 'end')) expect(told).toBe(sha256(content));
+        }
+        hash.close();
+        for (const other of others) other.close();
+      },
+    ),
   );
 });
