@@ -195,6 +195,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     pinning: pinning.attribute,
     links: new Linking({ journal, links: drive.links }),
     isHeldBack: () => drive.isHoldingBack(),
+    callers: service.members.length,
     fetchAhead: (file) => {
       const version = journal.version(file);
       return version === undefined ? () => undefined : blocks.fetchAhead(version);

@@ -76,6 +76,8 @@ export interface FileSystemOptions {
   readonly syncpoints?: SyncpointCalls | undefined;
   /** Has content fetched that is likely to be read next; without it, none is. */
   readonly fetchAhead?: FetchAhead | undefined;
+  /** How many app keys list folders, each at its own pace; 1 unless said. */
+  readonly callers?: number | undefined;
   /** What is to be kept on this machine. */
   readonly pinning?: Pinning | undefined;
   /** Shared links; without it no object has one. */
@@ -133,7 +135,7 @@ export class FileSystem implements Operations {
     const changeable = new Changeable(tree, view, options.readOnly);
     const attributes = new AttributeChanges({ changes, nodes, contents, view, changeable, nowMs });
     const followed = followedFiles(tree, options.fetchAhead);
-    const walked = followedDirectories(tree, listings);
+    const walked = followedDirectories(tree, listings, options.callers ?? 1);
     const files = new OpenFiles({
       journal,
       nodes,

@@ -12,7 +12,10 @@ const FILE_BYTES_MAX = 1024 * 1024;
 const AHEAD_BYTES_MAX = 16 * 1024 * 1024;
 /** At 30 ms a round trip and eight requests at once, what a program takes half a second to read. */
 const AHEAD_FILES_MAX = 64;
-/** Each costs a call, and calls are few: what the line and the service do at once. */
+/**
+ * For each caller of a drive that has several, and calls at a pace of its own: each costs a call, and calls are few. Twice what is under way at
+ * once, since a program takes them in order, and one late listing must not keep all callers idle.
+ */
 const AHEAD_LISTINGS_MAX = 16;
 
 /** Has a file's content fetched; the function returned ends that where it goes on still. */
@@ -33,8 +36,8 @@ export function followedFiles(tree: Tree, fetch: FetchAhead = () => () => undefi
   });
 }
 
-/** Directories listed one after another. */
-export function followedDirectories(tree: Tree, listings: Listings): Neighbours<TreeDirectory> {
+/** Directories listed one after another, by so many callers. */
+export function followedDirectories(tree: Tree, listings: Listings, callers: number): Neighbours<TreeDirectory> {
   return new Neighbours<TreeDirectory>({
     tree,
     kind: 'directory',
@@ -48,7 +51,7 @@ export function followedDirectories(tree: Tree, listings: Listings): Neighbours<
       });
       return () => ended.abort();
     },
-    aheadMax: AHEAD_LISTINGS_MAX,
-    weightMax: AHEAD_LISTINGS_MAX,
+    aheadMax: AHEAD_LISTINGS_MAX * callers,
+    weightMax: AHEAD_LISTINGS_MAX * callers,
   });
 }

@@ -235,6 +235,22 @@ describe.skipIf(!fuseExists)('a pool', () => {
     }
   });
 
+  it.each([
+    { source: 'one connection', mount: ['test'], least: 8 + 8, most: 8 + 16 },
+    { source: 'a pool of three', mount: ['team'], least: 8 + 24, most: 8 + 48 },
+  ])('lists as much ahead of a walk as its members can: $source', async ({ mount, least, most }) => {
+    await serve();
+    await drive.succeed(['mount', ...mount, drive.mountpoint, ...UNPACED]);
+    const projects = join(drive.mountpoint, 'Projects');
+    const names = (await readdir(projects)).toSorted();
+    for (const name of names.slice(0, 8)) await readdir(join(projects, name));
+    const listed = (): number => (drive.emulator.calls().byEndpoint['folder'] ?? 0) - 1;
+    await expect.poll(listed).toBeGreaterThanOrEqual(least);
+    // Whoever looks on gets what was listed: nothing is asked for twice, and no more than is ahead of it.
+    await readdir(join(projects, names[8] as string));
+    expect(listed()).toBeLessThanOrEqual(most + 1);
+  });
+
   it('is what is mounted without a name where all connections are in it, and in the form of fstab', async () => {
     await serve();
     await drive.succeed(['mount', drive.mountpoint]);
