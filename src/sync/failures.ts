@@ -65,7 +65,8 @@ export class Failures {
     const { journal, outcomes } = this.#parts;
     const node = journal.tree.node(inode);
     this.lookAbove(record);
-    outcomes.notFound(inode);
+    // Where going on with it comes to nothing too, its session is what is wrong.
+    outcomes.notFound(inode, { keepsSession: times === 1 });
     if (node?.kind !== 'file') return;
     if (shownLengthBytes(node) === 0 && times >= EMPTY_FILE_TRIES) {
       outcomes.failed(inode, 'invalid', 'the service stores no empty file: it is sent once something is written to it');

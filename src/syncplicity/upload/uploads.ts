@@ -102,6 +102,8 @@ export class Uploads {
         const smaller = failed === undefined ? smallerRequest(error, request.lengthBytes) : undefined;
         if (smaller !== undefined) {
           known.oneRequestBytesMax = Math.min(known.oneRequestBytesMax, smaller);
+          // Whatever looked as if a chunk had been taken for the whole: only in chunks can it be stored.
+          known.misreadsChunks = false;
           return 'in-chunks';
         }
         if (wasNeverSent(error)) await target.findAgain(tried);
