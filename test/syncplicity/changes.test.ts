@@ -424,6 +424,31 @@ describe('moving', () => {
     expect(drive.statistics().capabilities.moves).toEqual({ '5698124': { file: 'no', folder: 'unknown' } });
     expect(changes()).toHaveLength(1);
   });
+
+  test('moves that nobody answered and that came to nothing say nothing where moves work, and little elsewhere', async () => {
+    server = await FixtureServer.start((request, response) =>
+      request.path === '/sync/file.svc/1/file' ? reply(response, 200, moved) : losing(request, response),
+    );
+    const drive = server.drive({ budget: { perSecond: 0 } });
+    const move = (at: SyncpointId): Promise<unknown> => drive.moveFile(at, file, root, target);
+    const working = '1' as SyncpointId;
+    await move(working);
+    drive.moveSeen(working, 'file', true);
+    server.routes.unshift(losing);
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      for (const at of [working, working, syncpoint, syncpoint]) {
+        expect(await move(at)).toBe('unclear');
+        drive.moveSeen(at, 'file', false);
+      }
+      expect(drive.moveSupport(working, 'file')).toBe('yes');
+      expect(drive.moveSupport(syncpoint, 'file')).toBe('no');
+      vi.advanceTimersByTime(600_000);
+      expect(drive.moveSupport(syncpoint, 'file')).toBe('unknown');
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });
 
 test('that moves do not work is believed for a day', async () => {
