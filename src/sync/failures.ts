@@ -50,8 +50,9 @@ export class Failures {
     }
     if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
+    const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
     for (const one of inodes) {
-      const { attempts, retryAtMs } = this.#troubles.note(one, message);
+      const { attempts, retryAtMs } = this.#troubles.note(one, message, askedMs);
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.nowMs(), message);
     }
   }

@@ -110,7 +110,7 @@ async function postTo(
   request: UploadPost,
   options: CallOptions,
 ): Promise<UploadReply> {
-  const { session, counters, retries } = parts;
+  const { session, counters, retries, holds } = parts;
   const { signal } = options;
   const { storage } = session;
   const tokens = await session.vaultTokens.forRequest(vault, 'upload', signal);
@@ -160,6 +160,7 @@ async function postTo(
       throw cause instanceof NoReplyError && cause.sent === 'all' ? new UnclearError(cause) : cause;
     }
     const failure = replyError(error);
+    holds.note(session, vault, error);
     if (isThrottling(error)) {
       await retries.pause(failure, throttled, signal);
       throttled += 1;
