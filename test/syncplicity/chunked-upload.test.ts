@@ -86,7 +86,7 @@ const dialects: fc.Arbitrary<Partial<VaultDialect>> = fc.record({
     [20_000_000],
     [777_777],
   ),
-  queryFinds: fc.constantFrom('path', 'etag'),
+  queryFinds: fc.constantFrom('path', 'etag', 'nothing'),
   etag: fc.constantFrom('reply', 'session'),
   range: fc.constantFrom('exclusive', 'inclusive', 'absent'),
   unit: fc.boolean(),
@@ -449,6 +449,19 @@ describe('servers of their own kind', () => {
     expect([isStored(content), server.count('/elsewhere')]).toEqual([true, 0]);
   });
 });
+
+test.each([400, 409, 412] as const)(
+  'the hash of the whole file is found out also where each query begins another session, which answers %d',
+  async (wrongStart) => {
+    await start({ hash: 'whole', queryFinds: 'nothing', range: 'absent', wrongStart });
+    const drive = server.drive();
+    expect(await drive.upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+    expect(isStored(content)).toBe(true);
+    const before = vault.asked.length;
+    await drive.upload(uploadOf(content));
+    expect(vault.asked.slice(before)).toEqual(['query', '0-', '5242880-', '10485760-!']);
+  },
+);
 
 test('a web page in place of an answer to a chunk says nothing of what the vault makes of chunks', async () => {
   await start();
