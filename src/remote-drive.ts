@@ -357,8 +357,15 @@ export type RemoteErrorKind =
 export class RemoteError extends Error {
   override readonly name = 'RemoteError';
   readonly kind: RemoteErrorKind;
-  constructor(kind: RemoteErrorKind, message: string, options?: { cause?: unknown }) {
+  /** The service asked to be left alone for so long. */
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    kind: RemoteErrorKind,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+  ) {
     super(message, options);
     this.kind = kind;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }

@@ -43,7 +43,7 @@ export {
   type SentContent,
   type UnfinishedContent,
 } from './tree/pending-record.ts';
-export { sentAs } from './tree/sent-content.ts';
+export { isRemovedAfterMove, sentAs } from './tree/sent-content.ts';
 
 const log = createLog('journal');
 

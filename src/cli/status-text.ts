@@ -28,6 +28,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ['connection', `${status.connection}${status.readOnly ? ', read-only' : ''}`],
     ['process', `${status.pid}, mounted for ${formatDuration(nowMs - Date.parse(status.since))}, ${status.transport}`],
     ['service', serviceText(status)],
+    ...status.refusedSignIns.map(({ name, reason }): Row => ['sign-in', `REFUSED for ${name}: ${reason}`]),
     ['pending', pendingText(pending, status.paused)],
     ...listed(pending.items, pendingItemText, pending.files),
     ...titled('failed', status.failed, (item) => `${item.change} ${item.path}: ${item.error}`),

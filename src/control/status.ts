@@ -82,6 +82,8 @@ export interface MountStatus {
   /** Why not, where that is known; null while it is online. */
   readonly offlineReason: string | null;
   /** Whether transfers were stopped by `pause`. */
+  /** Whose sign-in the service does not accept, and why. */
+  readonly refusedSignIns: readonly { readonly name: string; readonly reason: string }[];
   readonly paused: boolean;
   readonly pending: {
     /** Changes, whatever they change. */
@@ -160,6 +162,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
   return {
     ...identity,
     offlineReason: null,
+    refusedSignIns: [],
     paused: false,
     pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
     failed: [],

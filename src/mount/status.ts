@@ -55,6 +55,7 @@ export async function gatherStanding(
   return {
     ...emptyStatus({ ...identity, online: drive.online }),
     offlineReason: drive.online ? null : (drive.lastError ?? null),
+    refusedSignIns: [...from.drive.signIns.refused].map(([name, reason]) => ({ name, reason })),
     paused: from.pusher.paused,
     pinned: pinned(from),
     purges: { pending: from.pusher.purges.pendingCount, refused: from.pusher.purges.refusals() },

@@ -50,8 +50,9 @@ export class Failures {
     }
     if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
+    const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
     for (const one of inodes) {
-      const { attempts, retryAtMs } = this.#troubles.note(one, message);
+      const { attempts, retryAtMs } = this.#troubles.note(one, message, askedMs);
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.nowMs(), message);
     }
   }
@@ -65,7 +66,8 @@ export class Failures {
     const { journal, outcomes } = this.#parts;
     const node = journal.tree.node(inode);
     this.lookAbove(record);
-    outcomes.notFound(inode);
+    // Where going on with it comes to nothing too, its session is what is wrong.
+    outcomes.notFound(inode, { keepsSession: times === 1 });
     if (node?.kind !== 'file') return;
     if (shownLengthBytes(node) === 0 && times >= EMPTY_FILE_TRIES) {
       outcomes.failed(inode, 'invalid', 'the service stores no empty file: it is sent once something is written to it');

@@ -28,8 +28,11 @@ export class Outcomes {
     this.#nowMs = nowMs;
   }
 
-  /** No listing showed what was sent and not heard of, for as long as listings lag. */
-  notFound(inode: number): void {
+  /**
+   * No listing showed what was sent and not heard of, for as long as listings lag. `keepsSession`: the vault may still hold what it
+   * acknowledged of it, and take nothing but the rest.
+   */
+  notFound(inode: number, { keepsSession }: { readonly keepsSession: boolean }): void {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
       if (record === undefined) return;
@@ -43,7 +46,8 @@ export class Outcomes {
         transaction.updateRecord({ ...record, asked: [], was: [] });
         return;
       }
-      const unheard = { ...record, sent: [], asked: [], session: undefined, at: this.#knownPlace(record) };
+      const session = keepsSession ? record.session : undefined;
+      const unheard = { ...record, sent: [], asked: [], session, at: this.#knownPlace(record) };
       transaction.updateRecord(record.kind === 'directory' ? unheard : { ...unheard, content: true });
     });
   }

@@ -79,6 +79,8 @@ export function nextStep(record: PendingRecord, nowMs: number, around: Surroundi
   if (record.gone !== undefined) return removal(record, nowMs, around);
   const node = around.journal.tree.node(record.inode);
   if (node === undefined) return { kind: 'settle' };
+  // A way round through a folder that was removed since leads nowhere: another one is found where one is needed still.
+  if (record.via !== undefined && !isKept(around.journal, record.via.parent)) return { kind: 'settle' };
   const step =
     node.kind === 'directory' ? folderStep(record, node, nowMs, around) : fileStep(record, node, nowMs, around);
   return step;
@@ -113,6 +115,11 @@ export function isAlive(journal: Journal, folder: number): boolean {
   const record = journal.get(folder);
   if (record?.gone !== undefined) return record.doneAtMs === undefined;
   return journal.tree.node(folder) !== undefined;
+}
+
+/** True for a folder that the service has and that is not to be removed. */
+function isKept(journal: Journal, folder: number): boolean {
+  return journal.get(folder)?.gone === undefined && journal.folder(folder) !== undefined;
 }
 
 /** New content that is wanted in the place of a file removed here: it becomes that file's next version, so nothing goes before it (J6). */
@@ -361,7 +368,7 @@ export function wayOut(
 function folderOutside(folder: number, circle: readonly number[], journal: Journal): number | undefined {
   let at: number | undefined = folder;
   for (let depth = 0; at !== undefined && depth < 4096; depth += 1) {
-    if (!circle.includes(at) && journal.get(at)?.gone === undefined && journal.folder(at) !== undefined) return at;
+    if (!circle.includes(at) && isKept(journal, at)) return at;
     at = journal.place(at)?.parent ?? journal.tree.node(at)?.parent;
   }
   return undefined;

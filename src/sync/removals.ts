@@ -1,7 +1,7 @@
 // Removes at the service what was removed here. J6: only what is known to be what was removed: a file in the version that was seen, a
 // folder whose whole content was. What another one added or changed stays, and comes back here.
 import { ROOT_INODE, type SyncpointFacts, type TreeNode } from '../cache/tree.ts';
-import { sentAs, type GoneObject, type PendingRecord } from '../cache/journal.ts';
+import { isRemovedAfterMove, sentAs, type PendingRecord } from '../cache/journal.ts';
 import { RemoteError, type RemoteEntry } from '../remote-drive.ts';
 import { lookAt, refresh } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
@@ -25,7 +25,9 @@ export async function removeFile(parts: Parts, record: PendingRecord, signal: Ab
     await parts.drive.deleteFile(folder.syncpointId, gone.versionId, { signal, callClass: 'commit' });
   } catch (error) {
     if (!(error instanceof RemoteError) || error.kind !== 'conflict') throw error;
-    await lookAt(parts, at.parent, 0, signal);
+    // Where a move may have come through unheard, only the other folder shows what it is now.
+    const folders = new Set([at, ...record.asked].map(({ parent }) => parent));
+    for (const one of folders) if (isAlive(parts.journal, one)) await lookAt(parts, one, 0, signal);
     throw new Replan(error.message);
   }
   const { inode, after } = record;
@@ -95,10 +97,11 @@ function facts(tops: readonly TreeNode[], syncpointId: string): SyncpointFacts |
 async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSignal): Promise<boolean> {
   const { gone } = folder;
   if (gone?.kind !== 'directory' || gone.folderId === undefined) return false;
-  const known = new Map<string, GoneObject>();
-  for (const { gone: inside } of parts.journal.index.inFolder(folder.inode)) {
-    if (inside?.kind === 'directory' && inside.folderId !== undefined) known.set(`folder ${inside.folderId}`, inside);
-    else if (inside?.kind === 'file' && inside.fileId !== undefined) known.set(`file ${inside.fileId}`, inside);
+  const known = new Map<string, PendingRecord>();
+  for (const record of parts.journal.index.inFolder(folder.inode)) {
+    const inside = record.gone;
+    if (inside?.kind === 'directory' && inside.folderId !== undefined) known.set(`folder ${inside.folderId}`, record);
+    else if (inside?.kind === 'file' && inside.fileId !== undefined) known.set(`file ${inside.fileId}`, record);
   }
   const isOurs = (entry: RemoteEntry): boolean =>
     entry.kind === 'file' &&
@@ -119,7 +122,10 @@ async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSig
   return false;
 }
 
-function isKnown(entry: RemoteEntry, gone: GoneObject | undefined): boolean {
-  if (gone === undefined) return false;
-  return entry.kind === 'folder' || (gone.kind === 'file' && gone.versionId === entry.versionId);
+function isKnown(entry: RemoteEntry, record: PendingRecord | undefined): boolean {
+  if (record?.gone === undefined) return false;
+  if (entry.kind === 'folder') return true;
+  return (
+    (record.gone.kind === 'file' && record.gone.versionId === entry.versionId) || isRemovedAfterMove(record, entry)
+  );
 }

@@ -24,11 +24,15 @@ export class Troubles {
     return this.#troubles.get(inode);
   }
 
-  /** Notes a failure and when to try again: later each time, with jitter, so that what failed together does not come back together. */
-  note(inode: number, message: string): Trouble {
+  /**
+   * Notes a failure and when to try again: later each time, with jitter, so that what failed together does not come back together, and not
+   * before `atLeastMs`, which the service asked for.
+   */
+  note(inode: number, message: string, atLeastMs = 0): Trouble {
     const attempts = (this.#troubles.get(inode)?.attempts ?? 0) + 1;
     const pause = Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** Math.min(attempts - 1, 20)) * (0.75 + Math.random() / 4);
-    const trouble = { attempts, message, retryAtMs: this.#nowMs() + pause };
+    const asked = atLeastMs * (1 + Math.random() / 10);
+    const trouble = { attempts, message, retryAtMs: this.#nowMs() + Math.max(pause, asked) };
     this.#troubles.set(inode, trouble);
     return trouble;
   }

@@ -58,6 +58,7 @@ import type { RefusedSignIns } from './sign-ins.ts';
 import { Syncpoints } from './syncpoints.ts';
 import { Uploads } from './upload/uploads.ts';
 import type { UploadCapability } from './upload/uploads.ts';
+import { VaultHolds } from './vault-holds.ts';
 import { VaultDirectory } from './vaults.ts';
 import { fileWithLength, readFile, readHash } from './wire/entities.ts';
 import type { FileFields } from './wire/entities.ts';
@@ -165,8 +166,9 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
   const gateway = new Gateway({ transport, counters, members, retries });
   const vaults = new VaultDirectory(gateway);
   const { rates } = line;
-  const downloads = new Downloads({ transport, members, vaults, retries, rates });
-  const uploads = new Uploads({ transport, members, vaults, retries, rates });
+  const holds = new VaultHolds();
+  const downloads = new Downloads({ transport, members, vaults, retries, rates, holds });
+  const uploads = new Uploads({ transport, members, vaults, retries, rates, holds });
   const moves = new Moves(gateway);
   const syncpoints = new Syncpoints(gateway, counters);
 

@@ -13,20 +13,18 @@ export class ReplyError extends RemoteError {
   readonly status: number;
   /** The service's own words. */
   readonly text: string;
-  /** The pause the server asked for. */
-  readonly retryAfterMs: number | undefined;
   constructor(kind: RemoteErrorKind, message: string, reply: Pick<ReplyError, 'status' | 'text' | 'retryAfterMs'>) {
-    super(kind, message);
+    super(kind, message, { retryAfterMs: reply.retryAfterMs });
     this.status = reply.status;
     this.text = reply.text;
-    this.retryAfterMs = reply.retryAfterMs;
   }
 }
 
 /** A change that was asked for, and of which nobody knows whether it was made. */
 export class UnclearError extends RemoteError {
   constructor(cause: RemoteError) {
-    super('unavailable', `${cause.message}; it may have been done nevertheless`, { cause });
+    const { message, retryAfterMs } = cause;
+    super('unavailable', `${message}; it may have been done nevertheless`, { cause, retryAfterMs });
   }
 }
 

@@ -20,6 +20,7 @@ import type { TokenRenewal } from './token-renewal.ts';
 import type { Token } from './token.ts';
 import { parseLossless } from './wire/lossless-json.ts';
 import { parseReply } from './wire/reply.ts';
+import { webPage } from './wire/web-page.ts';
 
 const log = createLog('gateway');
 
@@ -126,7 +127,7 @@ export class Gateway {
         } catch (error) {
           throw progress.isSent && mayHaveActed(error) ? new UnclearError(error) : error;
         }
-        const value = await this.#acknowledged(opened, options.signal);
+        const value = await this.#acknowledged(call, opened, options.signal);
         const refusal = this.refusal(value, call);
         if (refusal !== undefined) throw refusal;
         return value;
@@ -156,12 +157,15 @@ export class Gateway {
     return this.#parts.transport.failure(error, opened.url, signal);
   }
 
-  /** The JSON of a change's reply. That it came says enough; what follows is a bonus. */
-  async #acknowledged(opened: OpenReply, signal: AbortSignal | undefined): Promise<unknown> {
+  /** The JSON of a change's reply. That it came says enough, unless it is a page of somebody else; what follows is a bonus. */
+  async #acknowledged(call: GatewayCall, opened: OpenReply, signal: AbortSignal | undefined): Promise<unknown> {
+    let text = '';
     try {
-      const bytes = await bodyBytes(opened.reply, wholeReplyBytesMax);
-      return bytes === undefined ? undefined : parseLossless(bytes.toString('utf8'));
+      text = (await bodyBytes(opened.reply, wholeReplyBytesMax))?.toString('utf8') ?? '';
+      return parseLossless(text);
     } catch (error) {
+      const page = webPage(text, `${call.name}: ${call.thing}`);
+      if (page !== undefined) throw new UnclearError(page);
       if (signal?.aborted === true) throw abortReason(signal);
       if (!(error instanceof SyntaxError)) log('a change was acknowledged, then the reply broke: %o', error);
       return undefined;

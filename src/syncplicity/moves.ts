@@ -1,5 +1,5 @@
 // Renames and moves: the undocumented PUT of files and folders with Status 6, which not every server has and not every syncpoint
-// allows. Learns per syncpoint and kind what works; a refusal is believed when it came twice, for a day.
+// allows. Learns per syncpoint and kind what works; a refusal is believed when it came twice, for a day; replies that are lost say little.
 import type {
   CallOptions,
   FolderId,
@@ -24,6 +24,8 @@ const moved = 6;
 /** Once may be a fault of the moment. */
 const refusalsMax = 2;
 const believedMs = 86_400_000;
+/** That replies were lost and nothing was moved may have been an outage; a server may also answer 500 to a call that it does not have. */
+const doubtedMs = 600_000;
 /** Syncpoints of one user are at most some hundreds. */
 const syncpointsMax = 4_096;
 
@@ -31,8 +33,10 @@ interface Knowledge {
   worked: boolean;
   /** In a row: the call is not there, or not for this type of syncpoint. */
   refusals: number;
-  /** In a row: answered as if done, and not done. */
+  /** In a row: answered as if done, or not at all, and not done. */
   ignored: number;
+  /** The reply to the last one was lost. */
+  isUnheard: boolean;
   untilMs: number;
 }
 
@@ -129,9 +133,14 @@ export class Moves {
   /** See RemoteDrive.moveSeen. */
   seen(syncpointId: SyncpointId, kind: Kind, worked: boolean): void {
     const known = this.#known(syncpointId, kind);
+    const { isUnheard } = known;
+    known.isUnheard = false;
+    // Where moves work, one that nobody answered says nothing.
+    if (isUnheard && !worked && known.worked) return;
     known.worked = worked;
     known.ignored = worked ? 0 : known.ignored + 1;
     if (worked) known.refusals = 0;
+    else if (isUnheard) known.untilMs = performance.now() + doubtedMs;
   }
 
   /** What is known of each syncpoint that was tried. */
@@ -176,10 +185,13 @@ export class Moves {
       try {
         const value = await this.#gateway.change(call(path), options);
         if (path === '/file' || path === '/file/') this.#filePath = path;
-        this.#known(syncpointId, kind).refusals = 0;
+        Object.assign(this.#known(syncpointId, kind), { refusals: 0, isUnheard: false });
         return confirms(value, to) ? 'done' : 'unclear';
       } catch (error) {
-        if (error instanceof UnclearError) return 'unclear';
+        if (error instanceof UnclearError) {
+          this.#known(syncpointId, kind).isUnheard = true;
+          return 'unclear';
+        }
         if (!(error instanceof ReplyError)) throw error;
         refusal ??= error;
         if (isEndpointMissing(error)) continue;
@@ -210,7 +222,7 @@ export class Moves {
     let known = this.#knowledge.get(key);
     if (known === undefined || performance.now() >= known.untilMs) {
       if (this.#knowledge.size >= syncpointsMax) this.#knowledge.clear();
-      known = { worked: false, refusals: 0, ignored: 0, untilMs: 0 };
+      known = { worked: false, refusals: 0, ignored: 0, isUnheard: false, untilMs: 0 };
       this.#knowledge.set(key, known);
     }
     known.untilMs = performance.now() + believedMs;

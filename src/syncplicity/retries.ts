@@ -5,8 +5,11 @@ import { RemoteError } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { RetryLimits } from './options.ts';
 
-/** No pause between two tries is longer than this, whatever a server asks for: the caller's patience is a matter of seconds. */
-const pauseMaxMs = 15_000;
+/**
+ * No pause between two tries is longer than this: the caller's patience is a matter of seconds. Where a server asks for more, there is no
+ * other try; whoever asks again later is told how much later.
+ */
+export const pauseMaxMs = 15_000;
 
 export class Retries {
   readonly attempts: number;
@@ -47,7 +50,7 @@ export class Retries {
   async pause(error: unknown, tried: number, signal: AbortSignal | undefined): Promise<void> {
     if (!(error instanceof RemoteError) || !isPassing(error) || this.#spent.has(error)) throw error;
     if (signal?.aborted === true || this.#stopping.aborted) throw error;
-    if (tried + 1 >= this.attempts) {
+    if (tried + 1 >= this.attempts || (error.retryAfterMs ?? 0) > pauseMaxMs) {
       this.#spent.add(error);
       throw error;
     }
@@ -56,9 +59,8 @@ export class Retries {
 
   /** Jitter on the upper half: clients that failed together do not come back together. */
   #pauseMs(tried: number, error: RemoteError): number {
-    const asked = error instanceof ReplyError ? error.retryAfterMs : undefined;
     const own = this.#delayMs * 2 ** tried * (0.5 + Math.random() / 2);
-    return Math.min(Math.max(own, asked ?? 0), pauseMaxMs);
+    return Math.min(Math.max(own, error.retryAfterMs ?? 0), pauseMaxMs);
   }
 }
 

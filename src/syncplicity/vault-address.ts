@@ -11,6 +11,7 @@ import { below } from './http/service-url.ts';
 import type { LineRates } from './http/byte-rate.ts';
 import type { HttpReply, HttpRequest, HttpTransport } from './http/transport.ts';
 import type { Session } from './session.ts';
+import type { VaultHolds } from './vault-holds.ts';
 import type { Vault } from './vault.ts';
 
 export interface VaultReply {
@@ -23,6 +24,7 @@ export interface VaultRequestParts {
   readonly session: Session;
   readonly counters: Counters;
   readonly rates: LineRates;
+  readonly holds: VaultHolds;
 }
 
 /** Which of a vault's addresses answered last. */
@@ -40,6 +42,7 @@ export async function sendToAnyAddress(
   mayTryNext: (error: RemoteError) => boolean = () => true,
 ): Promise<VaultReply> {
   const { name, ...http } = request;
+  await parts.holds.pass(parts.session, vault, request.signal);
   for (let tried = 1; ; tried += 1) {
     const base = vault.urls[address.urlIndex % vault.urls.length] as URL;
     const url = below(base, path);
@@ -69,7 +72,11 @@ export interface AuthorisedRequest {
  * stale, asks once more with another. Resolves with a 200 or 206 reply, or with the refusal.
  */
 export async function authorised<Sent extends { readonly reply: HttpReply }>(
-  { session, counters }: Pick<VaultRequestParts, 'session' | 'counters'>,
+  {
+    session,
+    counters,
+    holds,
+  }: Pick<VaultRequestParts, 'session' | 'counters'> & Partial<Pick<VaultRequestParts, 'holds'>>,
   vault: Vault,
   { call, thing, headers }: AuthorisedRequest,
   options: CallOptions,
@@ -96,6 +103,7 @@ export async function authorised<Sent extends { readonly reply: HttpReply }>(
       body: session.withoutSecrets(await errorText(reply)),
       retryAfterMs: retryAfterMs(reply.headers, Date.now()),
     };
+    holds?.note(session, vault, error);
     if (tokens.helps(error)) continue;
     const failure = replyError(error);
     if (!isStorageReplaced && (await storage.isReplaced(vault, failure, storageHeaders))) {

@@ -161,6 +161,7 @@ describe('status', () => {
         ...quiet,
         online: false,
         offlineReason: 'no answer from host: connection refused',
+        refusedSignIns: [{ name: 'work', reason: 'invalid_client (HTTP 401)' }],
         pending: {
           files: 40,
           bytes: 24_576,
@@ -185,6 +186,7 @@ describe('status', () => {
       now,
     );
     expect(lines).toContain('  service    OFFLINE: no answer from host: connection refused');
+    expect(lines).toContain('  sign-in    REFUSED for work: invalid_client (HTTP 401)');
     expect(lines).toContain('  pending    40 changes, 1.0 KiB of 24.0 KiB sent, 512 B/s, 47 s left');
     expect(lines).toContain('             store a/b: sending 1.0 KiB of 2.0 KiB');
     expect(lines).toContain('             store x?y: retrying after 3 attempts (no answer)');

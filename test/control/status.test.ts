@@ -57,6 +57,7 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'prefetch.unusedBytes',
     'purges.pending',
     'purges.refused',
+    'refusedSignIns',
     'relisting.folders',
     'requests',
     'transfers.bytesIn',

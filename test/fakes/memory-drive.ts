@@ -50,6 +50,8 @@ export class MemoryDrive implements RemoteDrive {
   reply: (call: string) => Promise<void> = () => Promise.resolve();
   /** What moves are here: `ignored` answers as if done. */
   moves: 'work' | 'unsupported' | 'ignored' = 'work';
+  /** A moved file is its next version, which no reply tells of. */
+  movesMakeVersions = false;
   /** Content longer than this goes in chunks of this length, and can be gone on with. */
   chunkBytes = 5_242_880;
   /** An upload that goes beyond this is refused. */
@@ -381,7 +383,7 @@ export class MemoryDrive implements RemoteDrive {
     }
     if (this.moves === 'work') {
       source.splice(source.indexOf(found), 1);
-      target.push({ ...found, name: to.name });
+      target.push(this.#moved(found, to.name));
     }
     try {
       await this.reply(call);
@@ -390,6 +392,14 @@ export class MemoryDrive implements RemoteDrive {
       return 'unclear';
     }
     return 'done';
+  }
+
+  #moved(entry: RemoteEntry, name: string): RemoteEntry {
+    if (entry.kind === 'folder' || !this.movesMakeVersions) return { ...entry, name };
+    const versionId = this.#id() as VersionId;
+    this.#contents.set(versionId, this.content(entry.versionId));
+    this.#fileOfVersion.set(versionId, entry.id);
+    return { ...entry, name, versionId };
   }
 
   #isSame(a: string, b: string): boolean {

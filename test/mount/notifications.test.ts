@@ -155,6 +155,8 @@ describe.skipIf(!fuseExists || !hasDbus).concurrent('notifications', () => {
     expect(first?.text).toMatch(
       /^test: what needs the sign-in waits until it is mended: .*invalid_client.*`syncplicityfs doctor`$/,
     );
+    const { stdout } = await drive.succeed(['status', drive.mountpoint]);
+    expect(stdout).toMatch(/^ {2}sign-in {4}REFUSED for \S+: .*invalid_client/m);
     const begunMs = performance.now();
     await writeFile(join(top, 'later'), 'later');
     await drive.succeed(['unmount', drive.mountpoint, '--no-wait']);

@@ -1,6 +1,13 @@
 // What the service did and this machine did not hear of at once: it is known again, without being looked for in vain.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { CallOptions, MoveOutcome, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { RemoteError } from '../../src/remote-drive.ts';
+import type {
+  CallOptions,
+  MoveOutcome,
+  RemoteSyncpoint,
+  UploadOutcome,
+  UploadRequest,
+} from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
 import { enterVirtualTime, leaveVirtualTime, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
@@ -92,3 +99,29 @@ it('a file renamed there and back, the way back unheard of, is where it is to be
   expect(made.journal.get(inode)?.failed).toBeUndefined();
   expect(made.journal.get(inode)?.doneAtMs).toBeDefined();
 });
+
+it.each(['file', 'directory'] as const)(
+  'a file moved to another version, and removed before a listing told of it, is gone, where it goes as a %s',
+  async (what) => {
+    drive.movesMakeVersions = true;
+    const root = (drive.syncpointList[0] as RemoteSyncpoint).rootFolderId;
+    await passing(program.mkdir('P/folder'));
+    await passing(program.writeFile('P/a', 'content'));
+    await flushMs();
+    drive.gate = (call) =>
+      drive.calls.some((one) => one.startsWith('move a')) && call.startsWith('list')
+        ? Promise.reject(new RemoteError('unavailable', 'the listing broke'))
+        : Promise.resolve();
+    await passing(program.rename('P/a', 'P/folder/b'));
+    await passing(new Promise((resolve) => setTimeout(resolve, 5_000)));
+    expect(drive.entries(root).map(({ name }) => name)).toEqual(['folder']);
+    await passing(program.unlink('P/folder/b'));
+    if (what === 'directory') await passing(program.rmdir('P/folder'));
+    drive.gate = () => Promise.resolve();
+    await flushMs();
+
+    const [folder] = drive.entries(root);
+    expect(folder?.kind === 'folder' ? drive.entries(folder.id) : []).toEqual([]);
+    expect(drive.entries(root)).toHaveLength(what === 'file' ? 1 : 0);
+  },
+);

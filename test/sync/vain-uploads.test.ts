@@ -14,9 +14,17 @@ class SilentDrive extends MemoryDrive {
   /** Takes the first bytes for the whole file. */
   cutsShort: (request: UploadRequest) => boolean = () => false;
   readonly uploadedAtMs: number[] = [];
+  /** Of content in chunks: each is acknowledged but the last. */
+  acknowledges = false;
+  readonly sessions: (string | undefined)[] = [];
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
     this.uploadedAtMs.push(Date.now());
+    this.sessions.push(request.session);
+    if (this.acknowledges) {
+      request.onSession?.('all but the last chunk');
+      return { state: 'unclear', reason: 'the reply to the last chunk was lost' };
+    }
     if (this.cutsShort(request)) {
       await super.upload({ ...request, lengthBytes: 5, sha256: undefined }, options);
       return { state: 'unclear', reason: 'the vault took a part for the whole file' };
@@ -92,4 +100,23 @@ it('a part that the service took for the whole file is ours, and the whole becom
   expect(entry?.kind === 'file' && Buffer.from(drive.content(entry.versionId)).toString()).toBe(
     'other content, also longer',
   );
+});
+
+it('an upload whose last chunk nobody saw arrive goes on with its session once, for the vault may take nothing but the rest', async () => {
+  await passing(program.writeFile('P/long', 'content'));
+  drive.acknowledges = true;
+  const flushed = pusher.flush(nobody.signal);
+  await passing(
+    new Promise<void>((resolve) => {
+      const stop = made.journal.onChange(() => {
+        if (drive.sessions.length < 3) return;
+        drive.acknowledges = false;
+        stop();
+        resolve();
+      });
+    }),
+  );
+  await passing(flushed);
+
+  expect(drive.sessions.slice(0, 3)).toEqual([undefined, 'all but the last chunk', undefined]);
 });

@@ -310,3 +310,32 @@ test('Urls of a vault as one object are its only address', async () => {
   server = await FixtureServer.start();
   expect(vault.urls).toEqual(['https://vault.example.test']);
 });
+
+test.each(['/sync/folder.svc/', '/oauth/token'])(
+  'a web page from %s in place of an answer passes like a broken connection',
+  async (path) => {
+    let pages = 0;
+    server = await FixtureServer.start(
+      at('/', ({ path: asked }, response) => {
+        if (!asked.startsWith(path) || (pages += 1) > 2) return false as never;
+        response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>Sign in</title>');
+        return true;
+      }),
+      at('/sync/folder.svc/', (_, response) => reply(response, 200, { ...self, Files: [file(1)] })),
+    );
+    expect(await names(server.drive())).toEqual(['f1']);
+    expect(pages).toBe(3);
+  },
+);
+
+test('a web page that does not go away is told of', async () => {
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => {
+      response.writeHead(200).end('<html><head><title>Blocked by the proxy</title></head></html>');
+      return true;
+    }),
+  );
+  const { kind, message } = await failure(names(server.drive()));
+  expect(kind).toBe('unavailable');
+  expect(message).toMatch(/^folder\.svc GET: a web page came instead of an answer \("Blocked by the proxy"\): a proxy/);
+});

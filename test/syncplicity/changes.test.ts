@@ -3,6 +3,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
 import type { FileId, FolderId, RemoteFile, RemoteFolder, SyncpointId, VersionId } from '../../src/remote-drive.ts';
+import { UnclearError } from '../../src/syncplicity/errors.ts';
+import { failure } from './failure.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
 import type { Recorded, Route } from './fixture-server.ts';
 
@@ -203,11 +205,27 @@ describe('removing', () => {
   test.each([200, 202, 204])('%d is done, whatever the body', async (status) => {
     server = await FixtureServer.start((request, response) => {
       if (!request.path.startsWith('/sync/')) return false;
-      response.writeHead(status).end(status === 204 ? undefined : '<html>');
+      response.writeHead(status).end(status === 204 ? undefined : '<ok/>');
       return true;
     });
     await file();
     await folder();
+  });
+
+  test.each([
+    '<!DOCTYPE html><title>Welcome to the\nHotel</title>',
+    '\ufeff<!-- proxy --><HTML lang="en"><head><title>Welcome to the Hotel</title>',
+  ])('a 200 that is a web page, %j, is nobody knows what, and not asked for again at once', async (page) => {
+    server = await FixtureServer.start((request, response) => {
+      if (!request.path.startsWith('/sync/')) return false;
+      response.writeHead(200, { 'content-type': 'text/html' }).end(page);
+      return true;
+    });
+    const error = await failure(file());
+    expect(error).toBeInstanceOf(UnclearError);
+    expect(error.message).toMatch(/file\.svc DELETE.*a web page came instead of an answer \("Welcome to the Hotel"\)/);
+    expect(changes()).toHaveLength(1);
+    expect(await kindOf(folder())).toBe('unavailable');
   });
 
   test('a 200 whose body breaks is done', async () => {
@@ -405,6 +423,31 @@ describe('moving', () => {
     expect(await drive.moveFile(syncpoint, file, root, target)).toBe('unsupported');
     expect(drive.statistics().capabilities.moves).toEqual({ '5698124': { file: 'no', folder: 'unknown' } });
     expect(changes()).toHaveLength(1);
+  });
+
+  test('moves that nobody answered and that came to nothing say nothing where moves work, and little elsewhere', async () => {
+    server = await FixtureServer.start((request, response) =>
+      request.path === '/sync/file.svc/1/file' ? reply(response, 200, moved) : losing(request, response),
+    );
+    const drive = server.drive({ budget: { perSecond: 0 } });
+    const move = (at: SyncpointId): Promise<unknown> => drive.moveFile(at, file, root, target);
+    const working = '1' as SyncpointId;
+    await move(working);
+    drive.moveSeen(working, 'file', true);
+    server.routes.unshift(losing);
+    vi.useFakeTimers({ toFake: ['performance'] });
+    try {
+      for (const at of [working, working, syncpoint, syncpoint]) {
+        expect(await move(at)).toBe('unclear');
+        drive.moveSeen(at, 'file', false);
+      }
+      expect(drive.moveSupport(working, 'file')).toBe('yes');
+      expect(drive.moveSupport(syncpoint, 'file')).toBe('no');
+      vi.advanceTimersByTime(600_000);
+      expect(drive.moveSupport(syncpoint, 'file')).toBe('unknown');
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

@@ -86,7 +86,7 @@ const dialects: fc.Arbitrary<Partial<VaultDialect>> = fc.record({
     [20_000_000],
     [777_777],
   ),
-  queryFinds: fc.constantFrom('path', 'etag'),
+  queryFinds: fc.constantFrom('path', 'etag', 'nothing'),
   etag: fc.constantFrom('reply', 'session'),
   range: fc.constantFrom('exclusive', 'inclusive', 'absent'),
   unit: fc.boolean(),
@@ -448,4 +448,49 @@ describe('servers of their own kind', () => {
     await server.drive().upload(uploadOf(content));
     expect([isStored(content), server.count('/elsewhere')]).toEqual([true, 0]);
   });
+});
+
+test.each([400, 409, 412] as const)(
+  'the hash of the whole file is found out also where each query begins another session, which answers %d',
+  async (wrongStart) => {
+    await start({ hash: 'whole', queryFinds: 'nothing', range: 'absent', wrongStart });
+    const drive = server.drive();
+    expect(await drive.upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+    expect(isStored(content)).toBe(true);
+    const before = vault.asked.length;
+    await drive.upload(uploadOf(content));
+    expect(vault.asked.slice(before)).toEqual(['query', '0-', '5242880-', '10485760-!']);
+  },
+);
+
+test('a web page in place of an answer to a chunk says nothing of what the vault makes of chunks', async () => {
+  await start();
+  let asked = 0;
+  vault.fault = (_request, response) => {
+    asked += 1;
+    if (asked !== 2) return false;
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<!DOCTYPE html><title>Sign in</title>');
+    return true;
+  };
+  const drive = server.drive();
+  expect(await drive.upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+  expect([isStored(content), vault.asked]).toEqual([true, ['query', '0-', 'query', '0-', '5242880-', '10485760-!']]);
+});
+
+test('a vault whose chunks looked misread gets chunks again where it takes nothing longer', async () => {
+  await start({ misreads: true, oneRequestMax: limit });
+  const drive = server.drive();
+  await drive.upload(uploadOf(content)).catch(() => undefined);
+  await drive.upload(uploadOf(content)).catch(() => undefined);
+  Object.assign(vault.dialect, { misreads: false });
+  expect(await drive.upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+  const before = uploads().length;
+  expect(await drive.upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+  expect(
+    Math.max(
+      ...uploads()
+        .slice(before)
+        .map(({ bytes }) => bytes.length),
+    ),
+  ).toBeLessThan(limit + 2_000);
 });

@@ -39,8 +39,8 @@ export interface VaultDialect {
   /** What an unknown form of URL is answered with. */
   readonly unknownUrl: number;
   readonly query: 'works' | 200 | 400 | 404 | 405 | 500;
-  /** Whether a query finds the session of its path, or the one whose ETag it sends. */
-  readonly queryFinds: 'path' | 'etag';
+  /** Whether a query finds the session of its path, or the one whose ETag it sends, or begins another one each time. */
+  readonly queryFinds: 'path' | 'etag' | 'nothing';
   /** Undefined: not told. */
   readonly chunkBytes: readonly number[] | undefined;
   readonly etag: 'reply' | 'session';
@@ -166,6 +166,7 @@ export class FixtureVault {
       if (ifMatch !== undefined && !isNamed) return reply(response, 412, '');
       if (!isNamed) session = undefined;
     }
+    if (queryFinds === 'nothing') session = undefined;
     session ??= this.#begin(path);
     if (this.dialect.etag === 'reply') this.#renewEtag(session);
     return this.#incomplete(session, response);

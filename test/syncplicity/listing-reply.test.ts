@@ -52,7 +52,7 @@ test.each([
 
 test.each([
   ['', 'call: the reply is not JSON: the reply is empty'],
-  ['<html>', 'call: the reply is not JSON: unexpected "<"'],
+  ['<Folder/>', 'call: the reply is not JSON: unexpected "<"'],
   ['{"Files":[]}{', 'unexpected "{"'],
   ['{"Files":[{]}]}', 'unreadable value'],
   ['{"Files":[1]}', 'call: Files[0]: expected an object, got a number'],

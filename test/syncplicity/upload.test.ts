@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
+import type { SyncpointId, VaultId, VersionId } from '../../src/remote-drive.ts';
 import { failure } from './failure.ts';
 import { FixtureServer, reply, vaultId } from './fixture-server.ts';
 import type { Route } from './fixture-server.ts';
@@ -394,4 +395,47 @@ test('a refusal of the vault costs no more than it says: an upload into the root
   await start();
   await server.drive().upload(uploadOf(Buffer.from('x'), { folder: { ...folder, folderNames: [] } }));
   expect([...vault.stored.keys()]).toEqual(['\\a b.zip']);
+});
+
+test('a vault that asks for minutes is left alone by uploads and downloads, and whoever asked is told how long', async () => {
+  await start({});
+  vault.fault = (_request, response) => {
+    response.writeHead(429, { 'retry-after': '120' }).end();
+    return true;
+  };
+  const drive = server.drive();
+  const refused = await failure(drive.upload(uploadOf(Buffer.from('x'))));
+  expect([refused.kind, refused.retryAfterMs]).toEqual(['throttled', 120_000]);
+  const content = {
+    syncpointId: '3' as SyncpointId,
+    vaultId: vaultId as VaultId,
+    versionId: '7' as VersionId,
+    lengthBytes: 5,
+  };
+  const later = [
+    await failure(drive.upload(uploadOf(Buffer.from('y')))),
+    await failure(drive.read(content, { offsetBytes: 0, lengthBytes: 5 })),
+  ];
+  for (const { kind, message, retryAfterMs } of later) {
+    expect([kind, message]).toEqual(['throttled', expect.stringMatching(/asks to be left alone for 1[12]\d s more/)]);
+    expect(retryAfterMs).toBeGreaterThan(110_000);
+  }
+  expect([uploads().length, server.requests.filter(({ method }) => method === 'GET').map(({ path }) => path)]).toEqual([
+    1,
+    expect.not.arrayContaining(['/retrieveFile.php', '/v2/files']),
+  ]);
+});
+
+test('a vault that asks for a moment is waited for, also by those who did not hear of it', async () => {
+  await start({});
+  vault.fault = (_request, response) => {
+    vault.fault = () => false;
+    response.writeHead(503, { 'retry-after-ms': '700' }).end();
+    return true;
+  };
+  const drive = server.drive();
+  await drive.upload(uploadOf(Buffer.from('x')));
+  const begunMs = performance.now();
+  await drive.upload(uploadOf(Buffer.from('y')));
+  expect(performance.now() - begunMs).toBeGreaterThan(500);
 });

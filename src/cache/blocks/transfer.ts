@@ -33,6 +33,8 @@ export interface TransferTimes {
 const attemptsMax = 18;
 /** Where no program waits: bridges a restart of the service, and whoever wants it tries again later. */
 const attemptsMaxPatient = 8;
+/** A server that asks for a longer pause gets it from everybody: nobody waits so long for a byte. */
+const askedMsMax = 15_000;
 /** Nobody waits for read-ahead: the reader's own request will try again. */
 const attemptsMaxUnwatched = 2;
 
@@ -152,9 +154,10 @@ export class Transfer {
         if (!(error instanceof RemoteError) || error.kind !== 'unavailable') throw error;
         if (this.assigned.size === 0) return;
         failures = this.#firstMissing() > before ? 1 : failures + 1;
-        if (failures >= this.#attemptsMax()) throw error;
+        const { retryAfterMs = 0 } = error;
+        if (failures >= this.#attemptsMax() || retryAfterMs > askedMsMax) throw error;
         const pause = Math.min(times.retryDelayMsMax, times.retryDelayMs * 2 ** (failures - 1));
-        await delay(pause * (0.5 + Math.random() / 2), signal);
+        await delay(Math.max(retryAfterMs, pause * (0.5 + Math.random() / 2)), signal);
       }
     }
   }

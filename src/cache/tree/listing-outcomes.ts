@@ -59,12 +59,12 @@ export class ListingOutcomes {
     );
   }
 
-  /** An upload that was under way when the file was removed made this version. */
-  removedFileWasStored(
+  /** An upload or a move that was under way when the file was removed made this version. */
+  removedFileIsNow(
     { id: fileId, versionId, lengthBytes, modified, created }: RemoteFile,
     record: PendingRecord,
     gone: Extract<GoneObject, { kind: 'file' }>,
-    ours: SentContent,
+    ours: SentContent | undefined,
   ): void {
     this.#journal.change('push', (transaction) =>
       transaction.updateRecord({

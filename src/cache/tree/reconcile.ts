@@ -16,7 +16,7 @@ import {
   type PendingRecord,
   type RemotePlace,
 } from './pending-record.ts';
-import { isKeptTime, sentAs, sentInPartAs } from './sent-content.ts';
+import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -174,8 +174,8 @@ export class Reconciliation {
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
     const ours = sentAs(record.sent, entry);
-    if (ours !== undefined) {
-      this.#outcomes.removedFileWasStored(entry, record, gone, ours);
+    if (ours !== undefined || isRemovedAfterMove(record, entry)) {
+      this.#outcomes.removedFileIsNow(entry, record, gone, ours);
       return 'skip';
     }
     log('%s was removed here and changed at the service: it is back', gone.path);

@@ -1,7 +1,7 @@
 // How a version made by an upload of ours is told from one that somebody else made, where no reply named it (J3).
 // Must not know: listings' merging, calls.
 import type { RemoteFile, Timestamp } from '../../remote-drive.ts';
-import type { SentContent } from './pending-record.ts';
+import type { PendingRecord, SentContent } from './pending-record.ts';
 
 /** Services keep times in units of 1 ns, 100 ns, a microsecond, a millisecond or a second, and cut off or round what is below. */
 const TIME_UNITS_NS = [1, 100, 1_000, 1_000_000, 1_000_000_000] as const;
@@ -25,4 +25,18 @@ export function sentInPartAs(sent: readonly SentContent[], entry: RemoteFile): S
 export function isKeptTime(sent: Timestamp, kept: Timestamp): boolean {
   const apartNs = Math.abs((kept.seconds - sent.seconds) * 1e9 + (kept.nanoseconds - sent.nanoseconds));
   return TIME_UNITS_NS.some((unit) => kept.nanoseconds % unit === 0 && apartNs < unit);
+}
+
+/**
+ * True for a file that was moved and then removed here, as it is after the move: services may count a move as a version, and with length and
+ * time as before it has the content it had.
+ */
+export function isRemovedAfterMove({ gone, was, asked }: PendingRecord, entry: RemoteFile): boolean {
+  return (
+    gone?.kind === 'file' &&
+    was.length + asked.length > 0 &&
+    gone.fileId === entry.id &&
+    gone.lengthBytes === entry.lengthBytes &&
+    isKeptTime(gone.modified, entry.modified)
+  );
 }

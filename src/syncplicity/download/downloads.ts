@@ -30,7 +30,7 @@ interface VaultKnowledge {
   failures: number;
 }
 
-export interface DownloadParts extends Pick<VaultRequestParts, 'transport' | 'rates'> {
+export interface DownloadParts extends Pick<VaultRequestParts, 'transport' | 'rates' | 'holds'> {
   readonly members: Members;
   readonly vaults: VaultDirectory;
   readonly retries: Retries;
@@ -100,8 +100,8 @@ export class Downloads {
     options: CallOptions,
   ): Promise<ContentStream> {
     const { session, counters } = member;
-    const { transport, rates } = this.#parts;
-    const parts = { transport, rates, session, counters };
+    const { transport, rates, holds } = this.#parts;
+    const parts = { transport, rates, holds, session, counters };
     const known = this.#known(content.vaultId);
     const isWhole = wanted.startBytes === 0 && wanted.endBytes === wanted.totalBytes;
     const isProven = !isWhole && known.form !== undefined;

@@ -52,6 +52,8 @@ export class ChunkedUpload {
   #isBlocked = false;
   /** The next chunk is the first after going on with somebody's session. */
   #isResumed = false;
+  /** Where the session ends the vault did not tell: it may have begun another one. */
+  #isGuessed = false;
   #furthestBytes = 0;
   #failures = 0;
   #restarts = 0;
@@ -163,6 +165,7 @@ export class ChunkedUpload {
       }
     }
     this.#isResumed = false;
+    this.#isGuessed = false;
     this.#isForeign = false;
     this.#confirm(endBytes);
     return undefined;
@@ -206,8 +209,8 @@ export class ChunkedUpload {
     if (status === 409 || status === 412 || status === 416) return this.#newSession();
     const isTooLarge = status === 413 || kind === 'too-large';
     if (!isTooLarge && !(status === 400 && kind === 'protocol')) throw error;
-    // Perhaps the session gone on with was not ours.
-    if (this.#isResumed && !isTooLarge) return this.#newSession();
+    // Perhaps the session gone on with was not ours, or is not as long as that.
+    if ((this.#isResumed || this.#isGuessed) && !isTooLarge) return this.#newSession();
     const smaller = smallerThan(lengthBytes);
     if (smaller !== undefined && (isTooLarge || (!this.#isChunkSizeTold && smaller === 5_000_000))) {
       this.#chunkBytes = smaller;
@@ -231,7 +234,7 @@ export class ChunkedUpload {
   async #newSession(): Promise<'in-one-request' | undefined> {
     this.#restarts += 1;
     if (this.#restarts > restartsMax) return this.#giveUp('the vault refuses every session');
-    if (this.#isResumed || !this.#canQuery) this.#restart();
+    if (this.#isResumed || this.#isGuessed || !this.#canQuery) this.#restart();
     await this.#synchronise();
     return undefined;
   }
@@ -266,6 +269,7 @@ export class ChunkedUpload {
     this.#take(reply);
     if (positionBytes < this.#offsetBytes) this.#target.request.onSent?.(positionBytes);
     this.#offsetBytes = positionBytes;
+    this.#isGuessed = reply.rangeEnd === undefined && positionBytes > 0;
     if (positionBytes > 0) this.#confirm(positionBytes);
   }
 
@@ -347,6 +351,7 @@ export class ChunkedUpload {
     this.#offsetBytes = 0;
     this.#sentBytes = 0;
     this.#isResumed = false;
+    this.#isGuessed = false;
     request.onSent?.(0);
     request.onSession?.(undefined);
   }

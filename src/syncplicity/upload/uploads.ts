@@ -22,7 +22,7 @@ export interface UploadCapability {
 }
 
 /** What uploads take: the rest is their member's. */
-export interface UploadParts extends Pick<TargetParts, 'transport' | 'vaults' | 'retries' | 'rates'> {
+export interface UploadParts extends Pick<TargetParts, 'transport' | 'vaults' | 'retries' | 'rates' | 'holds'> {
   readonly members: Members;
 }
 
@@ -45,10 +45,10 @@ export class Uploads {
   }
 
   async #uploadBy(member: Member, request: UploadRequest, options: CallOptions): Promise<UploadOutcome> {
-    const { transport, vaults, retries, rates } = this.#parts;
+    const { transport, vaults, retries, rates, holds } = this.#parts;
     const { session, counters, id: memberId } = member;
     const known = this.#knowledge.of(request.folder.vaultId);
-    const parts = { transport, vaults, retries, rates, session, counters, memberId };
+    const parts = { transport, vaults, retries, rates, holds, session, counters, memberId };
     const target = await UploadTarget.find(parts, known, request, options);
     if (request.lengthBytes <= known.oneRequestBytesMax || known.misreadsChunks) {
       const outcome = await this.#whole(target);
@@ -102,6 +102,8 @@ export class Uploads {
         const smaller = failed === undefined ? smallerRequest(error, request.lengthBytes) : undefined;
         if (smaller !== undefined) {
           known.oneRequestBytesMax = Math.min(known.oneRequestBytesMax, smaller);
+          // Whatever looked as if a chunk had been taken for the whole: only in chunks can it be stored.
+          known.misreadsChunks = false;
           return 'in-chunks';
         }
         if (wasNeverSent(error)) await target.findAgain(tried);

@@ -15,6 +15,7 @@ import type { VaultRequestParts } from '../vault-address.ts';
 import type { Vault } from '../vault.ts';
 import type { UploadKnowledge, UploadUrl } from './knowledge.ts';
 import type { Multipart } from './multipart.ts';
+import { webPage } from '../wire/web-page.ts';
 import { readUploadReply } from './upload-reply.ts';
 import type { UploadReply } from './upload-reply.ts';
 
@@ -109,7 +110,7 @@ async function postTo(
   request: UploadPost,
   options: CallOptions,
 ): Promise<UploadReply> {
-  const { session, counters, retries } = parts;
+  const { session, counters, retries, holds } = parts;
   const { signal } = options;
   const { storage } = session;
   const tokens = await session.vaultTokens.forRequest(vault, 'upload', signal);
@@ -140,6 +141,8 @@ async function postTo(
       const text = session.withoutSecrets(await errorText(reply));
       if (signal?.aborted === true) throw abortReason(signal);
       if (status === 308 || (status >= 200 && status < 300)) {
+        const page = webPage(text, `${uploadUrl}: ${request.thing}`);
+        if (page !== undefined) throw new UnclearError(page);
         known.isKeyBare = isKeyBare;
         tokens.accepted();
         storage.accepted(vault);
@@ -157,6 +160,7 @@ async function postTo(
       throw cause instanceof NoReplyError && cause.sent === 'all' ? new UnclearError(cause) : cause;
     }
     const failure = replyError(error);
+    holds.note(session, vault, error);
     if (isThrottling(error)) {
       await retries.pause(failure, throttled, signal);
       throttled += 1;

@@ -1,10 +1,11 @@
 // Cuts the elements out of a long JSON reply as its bytes arrive: of a top-level array, or of chosen arrays of a top-level
 // object. One element at a time is parsed, so that a reply of many megabytes never holds the event loop. What is no such JSON
-// is RemoteError `protocol`, what ends in its middle `unavailable`. Knows no field of any reply.
+// is RemoteError `protocol`, what ends in its middle or is a web page `unavailable`. Knows no field of any reply.
 import { RemoteError } from '../../remote-drive.ts';
 import { cutOff } from './cut-off.ts';
 import { parseLossless } from './lossless-json.ts';
 import { printable } from './printable.ts';
+import { webPage } from './web-page.ts';
 
 /** Receives one element: the array's key in lower case, or '' for a top-level array. */
 export type ElementSink = (array: string, element: unknown) => void;
@@ -27,6 +28,7 @@ type Capture = 'none' | 'nested' | 'string' | 'scalar';
 
 const quote = 0x22;
 const comma = 0x2c;
+const lessThan = 0x3c;
 const colon = 0x3a;
 const openBracket = 0x5b;
 const backslash = 0x5c;
@@ -81,6 +83,7 @@ export class ElementScanner {
         continue;
       }
       this.#atStart = false;
+      if (byte === lessThan && this.#state === 'before-root') throw this.#markup(chunk.toString('utf8', position));
       if (this.#beginsCapture(byte)) start = position;
       else this.#step(byte);
       position += 1;
@@ -239,6 +242,10 @@ export class ElementScanner {
     } catch (error) {
       throw this.#broken(`an unreadable value ${printable(text.slice(0, 60))}`, error);
     }
+  }
+
+  #markup(text: string): RemoteError {
+    return webPage(text, this.#where) ?? this.#broken('unexpected "<"');
   }
 
   #broken(what: string, cause?: unknown): RemoteError {

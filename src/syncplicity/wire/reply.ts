@@ -3,11 +3,11 @@ import { RemoteError } from '../../remote-drive.ts';
 import { cutOff, isCutOff } from './cut-off.ts';
 import { parseLossless } from './lossless-json.ts';
 import { printable } from './printable.ts';
+import { webPage } from './web-page.ts';
 
 /**
  * Parses a reply; undefined stands for one that was too long. Rejects with `protocol`, or `unavailable` for one that was
- * cut off, naming the call; the message shows how
- * the reply begins unless it is `secret`.
+ * cut off or is a web page, naming the call; the message shows how the reply begins unless it is `secret`.
  */
 export function parseReply(
   bytes: Buffer | undefined,
@@ -20,6 +20,8 @@ export function parseReply(
     return parseLossless(text);
   } catch (error) {
     if (isCutOff(text)) throw cutOff(call);
+    const page = webPage(text, call);
+    if (page !== undefined) throw page;
     // The parser's message quotes what it stumbled over, too.
     if (options.secret === true) throw new RemoteError('protocol', `${call}: the reply is not JSON`);
     const start = printable(text.trim().slice(0, 60));

@@ -206,6 +206,24 @@ test.for(['break', 'short', 'hang'] as const)(
   },
 );
 
+test.each([
+  [200, 2],
+  [16_000, 1],
+])('a server that asks for a pause of %d ms is asked %d times within it', async (retryAfterMs, times) => {
+  const askedAtMs: number[] = [];
+  const busy = new RemoteError('unavailable', 'Service Unavailable (HTTP 503)', { retryAfterMs });
+  const drive = faultyContentDrive(new FakeContentDrive(), (call) => {
+    askedAtMs.push(performance.now());
+    return call === 0 ? busy : undefined;
+  });
+  const blocks = await open({ drive });
+  const read = blocks.reader(contentReference('busy', 1000)).read(0, 1000);
+  if (times === 1) await expect(read).rejects.toBe(busy);
+  else await read;
+  expect(askedAtMs).toHaveLength(times);
+  if (times === 2) expect((askedAtMs[1] ?? 0) - (askedAtMs[0] ?? 0)).toBeGreaterThan(retryAfterMs - 10);
+});
+
 test('a server that stays away fails the read with unavailable, after bounded attempts', async () => {
   let calls = 0;
   const away = new RemoteError('unavailable', 'connection refused');
