@@ -37,15 +37,15 @@ export class OpenDirectories {
   }
 
   open(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    const { tree, listings, view, neighbours, askers } = this.#options;
+    const { nodes, tree, listings, view, neighbours, askers } = this.#options;
     const directory = view.directory(node);
     if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
+    // Whoever stands in what was removed here can look around in it: nothing is left, and the service need not say so.
+    if (nodes.frozen(node)?.how === 'removed') return { handle: this.#add(), cacheEntries: false, keepCache: false };
     // The root lies in no directory in which there could be a next one.
     if (directory.parent !== directory.inode && !askers.crawls(caller)) neighbours.taken(directory);
     return view.listed('opendir', directory, caller, () => {
-      const handle = this.#nextHandle;
-      this.#nextHandle += 1;
-      this.#handles.add(handle);
+      const handle = this.#add();
       const listing = tree.listing(directory.inode);
       const seen = this.#entriesSeen.get(node);
       const keepCache = seen?.generation === listing?.generation && seen?.listedAtMs === listing?.listedAtMs;
@@ -56,7 +56,8 @@ export class OpenDirectories {
 
   read(node: NodeId, handle: number, cookie: number, plus: boolean, sink: RowSink, caller: Caller): Answer<void> {
     if (!this.#handles.has(handle)) throw new FsError(errno.EBADF, `no open directory ${handle}`);
-    const { tree, view } = this.#options;
+    const { nodes, tree, view } = this.#options;
+    if (nodes.frozen(node)?.how === 'removed') return undefined;
     const directory = view.directory(node);
     if (tree.listing(directory.inode) === undefined || cookie === 0) {
       return view.listed('readdir', directory, caller, () => this.#emit(directory, cookie, plus, sink));
@@ -76,6 +77,13 @@ export class OpenDirectories {
 
   get count(): number {
     return this.#handles.size;
+  }
+
+  #add(): number {
+    const handle = this.#nextHandle;
+    this.#nextHandle += 1;
+    this.#handles.add(handle);
+    return handle;
   }
 
   #emit(directory: TreeDirectory, cookie: number, plus: boolean, sink: RowSink): void {

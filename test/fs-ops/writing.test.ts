@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
 import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
+import { ROOT_NODE } from '../../src/fs-ops/operations.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, Program } from './support/program.ts';
 import { TestFileSystem, nobody, type TestFileSystemOptions } from './support/test-file-system.ts';
@@ -197,5 +198,21 @@ describe('files', () => {
     await fails(program.rename('P/o', 'P/rEADME'), errno.EEXIST);
     await program.unlink('P/Readme');
     await program.rename('P/o', 'P/rEADME');
+  });
+
+  it('lists a directory that is held and was removed here as empty, asking nobody', async () => {
+    await program.mkdir('P/d');
+    const top = await made.fileSystem.lookup(ROOT_NODE, 'P', nobody);
+    const held = await made.fileSystem.lookup(top.node, 'd', nobody);
+    await program.rmdir('P/d');
+    clockMs += 3_600_000;
+    const calls = drive.calls.length;
+    const { handle } = await made.fileSystem.openDirectory(held.node, nobody);
+    const rows: string[] = [];
+    await made.fileSystem.readDirectory(held.node, handle, 0, true, (row) => rows.push(row.name) > 0, nobody);
+    expect({ rows, calls: drive.calls.length - calls }).toEqual({ rows: [], calls: 0 });
+    made.fileSystem.releaseDirectory(handle);
+    made.fileSystem.forget(held.node, 1);
+    made.fileSystem.forget(top.node, 1);
   });
 });
