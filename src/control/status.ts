@@ -81,9 +81,9 @@ export interface MountStatus {
   readonly online: boolean;
   /** Why not, where that is known; null while it is online. */
   readonly offlineReason: string | null;
-  /** Whether transfers were stopped by `pause`. */
   /** Whose sign-in the service does not accept, and why. */
   readonly refusedSignIns: readonly { readonly name: string; readonly reason: string }[];
+  /** Whether transfers were stopped by `pause`. */
   readonly paused: boolean;
   readonly pending: {
     /** Changes, whatever they change. */
