@@ -2,7 +2,7 @@
 // parameters. What the methods do is mount.ts's, injected as MountControl; how answers are shown is cli's.
 import type { CallLimits, ControlClient } from './client.ts';
 import type { ControlHandler } from './server.ts';
-import type { MountStatus, PendingChange } from './status.ts';
+import { emptyStatus, type MountStatus, type PendingChange } from './status.ts';
 
 /** A change that is not at Syncplicity. */
 export interface LeftChange {
@@ -196,14 +196,22 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
   };
 }
 
-/** Asks a mount. The other end is a daemon of this user and program, so the answer is taken for what it should be. */
+/**
+ * Asks a mount. The other end is a daemon of this user and program, so the answer is taken for what it should be; only a status may lack what
+ * an earlier version of the program, which serves on after an upgrade, does not tell.
+ */
 export async function askMount<Method extends keyof ControlMethods>(
   client: ControlClient,
   method: Method,
   params: ControlMethods[Method]['params'],
   limits?: CallLimits,
 ): Promise<ControlMethods[Method]['answer']> {
-  return (await client.call(method, params, limits)) as ControlMethods[Method]['answer'];
+  const answer = await client.call(method, params, limits);
+  return (method === 'status' ? whole(answer as MountStatus) : answer) as ControlMethods[Method]['answer'];
+}
+
+function whole(status: MountStatus): MountStatus {
+  return { ...emptyStatus(status), ...status };
 }
 
 /** A mount may give more than was asked for. */

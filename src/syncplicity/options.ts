@@ -60,7 +60,7 @@ export interface Timeouts {
   readonly bodyIdleMs: number;
   /** While a body is sent: between two pieces that the connection takes. */
   readonly stallMs: number;
-  /** From the last piece of a body sent to the reply's headers. */
+  /** From the last piece of a body sent to the reply's headers, at most: small bodies are answered sooner. */
   readonly uploadReplyMs: number;
 }
 
@@ -152,7 +152,7 @@ export const defaultTimeouts: Timeouts = {
   bodyIdleMs: 30_000,
   /** A line that loses a few packets in a row sends nothing for half a minute. */
   stallMs: 60_000,
-  /** The last megabytes still leave the kernel's buffer then, over lines of 1 Mbit/s too, and the vault puts a file of gigabytes together. */
+  /** The vault may put a file of gigabytes together. */
   uploadReplyMs: 300_000,
 };
 

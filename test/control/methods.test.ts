@@ -37,6 +37,12 @@ describe('status', () => {
   });
 });
 
+it('the status of a mount that an earlier version of the program serves has what that does not tell, empty', async () => {
+  const told = { mountpoint, connection: 'work', pid: 7, online: true, failed: [] };
+  const status = await askMount({ ...client, call: () => Promise.resolve(told) }, 'status', {});
+  expect(status).toMatchObject({ ...told, refusedSignIns: [], pending: { files: 0, items: [] } });
+});
+
 describe('flush', () => {
   it('answers when everything is stored', async () => {
     mount.pending = [storing('/a')];

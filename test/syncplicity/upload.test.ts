@@ -2,6 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
+import { uploadReplyLimitMs } from '../../src/syncplicity/http/transport.ts';
 import type { SyncpointId, VaultId, VersionId } from '../../src/remote-drive.ts';
 import { failure } from './failure.ts';
 import { FixtureServer, reply, vaultId } from './fixture-server.ts';
@@ -378,6 +379,14 @@ test('a reply may take longer than the stall time, but not for ever', async () =
   expect(await drive.upload(uploadOf(contentOf(1_000_000)))).toMatchObject({ state: 'stored' });
   const impatient = server.drive({ timeouts: { uploadReplyMs: 100 } });
   expect(await impatient.upload(uploadOf(contentOf(1_000_000)))).toMatchObject({ state: 'unclear' });
+});
+
+test.each([
+  ['a small file', 16_384, 61],
+  ['a chunk', 5_242_880, 101],
+  ['a file of gigabytes', 5 * 2 ** 30, 42_004],
+])('the longer a body, the longer its reply may take: %s', (_what, lengthBytes, seconds) => {
+  expect(Math.ceil(uploadReplyLimitMs(lengthBytes) / 1000)).toBe(seconds);
 });
 
 test('a vault that does not answer is asked for anew once, and tried a bounded number of times', async () => {

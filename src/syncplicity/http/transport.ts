@@ -27,6 +27,16 @@ export interface HttpRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A vault's own time for a small body: as for any reply. */
+const uploadReplyBaseMs = 60_000;
+/** The last megabytes still leave the kernel's buffer when all are taken, over lines of 1 Mbit/s too, and a vault takes its time with many. */
+const slowestBytesPerMs = 128;
+
+/** How long after the last piece of a body of this length its reply may come: a vault that hangs is not waited for as for a long file. */
+export function uploadReplyLimitMs(lengthBytes: number): number {
+  return uploadReplyBaseMs + lengthBytes / slowestBytesPerMs;
+}
+
 /** No reply came, or it broke off. */
 export class NoReplyError extends RemoteError {
   readonly sent: SentPart;
@@ -93,8 +103,9 @@ export class HttpTransport {
     const watch = new RequestWatch(request.signal);
     watch.awaitReply(connectMs + (isStreamed ? stallMs : headersMs));
     const body = typeof request.body === 'object' ? new BodyProgress(request.body) : undefined;
+    const replyMs = Math.min(uploadReplyMs, uploadReplyLimitMs(body?.lengthBytes ?? 0));
     // Each piece that the connection takes is progress; after the last one the server may think for a while.
-    const taken = (isLast: boolean): void => (isLast ? watch.awaitReply(uploadReplyMs) : watch.awaitProgress(stallMs));
+    const taken = (isLast: boolean): void => (isLast ? watch.awaitReply(replyMs) : watch.awaitProgress(stallMs));
     // The library takes any async iterable, its types only streams.
     const pieces = body?.pieces(taken) as AsyncIterable<Uint8Array> as Readable | undefined;
     try {
