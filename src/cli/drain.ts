@@ -109,6 +109,9 @@ function leftOf(status: MountStatus): LeftChange[] {
 function stallReason(status: MountStatus): string {
   if (status.paused) return 'because transfers are paused';
   if (!status.online) return 'because the service is out of reach';
+  if (status.sendingHeldSeconds !== null) {
+    return `because the call budget keeps changes back for ${formatDuration(status.sendingHeldSeconds * 1000)}`;
+  }
   return 'because nothing moved for a while';
 }
 

@@ -45,7 +45,7 @@ export function statusLines(status: MountStatus, nowMs: number, view: StatusView
     ),
     ...titled('errors', repeated(status.waiting.filter(({ failed }) => failed).map(waitText)), (text) => text),
     ...(status.localOnly.files === 0 ? [] : [localOnlyRow(status.localOnly)]),
-    ['calls', callsText(calls)],
+    ['calls', callsText(calls) + heldText(status.sendingHeldSeconds)],
     ...titled('members', status.members, (member) => memberText(member, nowMs)),
     ['cache', `${formatSize(cache.memoryBytes)} in memory, ${formatSize(cache.diskBytes)} on disk${hitsText(cache)}`],
     ['transfers', transfersText(transfers)],
@@ -104,6 +104,10 @@ function callsText(calls: Pick<MountStatus['calls'], 'total' | 'throttled' | 'bu
   const left =
     calls.budget.perHour === 0 ? '' : `, ${calls.budget.leftThisHour} of ${calls.budget.perHour} left this hour`;
   return `${calls.total}${throttled}${left}`;
+}
+
+function heldText(seconds: number | null): string {
+  return seconds === null ? '' : `; changes can be sent again in ${formatDuration(seconds * 1000)}`;
 }
 
 function memberText({ name, calls, throttled, budget, out }: PoolMember, nowMs: number): string {

@@ -83,6 +83,8 @@ export interface MountStatus {
   readonly offlineReason: string | null;
   /** Whose sign-in the service does not accept, and why. */
   readonly refusedSignIns: readonly { readonly name: string; readonly reason: string }[];
+  /** How long the call budget, or a pause that the service asked for, still keeps changes from being sent; null: it does not. */
+  readonly sendingHeldSeconds: number | null;
   /** Whether transfers were stopped by `pause`. */
   readonly paused: boolean;
   readonly pending: {
@@ -163,6 +165,7 @@ export function emptyStatus(identity: MountIdentity): MountStatus {
     ...identity,
     offlineReason: null,
     refusedSignIns: [],
+    sendingHeldSeconds: null,
     paused: false,
     pending: { files: 0, bytes: 0, sent: 0, bytesPerSecond: 0, secondsLeft: null, items: [] },
     failed: [],

@@ -15,6 +15,8 @@ import type { MemberStatistics } from '../syncplicity/members/statistics.ts';
 
 /** Shorter waits are the pace of calls. */
 const LONG_DELAY_MS = 1_000;
+/** Changes wait for their turn behind one another; longer than this something keeps all of them. */
+const HELD_MS = 10_000;
 /** How long `status` shows a request that got an error. */
 const FAILURE_SHOWN_MS = 300_000;
 
@@ -56,6 +58,7 @@ export async function gatherStanding(
     ...emptyStatus({ ...identity, online: drive.online }),
     offlineReason: drive.online ? null : (drive.lastError ?? null),
     refusedSignIns: [...from.drive.signIns.refused].map(([name, reason]) => ({ name, reason })),
+    sendingHeldSeconds: secondsOver(HELD_MS, from.drive.callDelayMs('commit')),
     paused: from.pusher.paused,
     pinned: pinned(from),
     purges: { pending: from.pusher.purges.pendingCount, refused: from.pusher.purges.refusals() },
@@ -109,11 +112,14 @@ export async function gatherStanding(
   };
 }
 
+function secondsOver(limitMs: number, delayMs: number): number | null {
+  return delayMs > limitMs ? Math.ceil(delayMs / 1000) : null;
+}
+
 /** Why somebody waits: for the call budget, as far as that is known, else for what went wrong last, or just for an answer. */
 function waitReason(drive: SyncplicityDrive, lastError: string | undefined): string {
-  const delayMs = drive.callDelayMs('interactive');
-  if (delayMs > LONG_DELAY_MS)
-    return `the call budget of this app key is spent: the next call is possible in ${Math.ceil(delayMs / 1000)} s`;
+  const seconds = secondsOver(LONG_DELAY_MS, drive.callDelayMs('interactive'));
+  if (seconds !== null) return `the call budget of this app key is spent: the next call is possible in ${seconds} s`;
   return lastError ?? 'waiting for the service';
 }
 

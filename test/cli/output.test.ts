@@ -181,6 +181,7 @@ describe('status', () => {
           { path: '/old', operation: 'read', reason: 'no answer', failed: true, since: quiet.since },
         ],
         calls: { ...quiet.calls, total: 9, throttled: 2, budget: { perSecond: 15, perHour: 100, leftThisHour: 91 } },
+        sendingHeldSeconds: 95,
         cache: { ...quiet.cache, hits: 3, misses: 1 },
       },
       now,
@@ -200,7 +201,9 @@ describe('status', () => {
       '  errors     1',
       '             read /old: no answer (2 times)',
     ]);
-    expect(lines).toContain('  calls      9, 2 throttled, 91 of 100 left this hour');
+    expect(lines).toContain(
+      '  calls      9, 2 throttled, 91 of 100 left this hour; changes can be sent again in 1 min 35 s',
+    );
     expect(lines.some((line) => line.endsWith(', 75 % hits'))).toBe(true);
   });
 

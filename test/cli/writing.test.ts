@@ -117,6 +117,7 @@ describe('flush', () => {
   it.each([
     [{ paused: true }, 'because transfers are paused'],
     [{ online: false }, 'because the service is out of reach'],
+    [{ sendingHeldSeconds: 720 }, 'because the call budget keeps changes back for 12 min'],
     [{}, 'because nothing moved for a while'],
   ])('gives up when nothing moves (%j)', async (state, reason) => {
     Object.assign(mount, state);

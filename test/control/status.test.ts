@@ -60,6 +60,7 @@ it('the status of a mount that did nothing yet says who it is, and has every oth
     'refusedSignIns',
     'relisting.folders',
     'requests',
+    'sendingHeldSeconds',
     'transfers.bytesIn',
     'transfers.bytesOut',
     'transfers.limitIn',

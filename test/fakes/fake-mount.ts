@@ -21,6 +21,7 @@ export class FakeMount implements MountControl {
   failed: FailedChange[] = [];
   online = true;
   paused = false;
+  sendingHeldSeconds: number | null = null;
   /** Requests by path, in order. */
   readonly asked: (readonly unknown[])[] = [];
   notKept: readonly NotKeptPath[] = [];
@@ -74,6 +75,7 @@ export class FakeMount implements MountControl {
     return Promise.resolve({
       ...empty,
       paused: this.paused,
+      sendingHeldSeconds: this.sendingHeldSeconds,
       pending: {
         ...empty.pending,
         files: this.pending.length,

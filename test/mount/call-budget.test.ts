@@ -84,7 +84,8 @@ describe.skipIf(!fuseExists)('the call budget', () => {
     // Programs that start and end, on a machine that does other things as well.
     expect(median(times)).toBeLessThan(50);
     expect((await waiting).stderr).toContain('Input/output error');
-    const { waiting: told } = await drive.status();
+    const { waiting: told, sendingHeldSeconds } = await drive.status();
+    expect(sendingHeldSeconds).toBeGreaterThan(60);
     expect(told.map(({ reason }) => reason).join()).toMatch(/call budget.*next call is possible in \d+ (s|min)/);
   }, 60_000);
 });
