@@ -381,7 +381,8 @@ describe('watching', () => {
 
   it('says when a daemon is of another version, or cannot tell how it is', async () => {
     const [old, broken] = [await mount('/mnt/old'), await mount('/mnt/broken')];
-    old.fake.status = () => Promise.resolve({ pending: { items: [] } } as unknown as MountStatus);
+    // What it does not tell counts as nothing; what it tells in another shape cannot be read.
+    old.fake.status = () => Promise.resolve({ pending: { items: [] }, calls: null } as unknown as MountStatus);
     broken.fake.status = () => Promise.reject(new Error('the journal cannot be read'));
     const { mounts } = (await watchUntil(shows('/mnt/old'))).at(-1) as Update;
     expect(mounts).toMatchObject([
