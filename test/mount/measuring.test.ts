@@ -9,7 +9,11 @@ it('conflicts and unfinished files are counted without being read', async () => 
   };
   const budget = { perSecond: 0, perHour: 0, leftThisHour: 0 };
   const sources = {
-    drive: { statistics: () => ({ budget, members: [], limits: {}, capabilities: { vaults: {} } }) },
+    drive: {
+      statistics: () => ({ budget, members: [], limits: {}, capabilities: { vaults: {} } }),
+      signIns: { refused: new Map() },
+      callDelayMs: () => 0,
+    },
     blocks: { statistics: () => ({}) },
     listings: { statistics: () => ({}), relisting: 0 },
     journal: {
