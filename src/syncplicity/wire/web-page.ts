@@ -3,8 +3,11 @@
 import { RemoteError } from '../../remote-drive.ts';
 import { printable } from './printable.ts';
 
-/** How a page begins, comments and an XML declaration aside. */
-const beginning = /^(?:\s|<\?xml[^>]*>|<!--[\s\S]*?-->)*<(?:!doctype\s+html|html)\b/i;
+/**
+ * How a page begins, comments and an XML declaration aside. A comment ends at its first end and nowhere else: where it could be taken to go on
+ * over others, a text of comments alone would be tried in as many ways as they can be put together.
+ */
+const beginning = /^(?:\s|<\?xml[^>]*>|<!--(?:(?!-->)[\s\S])*-->)*<(?:!doctype\s+html|html)\b/i;
 /** A page says what it is at its beginning. */
 const looksAt = 4_096;
 const titleMax = 80;
