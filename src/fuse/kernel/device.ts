@@ -1,8 +1,9 @@
 // The open /dev/fuse: hands each message over, writes replies. A program that waits for an answer asks its next question some
 // microseconds after it, while waking a thread of libuv's pool and from there the event loop takes longer than most answers. So
 // while requests come fast a turn of the event loop stays for the next one, and after it the loop looks once a turn; only when none has
-// come for a while does one thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must be set before the process
-// starts: 2 plus what others need (8). A process cannot exit while a thread waits: unmount first and wait for `finished`.
+// come for a while does one thread wait for it. That thread and one writing a notification are blocked, so UV_THREADPOOL_SIZE must
+// be set before the process starts: 2 plus what others need (8). A process cannot exit while a thread waits: unmount first and wait
+// for `finished`.
 import { close, write, writeSync, writevSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { getSystemErrorName } from 'node:util';
