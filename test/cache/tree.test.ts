@@ -365,7 +365,20 @@ describe('tree', () => {
         }
         await compare();
       }),
-      { numRuns: 40 },
+      {
+        numRuns: 40,
+        examples: [
+          // A file beside a folder of its name: what is written is the file.
+          [
+            [
+              { do: 'add', name: 'a', folder: true },
+              { do: 'list' },
+              { do: 'add', name: 'a', folder: false },
+              { do: 'write', at: 1 },
+            ],
+          ],
+        ],
+      },
     );
   });
 });

@@ -105,11 +105,13 @@ export class MemoryDrive implements RemoteDrive {
     return file;
   }
 
-  /** A new version of a file. */
+  /** A new version of a file; of the first of that name, as no folder becomes a file. */
   write(parent: FolderId, name: string, content: string): RemoteFile {
     const entries = this.entries(parent);
-    const at = entries.findIndex((entry) => entry.name === name);
-    const file = this.#version(entries[at]?.id ?? this.#id(), name, content);
+    const at = entries.findIndex((entry) => entry.kind === 'file' && entry.name === name);
+    const before = entries[at];
+    if (before === undefined) throw new Error(`there is no file ${name} to write`);
+    const file = this.#version(before.id, name, content);
     entries.splice(at, 1, file);
     return file;
   }
