@@ -21,6 +21,8 @@ const STOP_TIMEOUT_SECONDS = 120;
 /** Longer than `mount` gives a daemon to come up: it says what is wrong. */
 const START_TIMEOUT_SECONDS = 150;
 
+const EXEC_START = 'ExecStart=';
+
 /** The unit's name: an instance of "syncplicityfs@", escaped as systemd-escape(1) does. */
 export function unitName(connectionName: string): string {
   return `syncplicityfs@${escapedInstance(connectionName)}.service`;
@@ -41,7 +43,7 @@ export function unitText({ connection, mountpoint, options, program, environment
     '[Service]',
     'Type=notify',
     ...Object.entries(environment).map(([name, value]) => `Environment=${quoted(`${name}=${value}`)}`),
-    `ExecStart=${command('mount', '--foreground', ...given, '--', connection.id, mountpoint)}`,
+    `${EXEC_START}${command('mount', '--foreground', ...given, '--', connection.id, mountpoint)}`,
     '# What does not get there in time is sent by the next mount.',
     `ExecStop=-${command('flush', '--timeout', FLUSH_TIMEOUT, '--', mountpoint)}`,
     `TimeoutStartSec=${START_TIMEOUT_SECONDS}`,
@@ -59,8 +61,9 @@ export function unitText({ connection, mountpoint, options, program, environment
 
 /** The mountpoint of a unit that {@link unitText} wrote; undefined for any other. */
 export function mountpointOf(text: string): string | undefined {
-  const line = /^ExecStart=(.*)$/m.exec(text)?.[1];
-  return line === undefined ? undefined : unquoted(line).at(-1);
+  // A name may hold what is the end of a line to regular expressions, and not to systemd.
+  const line = text.split('\n').find((one) => one.startsWith(EXEC_START));
+  return line === undefined ? undefined : unquoted(line.slice(EXEC_START.length)).at(-1);
 }
 
 /** A word of a command line in a unit: specifiers, variables and quotes mean nothing in it. */

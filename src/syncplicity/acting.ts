@@ -30,11 +30,12 @@ export interface UserRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly withoutSecrets: (text: string) => string;
   readonly signal: AbortSignal;
+  readonly onDeparture: () => void;
 }
 
 /** The GUID of a user with this address, which administrators may ask for. */
 export async function userIdOf(transport: HttpTransport, request: UserRequest): Promise<string> {
-  const { gateway, email, headers, withoutSecrets, signal } = request;
+  const { gateway, email, headers, withoutSecrets, signal, onDeparture } = request;
   const url = below(gateway, `/provisioning/user.svc/${encodeURIComponent(email)}?include=active_users`);
   const reply = await transport.send({
     pool: 'gateway',
@@ -42,6 +43,7 @@ export async function userIdOf(transport: HttpTransport, request: UserRequest): 
     url,
     headers: { accept: 'application/json', 'content-type': 'application/json', ...headers },
     signal,
+    onDeparture,
   });
   if (reply.status !== 200) {
     const body = withoutSecrets(await errorText(reply));

@@ -1,6 +1,6 @@
-// The call budget of one app key: who may call now, who waits, and for how long. Keeps calls evenly apart, `perSecond` of them a second,
-// a little further where some were refused for being too close, and an hourly allowance of which the last part is for interactive calls. A
-// refusal (429) holds everybody back. Knows no HTTP.
+// The call budget of one app key: who may call now, who waits, and for how long. Keeps calls evenly apart as they leave, `perSecond` of
+// them a second, a little further where some were refused for being too close, and an hourly allowance of which the last part is for
+// interactive calls. A refusal (429) holds everybody back. Knows no HTTP.
 //
 // Interactive calls queue apart from the rest: the head of a queue may be waiting for an allowance that another class does not
 // need. The rest go in order of their class, and only while no interactive call waits.
@@ -8,6 +8,7 @@ import { setMaxListeners } from 'node:events';
 import PQueue from 'p-queue';
 import { abortReason, delay, waitFor } from '../base/abort.ts';
 import { Deadline } from '../base/deadline.ts';
+import { type Deferred, deferred } from '../base/deferred.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { CallClass } from '../remote-drive.ts';
 import { BudgetFile } from './budget-file.ts';
@@ -48,8 +49,15 @@ const evenMs = 1_050;
 const widerMs = 30;
 const widestMs = 1_200;
 const calmCalls = 200;
-/** First hold after a spike arrest, where only two calls came too close, and after a Retry-After of less: 0 is no pause at all. */
+/** First hold after a spike arrest without a Retry-After: only two calls came too close, and the next interval is a new one. */
+const spikeHoldMs = 100;
+/** First hold after a Retry-After of less: 0 is no pause at all. */
 const shortHoldMs = 1_000;
+/**
+ * How long a call that was let go may take to leave before others go ahead of it: a connection over TLS is made in two or three round
+ * trips, and a call that leaves with the next one comes too close to it.
+ */
+const departureMaxMs = 500;
 /** No backoff beyond this: an allowance is whole again within the hour, and part of it within minutes. */
 const backoffMaxMs = 300_000;
 
@@ -61,8 +69,10 @@ export class CallBudget {
   readonly #interactive = new PQueue({ concurrency: 1 });
   readonly #others = new PQueue({ concurrency: 1 });
   readonly #stopping = new AbortController();
-  /** When the last call was let go. */
+  /** When the last call was let go, or left. */
   #lastMs = -Infinity;
+  /** Resolves when the call that was let go last leaves. */
+  #departing: Deferred<void> | undefined;
   /** An evenly paced second, as it is now; undefined until the file was read. */
   #secondMs: number | undefined;
   #calm = 0;
@@ -77,8 +87,8 @@ export class CallBudget {
   }
 
   /**
-   * Resolves when the caller may make one call, which then counts. Rejects with RemoteError `throttled` when that would take
-   * longer than its class waits, or with the signal's reason as soon as it aborts.
+   * Resolves when the caller may make one call, which then counts; {@link left} is to be told when it leaves. Rejects with RemoteError
+   * `throttled` when that would take longer than its class waits, or with the signal's reason as soon as it aborts.
    */
   async acquire(caller: BudgetCaller): Promise<void> {
     if (caller.signal?.aborted === true) throw abortReason(caller.signal);
@@ -97,16 +107,21 @@ export class CallBudget {
         priority: priorities[caller.callClass],
         signal: patience.signal,
       });
-      // It leaves now, perhaps later than it was let go: the next one waits from here on.
-      this.#lastMs = Math.max(this.#lastMs, this.#file.now());
     } finally {
       patience.release();
     }
   }
 
+  /** A call that was let go leaves this machine now, perhaps over a connection that had to be made: the next one waits from here on. */
+  left(): void {
+    this.#lastMs = this.#file.now();
+    this.#departed();
+  }
+
   /** A call that was let go never left this machine: it does not count. */
   takeBack(): void {
     this.#file.uncount();
+    this.#departed();
   }
 
   /** The gateway refused a call; everybody waits. */
@@ -129,9 +144,10 @@ export class CallBudget {
 
   /** Doubles with each refusal in a row; begins low where the refusal shows that little is needed. */
   #backoffMs(refusal: Refusal): number {
-    const isShort = refusal.spikeArrest || refusal.retryAfterMs !== undefined;
-    const firstMs = isShort ? Math.min(shortHoldMs, this.#limits.backoffMs) : this.#limits.backoffMs;
-    return Math.min(firstMs * 2 ** this.#refusalsInARow, backoffMaxMs);
+    const { backoffMs } = this.#limits;
+    const isShort = refusal.retryAfterMs !== undefined;
+    const firstMs = refusal.spikeArrest ? spikeHoldMs : isShort ? shortHoldMs : backoffMs;
+    return Math.min(Math.min(firstMs, backoffMs) * 2 ** this.#refusalsInARow, backoffMaxMs);
   }
 
   /** The gateway answered a call. */
@@ -176,12 +192,25 @@ export class CallBudget {
       }
       this.#refuseIfHopeless(callClass, patienceMs);
       const wait = Math.max(this.#longWaitMs(callClass), this.#paceWaitMs());
-      if (wait <= 0) break;
-      await delay(wait, signal);
+      if (wait > 0) await delay(wait, signal);
+      else if (this.#departing === undefined) break;
+      else await this.#departure(this.#departing, signal);
     }
-    const now = this.#file.now();
-    this.#lastMs = now;
+    this.#lastMs = this.#file.now();
     this.#file.count();
+    if (this.#limits.perSecond > 0) this.#departing = deferred();
+  }
+
+  /** Waits until the call before this one has left, or has taken too long for that. */
+  async #departure(departing: Deferred<void>, signal: AbortSignal): Promise<void> {
+    const restMs = this.#lastMs + departureMaxMs - this.#file.now();
+    if (restMs > 0) await Promise.race([departing.promise, delay(restMs, signal)]);
+    else if (this.#departing === departing) this.#departed();
+  }
+
+  #departed(): void {
+    this.#departing?.resolve();
+    this.#departing = undefined;
   }
 
   #refuseIfHopeless(callClass: CallClass, patienceMs: number): void {

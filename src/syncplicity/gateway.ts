@@ -280,8 +280,9 @@ export class Gateway {
       ...member.session.headers(token, call.asOneself),
     };
     const { method = 'GET', body } = call;
+    const onDeparture = (): void => member.left();
     const request = (signal: AbortSignal | undefined): Promise<HttpReply> =>
-      this.#parts.transport.send({ pool: 'gateway', method, url, headers, body, signal });
+      this.#parts.transport.send({ pool: 'gateway', method, url, headers, body, signal, onDeparture });
     return member.send(request, options.signal, mayRepeat);
   }
 }

@@ -31,7 +31,7 @@ const exchangeWaitMs = 1_000;
 
 export interface SessionParts {
   readonly transport: HttpTransport;
-  readonly budget: Pick<CallBudget, 'acquire' | 'takeBack' | 'refused' | 'accepted' | 'waitMs'>;
+  readonly budget: Pick<CallBudget, 'acquire' | 'left' | 'takeBack' | 'refused' | 'accepted' | 'waitMs'>;
   readonly counters: Counters;
   readonly retries: Retries;
   readonly signIns: SignIns;
@@ -55,6 +55,9 @@ export class Session {
   #actsFor: string | undefined;
   /** The last one that was read. */
   #machineSecret: string | undefined;
+
+  /** Told when a call leaves that the budget let go. */
+  readonly #left = (): void => this.#parts.budget.left();
 
   /** Checks addresses and credentials' form at once: a typing error is not found out by the first call. */
   constructor(options: Pick<SyncplicityOptions, 'credentials' | 'apiUrl' | 'golUrl'>, parts: SessionParts) {
@@ -202,7 +205,7 @@ export class Session {
       this.#parts.counters.call('user.svc GET', tokenClass);
       const headers = this.headers({ ...token, actsFor: undefined, renewAtMs: 0 });
       const withoutSecrets = (text: string): string => without(this.withoutSecrets(text), [token.accessToken]);
-      const request = { gateway, email: asUser, headers, withoutSecrets, signal };
+      const request = { gateway, email: asUser, headers, withoutSecrets, signal, onDeparture: this.#left };
       this.#actsFor = await userIdOf(this.#parts.transport, request);
     }
     return this.#actsFor;
@@ -228,7 +231,7 @@ export class Session {
   ): Promise<TokenFields | 'throttled'> {
     this.#parts.counters.call(tokenCall, tokenClass);
     const withoutSecrets = (text: string): string => this.withoutSecrets(text);
-    const request = { gateway, app: this.#credentials, grant, withoutSecrets, signal };
+    const request = { gateway, app: this.#credentials, grant, withoutSecrets, signal, onDeparture: this.#left };
     const answer = await requestToken(this.#parts.transport, request).catch((error: unknown) => {
       if (wasNeverSent(error)) this.#parts.budget.takeBack();
       throw error;

@@ -70,6 +70,7 @@ export interface TokenRequest {
   /** A server's words without the secrets it may have repeated. */
   readonly withoutSecrets: (text: string) => string;
   readonly signal: AbortSignal | undefined;
+  readonly onDeparture?: () => void;
 }
 
 /** The service's answer, good or bad. */
@@ -77,7 +78,7 @@ export type TokenAnswer = { readonly fields: TokenFields } | { readonly refusal:
 
 /** Asks for a token, once. Rejects where no answer comes, or one that is none. */
 export async function requestToken(transport: HttpTransport, request: TokenRequest): Promise<TokenAnswer> {
-  const { gateway, app, grant, withoutSecrets, signal } = request;
+  const { gateway, app, grant, withoutSecrets, signal, onDeparture } = request;
   const url = below(gateway, '/oauth/token');
   const reply = await transport.send({
     pool: 'gateway',
@@ -91,6 +92,7 @@ export async function requestToken(transport: HttpTransport, request: TokenReque
     },
     body: new URLSearchParams(grant.form).toString(),
     signal,
+    onDeparture,
   });
   if (reply.status !== 200) {
     const refusal = {

@@ -71,6 +71,7 @@ describe('the text of a unit', () => {
         const mountpoint = `/${name.replaceAll('\0', '')}`;
         expect(mountpointOf(unitText({ ...unit, mountpoint }))).toBe(mountpoint);
       }),
+      { examples: [['\u2028 '], ['a\u2029ExecStart=b']] },
     );
   });
 

@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
+import { SlowTunnels } from './slow-tunnels.ts';
 
 let server: FixtureServer;
 afterEach(() => server.stop());
@@ -51,4 +52,28 @@ test('a gateway that smooths hardly ever refuses, and nobody sees it', async () 
   await Promise.all(Array.from({ length: 15 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
   // Loaded test machines bunch up what was sent evenly: a rare refusal is repeated like any other.
   expect(drive.statistics().throttled - afterFirst).toBeLessThan(3);
+});
+
+test('calls over connections that take long to make come no closer to each other', async () => {
+  const times: number[] = [];
+  server = await FixtureServer.start((request, response) => {
+    if (!isFile(request.path)) return false;
+    times.push(request.atMs);
+    // So that each call needs a connection of its own.
+    setTimeout(() => reply(response, 200, file), 1000);
+    return true;
+  });
+  // As TCP and TLS over a long line, each second time.
+  const tunnels = await SlowTunnels.start((index) => (index % 2 === 0 ? 100 : 0));
+  try {
+    const drive = server.drive({ proxyEnvironment: { http_proxy: tunnels.url }, proxyLoopback: true });
+    await Promise.all(Array.from({ length: 8 }, () => drive.file('3' as SyncpointId, '1' as FileId)));
+  } finally {
+    await tunnels.stop();
+  }
+  expect(tunnels.made).toBeGreaterThanOrEqual(8);
+  const apart = times.slice(1).map((time, index) => time - (times[index] as number));
+  console.log(`calls came ${apart.map((ms) => ms.toFixed(0)).join(', ')} ms apart`);
+  // 100 ms later and 100 ms earlier by turns, were they spaced as they are let go: 170 and -30.
+  expect(Math.min(...apart)).toBeGreaterThan(50);
 });

@@ -11,6 +11,7 @@ import type { Timeouts } from '../options.ts';
 import { BodyProgress } from './body-progress.ts';
 import type { SentPart, StreamedBody } from './body-progress.ts';
 import { acceptedEncodings, decodedBody } from './decoded-body.ts';
+import { type DepartingOptions, tellDeparture } from './departure.ts';
 import { RequestWatch, StalledError } from './request-watch.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
@@ -25,6 +26,8 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | StreamedBody | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told as the request's head is handed to its connection, which may have had to be made first. Only of the gateway. */
+  readonly onDeparture?: (() => void) | undefined;
 }
 
 /** A vault's own time for a small body: as for any reply. */
@@ -109,7 +112,7 @@ export class HttpTransport {
     // The library takes any async iterable, its types only streams.
     const pieces = body?.pieces(taken) as AsyncIterable<Uint8Array> as Readable | undefined;
     try {
-      const reply = await dispatcher.request({
+      const options: DepartingOptions = {
         origin: request.url.origin,
         path: request.url.pathname + request.url.search,
         method: request.method,
@@ -126,7 +129,9 @@ export class HttpTransport {
         headersTimeout: isStreamed ? 0 : headersMs,
         bodyTimeout: bodyIdleMs,
         highWaterMark: 256 * 1024,
-      });
+        onDeparture: request.onDeparture,
+      };
+      const reply = await dispatcher.request(options);
       watch.reached();
       reply.body.once('close', () => watch.release());
       this.#options.watcher.answered();
@@ -178,9 +183,12 @@ export class HttpTransport {
 type Dispatchers = Readonly<Record<'direct' | 'proxied', Readonly<Record<PoolName, Dispatcher>>>>;
 
 function dispatchers(options: TransportOptions): Dispatchers {
-  const direct = { gateway: directAgent('gateway', options), vault: directAgent('vault', options) };
+  const direct = {
+    gateway: directAgent('gateway', options).compose(tellDeparture),
+    vault: directAgent('vault', options),
+  };
   const proxied = {
-    gateway: proxyAgent('gateway', options) ?? direct.gateway,
+    gateway: proxyAgent('gateway', options)?.compose(tellDeparture) ?? direct.gateway,
     vault: proxyAgent('vault', options) ?? direct.vault,
   };
   return { direct, proxied };

@@ -180,6 +180,11 @@ export class Member {
     return this.budget.acquire(caller);
   }
 
+  /** A call that had its turn leaves this machine now. */
+  left(): void {
+    this.budget.left();
+  }
+
   /** A call that had its turn never left this machine. */
   takeBack(): void {
     this.budget.takeBack();
