@@ -196,6 +196,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     links: new Linking({ journal, links: drive.links }),
     isHeldBack: () => drive.isHoldingBack(),
     callers: service.members.length,
+    prepareRead: (vaultId) => drive.prepareRead(vaultId),
     fetchAhead: (file) => {
       const version = journal.version(file);
       return version === undefined ? () => undefined : blocks.fetchAhead(version);

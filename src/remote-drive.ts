@@ -254,6 +254,8 @@ export interface RemoteDrive {
     range: { readonly offsetBytes: number; readonly lengthBytes: number },
     options?: CallOptions,
   ): Promise<ContentStream>;
+  /** Somebody looks around among files of this vault and may read one: makes ready what that takes, where it costs no call. Never fails. */
+  prepareRead(vaultId: VaultId | undefined): void;
   /** What is known of the ranges of the vault that holds this content. Costs nothing. */
   rangeSupport(content: ContentReference): RangeSupport;
   /** SHA-256 of a file's present content as the service keeps it, 64 lower-case hex digits; undefined where it does not tell. One call. */

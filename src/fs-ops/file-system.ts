@@ -5,7 +5,7 @@ import type { Journal } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
 import type { Tree, TreeDirectory, TreeFile } from '../cache/tree.ts';
-import type { RemoteVault } from '../remote-drive.ts';
+import type { RemoteDrive, RemoteVault } from '../remote-drive.ts';
 import { Askers } from './askers.ts';
 import { AttributeChanges } from './attribute-changes.ts';
 import type { Ownership } from './attributes.ts';
@@ -76,6 +76,8 @@ export interface FileSystemOptions {
   readonly syncpoints?: SyncpointCalls | undefined;
   /** Has content fetched that is likely to be read next; without it, none is. */
   readonly fetchAhead?: FetchAhead | undefined;
+  /** Told of the vault whose files somebody looks around among, and may read one of. */
+  readonly prepareRead?: RemoteDrive['prepareRead'] | undefined;
   /** How many app keys list folders, each at its own pace; 1 unless said. */
   readonly callers?: number | undefined;
   /** What is to be kept on this machine. */
@@ -162,8 +164,8 @@ export class FileSystem implements Operations {
     this.#changeable = changeable;
     this.#attributes = attributes;
     this.#files = files;
-    this.#directories = new OpenDirectories({ tree, listings, nodes, view, askers, neighbours: walked });
-    const { syncpoints: calls, storing } = options;
+    const { syncpoints: calls, storing, prepareRead } = options;
+    this.#directories = new OpenDirectories({ tree, listings, nodes, view, askers, neighbours: walked, prepareRead });
     const syncpoints =
       calls === undefined || options.readOnly
         ? undefined

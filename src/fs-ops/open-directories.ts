@@ -3,6 +3,7 @@
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
 import type { Tree, TreeDirectory } from '../cache/tree.ts';
+import type { RemoteDrive } from '../remote-drive.ts';
 import type { Askers } from './askers.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Nodes } from './nodes.ts';
@@ -18,6 +19,8 @@ export interface OpenDirectoriesOptions {
   readonly view: View;
   readonly askers: Askers;
   readonly neighbours: Neighbours<TreeDirectory>;
+  /** Told of the vault of each syncpoint that somebody looks around in. */
+  readonly prepareRead: RemoteDrive['prepareRead'] | undefined;
 }
 
 /** "." and ".." as directory cookies; every other cookie is the entry's inode number. */
@@ -37,13 +40,16 @@ export class OpenDirectories {
   }
 
   open(node: NodeId, caller: Caller): Answer<OpenDirectory> {
-    const { nodes, tree, listings, view, neighbours, askers } = this.#options;
+    const { nodes, tree, listings, view, neighbours, askers, prepareRead } = this.#options;
     const directory = view.directory(node);
     if (this.#handles.size >= HANDLES_MAX) throw new FsError(errno.ENFILE, `${HANDLES_MAX} directories are open`);
     // Whoever stands in what was removed here can look around in it: nothing is left, and the service need not say so.
     if (nodes.frozen(node)?.how === 'removed') return { handle: this.#add(), cacheEntries: false, keepCache: false };
-    // The root lies in no directory in which there could be a next one.
-    if (directory.parent !== directory.inode && !askers.crawls(caller)) neighbours.taken(directory);
+    // The root lies in no directory in which there could be a next one, and holds no files.
+    if (directory.parent !== directory.inode && !askers.crawls(caller)) {
+      neighbours.taken(directory);
+      prepareRead?.(view.syncpoint(directory)?.syncpoint?.vaultId);
+    }
     return view.listed('opendir', directory, caller, () => {
       const handle = this.#add();
       const listing = tree.listing(directory.inode);

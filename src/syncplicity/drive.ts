@@ -28,6 +28,7 @@ import type {
   TrashFolder,
   UploadOutcome,
   UploadRequest,
+  VaultId,
   VersionedFile,
   VersionId,
 } from '../remote-drive.ts';
@@ -256,6 +257,9 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
       call: CallOptions = {},
     ): Promise<ContentStream> {
       return downloads.read(content, range, call);
+    },
+    prepareRead(vaultId: VaultId | undefined): void {
+      downloads.prepare(vaultId);
     },
     rangeSupport(content: ContentReference): RangeSupport {
       return downloads.rangeSupport(content);

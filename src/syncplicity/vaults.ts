@@ -45,6 +45,20 @@ export class VaultDirectory {
     return usable(found ?? (await this.#single(id ?? 'default', options)));
   }
 
+  /** The vault with this id, the default one without, as far as that is known without a call. Never rejects. */
+  async known(id: VaultId | undefined): Promise<Vault | undefined> {
+    if (this.#all === undefined || performance.now() >= this.#all.untilMs) return undefined;
+    try {
+      const listed = await this.#all.value;
+      const found = listed.find((vault) => (id === undefined ? vault.isDefault : vault.id === id));
+      return found === undefined ? undefined : usable(found);
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      // Whoever needs it asks again, and is told.
+      return undefined;
+    }
+  }
+
   /** The vault that has an address at this origin; undefined where the gateway names none. `id`: one that its list may leave out. */
   async at(origin: string, id: VaultId | undefined, options: CallOptions): Promise<Vault | undefined> {
     const isThere = (vault: VaultFields): boolean => addresses(vault).urls.some((url) => url.origin === origin);

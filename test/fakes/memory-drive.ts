@@ -76,6 +76,13 @@ export class MemoryDrive implements RemoteDrive {
     return this.delayMs;
   }
 
+  /** Makes no call. */
+  readonly prepared: (VaultId | undefined)[] = [];
+
+  prepareRead(vaultId: VaultId | undefined): void {
+    this.prepared.push(vaultId);
+  }
+
   addSyncpoint(name: string, facts: Partial<RemoteSyncpoint> = {}): RemoteSyncpoint {
     const root = this.#newFolder();
     const syncpoint: RemoteSyncpoint = {

@@ -1,5 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
+import { processName } from '../../src/base/process-name.ts';
 import type { Listings } from '../../src/cache/listings.ts';
 import type { Tree, TreeDirectory } from '../../src/cache/tree.ts';
 import type { FileSystem } from '../../src/fs-ops/file-system.ts';
@@ -370,5 +375,25 @@ describe('file system', () => {
     expect([first.cacheEntries, first.keepCache, second.keepCache]).toEqual([true, false, true]);
     await relist('Projects');
     expect((await fileSystem.openDirectory(node, nobody)).keepCache).toBe(false);
+  });
+
+  it('makes a read ready where somebody looks around among files, not for who crawls through all of them', async () => {
+    await rows(ROOT_NODE, true);
+    expect(drive.prepared).toEqual([]);
+    const { node } = await walk('Projects');
+    // A process is known by its file's name.
+    const program = join(made.state.path, 'updatedb');
+    copyFileSync('/bin/sleep', program);
+    const crawler = spawn(program, ['60']);
+    try {
+      await once(crawler, 'spawn');
+      await expect.poll(() => processName(crawler.pid ?? 0)).toBe('updatedb');
+      await fileSystem.openDirectory(node, { ...nobody, pid: crawler.pid ?? 0 });
+    } finally {
+      crawler.kill();
+    }
+    expect(drive.prepared).toEqual([]);
+    await rows(node, true);
+    expect(drive.prepared).toEqual([syncpoint.vaultId]);
   });
 });

@@ -11,6 +11,7 @@ import type {
 } from '../../src/remote-drive.ts';
 import { FixtureServer, reply, sendRange, userId, vaultId } from './fixture-server.ts';
 import type { Route } from './fixture-server.ts';
+import { SlowTunnels } from './slow-tunnels.ts';
 
 let server: FixtureServer;
 afterEach(() => server.stop());
@@ -234,4 +235,34 @@ test('tells a file and the vaults', async () => {
   expect(await drive.vaults()).toEqual([
     { id: vaultId, name: 'Cloud US', sizeBytes: 10 * 2 ** 30, consumedBytes: 1.5 * 2 ** 30 },
   ]);
+});
+
+test('who may read soon has a connection to the vault made, once, where that is known without a call', async () => {
+  server = await FixtureServer.start();
+  const drive = server.drive();
+  drive.prepareRead(undefined);
+  await drive.vaults();
+  const calls = server.requests.length;
+  // That of the calls: the vault was not known before.
+  expect(server.openConnections).toBe(1);
+  for (const vault of [undefined, vaultId as VaultId, 'another' as VaultId]) drive.prepareRead(vault);
+  await expect.poll(() => server.openConnections).toBe(2);
+  expect(server.requests.length).toBe(calls);
+  await drive.stop();
+  await expect.poll(() => server.openConnections).toBe(0);
+});
+
+test('nothing is made ready where a proxy stands in between', async () => {
+  server = await FixtureServer.start();
+  const tunnels = await SlowTunnels.start(() => 0);
+  try {
+    const drive = server.drive({ proxyEnvironment: { http_proxy: tunnels.url }, proxyLoopback: true });
+    await drive.vaults();
+    drive.prepareRead(undefined);
+    // Whatever would have been made is made by then.
+    await drive.vaults();
+    expect([tunnels.made, server.openConnections]).toEqual([1, 1]);
+  } finally {
+    await tunnels.stop();
+  }
 });

@@ -1,5 +1,6 @@
 // RemoteDrive.read: opens a transfer of a range of a version, learning on the way what the vault makes of ranges. Bytes go out
 // only when the reply's headers say which they are; what does not add up is asked for in another form, or is an error.
+import { createLog } from '../../base/log.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference, ContentStream, RangeSupport, VaultId } from '../../remote-drive.ts';
 import { ReplyError } from '../errors.ts';
@@ -14,6 +15,8 @@ import { covered, rangeForms, rangeHeader } from './range-forms.ts';
 import type { RangeForm, Wanted } from './range-forms.ts';
 import { DownloadAddress, requestContent, thingOf } from './vault-requests.ts';
 import type { DownloadUrl } from './vault-requests.ts';
+
+const log = createLog('downloads');
 
 /** That a vault understands no range at all is believed for an hour: it means reading whole files for a few bytes. */
 const noneForgottenMs = 3_600_000;
@@ -73,6 +76,19 @@ export class Downloads {
         this.#attempt(member, content, wanted, vault, options),
       );
     });
+  }
+
+  /** See RemoteDrive.prepareRead. */
+  prepare(vaultId: VaultId | undefined): void {
+    const { transport, vaults } = this.#parts;
+    const { address } = this.#known(vaultId);
+    vaults.known(vaultId).then(
+      (vault) => {
+        const url = vault?.urls[address.urlIndex % vault.urls.length];
+        if (url !== undefined) transport.prepareVault(url);
+      },
+      (error: unknown) => log('nothing was made ready: %o', error),
+    );
   }
 
   /** See RemoteDrive.rangeSupport. */

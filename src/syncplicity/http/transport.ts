@@ -12,6 +12,7 @@ import { BodyProgress } from './body-progress.ts';
 import type { SentPart, StreamedBody } from './body-progress.ts';
 import { acceptedEncodings, decodedBody } from './decoded-body.ts';
 import { type DepartingOptions, tellDeparture } from './departure.ts';
+import { ReadyConnections } from './ready-connections.ts';
 import { RequestWatch, StalledError } from './request-watch.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
@@ -99,8 +100,7 @@ export class HttpTransport {
    */
   async send(request: HttpRequest): Promise<HttpReply> {
     if (request.signal?.aborted === true) throw abortReason(request.signal);
-    const loopback = namesLoopback(request.url.hostname) && !this.#options.proxyLoopback;
-    const dispatcher = this.#dispatchers[loopback ? 'direct' : 'proxied'][request.pool];
+    const dispatcher = this.#dispatchers[this.#way(request.url)][request.pool];
     const { connectMs, headersMs, stallMs, uploadReplyMs, bodyIdleMs } = this.#options.timeouts;
     const isStreamed = typeof request.body === 'object';
     const watch = new RequestWatch(request.signal);
@@ -165,6 +165,15 @@ export class HttpTransport {
     return failure;
   }
 
+  /** Makes a connection to a vault ready for a request to come, unless one is idle or a proxy may stand in between. Never fails. */
+  prepareVault(url: URL): void {
+    const { direct, readyVaults, ...ways } = this.#dispatchers;
+    const isProxied = this.#way(url) === 'proxied' && ways.proxied.vault !== direct.vault;
+    if (isProxied || this.#stopping.signal.aborted) return;
+    const host = direct.vault.stats[url.origin];
+    if (host === undefined || !('free' in host) || host.free === 0) readyVaults.prepare(url);
+  }
+
   /** Breaks every connection, for all of them are dead after a sleep. Requests under way reject; later ones connect anew. */
   async reconnect(): Promise<void> {
     const former = this.#dispatchers;
@@ -177,24 +186,35 @@ export class HttpTransport {
     this.#stopping.abort();
     await destroyed(this.#dispatchers);
   }
+
+  #way(url: URL): 'direct' | 'proxied' {
+    return namesLoopback(url.hostname) && !this.#options.proxyLoopback ? 'direct' : 'proxied';
+  }
 }
 
-/** With and without a proxy. */
-type Dispatchers = Readonly<Record<'direct' | 'proxied', Readonly<Record<PoolName, Dispatcher>>>>;
+interface Dispatchers {
+  /** Without a proxy. */
+  readonly direct: { readonly gateway: Dispatcher; readonly vault: Agent };
+  /** As the environment has it. */
+  readonly proxied: Readonly<Record<PoolName, Dispatcher>>;
+  readonly readyVaults: ReadyConnections;
+}
 
 function dispatchers(options: TransportOptions): Dispatchers {
+  const readyVaults = new ReadyConnections(tlsOptions(options));
   const direct = {
-    gateway: directAgent('gateway', options).compose(tellDeparture),
-    vault: directAgent('vault', options),
+    gateway: new Agent(agentOptions('gateway', options)).compose(tellDeparture),
+    vault: new Agent({ ...agentOptions('vault', options), connect: readyVaults.connect }),
   };
   const proxied = {
     gateway: proxyAgent('gateway', options)?.compose(tellDeparture) ?? direct.gateway,
     vault: proxyAgent('vault', options) ?? direct.vault,
   };
-  return { direct, proxied };
+  return { direct, proxied, readyVaults };
 }
 
-async function destroyed({ direct, proxied }: Dispatchers): Promise<void> {
+async function destroyed({ direct, proxied, readyVaults }: Dispatchers): Promise<void> {
+  readyVaults.stop();
   const all = new Set([...Object.values(direct), ...Object.values(proxied)]);
   await Promise.all([...all].map((dispatcher) => dispatcher.destroy()));
 }
@@ -226,10 +246,6 @@ function tlsOptions(options: TransportOptions): { timeout: number; minVersion: '
     minVersion: 'TLSv1.2',
     ...(options.ca === undefined ? {} : { ca: [...rootCertificates, options.ca] }),
   };
-}
-
-function directAgent(pool: PoolName, options: TransportOptions): Dispatcher {
-  return new Agent(agentOptions(pool, options));
 }
 
 function proxyAgent(pool: PoolName, options: TransportOptions): Dispatcher | undefined {

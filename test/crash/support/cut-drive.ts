@@ -127,6 +127,7 @@ export class CutDrive implements RemoteDrive {
 
   account = (options?: CallOptions) => this.service.memory.account(options);
   callDelayMs = () => 0;
+  prepareRead = () => undefined;
   rangeSupport = () => this.service.memory.rangeSupport();
   moveSupport: RemoteDrive['moveSupport'] = (syncpoint, kind) => this.service.memory.moveSupport(syncpoint, kind);
   moveSeen: RemoteDrive['moveSeen'] = (syncpoint, kind, worked) => {

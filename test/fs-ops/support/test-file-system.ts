@@ -84,6 +84,7 @@ export class TestFileSystem {
         invalidateNode: (node, { content }) => void this.kernel.push(`node ${node}${content ? ' content' : ''}`),
       },
       onFailure: (failure) => void this.failures.push(failure.reason),
+      prepareRead: (vaultId) => drive.prepareRead(vaultId),
     });
   }
 
