@@ -130,6 +130,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Default: 'interactive'. Of a transfer it is asked again while it goes on: somebody may begin to wait for it. */
   readonly callClass?: CallClass | undefined;
+  /** Where it fails as `unavailable` it is not tried again: its caller does that. Only of {@link RemoteDrive.read}. */
+  readonly once?: boolean | undefined;
   /** Called when a call has had its turn and leaves; until then, ending it costs nothing. */
   readonly onLeave?: (() => void) | undefined;
 }

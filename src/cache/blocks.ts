@@ -75,6 +75,8 @@ export interface ContentReader {
     lengthBytes: number,
     signal?: AbortSignal,
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
+  /** What went wrong last with fetching this content, if no byte of it has come since: who waits may be waiting because of that. */
+  readonly trouble?: RemoteError | undefined;
   /** The handle is gone: ends what was fetched for it alone. Reads under way still settle. */
   close(): void;
 }

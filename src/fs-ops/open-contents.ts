@@ -9,7 +9,7 @@ import { createLog } from '../base/log.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
 import { shownLengthBytes, shownModified, type StagedContent, type TreeChange, type TreeFile } from '../cache/tree.ts';
-import { timestampOf, type ContentReference, type Timestamp } from '../remote-drive.ts';
+import { timestampOf, type ContentReference, type RemoteError, type Timestamp } from '../remote-drive.ts';
 import { later, type UncommittedState } from './attributes.ts';
 import { naming } from './names.ts';
 import type { Nodes } from './nodes.ts';
@@ -26,6 +26,8 @@ export interface ContentOrigin {
 /** Reads an open content for one handle, cut at the content's end; sees that handle's access pattern. */
 export interface HandleReader {
   read(offsetBytes: number, lengthBytes: number, signal: AbortSignal): Answer<readonly Uint8Array[]>;
+  /** What may keep the bytes from coming that somebody waits for. */
+  readonly trouble: RemoteError | undefined;
   close(): void;
 }
 

@@ -129,7 +129,8 @@ export class OpenFiles {
       caller,
       (signal) => {
         const pieces = opened.reader.read(offsetBytes, lengthBytes, signal);
-        return pieces instanceof Promise ? pieces.catch((error: unknown) => this.#readFailed(opened, error)) : pieces;
+        if (!(pieces instanceof Promise)) return pieces;
+        return pieces.catch((error: unknown) => this.#readFailed(opened, error, signal));
       },
       failedLately ? REPEATED_READ_TIMEOUT_MS : undefined,
       this.#options.isHeldBack,
@@ -282,8 +283,14 @@ export class OpenFiles {
     return opened;
   }
 
-  /** A version the service no longer has: what is open is stale, and so is the listing that showed it. */
-  #readFailed({ node }: Handle, error: unknown): never {
+  /**
+   * Time that ran out is told with what used it up. A version the service no longer has: what is open is stale, and so is the listing that
+   * showed it.
+   */
+  #readFailed({ node, reader }: Handle, error: unknown, signal: AbortSignal): never {
+    if (error === signal.reason && error instanceof FsError && reader.trouble !== undefined) {
+      throw new FsError(error.errno, `${error.message}: ${reader.trouble.message}`);
+    }
     if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
     const { view, nodes, kernelCache } = this.#options;
     const file = view.object(node) as TreeFile;

@@ -11,6 +11,8 @@ import type { VaultFields } from './wire/entities.ts';
 
 /** A vault's addresses change when somebody moves a server. */
 const keptMs = 600_000;
+/** And is seen by whoever asks again, not by whoever asks all the time. */
+const trustedMs = 60_000;
 /** A user has a handful of vaults; far more are other ids that were asked for. */
 const byIdMax = 256;
 
@@ -22,6 +24,7 @@ interface Kept<T> {
 export class VaultDirectory {
   readonly #gateway: Gateway;
   #all: Kept<readonly VaultFields[]> | undefined;
+  #trustedUntilMs = 0;
   readonly #byId = new Map<VaultId | 'default', Kept<VaultFields>>();
 
   constructor(gateway: Gateway) {
@@ -75,8 +78,10 @@ export class VaultDirectory {
     }
   }
 
-  /** Forgets everything: addresses did not answer. */
+  /** Forgets everything: addresses did not answer. Not again within a minute: while a vault is down, its address is what it was. */
   forget(): void {
+    if (performance.now() < this.#trustedUntilMs) return;
+    this.#trustedUntilMs = performance.now() + trustedMs;
     this.#all = undefined;
     this.#byId.clear();
   }

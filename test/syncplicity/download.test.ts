@@ -423,6 +423,38 @@ test('a dead address of a vault is passed over for the next one', async () => {
   await bytesOf(await server.drive().read(version, { offsetBytes: 1, lengthBytes: 5 }));
 });
 
+test('who tries again by itself is told of trouble at once, and of a vault that asks to be asked later not at all', async () => {
+  let status = 500;
+  server = await FixtureServer.start(
+    onRetrieve((request, response) => {
+      if (status === 200) return sendRange(request, response, content);
+      reply(response, status, {}, status === 429 ? { 'retry-after': '0' } : {});
+      status = status === 429 ? 200 : status;
+      return true;
+    }),
+  );
+  const drive = server.drive();
+  const read = (once: boolean): Promise<ContentStream> =>
+    drive.read(version, { offsetBytes: 1, lengthBytes: 5 }, { once });
+  await expect(read(true)).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(server.count('/retrieveFile.php')).toBe(1);
+  await expect(read(false)).rejects.toMatchObject({ kind: 'unavailable' });
+  expect(server.count('/retrieveFile.php')).toBe(5);
+  status = 429;
+  await bytesOf(await read(true));
+});
+
+test('a vault that is down is looked for again once, not with each read', async () => {
+  server = await FixtureServer.start(onRetrieve((_request, response) => reply(response, 500, {})));
+  const drive = server.drive();
+  for (let reads = 0; reads < 5; reads += 1) {
+    await expect(drive.read(version, { offsetBytes: 1, lengthBytes: 5 })).rejects.toMatchObject({
+      kind: 'unavailable',
+    });
+  }
+  expect(server.count('/storage/storageendpoints')).toBe(2);
+});
+
 test.each(['by id', 'by default'])('a vault missing in the list is found %s', async (how) => {
   const endpoint = (): unknown => [{ Id: vaultId, Name: 'v', Urls: [{ Url: server.url }] }];
   server = await FixtureServer.start(

@@ -89,6 +89,10 @@ export class BlockReader {
       .finally(() => version.readGone());
   }
 
+  get trouble(): RemoteError | undefined {
+    return this.#version.trouble;
+  }
+
   /** Has those of the blocks [first, end) written that are in memory only. */
   store(first: number, end: number): void {
     this.#version.store(first, end);

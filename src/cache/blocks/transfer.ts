@@ -45,6 +45,8 @@ export interface TransferHost {
   readonly times: TransferTimes;
   /** The incomplete block at this index, or one made for bytes that pass by; undefined where they are not needed. */
   blockFor(index: number, transfer: Transfer, atStart: boolean): Block | undefined;
+  /** It failed, and goes on after a pause. */
+  troubled(error: RemoteError): void;
   /** Bytes arrived from the vault, whether needed or not. */
   arrived(lengthBytes: number): void;
   /** Gives the block its buffer. */
@@ -156,6 +158,7 @@ export class Transfer {
         failures = this.#firstMissing() > before ? 1 : failures + 1;
         const { retryAfterMs = 0 } = error;
         if (failures >= this.#attemptsMax() || retryAfterMs > askedMsMax) throw error;
+        this.#host.troubled(error);
         const pause = Math.min(times.retryDelayMsMax, times.retryDelayMs * 2 ** (failures - 1));
         await delay(Math.max(retryAfterMs, pause * (0.5 + Math.random() / 2)), signal);
       }
@@ -247,6 +250,8 @@ export class Transfer {
       { offsetBytes: fromBytes, lengthBytes: endBytes - fromBytes },
       {
         signal,
+        // What goes on after a pause is this transfer, which knows whether anybody waits.
+        once: true,
         get callClass() {
           return currentClass();
         },

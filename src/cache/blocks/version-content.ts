@@ -35,6 +35,7 @@ export class VersionContent implements TransferHost, Version {
   /** Readers, and reads that may still ask. */
   readers = 0;
   #stopped: RemoteError | undefined;
+  #trouble: RemoteError | undefined;
   blocksInMemory = 0;
 
   constructor(content: ContentReference, number: number, around: Surroundings) {
@@ -57,6 +58,11 @@ export class VersionContent implements TransferHost, Version {
   /** Nothing of this version is in use or in memory. */
   get idle(): boolean {
     return this.readers === 0 && this.blocksInMemory === 0 && this.#coming.size === 0 && this.#transfers.size === 0;
+  }
+
+  /** What went wrong last with fetching, if no byte has come since. */
+  get trouble(): RemoteError | undefined {
+    return this.#trouble;
   }
 
   /** Why nothing can be read any more. */
@@ -215,7 +221,12 @@ export class VersionContent implements TransferHost, Version {
     return block;
   }
 
+  troubled(error: RemoteError): void {
+    this.#trouble = error;
+  }
+
   arrived(lengthBytes: number): void {
+    this.#trouble = undefined;
     this.#around.counts.bytesFetched += lengthBytes;
   }
 

@@ -1,6 +1,6 @@
 // Reads of content that is partly on this machine and partly at the service, for one handle. Promises the content as of when it answers,
 // and answers at once where nothing has to be fetched. Knows neither programs nor journal.
-import type { ContentReference } from '../../remote-drive.ts';
+import type { ContentReference, RemoteError } from '../../remote-drive.ts';
 import type { ContentBlocks, ContentReader } from '../blocks.ts';
 import { addRange, coversUpTo, eachPart } from './extents.ts';
 import { eachSegment, lengthOf, type Source } from './generation.ts';
@@ -29,6 +29,8 @@ export interface HandleReader {
     lengthBytes: number,
     signal?: AbortSignal,
   ): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
+  /** See {@link ContentReader.trouble}. */
+  readonly trouble: RemoteError | undefined;
   /** The handle is gone. Reads under way still settle. */
   close(): void;
 }
@@ -62,6 +64,10 @@ export class StagedReader implements HandleReader {
     const buffer = this.#around.buffers.take(endBytes - offsetBytes);
     this.#readStaged(source, buffer, offsetBytes);
     return [buffer];
+  }
+
+  get trouble(): RemoteError | undefined {
+    return this.#version?.reader.trouble;
   }
 
   close(): void {

@@ -69,13 +69,20 @@ export class Downloads {
         `download of ${thingOf(content)}: [${wanted.startBytes}, ${wanted.endBytes}) is not within ${wanted.totalBytes} bytes`,
       );
     }
-    return this.#parts.retries.run(options.signal, async (tried) => {
-      if (tried > 0) this.#forgetAddressesOnce(tried);
-      const vault = await this.#parts.vaults.find(content.vaultId, options);
-      return this.#parts.members.attempt(options.signal, undefined, (member) =>
-        this.#attempt(member, content, wanted, vault, options),
-      );
-    });
+    const { members, retries, vaults } = this.#parts;
+    const attempt = async (): Promise<ContentStream> => {
+      const vault = await vaults.find(content.vaultId, options);
+      try {
+        return await members.attempt(options.signal, undefined, (member) =>
+          this.#attempt(member, content, wanted, vault, options),
+        );
+      } catch (error) {
+        // None of the known addresses answered: perhaps the vault moved.
+        if (isUnavailable(error)) vaults.forget();
+        throw error;
+      }
+    };
+    return retries.run(options.signal, attempt, (error) => options.once !== true || !isUnavailable(error));
   }
 
   /** See RemoteDrive.prepareRead. */
@@ -180,11 +187,6 @@ export class Downloads {
     if (performance.now() >= known.untilMs) forgetForm(known);
     return known;
   }
-
-  /** None of the known addresses answered: perhaps the vault moved. Asked for again once a read, not once a try. */
-  #forgetAddressesOnce(tried: number): void {
-    if (tried === 1) this.#parts.vaults.forget();
-  }
 }
 
 function learn(known: VaultKnowledge, form: RangeForm, proves: RangeSupport | undefined): void {
@@ -205,4 +207,8 @@ function forgetForm(known: VaultKnowledge): void {
   known.support = 'unknown';
   known.untilMs = Infinity;
   known.failures = 0;
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof RemoteError && error.kind === 'unavailable';
 }

@@ -224,6 +224,28 @@ test.each([
   if (times === 2) expect((askedAtMs[1] ?? 0) - (askedAtMs[0] ?? 0)).toBeGreaterThan(retryAfterMs - 10);
 });
 
+test('a transfer that goes on after a failure has the drive try once each time, and says what is wrong until a byte comes', async () => {
+  const away = new RemoteError('unavailable', 'Internal error (HTTP 500)');
+  const healthy = new FakeContentDrive();
+  const asked: unknown[] = [];
+  const drive: ContentDrive = {
+    rangeSupport: () => 'bounded',
+    read: (content, range, options) => {
+      asked.push([options?.once, reader.trouble]);
+      return asked.length < 4 ? Promise.reject(away) : healthy.read(content, range, options);
+    },
+  };
+  const reader = (await open({ drive })).reader(contentReference('down', 1000));
+  await reader.read(0, 1000);
+  expect(asked).toEqual([
+    [true, undefined],
+    [true, away],
+    [true, away],
+    [true, away],
+  ]);
+  expect(reader.trouble).toBeUndefined();
+});
+
 test('a server that stays away fails the read with unavailable, after bounded attempts', async () => {
   let calls = 0;
   const away = new RemoteError('unavailable', 'connection refused');

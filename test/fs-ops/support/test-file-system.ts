@@ -11,7 +11,7 @@ import { generationsOf } from '../../../src/cache/tree/records.ts';
 import { FileSystem, type FileSystemOptions } from '../../../src/fs-ops/file-system.ts';
 import { naming } from '../../../src/fs-ops/names.ts';
 import type { Caller } from '../../../src/fs-ops/operations.ts';
-import type { RemoteDrive } from '../../../src/remote-drive.ts';
+import type { RemoteDrive, RemoteError } from '../../../src/remote-drive.ts';
 import type { Trust } from '../../../src/cache/trust.ts';
 import { lifetimeTrust } from '../../fakes/lifetime-trust.ts';
 import { temporaryDirectory } from '../../fakes/temporary-directory.ts';
@@ -34,6 +34,8 @@ export interface TestFileSystemOptions extends Partial<
   readonly reserveBytes?: number;
   /** Takes the place of the journal's writer. */
   readonly changes?: (journal: Journal, nowMs: () => number) => LocalChanges;
+  /** What keeps bytes from coming. */
+  readonly trouble?: RemoteError;
   /** A directory with the state of a former one. */
   readonly state?: ReturnType<typeof temporaryDirectory>;
 }
@@ -102,6 +104,7 @@ export class TestFileSystem {
             for await (const piece of await drive.read(content, range, { signal })) pieces.push(piece);
             return pieces;
           },
+          trouble: options.trouble,
           close: () => undefined,
         }),
       },
