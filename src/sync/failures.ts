@@ -18,6 +18,14 @@ const EMPTY_FILE_TRIES = 2;
 /** A look at the syncpoints that nobody waits for. */
 const LEARN_LIMIT_MS = 60_000;
 
+/** An upload that no listing shows. */
+export interface InVain {
+  /** How often that came to pass with the object. */
+  readonly times: number;
+  /** What the service had said instead of yes. */
+  readonly answer: string | undefined;
+}
+
 export class Failures {
   readonly #parts: Parts;
   readonly #troubles: Troubles;
@@ -61,7 +69,7 @@ export class Failures {
    * No listing shows what was sent, for the `times`th time: it is sent again, later each time. An empty file is kept here in the end: there
    * are services that take it and store nothing.
    */
-  noteInVain(record: PendingRecord, times: number): void {
+  noteInVain(record: PendingRecord, { times, answer }: InVain): void {
     const { inode } = record;
     const { journal, outcomes } = this.#parts;
     const node = journal.tree.node(inode);
@@ -72,7 +80,8 @@ export class Failures {
     if (shownLengthBytes(node) === 0 && times >= EMPTY_FILE_TRIES) {
       outcomes.failed(inode, 'invalid', 'the service stores no empty file: it is sent once something is written to it');
     } else {
-      this.#troubles.note(inode, 'the service told of no error, but no listing shows what was sent');
+      const said = answer ?? 'the service told of no error';
+      this.#troubles.note(inode, `${said}, but no listing shows what was sent`);
     }
   }
 

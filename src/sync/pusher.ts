@@ -22,6 +22,7 @@ import { Troubles, type Trouble } from './troubles.ts';
 import { Turns } from './turns.ts';
 import { UploadOutcomes } from './upload-outcomes.ts';
 import { cutOff, UploadPaused } from './upload-pause.ts';
+import { VainUploads } from './vain-uploads.ts';
 
 const log = createLog('pusher');
 
@@ -76,6 +77,7 @@ export class Pusher {
   readonly #due: DueTimes;
   readonly #purges: Purges;
   readonly #outage: Outage;
+  readonly #vain: VainUploads;
   readonly #running = new Map<number, Running>();
   readonly #failures: Failures;
   readonly #waiters = new Set<() => void>();
@@ -96,6 +98,7 @@ export class Pusher {
     this.#troubles = new Troubles(this.#nowMs);
     this.#work = new StepWork(this.#parts, (folders) => this.#lookAgain(folders));
     this.#outage = new Outage(this.#nowMs);
+    this.#vain = new VainUploads(journal, this.#nowMs);
     this.#purges = new Purges(options);
     this.#failures = new Failures(this.#parts, this.#troubles);
     this.#due = new DueTimes(this.#nowMs, (inodes) => this.#planSoon(inodes));
@@ -154,6 +157,7 @@ export class Pusher {
   /** Tries at once what waits for its next try: the service is back, or somebody asked. */
   retryNow(): void {
     this.#outage.retry();
+    this.#vain.retry();
     this.#planSoon(this.#troubles.hurry());
   }
 
@@ -329,15 +333,17 @@ export class Pusher {
         return;
       case 'give-up-looking':
         this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
+        this.#vain.inVain(record);
         return;
       default:
-        if (!this.#waitsForService(inode) && this.#turns.hasCome(record, step)) this.#run(record, step);
+        if (!this.#waitsForService(inode, step) && this.#turns.hasCome(record, step)) this.#run(record, step);
     }
   }
 
-  /** While the service is away, one object at a time finds out when it is back. */
-  #waitsForService(inode: number): boolean {
-    const { untilMs } = this.#outage;
+  /** While the service is away, or a vault stores nothing, one object at a time finds out when it is back. */
+  #waitsForService(inode: number, step: Step): boolean {
+    const vaultMs = step.kind === 'store' ? this.#vain.untilMs(step.place.parent) : undefined;
+    const untilMs = this.#outage.untilMs ?? vaultMs;
     if (untilMs !== undefined) this.#due.set(inode, untilMs);
     return untilMs !== undefined;
   }
@@ -363,11 +369,12 @@ export class Pusher {
     };
     for (const one of inodes) this.#running.set(one, running);
     this.#outage.tried();
+    if (place !== undefined) this.#vain.begun(place.parent);
     const ended = this.#begin(record, step);
     this.#work
       .do(record, step, together, running, controller.signal)
       .then(
-        (changed) => this.#succeeded(inodes, changed),
+        (changed) => this.#succeeded(record, place?.parent, inodes, changed),
         (error: unknown) => this.#failed(record, inodes, error),
       )
       .finally(() => {
@@ -411,8 +418,9 @@ export class Pusher {
   }
 
   /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
-  #succeeded(inodes: readonly number[], changed: boolean): void {
+  #succeeded(before: PendingRecord, folder: number | undefined, inodes: readonly number[], changed: boolean): void {
     this.#answered();
+    if (this.#vain.done(before, folder)) this.#hurry();
     this.#purges.nudge();
     for (const one of inodes) {
       const record = this.#options.journal.get(one);
@@ -433,13 +441,17 @@ export class Pusher {
 
   /** The service is there; where it had been away, everything is worth a try at once. */
   #answered(): void {
-    if (!this.#outage.answered()) return;
-    this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
+    if (this.#outage.answered()) this.#hurry();
   }
 
   /** A listing came, for whomever. */
   #hinted(): void {
-    if (this.#outage.hinted()) this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
+    if (this.#outage.hinted()) this.#hurry();
+  }
+
+  /** What waits for the service is worth a try. */
+  #hurry(): void {
+    this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
   }
 
   #surroundings(): Surroundings {

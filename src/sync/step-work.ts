@@ -3,6 +3,7 @@
 import { createLog } from '../base/log.ts';
 import type { PendingRecord } from '../cache/journal.ts';
 import { Confirmations } from './confirmations.ts';
+import type { InVain } from './failures.ts';
 import { makeFolders, type FolderToMake } from './folders.ts';
 import { lookAt } from './freshness.ts';
 import { Lookouts } from './lookouts.ts';
@@ -32,6 +33,8 @@ export class StepWork {
   readonly #rate = new Rate();
   /** Objects that the service would not move; until they are stored anew. */
   readonly #immovable = new Set<number>();
+  /** Why it is not clear what became of objects that are looked for. */
+  readonly #unclear = new Map<number, string>();
   readonly #onQuiet: (folders: readonly number[]) => void;
 
   /** `onQuiet` hears of folders that nothing more is on its way to. */
@@ -68,14 +71,15 @@ export class StepWork {
     return Math.max(atMs, this.#confirmations.dueMs(parent, hurried, isAwaited(parent)));
   }
 
-  /** It is looked for no longer. Returns how often that came to pass. */
-  giveUpLooking(inode: number): number {
-    return this.#lookouts.gaveUp(inode);
+  /** It is looked for no longer. Returns how often that came to pass, and what the service had said, if it had. */
+  giveUpLooking(inode: number): InVain {
+    return { times: this.#lookouts.gaveUp(inode), answer: this.#unclear.get(inode) };
   }
 
   /** The object has no record any more. */
   forget(inode: number): void {
     this.#lookouts.forget(inode);
+    this.#unclear.delete(inode);
     this.#immovable.delete(inode);
   }
 
@@ -149,10 +153,14 @@ export class StepWork {
       const quiet = this.#confirmations.end(folder);
       if (quiet.length > 0) this.#onQuiet(quiet);
     });
-    if (result === 'untold') {
+    this.#unclear.delete(inode);
+    if (result.state === 'untold') {
       this.#lookouts.delayed(inode, 0);
       this.#confirmations.untold(folder);
-    } else if (result === 'unclear') this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
+    } else if (result.state === 'unclear') {
+      this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
+      this.#unclear.set(inode, result.reason);
+    }
     this.#openFiles.sent(inode);
     this.#keep(inode);
   }

@@ -10,8 +10,10 @@ import { DamagedContent, type Parts, Replan, type SendableContent } from './part
 /** Below this, asking for a hash costs more than sending the bytes. */
 const HASH_WORTH_BYTES = 2 ** 20;
 
-/** What became of a store: `unclear`: its reply was lost, and only listings tell. */
-export type StoreResult = 'stored' | 'untold' | 'unclear' | 'unchanged';
+/** What became of a store: `unclear`: its reply was lost, or says something else, and only listings tell. */
+export type StoreResult =
+  | { readonly state: 'stored' | 'untold' | 'unchanged' }
+  | { readonly state: 'unclear'; readonly reason: string };
 
 /** Stores the file that `record` is about at `place`. `onSent` hears how far it is. Rejects with RemoteError or {@link Replan}. */
 export async function storeFile(
@@ -60,7 +62,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
   if (isElsewhere(parts, node)) throw new Replan('it was renamed while it was prepared');
   if (await isUnchanged(parts, sending, sent)) {
     parts.uploads.unchanged(inode, sent);
-    return 'unchanged';
+    return { state: 'unchanged' };
   }
   const folder = parts.journal.remotePath(place.parent);
   if (folder?.syncpoint.remote === undefined) throw new Replan('its folder is not at the service any more');
@@ -108,12 +110,12 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
     }
     throw error;
   }
-  if (outcome.state === 'unclear') return 'unclear';
+  if (outcome.state === 'unclear') return outcome;
   const { fileId, versionId } = outcome;
   const ids = fileId === undefined || versionId === undefined ? undefined : { fileId, versionId };
   const kept = content.staged;
   parts.uploads.stored({ inode, place, sent: outcome.already ? { ...sent, already: true } : sent, ids, kept });
-  return ids === undefined ? 'untold' : 'stored';
+  return { state: ids === undefined ? 'untold' : 'stored' };
 }
 
 /** Whether the service may have all that it needs to store the content: until then an upload that is cut off has stored nothing. */

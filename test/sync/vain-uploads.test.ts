@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CallOptions, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
-import { passing } from '../crash/support/virtual-time.ts';
+import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import type { Program } from '../fs-ops/support/program.ts';
 import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
@@ -14,6 +14,8 @@ class SilentDrive extends MemoryDrive {
   /** Takes the first bytes for the whole file. */
   cutsShort: (request: UploadRequest) => boolean = () => false;
   readonly uploadedAtMs: number[] = [];
+  /** Stores nothing and says so in a way that may mean the opposite. */
+  fails = false;
   /** Of content in chunks: each is acknowledged but the last. */
   acknowledges = false;
   readonly sessions: (string | undefined)[] = [];
@@ -21,6 +23,7 @@ class SilentDrive extends MemoryDrive {
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
     this.uploadedAtMs.push(Date.now());
     this.sessions.push(request.session);
+    if (this.fails) return { state: 'unclear', reason: 'Internal error (HTTP 500)' };
     if (this.acknowledges) {
       request.onSession?.('all but the last chunk');
       return { state: 'unclear', reason: 'the reply to the last chunk was lost' };
@@ -35,6 +38,7 @@ class SilentDrive extends MemoryDrive {
 }
 
 let drive: SilentDrive;
+const countOf = (call: string): number => drive.calls.filter((one) => one.startsWith(call)).length;
 let made: TestFileSystem;
 let pusher: Pusher;
 let program: Program;
@@ -82,6 +86,52 @@ it('an upload that no listing shows is sent again, later each time, and status t
   const pauses = drive.uploadedAtMs.slice(1).map((at, index) => at - (drive.uploadedAtMs[index] ?? 0));
   expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
   expect(troubles).toContain('the service told of no error, but no listing shows what was sent');
+});
+
+it('a vault that stores nothing is tried with one file at a time, and gets all of them when that is over', async () => {
+  drive.fails = true;
+  const names = Array.from({ length: 20 }, (_, index) => `file ${index}`);
+  for (const name of names) await passing(program.writeFile(`P/${name}`, `content of ${name}`));
+  await pass(120_000);
+  const [uploads, listings] = [drive.uploadedAtMs.length, countOf('list ')];
+  await pass(3_600_000);
+  // One each 30 s or more, and what is looked at for it.
+  expect(drive.uploadedAtMs.length - uploads).toBeLessThanOrEqual(121);
+  expect(drive.uploadedAtMs.length - uploads).toBeGreaterThan(20);
+  expect(countOf('list ') - listings).toBeLessThan(620);
+  const said = pusher.progress().map(({ trouble }) => trouble?.message);
+  expect(said).toContain('Internal error (HTTP 500), but no listing shows what was sent');
+
+  drive.fails = false;
+  const overAtMs = Date.now();
+  await passing(
+    new Promise<void>((resolve) => {
+      const stop = made.journal.onChange(() => {
+        if (pusher.progress().length > 0) return;
+        stop();
+        resolve();
+      });
+    }),
+  );
+  expect(Date.now() - overAtMs).toBeLessThan(120_000);
+  const { rootFolderId } = drive.syncpointList[0] as RemoteSyncpoint;
+  expect(
+    drive
+      .entries(rootFolderId)
+      .map(({ name }) => name)
+      .sort(),
+  ).toEqual(names.sort());
+});
+
+it('a vault that stores nothing is tried at once when somebody asks', async () => {
+  drive.fails = true;
+  for (const name of ['a', 'b', 'c', 'd']) await passing(program.writeFile(`P/${name}`, name));
+  await pass(1_800_000);
+  drive.fails = false;
+  const askedAtMs = Date.now();
+  await passing(pusher.flush(nobody.signal));
+  expect(Date.now() - askedAtMs).toBeLessThan(20_000);
+  expect(pusher.progress()).toEqual([]);
 });
 
 it('a part that the service took for the whole file is ours, and the whole becomes its next version', async () => {

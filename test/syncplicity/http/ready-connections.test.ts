@@ -106,7 +106,7 @@ test('one that nobody takes is ended, and none is made for a while', async () =>
   const url = await start('http:', { readyMs: 50, pauseMs: 60_000 });
   ready.prepare(url);
   await connected(1);
-  await once(sockets[0] as Socket, 'close');
+  await expect.poll(() => (sockets[0] as Socket).destroyed).toBe(true);
   ready.prepare(url);
   expect(await lengthAt(url)).toBe(300_000);
   expect(sockets).toHaveLength(2);
