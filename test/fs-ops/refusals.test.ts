@@ -76,6 +76,17 @@ describe('what cannot be written', () => {
     expect([...made.journal.records()]).toEqual([]);
   });
 
+  it("is EPERM for a desktop's trash at the top of a folder that is mounted alone, and below as anywhere", async () => {
+    const rootInode = (await program.stat('P')).inode;
+    await made.stop(true);
+    await start({ rootInode, state: made.state });
+    for (const name of ['.Trash', '.Trash-1000']) {
+      await fails(errno.EPERM, program.mkdir(name));
+      await program.mkdir(`folder/${name}`);
+    }
+    expect(await program.readdir('')).toEqual(['file', 'folder']);
+  });
+
   it('is EDQUOT where the vault told that it has no room, with the reason; what fits is taken', async () => {
     drive.vaultList.splice(0, 1, { id: 'vault-1' as VaultId, name: 'Small', sizeBytes: 1_000, consumedBytes: 400 });
     await program.stat('P/file');
