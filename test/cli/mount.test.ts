@@ -1,7 +1,16 @@
 // mount, status and unmount of a real mount through the kernel, with daemons that end in every way.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -222,6 +231,46 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     }
     expect((await user.run(['unmount', point])).code).toBe(0);
   });
+
+  it('that a mount namespace keeps is unmounted here, and says where it goes on', async () => {
+    const { pid } = await mounted();
+    const sandbox = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sleep', '60']);
+    await once(sandbox, 'spawn');
+    try {
+      const own = readlinkSync('/proc/self/ns/mnt');
+      await until(() => Promise.resolve(readFileSync(`/proc/${sandbox.pid}/comm`, 'utf8') === 'sleep\n'));
+      expect(readlinkSync(`/proc/${sandbox.pid}/ns/mnt`)).not.toBe(own);
+      const answer = await user.run(['unmount', point]);
+      expect(answer.stderr).toBe(
+        `syncplicityfs: ${point} is unmounted, but its daemon (process ${pid}) has not ended: sleep (pid ${sandbox.pid}) has a mount ` +
+          `namespace of its own, where it is mounted on ${point}\nit ends with that process, or with umount there\n`,
+      );
+      expect([answer.code, readdirSync(point)]).toEqual([1, []]);
+    } finally {
+      sandbox.kill('SIGKILL');
+      await once(sandbox, 'exit');
+    }
+    await until(() => Promise.resolve(!isAlive(pid)));
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'that is bound elsewhere is unmounted here, and says where it goes on',
+    async () => {
+      const { pid } = await mounted();
+      const other = user.directory('bound');
+      await promisify(execFile)('mount', ['--bind', join(point, 'data'), other]);
+      try {
+        const { code, stderr } = await user.run(['unmount', point]);
+        expect(stderr).toMatch(
+          new RegExp(`has not ended: it is mounted on ${other} as well\numount ${other} ends it\n$`),
+        );
+        expect([code, readFileSync(join(other, 'hello.txt'), 'utf8')]).toEqual([1, 'hello\n']);
+      } finally {
+        await promisify(execFile)('umount', [other]);
+      }
+      await until(() => Promise.resolve(!isAlive(pid)));
+    },
+  );
 
   it('is unmounted from within once it is left, and says on the way who is in it', async () => {
     await mounted();
