@@ -272,6 +272,23 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     },
   );
 
+  it('made in a session is found without one, and the reverse', async () => {
+    const session = { XDG_RUNTIME_DIR: user.directory('session') };
+    for (const [maker, asker] of [
+      [session, {}],
+      [{}, session],
+    ] as const) {
+      expect(await user.run(['mount', 'local', point], { env: maker })).toMatchObject({ code: 0, stderr: '' });
+      expect((await user.run(['status'], { env: asker })).stdout).toContain(`${point}\n`);
+      expect((await user.run(['mount', 'local', point], { env: asker })).stderr).toContain('is mounted already');
+      writeFileSync(join(point, 'data', 'new.txt'), 'new\n');
+      expect(await user.run(['flush', point], { env: asker })).toMatchObject({ code: 0, stderr: '' });
+      expect(readFileSync(join(user.home, 'data', 'new.txt'), 'utf8')).toBe('new\n');
+      expect(await user.run(['unmount', point], { env: asker })).toMatchObject({ code: 0, stderr: '' });
+      expect((await user.run(['status'], { env: maker })).stdout).toBe('nothing is mounted\n');
+    }
+  });
+
   it('is unmounted from within once it is left, and says on the way who is in it', async () => {
     await mounted();
     const busy = spawn('sleep', ['60'], { cwd: join(point, 'data') });
