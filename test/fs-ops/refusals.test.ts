@@ -372,6 +372,34 @@ describe('a full disk', () => {
     expect(await program.readFile('P/file')).toBe('CONtent');
   });
 
+  it('that is met when a new file is closed leaves it empty, and to be sent once there is room', async () => {
+    let full = false;
+    class FullDisk extends LocalChanges {
+      override commitContent(...args: Parameters<LocalChanges['commitContent']>): TreeFile {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        return super.commitContent(...args);
+      }
+      override endContent(generation: number): void {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        super.endContent(generation);
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/new', O_WRONLY | O_CREAT);
+    await program.pwrite(descriptor, 0, 'content');
+    // Long enough for the journal to name what is being written.
+    await expect.poll(() => made.tree.unfinished()).toHaveLength(1);
+    full = true;
+    await fails(errno.ENOSPC, program.close(descriptor));
+    const { inode } = await program.stat('P/new');
+    made.fileSystem.commitOpenFiles(0);
+    expect(made.journal.get(inode)).toMatchObject({ unclosed: true });
+    full = false;
+    made.fileSystem.commitOpenFiles(0);
+    expect(made.journal.get(inode)).toMatchObject({ unclosed: false, content: true });
+    expect(await program.stat('P/new')).toMatchObject({ sizeBytes: 0 });
+  });
+
   it('that is met after the last close is told in the log', async () => {
     class FullDisk extends LocalChanges {
       override commitContent(): never {
