@@ -352,12 +352,18 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     await until(() => Promise.resolve(!isAlive(pid)));
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state cannot be kept', async () => {
+  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state, or its socket, cannot be kept', async () => {
     const home = user.directory('read-only');
     await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', home]);
     try {
       const { code, stderr } = await user.run(['mount', '--demo', point], { env: { HOME: home } });
       expect([code, stderr]).toEqual([1, `syncplicityfs: ${home}: read-only file system\n`]);
+      const { stderr: ofSockets } = await user.run(['mount', 'local', point], { env: { XDG_RUNTIME_DIR: home } });
+      // Node says ENOENT for what the kernel calls EROFS.
+      const words = 'no such file or directory|read-only file system';
+      expect(ofSockets).toMatch(
+        new RegExp(`cannot mount local on ${point}: ${home}/syncplicityfs: (${words}) \\(log: `),
+      );
     } finally {
       await promisify(execFile)('umount', [home]);
     }
