@@ -75,7 +75,7 @@ type FixedKey =
   | 'foreground'
   | 'logFile'
   | 'stateDirectory'
-  | 'runtimeDirectory'
+  | 'runtimeDirectories'
   | 'configDirectory';
 
 type OptionValue = string | number | Bandwidth | ListenAddress;
@@ -423,7 +423,7 @@ export function createMountConfig(
     cacheSizeBytes: options.cacheSizeBytes ?? defaults.cacheSizeBytes,
     memoryBytes: options.memoryBytes ?? defaults.memoryBytes,
     stateDirectory: directories.state,
-    runtimeDirectory: directories.runtime,
+    runtimeDirectories: directories.runtime,
     configDirectory: directories.config,
     asUser: options.asUser,
     instance: options.instance,

@@ -297,7 +297,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   const left = (): LeftChange[] => leftChanges(journal, pusher);
   let changesKept: number | undefined;
   const control = await serveControl({
-    runtimeDirectory: config.runtimeDirectory,
+    runtimeDirectories: config.runtimeDirectories,
     mountpoint: config.mountpoint,
     handlers: controlHandlers({
       status,

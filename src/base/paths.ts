@@ -2,6 +2,9 @@
 import { homedir } from 'node:os';
 import { join, isAbsolute } from 'node:path';
 
+/** Where a program of this environment makes sockets, and where else they may be. */
+export type RuntimeDirectories = readonly [string, ...string[]];
+
 /** Directories of one user, absolute paths. */
 export interface UserDirectories {
   /** Connections and pools. */
@@ -10,8 +13,11 @@ export interface UserDirectories {
   readonly state: string;
   /** Blocks of content: may be deleted at any time, unmounted. */
   readonly cache: string;
-  /** Control sockets. */
-  readonly runtime: string;
+  /**
+   * Control sockets: new ones in the first, all are found from each of them. Who has no XDG_RUNTIME_DIR (cron, fstab, su) finds the mounts of
+   * a session, and the reverse.
+   */
+  readonly runtime: RuntimeDirectories;
   /** What file managers and others share: the pictures that they show of files. */
   readonly thumbnails: string;
 }
@@ -31,6 +37,8 @@ export function userDirectories(env: NodeJS.ProcessEnv = process.env): UserDirec
     cache: pick('XDG_CACHE_HOME', join(home, '.cache')),
     thumbnails: pick('XDG_CACHE_HOME', join(home, '.cache'), 'thumbnails'),
     runtime:
-      runtimeHome !== undefined && isAbsolute(runtimeHome) ? join(runtimeHome, 'syncplicityfs') : join(state, 'run'),
+      runtimeHome !== undefined && isAbsolute(runtimeHome)
+        ? [join(runtimeHome, 'syncplicityfs'), join(state, 'run')]
+        : [join(state, 'run')],
   };
 }

@@ -3,6 +3,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { delay } from '../base/abort.ts';
+import { errorMessage } from '../base/error-words.ts';
 import { UsageError } from '../base/usage-error.ts';
 import type { MountConfig } from '../config.ts';
 import { asRecord } from '../control/lines.ts';
@@ -75,7 +76,7 @@ async function serve(): Promise<0 | 1> {
   } catch (error) {
     // In the foreground the starting process shows it, on the same terminal.
     if (!config.foreground) say(error);
-    await tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+    await tell({ type: 'failed', message: errorMessage(error) });
     return 1;
   } finally {
     if (!start.succeeded) stopLimit?.();

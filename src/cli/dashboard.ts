@@ -49,7 +49,7 @@ async function serveDashboard(context: CliContext, options: DashboardCliOptions)
     ]);
     const { runtime } = context.directories;
     const dashboard = await startDashboard({
-      runtimeDirectory: runtime,
+      runtimeDirectories: runtime,
       savesDirectory: join(homedir(), 'Saved from Syncplicity'),
       deadMounts: (living) => ownDeadMounts(context, living),
       assets: await loadAssets(),
@@ -60,7 +60,7 @@ async function serveDashboard(context: CliContext, options: DashboardCliOptions)
     });
     stops.add('page', () => dashboard.stop());
     const address = `${dashboard.url}#${dashboard.token}`;
-    const door = await makeDoor(runtime, address);
+    const door = await makeDoor(runtime[0], address);
     stops.add('file for the browser', () => unlink(door));
     const opened = options.open && (await openBrowser(pathToFileURL(door), context.environment));
     announce(context, { address, door, opened });

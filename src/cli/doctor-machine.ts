@@ -29,7 +29,7 @@ export function machineChecks(directories: UserDirectories, store: ConnectionSto
     { name: 'config directory', look: () => directory(directories.config) },
     { name: 'state directory', look: () => directory(directories.state) },
     { name: 'cache directory', look: () => directory(directories.cache) },
-    { name: 'runtime directory', look: () => directory(directories.runtime) },
+    { name: 'runtime directory', look: () => directory(directories.runtime[0]) },
     { name: 'cache disk', look: () => disk(directories.cache) },
     { name: 'connections', look: () => connections(store) },
   ];

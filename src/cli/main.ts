@@ -2,7 +2,7 @@
 // on stderr, and what to do about it below; a stack only with DEBUG.
 import { isatty } from 'node:tty';
 import { type Command, CommanderError } from 'commander';
-import { errorWords } from '../base/error-words.ts';
+import { errorMessage } from '../base/error-words.ts';
 import { nearNames } from '../base/near-names.ts';
 import { ownVersion } from '../base/own-version.ts';
 import { userDirectories } from '../base/paths.ts';
@@ -60,20 +60,13 @@ function failed(error: unknown): 1 | 2 {
 /** Writes an error to stderr: one line, its hint below, its stack with DEBUG. */
 export function reportError(error: unknown): void {
   const red = mayColour(process.stderr, process.env);
-  const [first, ...more] = messageOf(error).split('\n');
+  const [first, ...more] = errorMessage(error).split('\n');
   const head = `syncplicityfs: ${first as string}`;
   const lines = [red ? `\u001b[31m${head}\u001b[0m` : head, ...more];
   if (error instanceof UsageError && error.hint !== undefined) lines.push(error.hint);
   if ((process.env['DEBUG'] ?? '') !== '' && error instanceof Error && error.stack !== undefined)
     lines.push(error.stack);
   process.stderr.write(`${lines.join('\n')}\n`);
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { path } = error as NodeJS.ErrnoException;
-  const words = errorWords(error);
-  return words === undefined || path === undefined ? error.message : `${path}: ${words}`;
 }
 
 /** Every command throws instead of ending the process, and wrong usage reads as our own errors do. */

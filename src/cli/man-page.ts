@@ -9,7 +9,7 @@ const SECTIONS: readonly (readonly [title: string, paragraphs: readonly string[]
       '$XDG_CONFIG_HOME/syncplicityfs/ (~/.config/syncplicityfs)\tConnections with their credentials, mode 0600.',
       '$XDG_STATE_HOME/syncplicityfs/ (~/.local/state/syncplicityfs)\tThe tree of each account with what waits to be sent, and logs of the mounts in logs/. Deleting it loses what is not sent.',
       '$XDG_CACHE_HOME/syncplicityfs/ (~/.cache/syncplicityfs)\tContent already read. May be deleted while nothing is mounted.',
-      '$XDG_RUNTIME_DIR/syncplicityfs/\tControl sockets of the mounts, and while dashboard runs the file that leads the browser to its page; below the state directory where XDG_RUNTIME_DIR is not set.',
+      '$XDG_RUNTIME_DIR/syncplicityfs/\tControl sockets of the mounts, and while dashboard runs the file that leads the browser to its page; below the state directory, in run/, where XDG_RUNTIME_DIR is not set. Links to those of the mounts lie there in any case, so that a mount of a session is found without one.',
       '/etc/fuse.conf\tuser_allow_other, which --allow-other needs for ordinary users.',
     ],
   ],

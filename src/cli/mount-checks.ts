@@ -30,7 +30,7 @@ export async function checkMountpoint(path: string): Promise<string> {
 
 /** Throws when a daemon of ours serves the mountpoint already. One that only serves a detached mount is ended: this one takes over. */
 export async function checkNotMounted(config: MountConfig): Promise<void> {
-  const mounts = await listMounts(config.runtimeDirectory);
+  const mounts = await listMounts(config.runtimeDirectories);
   const mount = mounts.find(({ mountpoint }) => mountpoint === config.mountpoint);
   if (mount === undefined) return;
   if (mount.responding && !(await isMounted(config.mountpoint))) {
@@ -52,7 +52,7 @@ export async function checkDirectories(config: MountConfig, servedDirectory: str
     ['the state directory', config.stateDirectory],
     ['the cache directory', config.cacheDirectory],
     ['the configuration directory', config.configDirectory],
-    ['the runtime directory', config.runtimeDirectory],
+    ['the runtime directory', config.runtimeDirectories[0]],
     ['the log directory', config.logFile === undefined ? undefined : dirname(config.logFile)],
     ["the connection's directory", servedDirectory],
   ];

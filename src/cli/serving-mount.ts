@@ -2,8 +2,7 @@
 import { resolve } from 'node:path';
 import { canonicalMountpoint } from '../base/mount-table.ts';
 import { UsageError } from '../base/usage-error.ts';
-import { type ControlClient, connectControl, type Probe, probe } from '../control/client.ts';
-import { socketFiles } from '../control/socket-directory.ts';
+import { type ControlClient, connectControl, type Probe, probeMount } from '../control/client.ts';
 import type { CliContext } from './context.ts';
 import { deadMounts } from './left-mounts.ts';
 import { withMeantMountpoint } from './meant-mountpoint.ts';
@@ -29,10 +28,10 @@ export async function namedMountpoint(context: CliContext, path: string): Promis
 
 /** Who serves a mountpoint; undefined when nobody does. Rejects when its daemon is hung. */
 export async function findServing(context: CliContext, mountpoint: string): Promise<ServingMount | undefined> {
-  const runtimeDirectory = context.directories.runtime;
-  const found = await probe(socketFiles(runtimeDirectory, mountpoint).socket);
+  const runtimeDirectories = context.directories.runtime;
+  const found = await probeMount(runtimeDirectories, mountpoint);
   if (found.state === 'hung') throw new Error(hungText(mountpoint, found));
-  const client = found.state === 'serving' ? await connectControl({ runtimeDirectory, mountpoint }) : undefined;
+  const client = found.state === 'serving' ? await connectControl({ runtimeDirectories, mountpoint }) : undefined;
   if (client === undefined || found.state !== 'serving') return undefined;
   return { mountpoint, pid: found.mount.pid, client };
 }

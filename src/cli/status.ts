@@ -127,7 +127,10 @@ async function wanted(context: CliContext, path: string | undefined): Promise<Li
 async function ask(context: CliContext, mount: ListedMount, itemsMax: number): Promise<Answer> {
   const hung = `the daemon of ${mount.mountpoint} (process ${mount.pid}) does not answer`;
   if (!mount.responding) return { problem: hung };
-  const client = await connectControl({ runtimeDirectory: context.directories.runtime, mountpoint: mount.mountpoint });
+  const client = await connectControl({
+    runtimeDirectories: context.directories.runtime,
+    mountpoint: mount.mountpoint,
+  });
   if (client === undefined) return { problem: `${mount.mountpoint} was unmounted just now` };
   try {
     const wanted = itemsMax === Infinity ? {} : { itemsMax };

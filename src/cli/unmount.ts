@@ -12,6 +12,7 @@ import type { CliContext } from './context.ts';
 import { drain, leftHeadline, leftLines } from './drain.ts';
 import { isMounted } from './left-mounts.ts';
 import { withMeantMountpoint } from './meant-mountpoint.ts';
+import { mountedElsewhere } from './mounted-elsewhere.ts';
 import { countOf } from './printable.ts';
 import { findServing, namedMountpoint, type ServingMount } from './serving-mount.ts';
 
@@ -21,7 +22,7 @@ const BUSY_TIMEOUT_MS = 60_000;
 const QUIET_MS = 2_000;
 /** Between two looks at the mount table and the process: neither can be waited for. */
 const POLL_INTERVAL_MS = 50;
-/** From the end of the mount to the end of its daemon. */
+/** From the end of the mount to the end of its daemon, where nothing holds that up. */
 const DAEMON_END_TIMEOUT_MS = 10_000;
 /** The same where programs may go on using the mount: enough for a daemon that nobody uses. */
 const LAZY_END_TIMEOUT_MS = 2_000;
@@ -64,6 +65,7 @@ async function unmount(context: CliContext, path: string, options: UnmountOption
     await unmountDead(context, mountpoint);
     return;
   }
+  const device = (await findMount(mountpoint))?.device;
   const detached = !(await isMounted(mountpoint));
   try {
     if (detached) await drainDetached(context, serving, options);
@@ -71,11 +73,15 @@ async function unmount(context: CliContext, path: string, options: UnmountOption
   } finally {
     serving.client.close();
   }
-  const endTimeoutMs = detached || options.lazy ? LAZY_END_TIMEOUT_MS : DAEMON_END_TIMEOUT_MS;
-  if (await isEnded(mountpoint, serving.pid, endTimeoutMs)) return;
+  if (await isEnded(mountpoint, serving.pid, LAZY_END_TIMEOUT_MS)) return;
   if (!detached && !options.lazy) {
-    throw new Error(`${mountpoint} is unmounted, but its daemon (process ${serving.pid}) has not ended`);
+    const elsewhere = device === undefined ? undefined : await mountedElsewhere(device);
+    if (elsewhere === undefined && (await isEnded(mountpoint, serving.pid, DAEMON_END_TIMEOUT_MS))) return;
+    await requireUnmounted(mountpoint);
+    const running = `${mountpoint} is unmounted, but its daemon (process ${serving.pid}) has not ended`;
+    throw new Error(elsewhere === undefined ? running : `${running}: ${elsewhere}`);
   }
+  await requireUnmounted(mountpoint);
   context.warn(
     `${mountpoint} is detached; its daemon (process ${serving.pid}) ends with the last program that uses it`,
   );
@@ -179,17 +185,18 @@ function keptText(mountpoint: string, left: number, waited: boolean): string {
     : `${countOf(left, 'change')} of ${mountpoint} ${left === 1 ? 'is' : 'are'} kept for the next mount`;
 }
 
-/** True when mount and daemon are gone, at the latest after `timeoutMs`. Rejects when the mount itself stays. */
+/** True when mount and daemon are gone, at the latest after `timeoutMs`. */
 async function isEnded(mountpoint: string, pid: number, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while ((await isMounted(mountpoint)) || isAlive(pid)) {
-    if (performance.now() > deadline) {
-      if (await isMounted(mountpoint)) throw new Error(`${mountpoint} is still mounted`);
-      return false;
-    }
+    if (performance.now() > deadline) return false;
     await sleep(POLL_INTERVAL_MS);
   }
   return true;
+}
+
+async function requireUnmounted(mountpoint: string): Promise<void> {
+  if (await isMounted(mountpoint)) throw new Error(`${mountpoint} is still mounted`);
 }
 
 /** Clears a mount whose daemon died. fusermount3 is what an ordinary user has; root may lack it. */

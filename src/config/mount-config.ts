@@ -1,4 +1,5 @@
 // All a mount needs to know, as one value. Holds no secrets: the daemon gets it through a pipe.
+import type { RuntimeDirectories } from '../base/paths.ts';
 import type { Bandwidth, ListenAddress, NotificationsWanted, Removal, TransportName } from './option-values.ts';
 
 /** Where the content of a mount comes from. */
@@ -43,7 +44,7 @@ export interface MountConfig {
   readonly cacheSizeBytes: number;
   readonly memoryBytes: number;
   readonly stateDirectory: string;
-  readonly runtimeDirectory: string;
+  readonly runtimeDirectories: RuntimeDirectories;
   readonly configDirectory: string;
   /** E-mail address or GUID of the user whose drive it is; undefined: whomever the connection says. */
   readonly asUser: string | undefined;

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { abortReason } from '../base/abort.ts';
+import type { RuntimeDirectories } from '../base/paths.ts';
 import { asRecord, readJsonLines, RESPONSE_LIMIT_BYTES, writeJsonLine } from './lines.ts';
 import { sidecarOf, socketFiles } from './socket-directory.ts';
 
@@ -39,11 +40,25 @@ export type Probe =
 
 /** Connects to the daemon of a mountpoint; undefined when there is none. */
 export async function connectControl(options: {
-  readonly runtimeDirectory: string;
+  readonly runtimeDirectories: RuntimeDirectories;
   readonly mountpoint: string;
 }): Promise<ControlClient | undefined> {
-  const socket = await open(socketFiles(options.runtimeDirectory, options.mountpoint).socket);
-  return socket === undefined ? undefined : new SocketClient(socket);
+  for (const directory of options.runtimeDirectories) {
+    const socket = await open(socketFiles(directory, options.mountpoint).socket);
+    if (socket !== undefined) return new SocketClient(socket);
+  }
+  return undefined;
+}
+
+/** Asks who serves a mountpoint, as {@link probe} does. */
+export async function probeMount(runtimeDirectories: RuntimeDirectories, mountpoint: string): Promise<Probe> {
+  let dead: Probe | undefined;
+  for (const directory of runtimeDirectories) {
+    const found = await probe(socketFiles(directory, mountpoint).socket);
+    if (found.state !== 'dead') return found;
+    dead ??= found;
+  }
+  return dead ?? { state: 'dead', mount: undefined };
 }
 
 /** Asks who serves a socket file, in at most two seconds or what the limits say. Rejects with the signal's reason. */

@@ -1,6 +1,7 @@
 // The mounts of this user, found by their control sockets. Sockets that dead daemons left behind are removed on the way.
 import { readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RuntimeDirectories } from '../base/paths.ts';
 import { type CallLimits, probe, type ServedMount } from './client.ts';
 import { isSocketName, sidecarOf, socketDirectory } from './socket-directory.ts';
 
@@ -13,8 +14,8 @@ export interface ListedMount extends ServedMount {
 }
 
 /** All mounts with a living daemon, by mountpoint. A hung one is listed as not responding after two seconds. */
-export async function listMounts(runtimeDirectory: string): Promise<ListedMount[]> {
-  const sockets = await controlSockets(runtimeDirectory);
+export async function listMounts(runtimeDirectories: RuntimeDirectories): Promise<ListedMount[]> {
+  const sockets = await controlSockets(runtimeDirectories);
   const found = await Promise.all(sockets.map((socket) => inspectSocket(socket)));
   return found
     .filter((mount) => mount !== undefined)
@@ -22,9 +23,27 @@ export async function listMounts(runtimeDirectory: string): Promise<ListedMount[
 }
 
 /** The socket files of this user's mounts, those of dead daemons too, for {@link inspectSocket}. */
-export async function controlSockets(runtimeDirectory: string): Promise<string[]> {
-  const directory = socketDirectory(runtimeDirectory);
-  return (await namesIn(directory)).filter(isSocketName).map((name) => join(directory, name));
+export async function controlSockets(runtimeDirectories: RuntimeDirectories): Promise<string[]> {
+  const sockets = new Map<string, string>();
+  for (const directory of runtimeDirectories.map(socketDirectory)) {
+    for (const name of (await namesIn(directory)).filter(isSocketName)) {
+      const path = join(directory, name);
+      const identity = await identityOf(path);
+      // One that several directories lead to is one mount. What leads nowhere is left to whoever mounts there next.
+      if (identity !== undefined && !sockets.has(identity)) sockets.set(identity, path);
+    }
+  }
+  return [...sockets.values()];
+}
+
+async function identityOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await stat(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    ignoreMissing(error);
+    return undefined;
+  }
 }
 
 /** The mount behind a socket file; undefined when its daemon is gone. A hung one is known as such after two seconds. */

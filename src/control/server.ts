@@ -1,13 +1,14 @@
 // The daemon's end of the control socket: takes requests, calls the handlers it was given, answers. What the methods do is
 // mount.ts's. A peer that sends garbage, too much, or leaves in the middle harms its own connection only.
-import { chmod, unlink } from 'node:fs/promises';
+import { chmod, readlink, symlink, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { delay } from '../base/abort.ts';
 import { replaceFile } from '../base/atomic-file.ts';
 import { createLog } from '../base/log.ts';
-import { probe } from './client.ts';
+import type { RuntimeDirectories } from '../base/paths.ts';
+import { probeMount } from './client.ts';
 import { asRecord, readJsonLines, REQUEST_LIMIT_BYTES, writeJsonLine } from './lines.ts';
-import { makeSocketDirectory, socketFiles } from './socket-directory.ts';
+import { makeSocketDirectory, type SocketFiles, socketFiles } from './socket-directory.ts';
 
 /** People and scripts ask now and then; more peers than this at once is a runaway loop. */
 const CONNECTION_LIMIT = 64;
@@ -27,24 +28,27 @@ export interface ControlServer {
 const log = createLog('control');
 
 /**
- * Serves the control socket of a mountpoint. `hello` is answered here, all else by `handlers`. Rejects when another daemon
- * answers for that mountpoint; a dead one's socket is replaced.
+ * Serves the control socket of a mountpoint, which lies in the first of the runtime directories; the others get links to it. `hello` is
+ * answered here, all else by `handlers`. Rejects when another daemon answers for that mountpoint; a dead one's socket is replaced.
  */
 export async function serveControl(options: {
-  readonly runtimeDirectory: string;
+  readonly runtimeDirectories: RuntimeDirectories;
   readonly mountpoint: string;
   readonly handlers: Readonly<Record<string, ControlHandler>>;
 }): Promise<ControlServer> {
-  const files = socketFiles(options.runtimeDirectory, options.mountpoint);
+  const { runtimeDirectories, mountpoint } = options;
+  const files = socketFiles(runtimeDirectories[0], mountpoint);
   await makeSocketDirectory(files.directory);
-  const earlier = await probe(files.socket);
+  const earlier = await probeMount(runtimeDirectories, mountpoint);
   if (earlier.state !== 'dead') {
     const pid = earlier.mount === undefined ? '' : ` (process ${earlier.mount.pid})`;
-    throw new Error(`${options.mountpoint} is already served by another syncplicityfs${pid}`);
+    throw new Error(`${mountpoint} is already served by another syncplicityfs${pid}`);
   }
   await removeIfThere(files.socket);
-  const identity = { mountpoint: options.mountpoint, pid: process.pid };
+  const identity = { mountpoint, pid: process.pid };
   await replaceFile(files.sidecar, `${JSON.stringify(identity)}\n`, 0o600);
+  const links = runtimeDirectories.slice(1).map((directory) => socketFiles(directory, mountpoint));
+  for (const link of links) await linkTo(files, link);
 
   const handlers = new Map<string, ControlHandler>(Object.entries(options.handlers));
   handlers.set('hello', () => Promise.resolve(identity));
@@ -79,6 +83,7 @@ export async function serveControl(options: {
     await Promise.race([closed, delay(LAST_ANSWERS_TIMEOUT_MS)]);
     for (const socket of peers.keys()) socket.destroy();
     await closed;
+    for (const link of links) await unlinkFrom(files, link);
     await removeIfThere(files.socket);
     await removeIfThere(files.sidecar);
   };
@@ -149,6 +154,24 @@ function listen(server: Server, path: string): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Lets a mount be found from another directory, too. */
+async function linkTo(files: SocketFiles, link: SocketFiles): Promise<void> {
+  await makeSocketDirectory(link.directory);
+  for (const part of ['sidecar', 'socket'] as const) {
+    await removeIfThere(link[part]);
+    await symlink(files[part], link[part]);
+  }
+}
+
+/** Takes the links back, where no later mount has put its own there. */
+async function unlinkFrom(files: SocketFiles, link: SocketFiles): Promise<void> {
+  for (const part of ['socket', 'sidecar'] as const) {
+    // Gone, or the socket itself of a later mount.
+    const target = await readlink(link[part]).catch(() => undefined);
+    if (target === files[part]) await removeIfThere(link[part]);
+  }
 }
 
 async function removeIfThere(path: string): Promise<void> {

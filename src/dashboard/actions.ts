@@ -2,6 +2,7 @@
 // be reached, and a copy is saved in one directory only, whatever the page says.
 import { lstat, mkdir } from 'node:fs/promises';
 import { join, parse, posix } from 'node:path';
+import type { RuntimeDirectories } from '../base/paths.ts';
 import { connectControl, type ControlClient } from '../control/client.ts';
 import { askMount } from '../control/methods.ts';
 import { type Action, actionMethods, type ActionOutcome } from './view.ts';
@@ -22,7 +23,7 @@ export function actionIn(value: unknown): Action | undefined {
 }
 
 export interface ActionPlaces {
-  readonly runtimeDirectory: string;
+  readonly runtimeDirectories: RuntimeDirectories;
   /** Where copies are saved; made if missing. */
   readonly savesDirectory: string;
 }
@@ -30,7 +31,7 @@ export interface ActionPlaces {
 /** Has the mount do it. Rejects with a line for the user. */
 export async function act(places: ActionPlaces, action: Action, signal: AbortSignal): Promise<ActionOutcome> {
   const { mountpoint } = action;
-  const client = await connectControl({ runtimeDirectory: places.runtimeDirectory, mountpoint });
+  const client = await connectControl({ runtimeDirectories: places.runtimeDirectories, mountpoint });
   if (client === undefined) throw new Error(`${mountpoint} is not mounted any more`);
   try {
     return await ask(client, places, action, signal);

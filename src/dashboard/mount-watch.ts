@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import { delay, isAbort } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
+import type { RuntimeDirectories } from '../base/paths.ts';
 import { connectControl } from '../control/client.ts';
 import { askMount } from '../control/methods.ts';
 import { controlSockets, inspectSocket, type ListedMount } from '../control/mounts.ts';
@@ -22,7 +23,7 @@ const ITEMS_MAX = 100;
 const SAMPLES_MAX = 300;
 
 export interface MountWatchOptions {
-  readonly runtimeDirectory: string;
+  readonly runtimeDirectories: RuntimeDirectories;
   /** The mountpoints whose daemon is gone, besides those of `living`. */
   readonly deadMounts: (living: readonly string[]) => Promise<readonly string[]>;
   /** How often mounts are asked; once a second by default. */
@@ -99,7 +100,7 @@ export class MountWatch {
   }
 
   async #look(): Promise<readonly MountView[]> {
-    const sockets = new Set(await controlSockets(this.#options.runtimeDirectory));
+    const sockets = new Set(await controlSockets(this.#options.runtimeDirectories));
     for (const socket of this.#seen.keys()) if (!sockets.has(socket)) this.#seen.delete(socket);
     for (const socket of sockets) {
       const seen = this.#seen.get(socket) ?? { view: undefined, asking: undefined };
@@ -136,8 +137,8 @@ export class MountWatch {
     const { mountpoint, pid } = mount;
     const silent: MountView = { mountpoint, state: 'silent', pid };
     if (!mount.responding) return silent;
-    const { runtimeDirectory } = this.#options;
-    const client = await connectControl({ runtimeDirectory, mountpoint });
+    const { runtimeDirectories } = this.#options;
+    const client = await connectControl({ runtimeDirectories, mountpoint });
     // Unmounted just now.
     if (client === undefined) return undefined;
     const { signal } = this.#stopping;

@@ -9,6 +9,7 @@ import { requireShort, type NewNames } from './new-names.ts';
 import type { OpenFiles } from './open-files.ts';
 import {
   FsError,
+  ROOT_NODE,
   type Answer,
   type Caller,
   type Entry,
@@ -35,6 +36,11 @@ export interface NamespaceOptions {
   readonly syncpoints: SyncpointDirectories | undefined;
 }
 
+/**
+ * A desktop's trash at the top of a file system. Here it would be a folder, or a syncpoint, for everybody, and what lies in it removed
+ * for nobody; file managers that may not make one offer to delete, which Syncplicity has a trash for.
+ */
+const TRASH = /^\.Trash(-\d+)?$/;
 const O_EXCL = 0o200;
 const S_ISGID = 0o2000;
 
@@ -83,6 +89,7 @@ export class Namespace {
   }
 
   makeDirectory(parent: NodeId, name: string, permissions: number, caller: Caller): Answer<Entry> {
+    if (parent === ROOT_NODE && TRASH.test(name)) throw new FsError(errno.EPERM, 'Syncplicity has a trash');
     const syncpoints = this.#syncpointsIn(parent);
     if (syncpoints !== undefined) return syncpoints.make(name, caller);
     const made = this.#in('mkdir', parent, name, caller, (directory) => {

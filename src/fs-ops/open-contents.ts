@@ -95,6 +95,8 @@ export class OpenContents {
   /** Written to, and not named by the journal yet. */
   readonly #unnamed = new Set<Opened>();
   #naming: NodeJS.Timeout | undefined;
+  /** Inodes of files made by programs that are gone and that no commit could complete: the journal would hold them back for ever. */
+  readonly #left = new Set<number>();
 
   constructor(options: OpenContentsOptions) {
     this.#options = options;
@@ -128,6 +130,7 @@ export class OpenContents {
     opened.handles -= 1;
     if (opened.handles > 0) return;
     this.#opened.delete(node);
+    if (opened.unclosed) this.#left.add(this.#options.nodes.inode(node));
     this.#forgetUnfinished(opened);
     opened.content.close();
   }
@@ -210,6 +213,22 @@ export class OpenContents {
         // The program hears of it when it closes the file.
         log('node %d could not be committed: %O', node, error);
       }
+    }
+    for (const inode of this.#left) this.#complete(inode);
+  }
+
+  /** A file that its program could not close, for want of room most likely, is from here on what it looks like: empty. */
+  #complete(inode: number): void {
+    const { changes, journal, nodes } = this.#options;
+    if (this.#opened.has(nodes.node(inode))) return;
+    const file = journal.tree.node(inode);
+    try {
+      if (file?.kind === 'file' && journal.get(inode)?.unclosed === true)
+        changes.commitContent(file, undefined, shownModified(file), file.local?.changed);
+      this.#left.delete(inode);
+    } catch (error) {
+      // Tried again with the next call.
+      log('%s could not be completed: %O', file?.name, error);
     }
   }
 
@@ -308,8 +327,15 @@ export class OpenContents {
 
   #forgetUnfinished(opened: Opened): void {
     this.#unnamed.delete(opened);
-    if (opened.unfinished !== undefined) this.#options.changes.endContent(opened.unfinished);
+    const { unfinished } = opened;
     opened.unfinished = undefined;
+    if (unfinished === undefined) return;
+    try {
+      this.#options.changes.endContent(unfinished);
+    } catch (error) {
+      // A full disk: the next start tells of it as unfinished, and the handle is gone all the same.
+      log('generation %d could not be taken out of the journal: %O', unfinished, error);
+    }
   }
 
   /** Has the journal name what is being written, unless it is committed before. */

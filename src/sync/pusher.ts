@@ -119,10 +119,7 @@ export class Pusher {
 
   /** Begins with what earlier processes left. Does not wait for any of it. */
   start(): void {
-    this.#chores = setInterval(() => {
-      this.#options.journal.sweepGuards(this.#nowMs());
-      this.#options.commitOpenFiles(OPEN_FILE_DUE_MS);
-    }, CHORES_MS);
+    this.#chores = setInterval(() => this.#doChores(), CHORES_MS);
     this.#chores.unref();
     this.#planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
     this.#purges.nudge();
@@ -240,6 +237,16 @@ export class Pusher {
     await this.#purges.stop();
   }
 
+  #doChores(): void {
+    this.#options.commitOpenFiles(OPEN_FILE_DUE_MS);
+    try {
+      this.#options.journal.sweepGuards(this.#nowMs());
+    } catch (error) {
+      // A full disk, most likely: they do no harm until the next time.
+      log('guards could not be dropped: %O', error);
+    }
+  }
+
   #changed(inodes: readonly number[]): void {
     for (const inode of inodes) this.#requeue(inode);
     this.#wake();
@@ -307,7 +314,17 @@ export class Pusher {
       this.#due.set(inode, trouble.retryAtMs);
       return;
     }
-    this.#take(record, nextStep(record, now, this.#surroundings()));
+    try {
+      this.#take(record, nextStep(record, now, this.#surroundings()));
+    } catch (error) {
+      this.#due.set(inode, this.#unwritten(inode, error));
+    }
+  }
+
+  /** What is to become of an object cannot be written down, most likely for want of room on the disk: that is tried again like a step that failed. Returns when, ms. */
+  #unwritten(inode: number, error: unknown): number {
+    log('what becomes of inode %d could not be written down: %O', inode, error);
+    return this.#troubles.note(inode, error instanceof Error ? error.message : String(error)).retryAtMs;
   }
 
   #take(record: PendingRecord, step: Step): void {
@@ -387,7 +404,10 @@ export class Pusher {
         this.#tellWaiters();
         finished.resolve(undefined);
       })
-      .catch((error: unknown) => log('a step of inode %d could not be written down: %O', inode, error));
+      .catch((error: unknown) => {
+        // They are planned in a later turn, and wait then.
+        for (const one of inodes) this.#unwritten(one, error);
+      });
   }
 
   /** Says that something is going to change at the service, where it is. */

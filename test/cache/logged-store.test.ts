@@ -1,7 +1,7 @@
 import { appendFileSync, copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LoggedStore, type Table } from '../../src/cache/tree/logged-store.ts';
 import { WriteAheadLog, type SyncLog } from '../../src/cache/tree/write-ahead-log.ts';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
@@ -243,6 +243,24 @@ describe('the store with a log', () => {
     store.first.put(key(1), { value: 1 });
     await expect.poll(() => readFileSync(join(directory.path, 'one', 'log')).length).toBe(0);
     expect(rows(openStore(killed('one', 'two')))).toEqual([[1, 1]]);
+  });
+
+  it('tries a commit that failed again every five seconds, until it succeeds', () => {
+    vi.useFakeTimers();
+    try {
+      const store = openStore('one');
+      const commit = vi.spyOn(store.store, 'commit').mockImplementation(() => {
+        throw new Error('No space left on device');
+      });
+      store.store.transaction(() => store.first.put(key(1), { value: 10 }));
+      vi.advanceTimersByTime(60_000);
+      expect(commit.mock.calls.length).toBeLessThanOrEqual(13);
+      commit.mockRestore();
+      vi.advanceTimersByTime(5_000);
+      expect(statSync(join(directory.path, 'one', 'log')).size).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('commits before the log grows without end', () => {

@@ -27,7 +27,7 @@ function configFor(deviceName: string): MountConfig {
   return createMountConfig(
     { mountpoint: '/mnt/point', source: { kind: 'demo' }, deviceName, foreground: false, logFile },
     {},
-    { config: name, state: name, cache: name, runtime: name, thumbnails: name },
+    { config: name, state: name, cache: name, runtime: [name], thumbnails: name },
   );
 }
 

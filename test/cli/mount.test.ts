@@ -1,7 +1,16 @@
 // mount, status and unmount of a real mount through the kernel, with daemons that end in every way.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -223,6 +232,63 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     expect((await user.run(['unmount', point])).code).toBe(0);
   });
 
+  it('that a mount namespace keeps is unmounted here, and says where it goes on', async () => {
+    const { pid } = await mounted();
+    const sandbox = spawn('unshare', ['--user', '--map-root-user', '--mount', 'sleep', '60']);
+    await once(sandbox, 'spawn');
+    try {
+      const own = readlinkSync('/proc/self/ns/mnt');
+      await until(() => Promise.resolve(readFileSync(`/proc/${sandbox.pid}/comm`, 'utf8') === 'sleep\n'));
+      expect(readlinkSync(`/proc/${sandbox.pid}/ns/mnt`)).not.toBe(own);
+      const answer = await user.run(['unmount', point]);
+      expect(answer.stderr).toBe(
+        `syncplicityfs: ${point} is unmounted, but its daemon (process ${pid}) has not ended: sleep (pid ${sandbox.pid}) has a mount ` +
+          `namespace of its own, where it is mounted on ${point}\nit ends with that process, or with umount there\n`,
+      );
+      expect([answer.code, readdirSync(point)]).toEqual([1, []]);
+    } finally {
+      sandbox.kill('SIGKILL');
+      await once(sandbox, 'exit');
+    }
+    await until(() => Promise.resolve(!isAlive(pid)));
+  });
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'that is bound elsewhere is unmounted here, and says where it goes on',
+    async () => {
+      const { pid } = await mounted();
+      const other = user.directory('bound');
+      await promisify(execFile)('mount', ['--bind', join(point, 'data'), other]);
+      try {
+        const { code, stderr } = await user.run(['unmount', point]);
+        expect(stderr).toMatch(
+          new RegExp(`has not ended: it is mounted on ${other} as well\numount ${other} ends it\n$`),
+        );
+        expect([code, readFileSync(join(other, 'hello.txt'), 'utf8')]).toEqual([1, 'hello\n']);
+      } finally {
+        await promisify(execFile)('umount', [other]);
+      }
+      await until(() => Promise.resolve(!isAlive(pid)));
+    },
+  );
+
+  it('made in a session is found without one, and the reverse', async () => {
+    const session = { XDG_RUNTIME_DIR: user.directory('session') };
+    for (const [maker, asker] of [
+      [session, {}],
+      [{}, session],
+    ] as const) {
+      expect(await user.run(['mount', 'local', point], { env: maker })).toMatchObject({ code: 0, stderr: '' });
+      expect((await user.run(['status'], { env: asker })).stdout).toContain(`${point}\n`);
+      expect((await user.run(['mount', 'local', point], { env: asker })).stderr).toContain('is mounted already');
+      writeFileSync(join(point, 'data', 'new.txt'), 'new\n');
+      expect(await user.run(['flush', point], { env: asker })).toMatchObject({ code: 0, stderr: '' });
+      expect(readFileSync(join(user.home, 'data', 'new.txt'), 'utf8')).toBe('new\n');
+      expect(await user.run(['unmount', point], { env: asker })).toMatchObject({ code: 0, stderr: '' });
+      expect((await user.run(['status'], { env: maker })).stdout).toBe('nothing is mounted\n');
+    }
+  });
+
   it('is unmounted from within once it is left, and says on the way who is in it', async () => {
     await mounted();
     const busy = spawn('sleep', ['60'], { cwd: join(point, 'data') });
@@ -286,12 +352,18 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     await until(() => Promise.resolve(!isAlive(pid)));
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state cannot be kept', async () => {
+  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state, or its socket, cannot be kept', async () => {
     const home = user.directory('read-only');
     await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', home]);
     try {
       const { code, stderr } = await user.run(['mount', '--demo', point], { env: { HOME: home } });
       expect([code, stderr]).toEqual([1, `syncplicityfs: ${home}: read-only file system\n`]);
+      const { stderr: ofSockets } = await user.run(['mount', 'local', point], { env: { XDG_RUNTIME_DIR: home } });
+      // Node says ENOENT for what the kernel calls EROFS.
+      const words = 'no such file or directory|read-only file system';
+      expect(ofSockets).toMatch(
+        new RegExp(`cannot mount local on ${point}: ${home}/syncplicityfs: (${words}) \\(log: `),
+      );
     } finally {
       await promisify(execFile)('umount', [home]);
     }

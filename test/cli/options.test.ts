@@ -236,7 +236,7 @@ describe('CONNECTION:/PATH', () => {
 });
 
 describe('the config', () => {
-  const directories = { config: '/c', state: '/s', cache: '/k', runtime: '/r', thumbnails: '/t' };
+  const directories = { config: '/c', state: '/s', cache: '/k', runtime: ['/r'], thumbnails: '/t' } as const;
   const what = {
     mountpoint: '/m',
     source: { kind: 'demo' },
@@ -279,7 +279,7 @@ describe('the config', () => {
       cacheSizeBytes: defaults.cacheSizeBytes,
       memoryBytes: defaults.memoryBytes,
       stateDirectory: '/s',
-      runtimeDirectory: '/r',
+      runtimeDirectories: ['/r'],
       configDirectory: '/c',
       asUser: undefined,
       instance: undefined,

@@ -31,7 +31,7 @@ beforeEach(async () => {
   output = [];
   drawn = '';
   context = {
-    directories: { config: name, state: name, cache: name, runtime, thumbnails: name },
+    directories: { config: name, state: name, cache: name, runtime: [runtime], thumbnails: name },
     environment: {},
     print: (line) => void output.push(line),
     warn: (line) => void output.push(`warning: ${line}`),
@@ -49,9 +49,9 @@ afterEach(async () => {
 });
 
 async function serve(place: string, served: FakeMount): Promise<void> {
-  const runtimeDirectory = context.directories.runtime;
+  const runtimeDirectories = context.directories.runtime;
   const handlers = controlHandlers(served);
-  const server = await serveControl({ runtimeDirectory, mountpoint: place, handlers });
+  const server = await serveControl({ runtimeDirectories, mountpoint: place, handlers });
   stops.push(() => server.stop());
 }
 

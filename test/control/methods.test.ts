@@ -17,8 +17,8 @@ beforeEach(async () => {
   directory = tmp.dirSync({ unsafeCleanup: true });
   const runtimeDirectory = join(directory.name, 'run');
   mount = new FakeMount(mountpoint);
-  server = await serveControl({ runtimeDirectory, mountpoint, handlers: controlHandlers(mount) });
-  client = (await connectControl({ runtimeDirectory, mountpoint })) as ControlClient;
+  server = await serveControl({ runtimeDirectories: [runtimeDirectory], mountpoint, handlers: controlHandlers(mount) });
+  client = (await connectControl({ runtimeDirectories: [runtimeDirectory], mountpoint })) as ControlClient;
 });
 afterEach(async () => {
   client.close();

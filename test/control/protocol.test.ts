@@ -1,12 +1,22 @@
 // The control socket between a daemon and its commands: answers, limits, and peers that misbehave.
 import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync, statSync, symlinkSync, writeFileSync, existsSync, utimesSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import tmp from 'tmp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connectControl, type ControlClient, probe } from '../../src/control/client.ts';
+import { connectControl, type ControlClient, probe, probeMount } from '../../src/control/client.ts';
 import { REQUEST_LIMIT_BYTES } from '../../src/control/lines.ts';
 import { listMounts } from '../../src/control/mounts.ts';
 import { type ControlHandler, type ControlServer, serveControl } from '../../src/control/server.ts';
@@ -29,13 +39,13 @@ afterEach(async () => {
 });
 
 async function serve(handlers: Record<string, ControlHandler>): Promise<ControlServer> {
-  const server = await serveControl({ runtimeDirectory, mountpoint, handlers });
+  const server = await serveControl({ runtimeDirectories: [runtimeDirectory], mountpoint, handlers });
   stops.push(() => server.stop());
   return server;
 }
 
 async function connected(): Promise<ControlClient> {
-  const client = await connectControl({ runtimeDirectory, mountpoint });
+  const client = await connectControl({ runtimeDirectories: [runtimeDirectory], mountpoint });
   if (client === undefined) throw new Error('nobody serves');
   stops.push(() => client.close());
   return client;
@@ -224,7 +234,7 @@ describe('sockets and directories', () => {
     stops.push(() => rmSync(place, { recursive: true, force: true }));
     expect(Buffer.byteLength(socket)).toBeLessThanOrEqual(107);
     await serve({});
-    expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: process.pid, responding: true }]);
+    expect(await listMounts([runtimeDirectory])).toEqual([{ mountpoint, pid: process.pid, responding: true }]);
   });
 
   it('refuses to serve a mountpoint twice, and serves it again after stop', async () => {
@@ -248,21 +258,59 @@ describe('sockets and directories', () => {
     await server.stop();
     const { socket, sidecar } = socketFiles(runtimeDirectory, mountpoint);
     expect([existsSync(socket), existsSync(sidecar)]).toEqual([false, false]);
-    expect(await connectControl({ runtimeDirectory, mountpoint })).toBeUndefined();
+    expect(await connectControl({ runtimeDirectories: [runtimeDirectory], mountpoint })).toBeUndefined();
   });
 });
 
 describe('listMounts', () => {
   it('is empty where nothing was ever mounted', async () => {
-    expect(await listMounts(runtimeDirectory)).toEqual([]);
+    expect(await listMounts([runtimeDirectory])).toEqual([]);
   });
 
   it('lists living daemons by mountpoint and ignores other files', async () => {
     await serve({});
-    const other = await serveControl({ runtimeDirectory, mountpoint: '/mnt/another', handlers: {} });
+    const other = await serveControl({
+      runtimeDirectories: [runtimeDirectory],
+      mountpoint: '/mnt/another',
+      handlers: {},
+    });
     stops.push(() => other.stop());
     writeFileSync(join(runtimeDirectory, 'notes.txt'), 'x');
-    expect((await listMounts(runtimeDirectory)).map((mount) => mount.mountpoint)).toEqual(['/mnt/another', mountpoint]);
+    expect((await listMounts([runtimeDirectory])).map((mount) => mount.mountpoint)).toEqual([
+      '/mnt/another',
+      mountpoint,
+    ]);
+  });
+
+  it('finds a mount from every runtime directory, once, whichever it was made in', async () => {
+    const other = join(directory.name, 'session');
+    const server = await serveControl({ runtimeDirectories: [other, runtimeDirectory], mountpoint, handlers: {} });
+    stops.push(() => server.stop());
+    const expected = [{ mountpoint, pid: process.pid, responding: true }];
+    expect(await listMounts([runtimeDirectory])).toEqual(expected);
+    expect(await listMounts([other, runtimeDirectory])).toEqual(expected);
+    expect(await probeMount([join(directory.name, 'none'), runtimeDirectory], mountpoint)).toMatchObject({
+      state: 'serving',
+    });
+    await expect(serveControl({ runtimeDirectories: [runtimeDirectory], mountpoint, handlers: {} })).rejects.toThrow(
+      'already served',
+    );
+    await server.stop();
+    expect([...readdirSync(other), ...readdirSync(runtimeDirectory)]).toEqual([]);
+    const later = await serveControl({ runtimeDirectories: [runtimeDirectory], mountpoint, handlers: {} });
+    stops.push(() => later.stop());
+    expect(await listMounts([other, runtimeDirectory])).toEqual(expected);
+  });
+
+  it('takes links back only where they are still its own, and replaces those of a dead daemon', async () => {
+    const [former, next] = [join(directory.name, 'former'), join(directory.name, 'next')];
+    const dead = await serveControl({ runtimeDirectories: [former, runtimeDirectory], mountpoint, handlers: {} });
+    // As a kill leaves it.
+    unlinkSync(socketFiles(former, mountpoint).socket);
+    const server = await serveControl({ runtimeDirectories: [next, runtimeDirectory], mountpoint, handlers: {} });
+    stops.push(() => server.stop());
+    await dead.stop();
+    expect(await listMounts([runtimeDirectory])).toEqual([{ mountpoint, pid: process.pid, responding: true }]);
   });
 
   it('removes what a dead daemon left behind, but not what is just being made', async () => {
@@ -270,11 +318,11 @@ describe('listMounts', () => {
     mkdirSync(runtimeDirectory);
     writeFileSync(socket, '');
     writeFileSync(sidecar, JSON.stringify({ mountpoint, pid: 1 }));
-    expect(await listMounts(runtimeDirectory)).toEqual([]);
+    expect(await listMounts([runtimeDirectory])).toEqual([]);
     expect(existsSync(socket)).toBe(true);
     const longAgo = Date.now() / 1000 - 60;
     utimesSync(socket, longAgo, longAgo);
-    expect(await listMounts(runtimeDirectory)).toEqual([]);
+    expect(await listMounts([runtimeDirectory])).toEqual([]);
     expect([existsSync(socket), existsSync(sidecar)]).toEqual([false, false]);
   });
 
@@ -302,13 +350,13 @@ describe('listMounts', () => {
       );
     }
     expect(peers.length).toBeLessThan(10);
-    expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: daemon.pid, responding: false }]);
+    expect(await listMounts([runtimeDirectory])).toEqual([{ mountpoint, pid: daemon.pid, responding: false }]);
   });
 
   it('says so when a daemon is hung, with what its sidecar tells', async () => {
     stops.push(await serveSilence(runtimeDirectory, mountpoint));
     writeFileSync(socketFiles(runtimeDirectory, mountpoint).sidecar, JSON.stringify({ mountpoint, pid: 4711 }));
-    expect(await listMounts(runtimeDirectory)).toEqual([{ mountpoint, pid: 4711, responding: false }]);
+    expect(await listMounts([runtimeDirectory])).toEqual([{ mountpoint, pid: 4711, responding: false }]);
     expect(await probe(socketFiles(runtimeDirectory, mountpoint).socket, { timeoutMs: 20 })).toEqual({
       state: 'hung',
       mount: { mountpoint, pid: 4711 },

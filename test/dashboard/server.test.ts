@@ -38,7 +38,7 @@ beforeEach(async () => {
   dead = [];
   stops = [];
   dashboard = await startDashboard({
-    runtimeDirectory,
+    runtimeDirectories: [runtimeDirectory],
     savesDirectory: join(directory.path, 'saved'),
     deadMounts: () => Promise.resolve(dead),
     assets: new Map([['/', page]]),
@@ -55,7 +55,11 @@ afterEach(async () => {
 
 async function mount(mountpoint: string): Promise<{ readonly fake: FakeMount; readonly unmount: () => Promise<void> }> {
   const fake = new FakeMount(mountpoint);
-  const server = await serveControl({ runtimeDirectory, mountpoint, handlers: controlHandlers(fake) });
+  const server = await serveControl({
+    runtimeDirectories: [runtimeDirectory],
+    mountpoint,
+    handlers: controlHandlers(fake),
+  });
   stops.push(() => server.stop());
   return { fake, unmount: () => server.stop() };
 }
@@ -217,7 +221,7 @@ describe('what may be read', () => {
   it.runIf(process.platform === 'linux')('is at no name but its own where it has an address of its own', async () => {
     await dashboard.stop();
     dashboard = await startDashboard({
-      runtimeDirectory,
+      runtimeDirectories: [runtimeDirectory],
       savesDirectory: directory.path,
       deadMounts: () => Promise.resolve([]),
       assets: new Map(),
@@ -244,7 +248,7 @@ describe('what may be read', () => {
     expect(Buffer.from(token, 'base64url').byteLength).toBeGreaterThanOrEqual(16);
     await dashboard.stop();
     dashboard = await startDashboard({
-      runtimeDirectory,
+      runtimeDirectories: [runtimeDirectory],
       savesDirectory: directory.path,
       deadMounts: () => Promise.resolve([]),
       assets: new Map(),

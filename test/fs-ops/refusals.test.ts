@@ -76,6 +76,17 @@ describe('what cannot be written', () => {
     expect([...made.journal.records()]).toEqual([]);
   });
 
+  it("is EPERM for a desktop's trash at the top of a folder that is mounted alone, and below as anywhere", async () => {
+    const rootInode = (await program.stat('P')).inode;
+    await made.stop(true);
+    await start({ rootInode, state: made.state });
+    for (const name of ['.Trash', '.Trash-1000']) {
+      await fails(errno.EPERM, program.mkdir(name));
+      await program.mkdir(`folder/${name}`);
+    }
+    expect(await program.readdir('')).toEqual(['file', 'folder']);
+  });
+
   it('is EDQUOT where the vault told that it has no room, with the reason; what fits is taken', async () => {
     drive.vaultList.splice(0, 1, { id: 'vault-1' as VaultId, name: 'Small', sizeBytes: 1_000, consumedBytes: 400 });
     await program.stat('P/file');
@@ -359,6 +370,34 @@ describe('a full disk', () => {
     await made.stop(true);
     await start({ state });
     expect(await program.readFile('P/file')).toBe('CONtent');
+  });
+
+  it('that is met when a new file is closed leaves it empty, and to be sent once there is room', async () => {
+    let full = false;
+    class FullDisk extends LocalChanges {
+      override commitContent(...args: Parameters<LocalChanges['commitContent']>): TreeFile {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        return super.commitContent(...args);
+      }
+      override endContent(generation: number): void {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        super.endContent(generation);
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/new', O_WRONLY | O_CREAT);
+    await program.pwrite(descriptor, 0, 'content');
+    // Long enough for the journal to name what is being written.
+    await expect.poll(() => made.tree.unfinished()).toHaveLength(1);
+    full = true;
+    await fails(errno.ENOSPC, program.close(descriptor));
+    const { inode } = await program.stat('P/new');
+    made.fileSystem.commitOpenFiles(0);
+    expect(made.journal.get(inode)).toMatchObject({ unclosed: true });
+    full = false;
+    made.fileSystem.commitOpenFiles(0);
+    expect(made.journal.get(inode)).toMatchObject({ unclosed: false, content: true });
+    expect(await program.stat('P/new')).toMatchObject({ sizeBytes: 0 });
   });
 
   it('that is met after the last close is told in the log', async () => {

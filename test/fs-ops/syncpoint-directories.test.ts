@@ -118,3 +118,11 @@ it('one whose last changes were refused stays', async () => {
   await expect(program.rmdir('P')).rejects.toMatchObject({ errno: errno.EACCES });
   expect([done, tops()]).toEqual([[], ['P']]);
 });
+
+it("a desktop's trash is none: neither made here nor at the service", async () => {
+  await start();
+  for (const name of ['.Trash', '.Trash-1000']) {
+    await expect(program.mkdir(name)).rejects.toMatchObject({ errno: errno.EPERM });
+  }
+  expect(done).toEqual([]);
+});

@@ -76,7 +76,7 @@ export class Drive {
 
   /** The daemon's process. */
   async pid(): Promise<number> {
-    const mounts = await listMounts(this.user.directory('.local', 'state', 'syncplicityfs', 'run'));
+    const mounts = await listMounts([this.user.directory('.local', 'state', 'syncplicityfs', 'run')]);
     const pid = mounts[0]?.pid;
     if (pid === undefined) throw new Error('no daemon');
     return pid;

@@ -19,6 +19,8 @@ const log = createLog('tree');
 
 /** A commit follows the first transaction after this: what a copy of many files does in between shares it. */
 const COMMIT_AFTER_MS = 100;
+/** One that failed is tried again after this: LMDB writes a line about each to standard error, and a disk stays full for a while. */
+const COMMIT_AGAIN_MS = 5_000;
 /** More writes than this are committed at once: some ten milliseconds of work. */
 const BUFFERED_WRITES_MAX = 4_000;
 const LOG_BYTES_MAX = 8 * 2 ** 20;
@@ -227,11 +229,11 @@ export class LoggedStore {
     this.#mode = 'idle';
   }
 
-  #commitLater(): void {
+  #commitLater(afterMs = COMMIT_AFTER_MS): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#tryCommit();
-    }, COMMIT_AFTER_MS).unref();
+    }, afterMs).unref();
   }
 
   /** The log has it whether this succeeds or not; a disk that stays full is told by the log when that takes no more. */
@@ -240,7 +242,7 @@ export class LoggedStore {
       this.commit();
     } catch (error) {
       log('what is logged could not be committed: %O', error);
-      this.#commitLater();
+      this.#commitLater(COMMIT_AGAIN_MS);
     }
   }
 

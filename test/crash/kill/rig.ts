@@ -56,8 +56,8 @@ export class Rig {
     const pace = ['--calls-per-second', '0', '--calls-per-hour', '0'];
     await this.#succeed(['mount', 'test', this.mountpoint, '--settle', `${settleMs}ms`, ...pace]);
     const runtimeDirectory = this.user.directory('.local', 'state', 'syncplicityfs', 'run');
-    const [mount] = await listMounts(runtimeDirectory);
-    this.#client = await connectControl({ runtimeDirectory, mountpoint: this.mountpoint });
+    const [mount] = await listMounts([runtimeDirectory]);
+    this.#client = await connectControl({ runtimeDirectories: [runtimeDirectory], mountpoint: this.mountpoint });
     if (mount === undefined || this.#client === undefined) throw new Error('the mount has no daemon');
     this.#pid = mount.pid;
   }

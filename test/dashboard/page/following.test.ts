@@ -32,7 +32,7 @@ describe.skipIf(!mayBrowse)('the status page follows', () => {
     const built = new URL('../../../dist/src/dashboard/assets.js', import.meta.url).href;
     const { loadAssets } = (await import(built)) as { readonly loadAssets: typeof loadSourceAssets };
     dashboard = await startDashboard({
-      runtimeDirectory,
+      runtimeDirectories: [runtimeDirectory],
       savesDirectory: join(directory.path, 'saved'),
       deadMounts: () => Promise.resolve([]),
       assets: await loadAssets(),
@@ -66,7 +66,11 @@ describe.skipIf(!mayBrowse)('the status page follows', () => {
 
   async function mount(mountpoint: string): Promise<FakeMount> {
     const made = new FakeMount(mountpoint);
-    const server = await serveControl({ runtimeDirectory, mountpoint, handlers: controlHandlers(made) });
+    const server = await serveControl({
+      runtimeDirectories: [runtimeDirectory],
+      mountpoint,
+      handlers: controlHandlers(made),
+    });
     stops.push(() => server.stop());
     return made;
   }

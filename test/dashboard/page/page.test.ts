@@ -200,7 +200,11 @@ describe.skipIf(!fuseExists || !mayBrowse)('the status page', () => {
 
   it('takes hostile names for text', async () => {
     const handlers = controlHandlers(new FakeMount(hostileMountpoint));
-    const server = await serveControl({ runtimeDirectory, mountpoint: hostileMountpoint, handlers });
+    const server = await serveControl({
+      runtimeDirectories: [runtimeDirectory],
+      mountpoint: hostileMountpoint,
+      handlers,
+    });
     try {
       await waitForMount(hostileMountpoint);
       // Syncplicity has no such name; the reason for that names it.
