@@ -302,6 +302,7 @@ export class Pusher {
     this.#turns.forget(inode);
     if (this.#running.has(inode)) return; // planned again when it is done
     const record = this.#options.journal.get(inode);
+    if (this.#vain.isOver(inode, record)) this.#hurry();
     if (record === undefined) {
       this.#troubles.forget(inode);
       this.#work.forget(inode);
@@ -349,8 +350,8 @@ export class Pusher {
         outcomes.inherit(inode, step.from);
         return;
       case 'give-up-looking':
-        this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
         this.#vain.inVain(record);
+        this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
         return;
       default:
         if (!this.#waitsForService(inode, step) && this.#turns.hasCome(record, step)) this.#run(record, step);
@@ -386,12 +387,12 @@ export class Pusher {
     };
     for (const one of inodes) this.#running.set(one, running);
     this.#outage.tried();
-    if (place !== undefined) this.#vain.begun(place.parent);
+    if (place !== undefined) this.#vain.begun(inode, place.parent);
     const ended = this.#begin(record, step);
     this.#work
       .do(record, step, together, running, controller.signal)
       .then(
-        (changed) => this.#succeeded(record, place?.parent, inodes, changed),
+        (changed) => this.#succeeded(inodes, changed),
         (error: unknown) => this.#failed(record, inodes, error),
       )
       .finally(() => {
@@ -438,9 +439,8 @@ export class Pusher {
   }
 
   /** A step that went well and left everything as it was would be done again at once, and for ever: it waits like one that failed. */
-  #succeeded(before: PendingRecord, folder: number | undefined, inodes: readonly number[], changed: boolean): void {
+  #succeeded(inodes: readonly number[], changed: boolean): void {
     this.#answered();
-    if (this.#vain.done(before, folder)) this.#hurry();
     this.#purges.nudge();
     for (const one of inodes) {
       const record = this.#options.journal.get(one);
@@ -452,6 +452,7 @@ export class Pusher {
   }
 
   #failed(record: PendingRecord, inodes: readonly number[], error: unknown): void {
+    this.#vain.ended(record.inode);
     if (this.#stopped || isAbort(error) || error instanceof UploadPaused) return;
     const away = error instanceof RemoteError && (error.kind === 'unavailable' || error.kind === 'unauthenticated');
     if (away) this.#outage.failed();

@@ -13,6 +13,8 @@ const PAUSE_MS_MAX = 30_000;
 interface Streak {
   inARow: number;
   nextAtMs: number;
+  /** Begun since. */
+  readonly tried: Set<number>;
 }
 
 export class VainUploads {
@@ -34,32 +36,38 @@ export class VainUploads {
   }
 
   /** A file is being stored in a folder. */
-  begun(folder: number): void {
+  begun(inode: number, folder: number): void {
     const streak = this.#streak(folder);
-    if (streak !== undefined) streak.nextAtMs = this.#nowMs() + pauseMs(streak);
+    if (streak === undefined) return;
+    streak.nextAtMs = this.#nowMs() + pauseMs(streak);
+    streak.tried.add(inode);
+  }
+
+  /** It was not: nothing was sent, or it was refused. */
+  ended(inode: number): void {
+    for (const { tried } of this.#streaks.values()) tried.delete(inode);
   }
 
   /** No listing shows what was sent of a file, for long enough. There are services that store no empty ones. */
-  inVain({ sent }: PendingRecord): void {
+  inVain({ inode, sent }: PendingRecord): void {
+    this.ended(inode);
     const last = sent.at(-1);
     if (last === undefined || last.lengthBytes === 0) return;
     const folder = last.place.parent;
-    const streak = this.#streak(folder) ?? { inARow: 0, nextAtMs: 0 };
+    const streak = this.#streak(folder) ?? { inARow: 0, nextAtMs: 0, tried: new Set() };
     streak.inARow += 1;
     streak.nextAtMs = Math.max(streak.nextAtMs, this.#nowMs() + pauseMs(streak));
     this.#streaks.set(this.#vault(folder), streak);
   }
 
-  /**
-   * A step is done that may have stored a file, in `folder` or where what was sent of it before was to be. True where others waited for one
-   * to be stored.
-   */
-  done({ inode, sent }: PendingRecord, folder = sent.at(-1)?.place.parent): boolean {
-    const streak = folder === undefined ? undefined : this.#streak(folder);
-    const isOpen = (this.#journal.get(inode)?.sent.length ?? 0) > 0;
-    if (streak === undefined || folder === undefined || isOpen) return false;
-    this.#streaks.delete(this.#vault(folder));
-    return streak.inARow >= IN_A_ROW;
+  /** Looks at what became of a file that nobody is sending now. True where it is stored, and others waited for that. */
+  isOver(inode: number, record: PendingRecord | undefined): boolean {
+    for (const [vault, { tried, inARow }] of this.#streaks) {
+      if (!tried.has(inode) || (record !== undefined && record.sent.length > 0)) continue;
+      this.#streaks.delete(vault);
+      return inARow >= IN_A_ROW;
+    }
+    return false;
   }
 
   /** Somebody has reason to think that it is over. */
