@@ -346,7 +346,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
 function leftChanges(journal: Journal, pusher: Pusher): LeftChange[] {
   return changeReports(journal, pusher)
     .filter(({ localOnly }) => !localOnly)
-    .map(({ path, change, error, failed }) => ({ path, change, error, failed: failed !== undefined }));
+    .map(({ path, change, error, isHopeless }) => ({ path, change, error, failed: isHopeless }));
 }
 
 /** Waits until all that was changed so far is stored, but not longer than that. Rejects when the one who asked leaves. */

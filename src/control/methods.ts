@@ -10,7 +10,7 @@ export interface LeftChange {
   readonly change: PendingChange['change'];
   /** Why not; empty while it simply waits for its turn. */
   readonly error: string;
-  /** Refused: nothing happens with it until the user decides. */
+  /** Refused, or waiting for what is: nothing happens with it until the user decides. */
   readonly failed: boolean;
 }
 
