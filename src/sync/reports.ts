@@ -11,6 +11,8 @@ export interface ChangeReport {
   /** From the drive's root on. */
   readonly path: string;
   readonly change: 'store' | 'make-folder' | 'rename' | 'remove';
+  /** When it was begun, wall clock, ms. */
+  readonly sinceMs: number;
   readonly bytes: number;
   readonly sentBytes: number;
   readonly state: 'waiting' | 'sending' | 'retrying';
@@ -142,8 +144,9 @@ function waitingText(journal: Journal, refused: PendingRecord | undefined): stri
 function reportOf(
   journal: Journal,
   record: PendingRecord,
-): Pick<ChangeReport, 'inode' | 'path' | 'change' | 'bytes' | 'failed' | 'localOnly'> {
-  return { inode: record.inode, path: pathOf(journal, record), ...measureOf(journal, record) };
+): Pick<ChangeReport, 'inode' | 'path' | 'change' | 'sinceMs' | 'bytes' | 'failed' | 'localOnly'> {
+  const { inode, sinceMs } = record;
+  return { inode, path: pathOf(journal, record), sinceMs, ...measureOf(journal, record) };
 }
 
 function measureOf(

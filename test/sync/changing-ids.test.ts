@@ -42,7 +42,7 @@ afterEach(async () => {
   await made.stop();
 });
 
-const flush = (): Promise<void> => pusher.flush(AbortSignal.timeout(10_000));
+const flush = (): Promise<unknown> => pusher.flush(AbortSignal.timeout(10_000));
 const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
 
 it('an overwritten file is shown once, with its new content', async () => {
