@@ -294,7 +294,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       throw error;
     }
   };
-  const left = (): LeftChange[] => leftChanges(journal, pusher);
+  const left = (latestMs = Infinity): LeftChange[] => leftChanges(journal, pusher, latestMs);
   let changesKept: number | undefined;
   const control = await serveControl({
     runtimeDirectories: config.runtimeDirectories,
@@ -302,9 +302,9 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     handlers: controlHandlers({
       status,
       flush: async (timeoutMs, signal) => {
-        await flushWithin(pusher, timeoutMs, signal);
-        return left();
+        return left(await flushWithin(pusher, timeoutMs, signal));
       },
+      left: () => left(),
       unmount: async (options) => {
         await unmount(options);
         changesKept ??= left().length;
@@ -343,23 +343,24 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   return { status, unmount, finished };
 }
 
-/** What is not at the service, for people. */
-function leftChanges(journal: Journal, pusher: Pusher): LeftChange[] {
+/** What was changed until then and is not at the service, for people. */
+function leftChanges(journal: Journal, pusher: Pusher, latestMs: number): LeftChange[] {
   return changeReports(journal, pusher)
-    .filter(({ localOnly }) => !localOnly)
-    .map(({ path, change, error, failed }) => ({ path, change, error, failed: failed !== undefined }));
+    .filter(({ localOnly, sinceMs }) => !localOnly && sinceMs <= latestMs)
+    .map(({ path, change, error, isHopeless }) => ({ path, change, error, failed: isHopeless }));
 }
 
-/** Waits until all that was changed so far is stored, but not longer than that. Rejects when the one who asked leaves. */
-async function flushWithin(pusher: Pusher, timeoutMs: number, signal: AbortSignal): Promise<void> {
+/** Waits as {@link Pusher.flush}, but not longer than that. Rejects when the one who asked leaves. */
+async function flushWithin(pusher: Pusher, timeoutMs: number, signal: AbortSignal): Promise<number> {
   const slow = (): Error => new Error('the time is over');
   const deadline = new Deadline(timeoutMs, slow, [signal]);
   try {
-    await pusher.flush(deadline.signal);
+    const latestMs = await pusher.flush(deadline.signal);
+    if (signal.aborted) throw abortReason(signal);
+    return latestMs;
   } finally {
     deadline.release();
   }
-  if (signal.aborted) throw abortReason(signal);
 }
 
 /** Resolves when what was changed of these inodes is stored; rejects as the service refuses it, or with the signal's reason. */

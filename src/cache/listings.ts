@@ -16,9 +16,9 @@ import {
   type RemoteSyncpoint,
 } from '../remote-drive.ts';
 import { LAG_WINDOW_MS, type Journal, type RemoteFolderPlace } from './journal.ts';
-import { ROOT_INODE, type ListingTime, type TreeDirectory } from './tree.ts';
+import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { Relisting } from './relisting.ts';
-import { mergeFolder, mergeSyncpoints } from './tree/merge.ts';
+import { FolderReplaced, mergeFolder, mergeSyncpoints } from './tree/merge.ts';
 import type { Naming } from './tree/naming.ts';
 import { Reconciliation } from './tree/reconcile.ts';
 import type { Standing, Trust } from './trust.ts';
@@ -365,24 +365,27 @@ export class Listings {
 
   async #fetch(directory: TreeDirectory, callClass: CallClass, ended: AbortSignal, onLeave: () => void): Promise<void> {
     const { tree } = this.#options.journal;
-    const asked = { listedAtMs: Date.now(), moment: tree.moment };
+    const begunAtMs = Date.now();
     const tooLong = (): Error =>
       new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
     const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal, ended]);
     try {
-      await this.#fetchWithin(directory, asked, { signal: deadline.signal, callClass, onLeave });
+      let isDone = false;
+      while (!isDone) isDone = await this.#fetchWithin(directory, { signal: deadline.signal, callClass, onLeave });
     } finally {
       deadline.release();
     }
-    log('listed %s for %s in %d ms', tree.path(directory), callClass, Date.now() - asked.listedAtMs);
+    log('listed %s for %s in %d ms', tree.path(directory), callClass, Date.now() - begunAtMs);
     this.#fetched += 1;
     for (const listener of this.#listeners) listener();
     this.#sweep();
   }
 
-  async #fetchWithin(directory: TreeDirectory, asked: ListingTime, options: CallOptions): Promise<void> {
+  /** Returns false where the folder became another one at the service meanwhile: that one is to be listed. */
+  async #fetchWithin(directory: TreeDirectory, options: CallOptions): Promise<boolean> {
     const { journal, drive, naming } = this.#options;
     const { tree } = journal;
+    const asked = { listedAtMs: Date.now(), moment: tree.moment };
     const present = tree.node(directory.inode);
     if (present?.kind !== 'directory') throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
     if (present.inode === ROOT_INODE) {
@@ -401,9 +404,15 @@ export class Listings {
       if (tree.node(directory.inode) === undefined) {
         throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
       }
-      // It may have been renamed meanwhile; what it is at the service stays.
-      await mergeFolder(journal, naming, present, entries, asked);
+      // It may have been renamed meanwhile; what it is at the service stays, unless it had to be stored anew.
+      try {
+        await mergeFolder(journal, naming, present, entries, asked);
+      } catch (error) {
+        if (error instanceof FolderReplaced) return false;
+        throw error;
+      }
     }
+    return true;
   }
 
   /** A folder that the service refuses makes the listing that showed it due. */

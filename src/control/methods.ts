@@ -10,7 +10,7 @@ export interface LeftChange {
   readonly change: PendingChange['change'];
   /** Why not; empty while it simply waits for its turn. */
   readonly error: string;
-  /** Refused: nothing happens with it until the user decides. */
+  /** Refused, or waiting for what is: nothing happens with it until the user decides. */
   readonly failed: boolean;
 }
 
@@ -133,11 +133,13 @@ export interface ControlMethods {
 export interface MountControl {
   /** `itemsMax`: pending items that are wanted, so that no more need be gathered; Infinity: all. */
   status(itemsMax: number): Promise<MountStatus>;
-  /** As {@link ControlMethods.flush}; rejects when the signal aborts. */
+  /** As {@link ControlMethods.flush}, with what is left of those changes; rejects when the signal aborts. */
   flush(timeoutMs: number, signal: AbortSignal): Promise<readonly LeftChange[]>;
   /** Takes the mount away; rejects when it stays busy. What is pending stays journaled. */
   unmount(options: { readonly timeoutMs: number; readonly lazy: boolean }): Promise<void>;
-  /** Pending and failed changes in the journal now; can be asked after the mount is gone. */
+  /** Pending and failed changes now, those made after a flush began included. */
+  left(): readonly LeftChange[];
+  /** How many changes are kept; can be asked after the mount is gone. */
   changesLeft(): number;
   retry(path: string): number | Promise<number>;
   discard(path: string): number | Promise<number>;
@@ -165,7 +167,8 @@ export function controlHandlers(mount: MountControl): Record<keyof ControlMethod
       const timeoutMs = countIn(params, 'timeoutMs');
       const end = performance.now() + timeoutMs;
       if (params['wait'] === true) {
-        const waiting = (await mount.flush(timeoutMs, signal)).filter(({ failed }) => !failed).length;
+        await mount.flush(timeoutMs, signal);
+        const waiting = mount.left().filter(({ failed }) => !failed).length;
         if (waiting > 0) throw new Error(`${waiting} change${waiting === 1 ? ' is' : 's are'} not at Syncplicity yet`);
       }
       const restMs = Math.max(0, end - performance.now());

@@ -6,7 +6,8 @@ export class FlushScope {
   readonly #isHopeless: (inode: number) => boolean;
   readonly #asked: ReadonlySet<number> | undefined;
   readonly #wanted: Set<number>;
-  readonly #latestMs: number;
+  /** When the latest of these changes was made, wall clock, ms: older ones are waited for, whatever becomes of them, and no newer one. */
+  readonly latestMs: number;
 
   /** `inodes`: only these, and what lies in them. `isHopeless`: refused by the service, or waiting for something that is. */
   constructor(journal: Journal, isHopeless: (inode: number) => boolean, inodes: readonly number[] | undefined) {
@@ -16,7 +17,7 @@ export class FlushScope {
     this.#wanted = new Set(inodes ?? [...journal.records()].map(({ inode }) => inode));
     let latestMs = 0;
     for (const inode of this.#wanted) latestMs = Math.max(latestMs, journal.get(inode)?.sinceMs ?? 0);
-    this.#latestMs = latestMs;
+    this.latestMs = latestMs;
   }
 
   /** The objects it waits for. */
@@ -31,7 +32,7 @@ export class FlushScope {
     // A directory that could not be moved has become records of what it holds, as old as its own.
     for (const record of this.#journal.records()) {
       const asked = this.#asked === undefined || this.#isBelow(record.inode, this.#asked);
-      if (record.sinceMs <= this.#latestMs && asked && this.#counts(record)) this.#wanted.add(record.inode);
+      if (record.sinceMs <= this.latestMs && asked && this.#counts(record)) this.#wanted.add(record.inode);
     }
     return this.#wanted.size > 0;
   }

@@ -36,6 +36,11 @@ export class Outcomes {
     this.#journal.change('push', (transaction) => {
       const record = transaction.record(inode);
       if (record === undefined) return;
+      if (record.gone?.kind === 'file' && record.gone.versionId !== undefined && record.sent.length > 0) {
+        // Nothing came of the upload: what is to be removed is what was there before.
+        transaction.updateRecord({ ...record, sent: [] });
+        return;
+      }
       if (record.gone !== undefined) {
         transaction.dropRecord(inode);
         this.#journal.endRemovalsIn(transaction, inode);

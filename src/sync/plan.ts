@@ -102,7 +102,9 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     // Where a move of it may have come through unheard, it is perhaps not in anybody's place: it goes by its id.
     const isThere = record.asked.length === 0;
     const heir = isThere && record.after === undefined ? heirOf(journal, at) : undefined;
-    return heir === undefined ? { kind: 'remove-file', record } : { kind: 'blocked', by: heir };
+    if (heir !== undefined) return { kind: 'blocked', by: heir };
+    // What was stored last may have come to be under ids that nobody told: removing what was there before would leave it.
+    return record.sent.length > 0 ? looking(record, nowMs, around) : { kind: 'remove-file', record };
   }
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(record.inode)) return { kind: 'blocked', by: inode };

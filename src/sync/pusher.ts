@@ -62,6 +62,8 @@ export interface Progress {
   readonly state: 'waiting' | 'sending' | 'retrying';
   readonly sentBytes: number;
   readonly trouble: Trouble | undefined;
+  /** What the service refused: this, or what this waits for. */
+  readonly refused: PendingRecord | undefined;
 }
 
 export class Pusher {
@@ -159,12 +161,12 @@ export class Pusher {
   }
 
   /**
-   * Resolves when every change made so far is at the service, or is refused by it, or with the signal. Hurries them on: nothing waits to
-   * settle meanwhile.
+   * Resolves when every change made so far is at the service, or is refused by it, or with the signal: with when the latest of them was made,
+   * wall clock, ms. Hurries them on: nothing waits to settle meanwhile.
    */
-  async flush(signal: AbortSignal, inodes?: readonly number[]): Promise<void> {
+  async flush(signal: AbortSignal, inodes?: readonly number[]): Promise<number> {
     if (inodes === undefined) this.#options.commitOpenFiles(0);
-    const scope = new FlushScope(this.#options.journal, (inode) => this.#isHopeless(inode), inodes);
+    const scope = new FlushScope(this.#options.journal, (inode) => this.#refusedAhead(inode) !== undefined, inodes);
     this.#hurries += 1;
     try {
       for (const inode of [...scope.inodes, ...this.#due.inodes()]) this.#queue.add(inode);
@@ -179,6 +181,7 @@ export class Pusher {
         signal.removeEventListener('abort', wake);
       }
       if (inodes === undefined && !signal.aborted) await this.#purges.flush(signal);
+      return scope.latestMs;
     } finally {
       this.#hurries -= 1;
     }
@@ -192,7 +195,8 @@ export class Pusher {
       const running = this.#running.get(record.inode);
       const trouble = this.#troubles.get(record.inode);
       const state = running !== undefined ? 'sending' : trouble === undefined ? 'waiting' : 'retrying';
-      found.push({ record, state, sentBytes: running?.sentBytes ?? 0, trouble });
+      const sentBytes = running?.sentBytes ?? 0;
+      found.push({ record, state, sentBytes, trouble, refused: this.#refusedAhead(record.inode) });
     }
     return found.toSorted((a, b) => a.record.sinceMs - b.record.sinceMs);
   }
@@ -202,10 +206,10 @@ export class Pusher {
     return this.#running.has(inode);
   }
 
-  /** Why one of these objects is not stored, where the service refused it. */
+  /** Why one of these objects is not stored, where the service refused it, or what it waits for. */
   refusalOf(inodes: readonly number[]): RemoteError | undefined {
     for (const inode of inodes) {
-      const failed = this.#options.journal.get(inode)?.failed;
+      const failed = this.#refusedAhead(inode)?.failed;
       if (failed !== undefined) return new RemoteError(failed.kind, failed.message);
     }
     return undefined;
@@ -503,6 +507,8 @@ export class Pusher {
   #block({ inode }: PendingRecord, by: number): void {
     const circle = this.#blockers.set(inode, by);
     if (circle !== undefined) this.#leadOut(circle);
+    // No change of the journal tells those who wait for it.
+    if (this.#refusedAhead(inode) !== undefined) this.#tellWaiters();
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
       this.#due.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
     }
@@ -518,11 +524,10 @@ export class Pusher {
     if (way !== undefined) this.#parts.outcomes.detour(way.inode, way.place);
   }
 
-  /** Refused by the service, or waiting for something that is. */
-  #isHopeless(inode: number): boolean {
-    for (const one of this.#blockers.chain(inode)) {
-      if (this.#options.journal.get(one)?.failed !== undefined) return true;
-    }
-    return false;
+  /** What the service refused: the object, or the one that it waits for. */
+  #refusedAhead(inode: number): PendingRecord | undefined {
+    return [...this.#blockers.chain(inode)]
+      .map((one) => this.#options.journal.get(one))
+      .find((record) => record?.failed !== undefined);
   }
 }

@@ -11,6 +11,8 @@ export interface ChangeReport {
   /** From the drive's root on. */
   readonly path: string;
   readonly change: 'store' | 'make-folder' | 'rename' | 'remove';
+  /** When it was begun, wall clock, ms. */
+  readonly sinceMs: number;
   readonly bytes: number;
   readonly sentBytes: number;
   readonly state: 'waiting' | 'sending' | 'retrying';
@@ -19,6 +21,8 @@ export interface ChangeReport {
   readonly error: string;
   /** Refused by the service. */
   readonly failed: PendingRecord['failed'];
+  /** Refused, or it waits for something that is: nothing happens with it until the user decides. */
+  readonly isHopeless: boolean;
   /** Stays on this machine. */
   readonly localOnly: boolean;
 }
@@ -33,6 +37,7 @@ export function changeReports(journal: Journal, pusher: Pusher): ChangeReport[] 
       state: 'waiting' as const,
       attempts: 0,
       error: '',
+      isHopeless: false,
     })),
   ];
 }
@@ -122,20 +127,26 @@ export function pathOf(journal: Journal, record: PendingRecord): string {
   return record.gone?.path ?? `inode ${record.inode}`;
 }
 
-function progressReport(journal: Journal, { record, state, sentBytes, trouble }: Progress): ChangeReport {
+function progressReport(journal: Journal, { record, state, sentBytes, trouble, refused }: Progress): ChangeReport {
   return {
     ...withSent(reportOf(journal, record), record, sentBytes),
     state,
     attempts: trouble?.attempts ?? 0,
-    error: record.failed?.message ?? trouble?.message ?? '',
+    error: record.failed?.message ?? trouble?.message ?? waitingText(journal, refused),
+    isHopeless: refused !== undefined,
   };
+}
+
+function waitingText(journal: Journal, refused: PendingRecord | undefined): string {
+  return refused === undefined ? '' : `waits for ${pathOf(journal, refused)}, which is refused`;
 }
 
 function reportOf(
   journal: Journal,
   record: PendingRecord,
-): Pick<ChangeReport, 'inode' | 'path' | 'change' | 'bytes' | 'failed' | 'localOnly'> {
-  return { inode: record.inode, path: pathOf(journal, record), ...measureOf(journal, record) };
+): Pick<ChangeReport, 'inode' | 'path' | 'change' | 'sinceMs' | 'bytes' | 'failed' | 'localOnly'> {
+  const { inode, sinceMs } = record;
+  return { inode, path: pathOf(journal, record), sinceMs, ...measureOf(journal, record) };
 }
 
 function measureOf(

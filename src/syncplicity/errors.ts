@@ -84,10 +84,15 @@ export function replyError(reply: ErrorReply): ReplyError {
   });
 }
 
-/** The status of an error that came as a 200: an object of StatusCode (400 and above) and StatusDescription, and nothing else. */
+/**
+ * The status of an error that came as a 200: an object of StatusCode (400 and above) and StatusDescription, or of a fault of the gateway's,
+ * and nothing else. A fault tells no status: it counts as a gateway's that got no answer.
+ */
 export function disguisedStatus(value: unknown): number | undefined {
   if (!isObject(value)) return undefined;
   const keys = Object.keys(value).filter((key) => value[key] !== null);
+  const fault = field(value, 'fault');
+  if (keys.length === 1 && isObject(fault) && string(field(fault, 'faultstring')) !== undefined) return 502;
   if (!keys.every((key) => /^status(code|description)$/i.test(key))) return undefined;
   const status = Number(field(value, 'statuscode') ?? NaN);
   const isError = Number.isInteger(status) && status >= 400 && status <= 599;

@@ -129,7 +129,7 @@ export class Gateway {
         }
         const value = await this.#acknowledged(call, opened, options.signal);
         const refusal = this.refusal(value, call);
-        if (refusal !== undefined) throw refusal;
+        if (refusal !== undefined) throw mayHaveActed(refusal) ? new UnclearError(refusal) : refusal;
         return value;
       },
       (error) => !(error instanceof UnclearError),

@@ -8,6 +8,7 @@ it('the folded form is the same for what differs by case or composition, however
     ['README', 'readme'],
     ['Ä', 'a\u0308'],
     ['STRASSE', 'straße'],
+    ['STRAẞE', 'straße'],
     ['ΣΊΣΥΦΟΣ', 'σίσυφος'],
     ['ﬁle', 'FILE'],
   ] as const) {
@@ -20,4 +21,13 @@ it('the folded form is the same for what differs by case or composition, however
       expect(foldName(name.normalize('NFD'))).toBe(foldName(name));
     }),
   );
+});
+
+it('no character has another folded form than its other cases', () => {
+  for (let code = 0x80; code <= 0x10_ffff; code += 1) {
+    const character = String.fromCodePoint(code);
+    const folded = foldName(character);
+    const others = [folded, character.toLowerCase(), character.toUpperCase(), character.normalize('NFD')];
+    if (others.some((other) => foldName(other) !== folded)) expect.fail(`U+${code.toString(16)}`);
+  }
 });

@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { waitFor } from '../../src/base/abort.ts';
 import { deferred, type Deferred } from '../../src/base/deferred.ts';
-import { Journal } from '../../src/cache/journal.ts';
+import { blankRecord, Journal } from '../../src/cache/journal.ts';
 import { Listings } from '../../src/cache/listings.ts';
-import { Tree, type TreeDirectory } from '../../src/cache/tree.ts';
+import { Tree, type TreeDirectory, type TreeFile } from '../../src/cache/tree.ts';
 import { naming } from '../../src/fs-ops/names.ts';
 import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../../src/remote-drive.ts';
 import { lifetimeTrust } from '../fakes/lifetime-trust.ts';
@@ -15,8 +15,15 @@ let directory: ReturnType<typeof temporaryDirectory>;
 let tree: Tree;
 let listings: Listings;
 let folder: TreeDirectory;
+let journal: Journal;
+let memory: MemoryDrive;
 /** Calls for the folder's listing: by class, each waiting for its turn until that is resolved, then for its answer. */
-let calls: { readonly callClass: string; readonly turn: Deferred<undefined>; readonly answer: Deferred<undefined> }[];
+let calls: {
+  readonly callClass: string;
+  readonly folderId: FolderId;
+  readonly turn: Deferred<undefined>;
+  readonly answer: Deferred<undefined>;
+}[];
 let ended: string[];
 
 const never = new AbortController().signal;
@@ -25,7 +32,7 @@ beforeEach(async () => {
   directory = temporaryDirectory();
   calls = [];
   ended = [];
-  const memory = new MemoryDrive();
+  memory = new MemoryDrive();
   const { rootFolderId } = memory.addSyncpoint('P');
   memory.addFile(rootFolderId, 'a', 'content');
   tree = Tree.open(directory.path);
@@ -34,7 +41,12 @@ beforeEach(async () => {
     vaults: () => Promise.resolve([]),
     callDelayMs: () => 0,
     async *list(_: SyncpointId, id: FolderId, options: CallOptions = {}): AsyncGenerator<RemoteEntry[]> {
-      const call = { callClass: String(options.callClass), turn: deferred<undefined>(), answer: deferred<undefined>() };
+      const call = {
+        callClass: String(options.callClass),
+        folderId: id,
+        turn: deferred<undefined>(),
+        answer: deferred<undefined>(),
+      };
       calls.push(call);
       try {
         await waitFor(call.turn.promise, options.signal);
@@ -47,7 +59,7 @@ beforeEach(async () => {
       yield [...memory.entries(id)];
     },
   };
-  const journal = new Journal(tree);
+  journal = new Journal(tree);
   listings = new Listings({ journal, drive, naming, trust: lifetimeTrust(journal) });
   await listings.refresh(tree.root(), never);
   folder = tree.child(1, 'P') as TreeDirectory;
@@ -98,4 +110,36 @@ test('a call that has left already is waited for by all', async () => {
   await ahead;
   await waited;
   expect(ended).toEqual([]);
+});
+
+test('what lies in the folder that was listed is not taken for being in the one that is made in its place meanwhile', async () => {
+  const list = listings.refresh(folder, never);
+  await settle();
+  calls[0]?.turn.resolve(undefined);
+  calls[0]?.answer.resolve(undefined);
+  await list;
+  const { inode } = tree.child(folder.inode, 'a') as TreeFile;
+
+  const again = listings.refresh(folder, never);
+  await settle();
+  // It was moved to where the service cannot move it: its old self is left behind, and what it holds with that.
+  const { id, rootFolderId } = memory.addSyncpoint('Q');
+  const left = { parent: tree.root().inode, name: 'P' };
+  journal.change('push', (transaction) => {
+    transaction.put<TreeDirectory>({ ...folder, remote: { syncpointId: id, folderId: rootFolderId } });
+    transaction.putRecord({ ...blankRecord({ inode, kind: 'file' }, left, Date.now()), content: true });
+  });
+  calls[1]?.turn.resolve(undefined);
+  calls[1]?.answer.resolve(undefined);
+  await settle();
+  calls[2]?.turn.resolve(undefined);
+  calls[2]?.answer.resolve(undefined);
+  await again;
+
+  expect(journal.place(inode)).toEqual(left);
+  expect(calls.map(({ folderId }) => folderId)).toEqual([
+    folder.remote?.folderId,
+    folder.remote?.folderId,
+    rootFolderId,
+  ]);
 });

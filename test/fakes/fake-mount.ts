@@ -102,6 +102,10 @@ export class FakeMount implements MountControl {
     });
     for (const ended of this.#flushEnds) ended(how);
     if (how === 'aborted') throw new Error('nobody waits any more');
+    return this.left();
+  }
+
+  left(): LeftChange[] {
     return [
       ...this.pending.map(({ path, change, error }) => ({ path, change, error, failed: false })),
       ...this.failed.map(({ path, change, error }) => ({ path, change, error, failed: true })),

@@ -1,5 +1,5 @@
 // A service that gives a file another id with each version, and tells none of them: what was overwritten and removed stays removed.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, FileId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
@@ -42,7 +42,7 @@ afterEach(async () => {
   await made.stop();
 });
 
-const flush = (): Promise<void> => pusher.flush(AbortSignal.timeout(10_000));
+const flush = (): Promise<unknown> => pusher.flush(AbortSignal.timeout(10_000));
 const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
 
 it('an overwritten file is shown once, with its new content', async () => {
@@ -62,6 +62,21 @@ it.each(['at once', 'once it is listed'])('a file that was overwritten and is re
   await program.writeFile('P/a', 'second, longer');
   await flush();
   if (when === 'once it is listed') await relist();
+  await program.unlink('P/a');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual([]);
+  expect(drive.entries(syncpoint.rootFolderId)).toEqual([]);
+  expect(pusher.progress()).toEqual([]);
+});
+
+it('a file that is removed right after it was overwritten, before a listing tells of that, is gone', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.writeFile('P/a', 'second, longer');
+  await vi.waitFor(() => {
+    expect(drive.entries(syncpoint.rootFolderId)).toMatchObject([{ name: 'a', lengthBytes: 14 }]);
+  });
   await program.unlink('P/a');
   await flush();
   await relist();

@@ -45,7 +45,7 @@ async function stop(): Promise<void> {
   await made.stop();
 }
 
-const flush = (): Promise<void> => passing(pusher.flush(nobody.signal));
+const flush = (): Promise<unknown> => passing(pusher.flush(nobody.signal));
 const relist = (): Promise<void> =>
   passing(made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal));
 const away = (call: string): Promise<void> =>

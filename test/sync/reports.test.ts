@@ -34,7 +34,13 @@ function changes(): { readonly journal: Journal; readonly pusher: Pusher; readon
       return `/Project/${inode}`;
     },
   };
-  const progress = records.map((record): Progress => ({ record, state: 'waiting', sentBytes: 0, trouble: undefined }));
+  const progress = records.map((record): Progress => ({
+    record,
+    state: 'waiting',
+    sentBytes: 0,
+    trouble: undefined,
+    refused: record.failed === undefined ? undefined : record,
+  }));
   return {
     journal: { tree, records: () => records } as unknown as Journal,
     pusher: { progress: () => progress } as unknown as Pusher,

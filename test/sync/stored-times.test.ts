@@ -71,7 +71,7 @@ const atService = (name: string): { readonly modified: unknown; readonly content
   if (entry?.kind !== 'file') throw new Error(`no file ${name}`);
   return { modified: entry.modified, content: Buffer.from(drive.content(entry.versionId)).toString() };
 };
-const flush = (): Promise<void> => passing(pusher.flush(nobody.signal));
+const flush = (): Promise<unknown> => passing(pusher.flush(nobody.signal));
 const relist = (): Promise<void> =>
   passing(made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal));
 

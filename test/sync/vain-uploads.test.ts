@@ -170,3 +170,25 @@ it('an upload whose last chunk nobody saw arrive goes on with its session once, 
 
   expect(drive.sessions.slice(0, 3)).toEqual([undefined, 'all but the last chunk', undefined]);
 });
+
+it('a file that is removed while nobody knows that its overwriting came to nothing is gone', async () => {
+  const { rootFolderId } = drive.syncpointList[0] as RemoteSyncpoint;
+  await passing(program.writeFile('P/a', 'first'));
+  await passing(pusher.flush(nobody.signal));
+  drive.ignores = () => true;
+  await passing(program.writeFile('P/a', 'second'));
+  await passing(
+    new Promise<void>((resolve) => {
+      const stop = made.journal.onChange(() => {
+        if (drive.uploadedAtMs.length < 2) return;
+        stop();
+        resolve();
+      });
+    }),
+  );
+  await passing(program.unlink('P/a'));
+  await passing(pusher.flush(nobody.signal));
+
+  expect(drive.entries(rootFolderId)).toEqual([]);
+  expect(drive.uploadedAtMs).toHaveLength(2);
+});

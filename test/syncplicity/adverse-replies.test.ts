@@ -296,6 +296,23 @@ test.each([
   }
 });
 
+test('a fault of the gateway in a 200 is no answer', async () => {
+  const fault = {
+    faultstring: 'Unexpected EOF at target',
+    detail: { errorcode: 'messaging.adaptors.http.UnexpectedEOF' },
+  };
+  server = await FixtureServer.start(
+    at('/sync/folder', (_, response) => reply(response, 200, { fault })),
+    at('/syncpoint/', (_, response) => reply(response, 200, { fault })),
+  );
+  const drive = server.drive();
+  for (const call of [() => names(drive), () => drive.syncpoints()]) {
+    const error = await failure(call());
+    expect(error.kind).toBe('unavailable');
+    expect(error.message).toContain('Unexpected EOF at target');
+  }
+});
+
 test('an error in a 200 repeats no secret', async () => {
   server = await FixtureServer.start(
     at('/sync/', ({ headers }, response) =>

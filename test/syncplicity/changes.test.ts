@@ -116,6 +116,19 @@ describe('making folders', () => {
     expect(await kindOf(make('a'))).toBe('exists');
   });
 
+  test.each([
+    { StatusCode: 500, StatusDescription: 'Internal Server Error' },
+    { fault: { faultstring: 'Unexpected EOF at target', detail: { errorcode: 'x' } } },
+  ])('after %j within a 200 nobody knows, and the call is not made again', async (body) => {
+    server = await FixtureServer.start(answering(body));
+    expect(await failure(make('a'))).toBeInstanceOf(UnclearError);
+    expect(changes()).toHaveLength(1);
+    await server.stop();
+    server = await FixtureServer.start(answering(body));
+    const removal = server.drive().deleteFile(syncpoint, '9' as VersionId);
+    expect(await failure(removal)).toBeInstanceOf(UnclearError);
+  });
+
   test('a lost reply is unavailable, and the call is not made again', async () => {
     server = await FixtureServer.start(losing);
     expect(await kindOf(make('a'))).toBe('unavailable');

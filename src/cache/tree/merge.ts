@@ -30,7 +30,14 @@ type Candidate = {
   readonly entry: RemoteEntry | undefined;
 };
 
-/** Merges the content of a folder as of when it was asked for. True if anything changed. */
+/** A folder became another one at the service while its listing was brought or merged, and the listing says nothing of that one. */
+export class FolderReplaced extends Error {
+  constructor() {
+    super('the folder is another one at the service by now');
+  }
+}
+
+/** Merges the content of a folder as of when it was asked for. True if anything changed. Rejects with {@link FolderReplaced}. */
 export async function mergeFolder(
   journal: Journal,
   naming: Naming,
@@ -67,7 +74,7 @@ export async function mergeFolder(
   };
   const { listedAtMs } = asked;
   const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
-  return merge(journal, naming, directory.inode, asked, candidates(), reconciliation);
+  return merge(journal, naming, directory, asked, candidates(), reconciliation);
 }
 
 /**
@@ -82,7 +89,7 @@ async function inOwnSpelling(
 ): Promise<readonly RemoteEntry[]> {
   const { tree } = journal;
   const { inode: parent } = directory;
-  const work = new MergeWork(tree);
+  const work = new MergeWork(tree, directory);
   const isKnown = (name: string): boolean =>
     tree.child(parent, naming.fit(name, '')) !== undefined || journal.index.at({ parent, name }).length > 0;
   let listed: Set<string> | undefined;
@@ -176,7 +183,7 @@ export function mergeSyncpoints(
       };
     }
   };
-  return merge(journal, naming, tree.root().inode, asked, candidates(), undefined);
+  return merge(journal, naming, tree.root(), asked, candidates(), undefined);
 }
 
 /** The last event of what is shown as one syncpoint: also of the ones in it that are syncpoints of their own, should its own not tell. */
@@ -192,14 +199,15 @@ function eventOf(syncpoint: RemoteSyncpoint, all: readonly RemoteSyncpoint[]): s
 async function merge(
   journal: Journal,
   naming: Naming,
-  directory: number,
+  folder: TreeDirectory,
   asked: ListingTime,
   entries: Iterable<Candidate>,
   reconciliation: Reconciliation | undefined,
 ): Promise<boolean> {
   const { tree } = journal;
+  const { inode: directory } = folder;
   const first = tree.listing(directory) === undefined;
-  const work = new MergeWork(tree);
+  const work = new MergeWork(tree, folder);
   const existing = await readExisting(journal, directory, work);
   const { candidates, names } = await assignNames(naming, entries, existing, work);
   const listedHere = new Set([...existing.values()].map(({ inode }) => inode));
@@ -281,13 +289,16 @@ function freeName(
   }
 }
 
-/** The slices of one merge, which ends when the tree is closed. */
+/** The slices of one merge, which ends when the tree is closed, or the folder is no longer the one that was listed. */
 class MergeWork {
   readonly #tree: Tree;
+  readonly #folder: TreeDirectory;
   readonly #slices = new Slices();
 
-  constructor(tree: Tree) {
+  constructor(tree: Tree, folder: TreeDirectory) {
     this.#tree = tree;
+    this.#folder = folder;
+    this.#check();
   }
 
   get due(): boolean {
@@ -297,6 +308,16 @@ class MergeWork {
   async pause(): Promise<void> {
     await this.#slices.pause();
     if (this.#tree.closed) throw new Error('the tree was closed while a listing was merged');
+    this.#check();
+  }
+
+  /** What cannot be moved is stored anew: what lies in its old self would be taken for being in the new one. */
+  #check(): void {
+    const { inode, remote } = this.#folder;
+    const present = this.#tree.node(inode);
+    if (present?.kind !== 'directory') return;
+    const { syncpointId, folderId } = present.remote ?? {};
+    if (syncpointId !== remote?.syncpointId || folderId !== remote?.folderId) throw new FolderReplaced();
   }
 }
 
