@@ -354,7 +354,7 @@ export class Pusher {
         outcomes.inherit(inode, step.from);
         return;
       case 'give-up-looking':
-        this.#vain.inVain(record);
+        if (this.#vain.inVain(record)) this.#troubles.forget(inode);
         this.#failures.noteInVain(record, this.#work.giveUpLooking(inode));
         return;
       default:

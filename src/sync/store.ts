@@ -12,8 +12,7 @@ const HASH_WORTH_BYTES = 2 ** 20;
 
 /** What became of a store: `unclear`: its reply was lost, or says something else, and only listings tell. */
 export type StoreResult =
-  | { readonly state: 'stored' | 'untold' | 'unchanged' }
-  | { readonly state: 'unclear'; readonly reason: string };
+  { readonly state: 'stored' | 'untold' | 'unchanged' } | { readonly state: 'unclear'; readonly reason: string };
 
 /** Stores the file that `record` is about at `place`. `onSent` hears how far it is. Rejects with RemoteError or {@link Replan}. */
 export async function storeFile(

@@ -21,6 +21,8 @@ export class VainUploads {
   readonly #journal: Journal;
   readonly #nowMs: () => number;
   readonly #streaks = new Map<VaultId | undefined, Streak>();
+  /** Sent while a vault stored nothing, which is over. */
+  readonly #excused = new Set<number>();
 
   constructor(journal: Journal, nowMs: () => number) {
     this.#journal = journal;
@@ -45,25 +47,35 @@ export class VainUploads {
 
   /** It was not: nothing was sent, or it was refused. */
   ended(inode: number): void {
+    this.#excused.delete(inode);
     for (const { tried } of this.#streaks.values()) tried.delete(inode);
   }
 
-  /** No listing shows what was sent of a file, for long enough. There are services that store no empty ones. */
-  inVain({ inode, sent }: PendingRecord): void {
+  /**
+   * No listing shows what was sent of a file, for long enough. There are services that store no empty ones. True where that is over which
+   * kept it from being stored: it may be sent again at once.
+   */
+  inVain({ inode, sent }: PendingRecord): boolean {
+    const wasExcused = this.#excused.has(inode);
     this.ended(inode);
     const last = sent.at(-1);
-    if (last === undefined || last.lengthBytes === 0) return;
+    if (last === undefined || last.lengthBytes === 0 || wasExcused) return wasExcused;
     const folder = last.place.parent;
     const streak = this.#streak(folder) ?? { inARow: 0, nextAtMs: 0, tried: new Set() };
     streak.inARow += 1;
     streak.nextAtMs = Math.max(streak.nextAtMs, this.#nowMs() + pauseMs(streak));
     this.#streaks.set(this.#vault(folder), streak);
+    return false;
   }
 
   /** Looks at what became of a file that nobody is sending now. True where it is stored, and others waited for that. */
   isOver(inode: number, record: PendingRecord | undefined): boolean {
+    // What is done is remembered for a while with what was sent.
+    if (record !== undefined && record.sent.length > 0 && record.doneAtMs === undefined) return false;
+    this.#excused.delete(inode);
     for (const [vault, { tried, inARow }] of this.#streaks) {
-      if (!tried.has(inode) || (record !== undefined && record.sent.length > 0)) continue;
+      if (!tried.delete(inode)) continue;
+      for (const other of tried) this.#excused.add(other);
       this.#streaks.delete(vault);
       return inARow >= IN_A_ROW;
     }

@@ -49,7 +49,15 @@ export class Regions {
     };
     member.counters.call(name, call.callClass ?? 'interactive');
     const onDeparture = (): void => member.left();
-    const reply = await transport.send({ pool: 'gateway', method, url, headers, body, signal: call.signal, onDeparture });
+    const reply = await transport.send({
+      pool: 'gateway',
+      method,
+      url,
+      headers,
+      body,
+      signal: call.signal,
+      onDeparture,
+    });
     if (reply.status < 200 || reply.status >= 300) {
       const clean = (text: string): string => member.session.withoutSecrets(text).replaceAll(bearer, '[secret]');
       const words = { reason: clean(reply.reason), body: clean(await errorText(reply)) };
