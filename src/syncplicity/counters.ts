@@ -1,13 +1,17 @@
 // What a drive did so far, and each of its members, for `status`.
 import type { CallClass } from '../remote-drive.ts';
 
+/** Faults of the gateway in a row that are no bad moment: whoever tried a call four times was not the only one. */
+const FAULTS_IN_A_ROW = 8;
+
 export class Counters {
   readonly #whole: Counters | undefined;
   total = 0;
   throttled = 0;
   bytesIn = 0;
   bytesOut = 0;
-  online = true;
+  #isReached = true;
+  #faults = 0;
   lastError: string | undefined;
   readonly byEndpoint: Record<string, number> = {};
   readonly byClass: Record<CallClass, number> = { interactive: 0, commit: 0, prefetch: 0, background: 0 };
@@ -49,14 +53,36 @@ export class Counters {
     this.#whole?.sent(bytes);
   }
 
+  /** The service can be reached, and does what it is asked. */
+  get online(): boolean {
+    return this.#isReached && !this.isFailing;
+  }
+
+  /** The gateway answers, and for some time with nothing but faults of its own. */
+  get isFailing(): boolean {
+    return this.#faults >= FAULTS_IN_A_ROW;
+  }
+
   /** Some reply came: the service can be reached. */
   answered(): void {
-    this.online = true;
+    this.#isReached = true;
+  }
+
+  /** The gateway did a call. */
+  served(): void {
+    this.#faults = 0;
+    this.#whole?.served();
+  }
+
+  /** The gateway failed: not the call's fault. */
+  faulted(): void {
+    this.#faults += 1;
+    this.#whole?.faulted();
   }
 
   /** No reply came, or it broke off. */
   unreachable(error: Error): void {
-    this.online = false;
+    this.#isReached = false;
     this.lastError = error.message;
   }
 

@@ -248,6 +248,7 @@ export class Gateway {
       this.#served(attempt);
     }
     member.counters.refused(failure);
+    if (failure.kind === 'unavailable') member.counters.faulted();
     return failure;
   }
 

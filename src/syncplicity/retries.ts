@@ -15,14 +15,19 @@ export class Retries {
   readonly attempts: number;
   readonly #delayMs: number;
   readonly #stopping: AbortSignal;
+  readonly #isFailing: () => boolean;
   /** Failures that used up their tries further in (a token that cannot be had): no reason to begin again further out. */
   readonly #spent = new WeakSet<Error>();
 
-  /** Nothing is repeated once `stopping` has aborted. */
-  constructor(limits: RetryLimits, stopping: AbortSignal) {
+  /**
+   * Nothing is repeated once `stopping` has aborted. While `isFailing`, what begins is tried once: the service has failed for so long that
+   * another try a moment later only costs a call.
+   */
+  constructor(limits: RetryLimits, stopping: AbortSignal, isFailing: () => boolean = () => false) {
     this.attempts = Math.max(1, limits.attempts);
     this.#delayMs = limits.delayMs;
     this.#stopping = stopping;
+    this.#isFailing = isFailing;
     // Every pause listens for the end.
     setMaxListeners(0, stopping);
   }
@@ -36,11 +41,12 @@ export class Retries {
     attempt: (tried: number) => Promise<T>,
     isSafe: (error: unknown) => boolean = () => true,
   ): Promise<T> {
+    const isFailing = this.#isFailing();
     for (let tried = 0; ; tried += 1) {
       try {
         return await attempt(tried);
       } catch (error) {
-        if (!isSafe(error)) throw error;
+        if (isFailing || !isSafe(error)) throw error;
         await this.pause(error, tried, signal);
       }
     }

@@ -27,8 +27,9 @@ export function openLine(
   silenceMs = defaultSilenceMs,
 ): { line: ServiceLine; make: (member: MemberOptions) => Member } {
   const stopping = new AbortController();
-  const retries = new Retries({ ...defaultRetries, ...options.retries }, stopping.signal);
   const counters = new Counters();
+  const tries = { ...defaultRetries, ...options.retries };
+  const retries = new Retries(tries, stopping.signal, () => counters.isFailing);
   const signIns = new SignIns();
   const transport = new HttpTransport({
     timeouts: { ...defaultTimeouts, ...options.timeouts },

@@ -104,6 +104,28 @@ test('refused credentials fail at once for everybody and are not tried again for
   expect(server.count('/oauth/token')).toBe(1);
 });
 
+test('a gateway that does nothing but fail is asked once each time, and counts as out of reach until it does a call', async () => {
+  let isDown = true;
+  server = await FixtureServer.start(
+    (request, response) => isDown && isFile(request.path) && reply(response, 500, { Message: 'Internal error' }),
+    serveFile,
+  );
+  const drive = server.drive();
+  const asked = async (): Promise<number> => {
+    const before = server.count('/sync/file.svc');
+    await ask(drive).catch(() => undefined);
+    return server.count('/sync/file.svc') - before;
+  };
+  expect([await asked(), drive.statistics().online]).toEqual([4, true]);
+  expect([await asked(), drive.statistics().online]).toEqual([4, false]);
+  expect(drive.statistics().lastError).toContain('Internal error (HTTP 500)');
+  expect([await asked(), await asked(), drive.statistics().online]).toEqual([1, 1, false]);
+  isDown = false;
+  expect([await asked(), drive.statistics().online]).toEqual([1, true]);
+  isDown = true;
+  expect(await asked()).toBe(4);
+});
+
 test('an outage of the token service is no refusal', async () => {
   server = await FixtureServer.start(
     (request, response) => request.path === '/oauth/token' && reply(response, 503, '<html><title>x</title></html>'),

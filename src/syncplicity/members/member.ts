@@ -204,6 +204,7 @@ export class Member {
   /** A call was done: whoever this is, the service lets them in. */
   served(call: string): void {
     this.budget.accepted();
+    this.counters.served();
     this.#signIns.accept(this.name, call);
   }
 
