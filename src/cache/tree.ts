@@ -9,7 +9,7 @@
 import { mkdirSync } from 'node:fs';
 import { markLmdbClosed } from '../base/lmdb-state.ts';
 import { createLog } from '../base/log.ts';
-import { timestampOf, type RemoteVault, type VaultId } from '../remote-drive.ts';
+import { timestampOf, type RemoteVault, type Timestamp, type VaultId } from '../remote-drive.ts';
 import {
   FIRST_INODE,
   INODE_MAX,
@@ -71,7 +71,7 @@ export class Tree {
   readonly #store: LoggedStore;
   readonly #tables: TreeTables;
   readonly #entries: Entries;
-  readonly #rootModified = { seconds: Math.floor(Date.now() / 1000), nanoseconds: 0 };
+  readonly #rootModified: Timestamp;
   readonly #staged: StagedNames;
   readonly #listeners = new Set<(change: TreeChange, origin: ChangeOrigin) => void>();
   readonly #conflictInodes: Set<number>;
@@ -150,6 +150,7 @@ export class Tree {
     this.#entries = new Entries(tables);
     this.#staged = new StagedNames(tables.staged);
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
+    this.#rootModified = { seconds: Number(tables.meta.get('rootSeconds')), nanoseconds: 0 };
     this.#nextInode = this.#inodesSetAside = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
     this.#moment = Number(this.#tables.meta.get('moment') ?? 1);
   }

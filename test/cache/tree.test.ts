@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import fc from 'fast-check';
 import { open } from 'lmdb';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Journal } from '../../src/cache/journal.ts';
 import { Listings } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeChange, type TreeDirectory, type TreeNode } from '../../src/cache/tree.ts';
@@ -290,6 +290,19 @@ describe('tree', () => {
       // One transaction holds at most 300 nodes.
       expect(turns).toBeGreaterThan(round === 'first' ? 60 : 30);
     }
+  });
+
+  it('tells the same time of the root in each run', async () => {
+    const before = tree.root().modified;
+    await stop();
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3_600_000 });
+    try {
+      start();
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(tree.root().modified).toEqual(before);
+    expect(before.seconds).toBeGreaterThan(1_700_000_000);
   });
 
   it('refuses a tree of a newer schema and leaves it as it is', async () => {

@@ -12,7 +12,8 @@ import { fuseExists } from '../mount/drive.ts';
 import { kernelTransportOnly, programFile, User } from './program.ts';
 
 const MANAGER = '/usr/lib/systemd/systemd';
-const BOOTED = `mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec ${MANAGER} --user`;
+/** It would keep the drives of other tests mounted, and so their daemons, as long as it lives. */
+const BOOTED = `umount --all --lazy --types fuse.syncplicityfs,fuse; mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && exec ${MANAGER} --user`;
 const UNIT = 'syncplicityfs@local.service';
 
 /** Writes files until the drive fails, and keeps account of those whose close(2) was answered, which a shell does not look at. */

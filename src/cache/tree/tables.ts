@@ -73,6 +73,8 @@ export function openTables(
   }
   store.recover();
   if (schema !== SCHEMA_VERSION) tables.meta.put('schema', SCHEMA_VERSION);
+  // The service has no time for the drive itself: it is as old as what is known of it.
+  if (tables.meta.get('rootSeconds') === undefined) tables.meta.put('rootSeconds', Math.floor(Date.now() / 1000));
   return { store, tables };
 }
 
