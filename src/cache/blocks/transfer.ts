@@ -118,6 +118,11 @@ export class Transfer {
     return this.#silentFromMs === undefined ? 0 : performance.now() - this.#silentFromMs;
   }
 
+  /** How much of what it was asked for has not come. */
+  get restBytes(): number {
+    return Math.max(0, this.endBytes - this.positionBytes);
+  }
+
   /** Makes the transfer bring this block too. Only sensible ahead of its position, or before it has started. */
   assign(block: Block): void {
     block.source = this;

@@ -194,7 +194,8 @@ export class VersionContent implements TransferHost, Version {
   closed(reader: object): void {
     this.readers--;
     for (const transfer of this.#transfers) {
-      if ((transfer.reader === reader || this.readers === 0) && !transfer.watched) transfer.stop(notNeeded);
+      if (transfer.reader !== reader && this.readers > 0) continue;
+      if (!transfer.watched && !this.#isNearlyThrough(transfer)) transfer.stop(notNeeded);
     }
     this.#around.settled(this);
   }
@@ -312,6 +313,12 @@ export class VersionContent implements TransferHost, Version {
     this.#transfers.add(second);
     found.elder.rival = second;
     second.rival = found.elder;
+  }
+
+  /** Ending it would cost its connection, which the next file's first byte needs, and save less than a block. */
+  #isNearlyThrough(transfer: Transfer): boolean {
+    const isFlowing = transfer.state === 'flowing' && !transfer.openEnded && !isSilent(transfer, this.times.silenceMs);
+    return isFlowing && this.#stopped === undefined && transfer.restBytes <= blockSizeBytes;
   }
 
   /** Nobody waits for one of the transfer's blocks any more. */

@@ -99,6 +99,25 @@ test('looking at head and tail of a file fetches a block each', async () => {
   expect(drive.sentBytes).toBe(256 * KiB);
 });
 
+test.each([
+  ['comes to its end, for the next one has its connection', 128 * KiB, 128 * KiB],
+  ['ends', 1024 * KiB, 10 * KiB],
+])('what a reader of its first bytes leaves behind %s: of %d bytes %d come', async (_, lengthBytes, sentBytes) => {
+  const rest = gate();
+  const pace = (event: string, _content: unknown, at: number): Promise<unknown> | undefined =>
+    event === 'chunk' && at >= 10 * KiB ? rest.opened : undefined;
+  const drive = new FakeContentDrive({ chunkBytes: 10 * KiB, pace });
+  const blocks = await open({ drive });
+  const content = contentReference(`left ${lengthBytes}`, lengthBytes);
+  const reader = blocks.reader(content);
+  const wanted = reader.read(0, lengthBytes > 128 * KiB ? lengthBytes : 4096, AbortSignal.timeout(100));
+  await Promise.allSettled([wanted]);
+  reader.close();
+  rest.open();
+  await expect.poll(() => drive.openCalls).toBe(0);
+  expect(drive.sentBytes).toBe(sentBytes);
+});
+
 test('where ranges cannot end, looking at a head does not fetch the file', async () => {
   const drive = new FakeContentDrive({ ranges: 'open' });
   const blocks = await open({ drive });
