@@ -1,14 +1,12 @@
 // TLS: certificates are verified, a further authority can be named, nothing older than TLS 1.2 is spoken.
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
 import { dirSync } from 'tmp';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
+import { localCertificate } from './certificate.ts';
 
 const directory = dirSync({ unsafeCleanup: true });
 let pem: { key: string; cert: string };
@@ -16,11 +14,7 @@ let server: Server | undefined;
 let drive: SyncplicityDrive | undefined;
 
 beforeAll(() => {
-  const [key, cert] = [join(directory.name, 'key.pem'), join(directory.name, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  const form = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  execFileSync('openssl', [...form, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-  pem = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  pem = localCertificate(directory.name);
 });
 afterAll(() => directory.removeCallback());
 afterEach(async () => {

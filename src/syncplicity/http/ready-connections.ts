@@ -39,26 +39,44 @@ export class ReadyConnections {
   constructor(options: buildConnector.BuildOptions, times: ReadyTimes = defaultTimes) {
     this.#times = times;
     this.#build = buildConnector(options);
-    this.connect = (wanted, callback) => void this.#connect(wanted, callback);
+    this.connect = (wanted, callback) => {
+      const key = keyOf({ protocol: wanted.protocol, host: wanted.host ?? wanted.hostname });
+      const ready = this.#ready.get(key);
+      // What it throws, the library expects.
+      if (ready === undefined) this.#build(wanted, callback);
+      else void this.#handOut(ready, key, wanted, callback);
+    };
   }
 
-  /** Makes a connection to the host of an address ready, where there is none and the last one was not in vain just now. Never fails. */
-  prepare(url: URL): void {
+  /**
+   * Makes a connection to the host of an address ready, where there is none and the last one was not in vain just now. Never fails. Most calls
+   * cost a look: `isIdle`, whether the host has another one to spare, is asked only after that.
+   */
+  prepare(url: URL, isIdle: () => boolean = () => false): void {
     const { host, protocol, port } = url;
     const key = keyOf(url);
     if (this.#ready.has(key) || performance.now() < (this.#pausedUntilMs.get(key) ?? 0)) return;
+    if (isIdle()) return;
     this.#pausedUntilMs.set(key, performance.now() + this.#times.pauseMs);
     const hostname = url.hostname.replace(/^\[(.*)\]$/, '$1');
     let opened: Socket | undefined;
     let isWanted = true;
     const socket = new Promise<Socket | undefined>((resolve) => {
-      this.#build({ host, hostname, protocol, port }, (error, made) => {
+      const done: buildConnector.Callback = (error, made) => {
         if (error !== null) log('%s: %s', host, error.message);
         opened = made ?? undefined;
         if (!isWanted) opened?.destroy();
         else if (opened === undefined) claim();
         else watch(opened);
         resolve(opened);
+      };
+      // It throws at once what is wrong with its options: in a later turn, when all below is there.
+      setImmediate(() => {
+        try {
+          this.#build({ host, hostname, protocol, port }, done);
+        } catch (error) {
+          done(asError(error), null);
+        }
       });
     });
     const claim = (): void => {
@@ -92,18 +110,30 @@ export class ReadyConnections {
     for (const { end } of this.#ready.values()) end();
   }
 
-  async #connect(wanted: buildConnector.Options, callback: buildConnector.Callback): Promise<void> {
-    const key = keyOf({ protocol: wanted.protocol, host: wanted.host ?? wanted.hostname });
-    const ready = this.#ready.get(key);
-    ready?.claim();
-    const socket = await ready?.socket;
-    if (ready === undefined || socket === undefined || !ready.take()) {
-      this.#build(wanted, callback);
+  async #handOut(
+    ready: Ready,
+    key: string,
+    wanted: buildConnector.Options,
+    callback: buildConnector.Callback,
+  ): Promise<void> {
+    ready.claim();
+    const socket = await ready.socket;
+    if (socket !== undefined && ready.take()) {
+      this.#pausedUntilMs.delete(key);
+      callback(null, socket);
       return;
     }
-    this.#pausedUntilMs.delete(key);
-    callback(null, socket);
+    ready.end();
+    try {
+      this.#build(wanted, callback);
+    } catch (error) {
+      callback(asError(error), null);
+    }
   }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function keyOf({ protocol, host }: { readonly protocol: string; readonly host: string }): string {

@@ -170,8 +170,10 @@ export class HttpTransport {
     const { direct, readyVaults, ...ways } = this.#dispatchers;
     const isProxied = this.#way(url) === 'proxied' && ways.proxied.vault !== direct.vault;
     if (isProxied || this.#stopping.signal.aborted) return;
-    const host = direct.vault.stats[url.origin];
-    if (host === undefined || !('free' in host) || host.free === 0) readyVaults.prepare(url);
+    readyVaults.prepare(url, () => {
+      const host = direct.vault.stats[url.origin];
+      return host !== undefined && 'free' in host && host.free > 0;
+    });
   }
 
   /** Breaks every connection, for all of them are dead after a sleep. Requests under way reject; later ones connect anew. */

@@ -1,16 +1,14 @@
 // Connections made before they are needed, over real sockets.
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo, Server, Socket } from 'node:net';
-import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { dirSync } from 'tmp';
 import { Agent } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ReadyConnections, type ReadyTimes } from '../../../src/syncplicity/http/ready-connections.ts';
+import { localCertificate } from '../certificate.ts';
 
 const long: ReadyTimes = { readyMs: 60_000, pauseMs: 60_000 };
 const directory = dirSync({ unsafeCleanup: true });
@@ -22,11 +20,7 @@ let ready: ReadyConnections;
 let agent: Agent;
 
 beforeAll(() => {
-  const [key, cert] = [join(directory.name, 'key.pem'), join(directory.name, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  const form = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  execFileSync('openssl', [...form, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-  pem = { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  pem = localCertificate(directory.name);
 });
 afterAll(() => directory.removeCallback());
 beforeEach(() => (sockets = []));
@@ -127,4 +121,16 @@ test('stop ends one that is ready and one that is being made', async () => {
   ready.stop();
   ready.prepare(new URL(`https://127.0.0.1:${url.port}`));
   await expect.poll(() => sockets.filter((socket) => !socket.destroyed)).toEqual([]);
+});
+
+test('options that no connection can be made with are an error of the request, not of the process', async () => {
+  const url = await start('https:');
+  const broken = new ReadyConnections({ ca: pem.cert, minVersion: 'TLSv1.9' as 'TLSv1.2' }, long);
+  const other = new Agent({ connect: broken.connect });
+  broken.prepare(url);
+  const asked = (): Promise<unknown> => other.request({ origin: url.origin, path: '/', method: 'GET' });
+  await expect(asked()).rejects.toThrow(/TLSv1.9/);
+  await expect(asked()).rejects.toThrow(/TLSv1.9/);
+  broken.stop();
+  await other.destroy();
 });
