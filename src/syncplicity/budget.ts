@@ -69,6 +69,8 @@ export class CallBudget {
   readonly #interactive = new PQueue({ concurrency: 1 });
   readonly #others = new PQueue({ concurrency: 1 });
   readonly #stopping = new AbortController();
+  /** Callers that were sent here and do not wait yet. */
+  #expected = 0;
   /** When the last call was let go, or left. */
   #lastMs = -Infinity;
   /** Resolves when the call that was let go last leaves. */
@@ -87,13 +89,27 @@ export class CallBudget {
   }
 
   /**
+   * A caller is about to ask, and is to be counted by {@link expectedWaitMs} until the returned function is called: whoever sends many
+   * callers to several budgets at once is to see those sent before.
+   */
+  expect(): () => void {
+    this.#expected += 1;
+    return () => void (this.#expected -= 1);
+  }
+
+  /**
    * Resolves when the caller may make one call, which then counts; {@link left} is to be told when it leaves. Rejects with RemoteError
    * `throttled` when that would take longer than its class waits, or with the signal's reason as soon as it aborts.
    */
   async acquire(caller: BudgetCaller): Promise<void> {
     if (caller.signal?.aborted === true) throw abortReason(caller.signal);
     if (this.#stopping.signal.aborted) throw stopped();
-    await this.#file.load();
+    const arrived = this.expect();
+    try {
+      await this.#file.load();
+    } finally {
+      arrived();
+    }
     const patienceMs = this.#limits.waitMs[caller.callClass];
     this.#refuseIfHopeless(caller.callClass, patienceMs);
     if (this.state().waiting >= waitingMax) {
@@ -165,6 +181,11 @@ export class CallBudget {
     const ahead = behind.reduce((sum, queue) => sum + queue.size + queue.pending, 0);
     const queuedMs = ahead * this.apartMs;
     return Math.max(0, this.#longWaitMs(callClass), this.#paceWaitMs()) + queuedMs;
+  }
+
+  /** As {@link waitMs}, behind those that were sent here already and do not wait yet. */
+  expectedWaitMs(callClass: CallClass): number {
+    return this.waitMs(callClass) + this.#expected * this.apartMs;
   }
 
   state(): BudgetState {

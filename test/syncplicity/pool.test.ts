@@ -82,6 +82,18 @@ describe('calls', () => {
     });
   });
 
+  test('that are asked for at once spread over all members, though one of them could serve sooner', async () => {
+    await start();
+    const pool = await open({ budget: { perSecond: 5 } });
+    // Whoever made this one has to wait before the next.
+    await file(pool, 1);
+    server.requests.length = 0;
+    await Promise.all(Array.from({ length: 18 }, (_, id) => file(pool, id + 2)));
+    const counts = Object.values(countsOf(fileCalls()));
+    expect(Math.min(...counts)).toBeGreaterThanOrEqual(5);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(7);
+  });
+
   test('go to those who have some left in this hour', async () => {
     await start();
     const directory = dirSync({ unsafeCleanup: true });

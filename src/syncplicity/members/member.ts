@@ -91,13 +91,23 @@ export class Member {
     const { controller: waiting, release } = follow(signal);
     this.#waiting.add(waiting);
     try {
-      const gateway = await this.session.gatewayUrl(waiting.signal);
-      const token = await this.#answerOf(this.session.token.get(waiting.signal));
+      const { gateway, token } = await this.#access(waiting.signal);
       await this.budget.acquire({ callClass, signal: waiting.signal });
       return { member: this, gateway, token };
     } finally {
       this.#waiting.delete(waiting);
       release();
+    }
+  }
+
+  /** What a call needs besides its turn; meanwhile the call counts as sent here. */
+  async #access(signal: AbortSignal): Promise<Pick<Turn, 'gateway' | 'token'>> {
+    const arrived = this.budget.expect();
+    try {
+      const gateway = await this.session.gatewayUrl(signal);
+      return { gateway, token: await this.#answerOf(this.session.token.get(signal)) };
+    } finally {
+      arrived();
     }
   }
 

@@ -88,12 +88,14 @@ export class Members {
     return this.all.reduce((clean, { session }) => session.withoutSecrets(clean), text);
   }
 
-  /** What the first member makes that is able to; those that are not leave it to others. */
+  /** What the first member makes that is able to; those that are not leave it to others. Where nobody is there, they are looked at once more. */
   async #firstAble<T>(asked: TurnAsked, make: (member: Member) => Promise<T>): Promise<T> {
     const { callClass, signal, without } = asked;
     for (let { only } = asked; ; only = undefined) {
       const wanted = this.attendance.present.find((one) => one === only);
-      const member = wanted ?? (await this.#choose(callClass, without, signal));
+      if (this.attendance.present.length === 0) await this.attendance.seek(signal);
+      // Chosen and sent there within one turn of the event loop: the next one sees that it was.
+      const member = wanted ?? this.#choose(callClass, without);
       try {
         return await make(member);
       } catch (error) {
@@ -107,15 +109,10 @@ export class Members {
     }
   }
 
-  /** The member that can serve next; without a class, whose turn it is. Where nobody is there, they are looked at once more. */
-  async #choose(
-    callClass: CallClass | undefined,
-    without: ReadonlySet<Member>,
-    signal: AbortSignal | undefined,
-  ): Promise<Member> {
-    if (this.attendance.present.length === 0) await this.attendance.seek(signal);
+  /** The member that can serve next; without a class, whose turn it is. */
+  #choose(callClass: CallClass | undefined, without: ReadonlySet<Member>): Member {
     const able = this.attendance.present.filter((member) => !without.has(member));
-    const waits = able.map((member) => (callClass === undefined ? 0 : member.budget.waitMs(callClass)));
+    const waits = able.map((member) => (callClass === undefined ? 0 : member.budget.expectedWaitMs(callClass)));
     const shortest = Math.min(...waits);
     const soonest = able.filter((_, index) => (waits[index] as number) <= shortest + sameWaitMs);
     const member = soonest[this.#next % soonest.length];
