@@ -382,8 +382,7 @@ export class FileSystem implements Operations {
 
   /** Has the kernel ask anew for whatever it knows when it is used next; where it cannot be told so, each of it has its lifetime. */
   expireNames(): void {
-    const { kernelCache } = this.#options;
-    if (kernelCache.canExpireNames()) kernelCache.expireNames();
+    this.#options.kernelCache.expireNames();
   }
 
   /** Requests that wait for the service now. */
