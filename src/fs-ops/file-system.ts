@@ -280,8 +280,8 @@ export class FileSystem implements Operations {
     return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges, caller));
   }
 
-  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
-    this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
+  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number, caller: Caller): void {
+    this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes, caller));
   }
 
   setExtendedAttribute(
