@@ -197,7 +197,9 @@ export class OpenFiles {
           throw new FsError(errno.ENOTSUP, `fallocate mode ${mode} is not supported`);
       }
     });
-    if (caller.uid !== 0) this.#options.attributes.killPrivileges(node);
+    if (caller.uid === 0 || !this.#options.attributes.killPrivileges(node)) return;
+    // The kernel goes on with the bits it knows.
+    this.#options.kernelCache.invalidateNode(node, { content: false });
   }
 
   /** ENFILE where no further handle can be given. */
