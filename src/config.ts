@@ -71,6 +71,7 @@ export type MountOptions = Partial<{ -readonly [Key in Exclude<keyof MountConfig
 type FixedKey =
   | 'mountpoint'
   | 'source'
+  | 'connectionName'
   | 'deviceName'
   | 'foreground'
   | 'logFile'
@@ -398,7 +399,7 @@ export function parseSource(text: string): { readonly connection: string; readon
 
 /** Joins options, defaults and directories into the frozen config. Checks nothing on disk. */
 export function createMountConfig(
-  what: Pick<MountConfig, 'mountpoint' | 'source' | 'deviceName' | 'foreground' | 'logFile'>,
+  what: Pick<MountConfig, 'mountpoint' | 'source' | 'connectionName' | 'deviceName' | 'foreground' | 'logFile'>,
   options: MountOptions,
   directories: UserDirectories,
 ): MountConfig {

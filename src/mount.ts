@@ -267,7 +267,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   pinKeeper.start();
   const identity = {
     mountpoint: config.mountpoint,
-    connection: config.deviceName,
+    connection: config.connectionName,
     root: path,
     pid: process.pid,
     transport: config.transport,

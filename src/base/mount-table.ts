@@ -4,6 +4,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 
 /** One line of the table. */
 export interface MountTableEntry {
+  /** Of the mount, and of the one it lies in. */
+  readonly id: string;
+  readonly parent: string;
   /** "MAJOR:MINOR" of the mounted file system: tells one mount from another at the same place. */
   readonly device: string;
   readonly mountpoint: string;
@@ -24,15 +27,23 @@ export function parseMountTable(text: string): MountTableEntry[] {
   for (const line of text.split('\n')) {
     const fields = line.split(' ');
     const separator = fields.indexOf('-', 6);
-    const device = fields[2];
+    const [id, parent, device] = fields;
     const mountpoint = fields[4];
     const type = fields[separator + 1];
     const source = fields[separator + 2];
-    if (separator < 0 || device === undefined || mountpoint === undefined || type === undefined || source === undefined)
-      continue;
-    entries.push({ device, mountpoint: unescape(mountpoint), type: unescape(type), source: unescape(source) });
+    if (separator < 0 || id === undefined || parent === undefined || device === undefined) continue;
+    if (mountpoint === undefined || type === undefined || source === undefined) continue;
+    const [where, what, whose] = [unescape(mountpoint), unescape(type), unescape(source)];
+    entries.push({ id, parent, device, mountpoint: where, type: what, source: whose });
   }
   return entries;
+}
+
+/** Whether something is mounted on a directory or file of this file system, wherever that is mounted or bound to. */
+export function carriesMounts(table: readonly MountTableEntry[], device: string): boolean {
+  const ours = new Set<string>();
+  for (const entry of table) if (entry.device === device) ours.add(entry.id);
+  return table.some((entry) => ours.has(entry.parent));
 }
 
 /** The mount that covers exactly this path, if there is one. */

@@ -28,6 +28,7 @@ interface OwnOptions {
 
 interface Source {
   readonly source: MountSource;
+  readonly connectionName: string;
   readonly deviceName: string;
   /** The directory behind a connection of platform `fs`. */
   readonly servedDirectory: string | undefined;
@@ -60,15 +61,18 @@ export function mountCommand(context: CliContext): Command {
 }
 
 async function mount(context: CliContext, command: Command, where: string[], own: OwnOptions): Promise<void> {
-  const { source, deviceName, servedDirectory } = await findSource(context, where, own.demo === true);
+  const { servedDirectory, ...named } = await findSource(context, where, own.demo === true);
   const mountpoint = await checkMountpoint(where.at(-1) as string);
   const foreground = own.foreground === true;
   const logFile = foreground ? undefined : logFileOf(context.directories.state, mountpoint);
   const options = { ...parseMountOptions(own.options ?? []), ...flagOptions(command) };
-  if (options.asUser !== undefined && (source.kind === 'demo' || servedDirectory !== undefined)) {
-    throw new UsageError(`--as-user: ${deviceName} has no users to act for`, 'it is for Syncplicity connections');
+  if (options.asUser !== undefined && (named.source.kind === 'demo' || servedDirectory !== undefined)) {
+    throw new UsageError(
+      `--as-user: ${named.connectionName} has no users to act for`,
+      'it is for Syncplicity connections',
+    );
   }
-  const what = { mountpoint, source, deviceName, foreground, logFile };
+  const what = { ...named, mountpoint, foreground, logFile };
   const config = createMountConfig(what, options, context.directories);
   await checkDirectories(config, servedDirectory);
   await checkNotMounted(config);
@@ -111,27 +115,24 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
   const named = where.length === 2 ? where[0] : undefined;
   if (demo) {
     if (named !== undefined && named !== 'demo') throw new UsageError('--demo takes a mountpoint only');
-    return { source: { kind: 'demo' }, deviceName: 'demo', servedDirectory: undefined };
+    return { source: { kind: 'demo' }, connectionName: 'demo', deviceName: 'demo', servedDirectory: undefined };
   }
   const store = openConnectionStore(context.directories.config, (message) => context.warn(message));
   if (named === undefined) await requireMountpoint(store, where[0] as string);
   const { connection: found, path } =
     named === undefined ? { connection: await onlyConnection(store), path: '/' } : await namedConnection(store, named);
+  const what = {
+    source: { kind: 'connection', connectionId: found.id, path },
+    connectionName: found.name,
+    deviceName: named ?? found.name,
+  } as const;
   if (found.group) {
     await requireMountable(store, found);
-    return {
-      source: { kind: 'connection', connectionId: found.id, path },
-      deviceName: found.name,
-      servedDirectory: undefined,
-    };
+    return { ...what, servedDirectory: undefined };
   }
   if (found.disabled) throw new UsageError(`the connection "${found.name}" is disabled`);
   const auth = await store.auth(found.id);
-  return {
-    source: { kind: 'connection', connectionId: found.id, path },
-    deviceName: found.name,
-    servedDirectory: auth.platform === 'fs' ? auth.directory : undefined,
-  };
+  return { ...what, servedDirectory: auth.platform === 'fs' ? auth.directory : undefined };
 }
 
 /** Rejects where the only argument is a connection: what is missing is the mountpoint then. */

@@ -13,7 +13,12 @@ export interface MountConfig {
   /** Absolute path of an existing directory. */
   readonly mountpoint: string;
   readonly source: MountSource;
-  /** What `mount` and `df` show as the device: "CONNECTION" or "demo". */
+  /** The name of the connection or pool, or "demo": what `status` and notifications call it. */
+  readonly connectionName: string;
+  /**
+   * What `mount` and `df` show as the device: the source as it was given, by which mount(8) finds that a line of fstab is mounted already;
+   * without one the connection's name.
+   */
   readonly deviceName: string;
   readonly readOnly: boolean;
   /** Whether close() and the like wait for Syncplicity and return its error. */

@@ -56,10 +56,12 @@ export class AttributeChanges {
     return committed;
   }
 
-  /** What happens to set-user-id and set-group-id bits when content changes. */
-  killPrivileges(node: NodeId): void {
+  /** What happens to set-user-id and set-group-id bits when content changes; says whether any went. */
+  killPrivileges(node: NodeId): boolean {
     const permissions = this.#withoutPrivileges(this.#options.view.object(node));
-    if (permissions !== undefined) this.#store(node, { permissions });
+    if (permissions === undefined) return false;
+    this.#store(node, { permissions });
+    return true;
   }
 
   /** The modification time is now. */

@@ -280,8 +280,8 @@ export class FileSystem implements Operations {
     return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges, caller));
   }
 
-  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
-    this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes));
+  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number, caller: Caller): void {
+    this.#attempt('fallocate', node, () => this.#files.allocate(handle, mode, offsetBytes, lengthBytes, caller));
   }
 
   setExtendedAttribute(
@@ -382,8 +382,7 @@ export class FileSystem implements Operations {
 
   /** Has the kernel ask anew for whatever it knows when it is used next; where it cannot be told so, each of it has its lifetime. */
   expireNames(): void {
-    const { kernelCache } = this.#options;
-    if (kernelCache.canExpireNames()) kernelCache.expireNames();
+    this.#options.kernelCache.expireNames();
   }
 
   /** Requests that wait for the service now. */

@@ -172,8 +172,11 @@ export class OpenFiles {
     if (object.kind === 'file') this.#options.changeable.requireRoom(object, lengthBytes);
   }
 
-  /** FALLOCATE; EOPNOTSUPP for the modes no file system but a disk's has. */
-  allocate(handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
+  /**
+   * FALLOCATE; EOPNOTSUPP for the modes no file system but a disk's has. The kernel does not say whether set-user-id bits are to go, as it
+   * does with a write: they go unless root asks.
+   */
+  allocate(handle: number, mode: number, offsetBytes: number, lengthBytes: number, caller: Caller): void {
     const { node } = this.#writer(handle);
     if (lengthBytes <= 0) throw new FsError(errno.EINVAL, 'nothing to allocate');
     this.#options.contents.change(node, (content) => {
@@ -194,6 +197,9 @@ export class OpenFiles {
           throw new FsError(errno.ENOTSUP, `fallocate mode ${mode} is not supported`);
       }
     });
+    if (caller.uid === 0 || !this.#options.attributes.killPrivileges(node)) return;
+    // The kernel goes on with the bits it knows.
+    this.#options.kernelCache.invalidateNode(node, { content: false });
   }
 
   /** ENFILE where no further handle can be given. */

@@ -243,10 +243,13 @@ export interface KernelCache {
   invalidateEntry(parent: NodeId, name: string): void;
   /** Attributes of the node changed; with `content`, its cached pages (or directory entries) are stale too. */
   invalidateNode(node: NodeId, what: { readonly content: boolean }): void;
-  /** Whether {@link expireNames} is possible. */
+  /** Whether {@link expireNames} is possible, as far as is known; costs nothing. */
   canExpireNames(): boolean;
-  /** Every name in every directory, known or known as missing, is asked for again when it is used next. */
-  expireNames(): void;
+  /**
+   * Every name in every directory, known or known as missing, is asked for again when it is used next. Returns false, and does nothing, where
+   * the kernel has no such message or while something is mounted on a directory of this mount, which the message would take away.
+   */
+  expireNames(): boolean;
 }
 
 /** A verb failed. `errno` is the positive Linux number; `message` says what a log should. */

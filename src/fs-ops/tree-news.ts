@@ -50,13 +50,11 @@ export class TreeNews {
   /** Something happened in a syncpoint, and nobody tells what: whatever the kernel knows of it is to be asked for again. */
   expire(top: TreeDirectory): void {
     const { kernelCache } = this.#options;
-    if (kernelCache.canExpireNames()) kernelCache.expireNames();
-    else {
-      this.#expiring = this.#expiring
-        .then(() => this.#expireEach(top))
-        // What the kernel was not told has its lifetime.
-        .catch((error: unknown) => log('names of %s were not expired: %O', top.name, error));
-    }
+    if (kernelCache.expireNames()) return;
+    this.#expiring = this.#expiring
+      .then(() => this.#expireEach(top))
+      // What the kernel was not told has its lifetime.
+      .catch((error: unknown) => log('names of %s were not expired: %O', top.name, error));
   }
 
   stop(): void {
@@ -64,7 +62,7 @@ export class TreeNews {
     this.#unsubscribe();
   }
 
-  /** Kernels before 6.16 are told name by name. */
+  /** Kernels before 6.16 are told name by name, and later ones while something is mounted in here. */
   async #expireEach(top: TreeDirectory): Promise<void> {
     const { nodes, tree, view, kernelCache } = this.#options;
     const slices = new Slices();

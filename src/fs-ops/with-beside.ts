@@ -134,9 +134,9 @@ export class WithBeside implements Operations {
     return this.#files.write(node, handle, offsetBytes, data, killPrivileges, caller);
   }
 
-  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number): void {
+  allocate(node: NodeId, handle: number, mode: number, offsetBytes: number, lengthBytes: number, caller: Caller): void {
     this.#requireChangeable(node);
-    this.#files.allocate(node, handle, mode, offsetBytes, lengthBytes);
+    this.#files.allocate(node, handle, mode, offsetBytes, lengthBytes, caller);
   }
 
   setExtendedAttribute(

@@ -11,11 +11,11 @@ import { noticeOf } from './notices.ts';
 
 const log = createLog('notifying');
 
-type Start = Pick<MountConfig, 'source' | 'deviceName' | 'mountpoint' | 'stateDirectory' | 'notifications'>;
+type Start = Pick<MountConfig, 'source' | 'connectionName' | 'mountpoint' | 'stateDirectory' | 'notifications'>;
 
 /** Tells of a start that failed, where it failed for that. Resolves whatever comes of it: the error itself is told to whoever waits. */
 export async function tellRefusedStart(error: unknown, config: Start, environment: NodeJS.ProcessEnv): Promise<void> {
-  const { deviceName, mountpoint, notifications } = config;
+  const { connectionName, mountpoint, notifications } = config;
   const mark = markOf(config);
   if (mark === undefined || !(error instanceof RemoteError) || error.kind !== 'unauthenticated') return;
   // Whoever mounts on a terminal reads the error there.
@@ -23,7 +23,7 @@ export async function tellRefusedStart(error: unknown, config: Start, environmen
   try {
     // The service manager tries again and again.
     if (await exists(mark)) return;
-    const latest = { name: deviceName, detail: error.message };
+    const latest = { name: connectionName, detail: error.message };
     const notice = noticeOf({ cause: 'sign-in', latest, count: 1, mountpoint });
     const id = await showNotification(notice, environment, new AbortController().signal);
     if (id === undefined) return;

@@ -25,7 +25,14 @@ afterEach(() => directory.removeCallback());
 function configFor(deviceName: string): MountConfig {
   const { name } = directory;
   return createMountConfig(
-    { mountpoint: '/mnt/point', source: { kind: 'demo' }, deviceName, foreground: false, logFile },
+    {
+      mountpoint: '/mnt/point',
+      source: { kind: 'demo' },
+      connectionName: 'demo',
+      deviceName,
+      foreground: false,
+      logFile,
+    },
     {},
     { config: name, state: name, cache: name, runtime: [name], thumbnails: name },
   );

@@ -4,6 +4,7 @@ import {
   chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   statSync,
@@ -122,8 +123,8 @@ describe.skipIf(!mayLink)('a line of fstab', () => {
     return run('mount', ['-T', join(user.home, 'fstab'), ...args], { env: { PATH: process.env['PATH'], ...env } });
   };
 
-  function fstab(options: string): void {
-    const line = ['local', point.replaceAll(' ', '\\040'), 'fuse.syncplicityfs', options, '0', '0'].join(' ');
+  function fstab(options: string, source = 'local'): void {
+    const line = [source, point.replaceAll(' ', '\\040'), 'fuse.syncplicityfs', options, '0', '0'].join(' ');
     writeFileSync(join(user.home, 'fstab'), `${line}\n`);
   }
 
@@ -139,6 +140,19 @@ describe.skipIf(!mayLink)('a line of fstab', () => {
     expect(await findMount(point)).toBeUndefined();
     await mount(point);
     expect(readdirSync(join(point, 'data'))).toEqual(['hello.txt']);
+  });
+
+  it('is mounted once where its line names a folder', async () => {
+    mkdirSync(join(user.home, 'data', 'plans'));
+    await user.addDirectory('local', join(user.home, 'data'));
+    fstab('rw', 'local:/data/plans');
+    await mount('-a');
+    expect(await findMount(point)).toMatchObject({ source: 'local:/data/plans' });
+    await mount('-a');
+    const { stdout } = await user.run(['status', point, '--json']);
+    expect(JSON.parse(stdout)).toMatchObject([{ connection: 'local' }]);
+    await run('umount', ['local:/data/plans']);
+    expect(await findMount(point)).toBeUndefined();
   });
 
   it("with setuid= is that user's drive, made without root", async () => {

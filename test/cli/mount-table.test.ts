@@ -15,9 +15,16 @@ describe('the mount table', () => {
       '',
     ].join('\n');
     expect(parseMountTable(text)).toEqual([
-      { device: '8:1', mountpoint: '/', type: 'ext4', source: '/dev/sda1' },
-      { device: '0:53', mountpoint: '/mnt/my drive', type: 'fuse.syncplicityfs', source: 'My Computer\\x' },
-      { device: '0:54', mountpoint: '/a-b', type: 'tmpfs', source: 'tmpfs' },
+      { id: '22', parent: '1', device: '8:1', mountpoint: '/', type: 'ext4', source: '/dev/sda1' },
+      {
+        id: '98',
+        parent: '22',
+        device: '0:53',
+        mountpoint: '/mnt/my drive',
+        type: 'fuse.syncplicityfs',
+        source: 'My Computer\\x',
+      },
+      { id: '99', parent: '22', device: '0:54', mountpoint: '/a-b', type: 'tmpfs', source: 'tmpfs' },
     ]);
   });
 

@@ -240,6 +240,7 @@ describe('the config', () => {
   const what = {
     mountpoint: '/m',
     source: { kind: 'demo' },
+    connectionName: 'demo',
     deviceName: 'demo',
     foreground: false,
     logFile: '/l',

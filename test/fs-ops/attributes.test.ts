@@ -140,6 +140,25 @@ describe('permissions', () => {
     await program.close(descriptor);
   });
 
+  it('lose these bits when anybody but root allocates', async () => {
+    await program.writeFile('P/a', 'x');
+    const root = new Program(made.fileSystem, { ...nobody, uid: 0 });
+    const user = new Program(made.fileSystem, { ...nobody, uid: 1000 });
+    for (const [who, permissions] of [
+      [root, 0o6755],
+      [user, 0o755],
+    ] as const) {
+      const descriptor = await who.open('P/a', O_RDWR);
+      await program.setattr('P/a', { permissions: 0o6755 });
+      made.kernel.length = 0;
+      await who.fallocate(descriptor, 0, 0, 100);
+      // The kernel asks for nothing of that, and goes on with the bits it knows.
+      expect(made.kernel.some((note) => note.startsWith('node '))).toBe(permissions === 0o755);
+      expect((await program.stat('P/a')).permissions).toBe(permissions);
+      await who.close(descriptor);
+    }
+  });
+
   it('are of the one who makes a file, where a mount keeps owners', async () => {
     await made.stop();
     await start({ ownership: { uid: 0, gid: 0, umask: 0o022, keepsOwners: true } });

@@ -5,7 +5,10 @@ import { Notifier, type NotifierAbilities } from '../../src/fuse/kernel/notifier
 
 const present: NotifierAbilities = { expireOnly: true, epoch: true };
 
-function start(abilities = present): {
+function start(
+  abilities = present,
+  carriesMounts = (): boolean => false,
+): {
   notifier: Notifier;
   written: Buffer[];
   finishOne: (code?: string) => void;
@@ -21,7 +24,7 @@ function start(abilities = present): {
       outstanding = done;
     },
   };
-  notifier.start(channel, abilities);
+  notifier.start(channel, abilities, carriesMounts);
   const finishOne = (code?: string): void => {
     const done = outstanding;
     outstanding = undefined;
@@ -99,6 +102,21 @@ describe('notifications', () => {
     await drain();
     expect(written.map(describeMessage)).toEqual(['epoch', 'inode 1 content']);
     expect(notifier.statistics().overflows).toBe(1);
+  });
+
+  it('never expire all names while something is mounted in here, which that would take away', async () => {
+    let mounts = true;
+    const { notifier, written, drain } = start(present, () => mounts);
+    expect(notifier.expireNames()).toBe(false);
+    expect(notifier.canExpireNames()).toBe(false);
+    for (let index = 0; index < 70_000; index++) notifier.invalidateEntry(1, `n${index}`);
+    await drain();
+    expect(written.map(describeMessage)).not.toContain('epoch');
+    mounts = false;
+    expect(notifier.expireNames()).toBe(true);
+    expect(notifier.canExpireNames()).toBe(true);
+    await drain();
+    expect(written.map(describeMessage).at(-1)).toBe('epoch');
   });
 
   it('keep a limit where the kernel cannot', async () => {

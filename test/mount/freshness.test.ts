@@ -242,4 +242,26 @@ describe.skipIf(!fuseExists)('a mount that was there before', () => {
     await expect.poll(() => readdir(at('folder2')), { timeout: 30_000 }).toContain('meanwhile');
     expect((await drive.status()).online).toBe(true);
   }, 90_000);
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'is seen where something is mounted on a directory of the drive, and takes nothing of that away',
+    async () => {
+      await drive.serve();
+      await drive.mount(options);
+      const inside = at('folder1');
+      await run('find', [drive.mountpoint, '-ls']);
+      expect((await run('mount', ['-t', 'tmpfs', 'inside', inside])).code).toBe(0);
+      try {
+        await writeFile(join(inside, 'mine'), 'not for the service');
+        const added = drive.store.addFile(projects.id, folderOf(2).id, 'new', Buffer.from('theirs'));
+        expect(added.name).toBe('new');
+        await untilPolled();
+        expect(await readFile(at('folder2', 'new'), 'utf8')).toBe('theirs');
+        expect(await readdir(inside)).toEqual(['mine']);
+      } finally {
+        await run('umount', [inside]);
+      }
+      expect(await readdir(inside)).toHaveLength(10);
+    },
+  );
 });

@@ -56,6 +56,15 @@ describe.skipIf(!fuseExists)('a mount', () => {
     }
   });
 
+  it('shows what was written past the page cache, whoever reads through it meanwhile', async () => {
+    drive.store.addSyncpoint('P');
+    await drive.serve();
+    await drive.mount();
+    const program = fileURLToPath(new URL('direct-io.py', import.meta.url));
+    const { code, stdout, stderr } = await run('python3', [program, `${drive.mountpoint}/P`, '3']);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'True\n', stderr: '' });
+  });
+
   it(
     'keeps a file as it was written, whatever was done to it, here and at the service',
     { timeout: 900_000 },

@@ -28,7 +28,7 @@ const noCache: KernelCache = {
   invalidateEntry: () => undefined,
   invalidateNode: () => undefined,
   canExpireNames: () => false,
-  expireNames: () => undefined,
+  expireNames: () => false,
 };
 
 /** Throws FsError with one line where the package or its library cannot be had. */

@@ -21,7 +21,7 @@ export interface NotificationChannel {
 export interface NotifierAbilities {
   /** INVAL_ENTRY can expire a name instead of tearing it out (Linux 6.2). Without, a process inside loses its getcwd(2). */
   readonly expireOnly: boolean;
-  /** All names can be expired by one message (Linux 6.16). */
+  /** All names can be expired by one message (Linux 6.16), which takes away what is mounted on any of them. */
   readonly epoch: boolean;
 }
 
@@ -51,6 +51,9 @@ export class Notifier implements KernelCache {
   #expireAll = false;
   #channel: NotificationChannel | undefined;
   #abilities: NotifierAbilities = { expireOnly: false, epoch: false };
+  #carriesMounts = (): boolean => false;
+  /** As seen when all names were last to be expired. */
+  #carriedMounts = false;
   #busy = false;
   #scheduled = false;
   #sent = 0;
@@ -58,10 +61,14 @@ export class Notifier implements KernelCache {
   #failed = 0;
   #overflows = 0;
 
-  /** From here on notes are written; before, the kernel has nothing to drop. */
-  start(channel: NotificationChannel, abilities: NotifierAbilities): void {
+  /**
+   * From here on notes are written; before, the kernel has nothing to drop. `carriesMounts` tells whether something is mounted on a
+   * directory of this mount.
+   */
+  start(channel: NotificationChannel, abilities: NotifierAbilities, carriesMounts: () => boolean): void {
     this.#channel = channel;
     this.#abilities = abilities;
+    this.#carriesMounts = carriesMounts;
   }
 
   /** Drops what waits: the mount is gone. */
@@ -109,15 +116,18 @@ export class Notifier implements KernelCache {
   }
 
   canExpireNames(): boolean {
-    return this.#abilities.epoch;
+    return this.#abilities.epoch && !this.#carriedMounts;
   }
 
-  expireNames(): void {
-    if (this.#channel === undefined || !this.#abilities.epoch) return;
+  expireNames(): boolean {
+    if (this.#channel === undefined || !this.#abilities.epoch) return false;
+    this.#carriedMounts = this.#carriesMounts();
+    if (this.#carriedMounts) return false;
     this.#names.clear();
     this.#nameCount = 0;
     this.#expireAll = true;
     this.#schedule();
+    return true;
   }
 
   #noteNode(node: NodeId, content: boolean): void {
@@ -132,8 +142,8 @@ export class Notifier implements KernelCache {
 
   #overflow(): void {
     this.#overflows++;
-    if (this.#abilities.epoch) this.expireNames();
-    else log('more than %d names wait to be invalidated: the next is left to its lifetime', NAMES_MAX);
+    if (!this.expireNames())
+      log('more than %d names wait to be invalidated: the next is left to its lifetime', NAMES_MAX);
   }
 
   /** The next turn of the event loop: whatever request is being served has been replied to by then. */

@@ -1,9 +1,10 @@
 // The kernel transport: mounts a file system by speaking to /dev/fuse directly. createKernelTransport() comes first, because
 // the file system needs its `cache`; mount() then serves until the kernel lets go. Needs UV_THREADPOOL_SIZE as device.ts says.
+import { readFileSync } from 'node:fs';
 import { errno } from '../../base/errno.ts';
 import { deferred } from '../../base/deferred.ts';
 import { createLog } from '../../base/log.ts';
-import { findMount } from '../../base/mount-table.ts';
+import { carriesMounts, findMount, parseMountTable } from '../../base/mount-table.ts';
 import { FsError, type Operations } from '../../fs-ops/operations.ts';
 import type { MountEnd, Transport, TransportMount, TransportMountOptions } from '../transport.ts';
 import { BLOCKED_THREADS_MAX, Device } from './device.ts';
@@ -80,7 +81,7 @@ async function mountWith(notifier: Notifier, options: KernelMountOptions): Promi
   try {
     agreement = await agreed;
     kernelDevice = (await findMount(mountpoint))?.device;
-    notifier.start(device, agreement);
+    notifier.start(device, agreement, mountsOn(kernelDevice));
     if (kernelDevice !== undefined) {
       readAheadBytes = await widenReadAhead(kernelDevice, root ? maxReadAheadBytes : undefined);
     }
@@ -104,6 +105,19 @@ async function mountWith(notifier: Notifier, options: KernelMountOptions): Promi
       notifications: notifier.statistics(),
     }),
     unmount: ({ lazy = false } = {}) => unmountOurs(mountpoint, kernelDevice, lazy),
+  };
+}
+
+/** Whether something is mounted in here; asked of the mount table, since the kernel tells a file system nothing of that. */
+function mountsOn(kernelDevice: string | undefined): () => boolean {
+  return () => {
+    if (kernelDevice === undefined) return false;
+    try {
+      return carriesMounts(parseMountTable(readFileSync('/proc/self/mountinfo', 'utf8')), kernelDevice);
+    } catch (error) {
+      log('the mount table cannot be read: %O', error);
+      return true;
+    }
   };
 }
 

@@ -88,7 +88,7 @@ export class Machine {
         invalidateEntry: () => undefined,
         invalidateNode: () => undefined,
         canExpireNames: () => true,
-        expireNames: () => undefined,
+        expireNames: () => true,
       },
       ownership: { uid: 7, gid: 8, umask: 0o022, keepsOwners: false },
       rootInode: ROOT_INODE,

@@ -82,7 +82,11 @@ export class TestFileSystem {
       kernelCache: {
         invalidateEntry: (parent, name) => void this.kernel.push(`entry ${parent} ${name}`),
         canExpireNames: () => options.canExpireNames ?? true,
-        expireNames: () => void this.kernel.push('all names'),
+        expireNames: () => {
+          if (options.canExpireNames === false) return false;
+          this.kernel.push('all names');
+          return true;
+        },
         invalidateNode: (node, { content }) => void this.kernel.push(`node ${node}${content ? ' content' : ''}`),
       },
       onFailure: (failure) => void this.failures.push(failure.reason),
