@@ -105,6 +105,8 @@ export class ListingOutcomes {
     if (remote === undefined) throw new Error('a folder without a place at the service was listed');
     const at = { parent: this.#directory.inode, name: entry.name };
     this.#journal.change('push', (transaction) => {
+      // What was removed from another folder that stood there went with that.
+      if (node.remote !== undefined) this.#journal.endRemovalsIn(transaction, node.inode);
       transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
       this.#settle(transaction, { ...record, at, asked: [] }, node);
     });
