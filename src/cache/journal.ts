@@ -24,6 +24,7 @@ import {
   LAG_WINDOW_MS,
   blankRecord,
   isPending,
+  isWithinLag,
   type PendingRecord,
   type RemotePlace,
   type UnfinishedContent,
@@ -297,13 +298,16 @@ export class Journal {
     }
   }
 
-  /** Drops guards whose time is over, and records of what stayed on this machine and went with its folder. Returns how many there were. */
-  sweepGuards(nowMs: number): number {
-    const over = [...this.#index.all()].filter(({ inode, doneAtMs, localOnly }) =>
-      doneAtMs === undefined
-        ? localOnly && this.tree.node(inode) === undefined
-        : nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs,
-    );
+  /**
+   * Drops guards whose time is over, and records of what stayed on this machine and went with its folder. `askedMs`: when the
+   * oldest listing was asked for that is still on its way. Returns how many there were.
+   */
+  sweepGuards(nowMs: number, askedMs = Infinity): number {
+    const over = [...this.#index.all()].filter((record) => {
+      const { inode, doneAtMs, localOnly } = record;
+      if (doneAtMs === undefined) return localOnly && this.tree.node(inode) === undefined;
+      return (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs) && !isWithinLag(record, askedMs);
+    });
     if (over.length === 0) return 0;
     this.change('push', (transaction) => {
       for (const { inode } of over) transaction.dropRecord(inode);
