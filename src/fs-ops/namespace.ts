@@ -177,8 +177,8 @@ export class Namespace {
     // What is replaced gives its name as it is, whether or not it could be given anew.
     const newName = replaced ?? names.take(target, name, node);
     moves.require(node, target);
-    const complete = replaced === undefined ? node : this.#complete(node);
-    changes.rename(complete, { parent: target, name: newName.name, remoteName: newName.remoteName }, replaced);
+    const place = { parent: target, name: newName.name, remoteName: newName.remoteName };
+    changes.rename(this.#complete(node), place, replaced);
     return replaced === undefined ? [node.inode] : [node.inode, replaced.inode];
   }
 
@@ -194,8 +194,8 @@ export class Namespace {
   }
 
   /**
-   * What takes another one's place has its content from then on, whether or not who made it has closed it: a crash would take it back,
-   * with the other one gone for good.
+   * What is renamed has its content from then on, whether or not who made it has closed it: a crash would take it back, with what it
+   * replaced gone for good, and a mount that writes through would wait for it to be closed.
    */
   #complete(node: TreeNode): TreeNode {
     this.#options.files.complete(node.inode);
