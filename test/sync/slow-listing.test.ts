@@ -55,3 +55,22 @@ it('changes nothing of them', async () => {
   await passing(flushed);
   expect(drive.entries(root).map(({ name }) => name)).toEqual(['old', 'new']);
 });
+
+it('lets nothing be removed that it does not show as it is by now', async () => {
+  const { made, program, pusher } = written;
+  // A service that asks for no more than a version that the file once had.
+  drive.deleteFile = () => Promise.resolve(drive.remove(root, 'old'));
+  let answer: () => void = () => undefined;
+  drive.slowness = new Promise((resolve) => (answer = resolve));
+  const slow = made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+  await pass(20_000);
+  drive.write(root, 'old', 'theirs');
+  await passing(program.unlink('P/old'));
+  const flushed = pusher.flush(nobody.signal);
+  await pass(1_000);
+  answer();
+  await passing(slow);
+  await passing(flushed);
+  expect(drive.entries(root).map(({ name }) => name)).toEqual(['gone', 'old']);
+  expect(await passing(program.readFile('P/old'))).toBe('theirs');
+});
