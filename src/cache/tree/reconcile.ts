@@ -16,7 +16,7 @@ import {
   type PendingRecord,
   type RemotePlace,
 } from './pending-record.ts';
-import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs } from './sent-content.ts';
+import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs, storedAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -277,6 +277,14 @@ export class Reconciliation {
       const part = sentInPartAs(record.sent, entry);
       if (part !== undefined) {
         this.#outcomes.replacePart(entry, record, node, part);
+        return 'skip';
+      }
+      const stored = storedAs(
+        record.sent.filter(({ place }) => samePlace(place, here)),
+        entry,
+      );
+      if (stored !== undefined) {
+        this.#outcomes.adopt(entry, record, node, stored, false);
         return 'skip';
       }
     }
