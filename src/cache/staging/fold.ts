@@ -10,6 +10,7 @@
 // F4 U's file stays until the journal no longer names it: it learns of the fold with the next commit.
 // F5 Bytes of which somebody was told that they are safe against power loss are so in the other file, too, before anything names that one
 //    alone.
+import { isDeepStrictEqual } from 'node:util';
 import { createLog } from '../../base/log.ts';
 import { Slices } from '../../base/event-loop.ts';
 import type { DiskRoom } from './disk-room.ts';
@@ -30,6 +31,8 @@ interface Fold {
   readonly lower: Generation;
   readonly direction: 'up' | 'down';
   readonly bytes: number;
+  /** Of the lower one's own file, what the upper one shows, as of when the fold began: it may be filled meanwhile. */
+  readonly held: (readonly [start: number, end: number])[];
 }
 
 /** Folds the generations of files. */
@@ -94,7 +97,8 @@ export class Folding {
         }
         if (folds.some(movesPromised)) await secure(targetOf(fold), this.#files);
         if (this.#stopped) return;
-        for (const each of folds) this.#end(each);
+        // Else what was filled in meanwhile would show from where it came: once more, with that.
+        if (folds.every(isWhole)) for (const each of folds) this.#end(each);
       } finally {
         for (const each of [...uppers, fold.lower]) each.busy = false;
         hold.release();
@@ -113,7 +117,7 @@ export class Folding {
       if (upper.busy || below.seals > 0 || !upper.flushed) break;
       const bytes = this.#bytesOver(upper);
       if (bytes > quickBytesMax) break;
-      folds.push({ upper, lower: fold.lower, direction: 'down', bytes });
+      folds.push({ upper, lower: fold.lower, direction: 'down', bytes, held: [] });
     }
     return folds;
   }
@@ -132,9 +136,9 @@ export class Folding {
     if (upper.busy || lower.busy) return undefined;
     const upBytes = this.#bytesShown(upper, lower);
     const downBytes = this.#bytesOver(upper);
-    if (upBytes < downBytes) return { upper, lower, direction: 'up', bytes: upBytes };
+    if (upBytes < downBytes) return { upper, lower, direction: 'up', bytes: upBytes, held: [] };
     if (lower.seals > 0 || (lower.promised && !upper.flushed)) return undefined;
-    return { upper, lower, direction: 'down', bytes: downBytes };
+    return { upper, lower, direction: 'down', bytes: downBytes, held: [] };
   }
 
   /** What a generation holds itself. */
@@ -151,15 +155,15 @@ export class Folding {
     return Math.min(bytes, this.#files.measured(lower.id));
   }
 
-  #steps({ upper, lower, direction }: Fold): Iterator<void> {
-    return direction === 'up' ? this.#up(upper, lower) : this.#down(upper, lower);
+  #steps(fold: Fold): Iterator<void> {
+    return fold.direction === 'up' ? this.#up(fold) : this.#down(fold.upper, fold.lower);
   }
 
   /** What was copied counts from here on. */
-  #end({ upper, lower, direction }: Fold): void {
+  #end({ upper, lower, direction, held }: Fold): void {
     if (direction === 'up') {
-      // What the lower one was filled with meanwhile shows from below it as well.
-      eachHeld(upper, lower, (start, end) => upper.filled(start, end));
+      for (const [start, end] of held) upper.filled(start, end);
+      // All that is hidden from here on by the upper one's own bytes, or shows from below the lower one.
       upper.replaceBase(lower.base, lower.baseEndBytes);
       upper.holdsPromised ||= lower.holdsPromised;
       this.#files.measure(upper.id);
@@ -174,10 +178,9 @@ export class Folding {
     this.#files.measure(lower.id);
   }
 
-  *#up(upper: Generation, lower: Generation): Iterator<void> {
-    const parts: [number, number][] = [];
-    eachHeld(upper, lower, (start, end) => parts.push([start, end]));
-    for (const [start, end] of parts) {
+  *#up({ upper, lower, held }: Fold): Iterator<void> {
+    held.push(...heldBy(upper, lower));
+    for (const [start, end] of held) {
       for (const { from, bytes } of this.#pieces(lower, start, end)) {
         // Zeros, too: a failed write may have left something there.
         this.#put(upper, from, bytes);
@@ -232,6 +235,17 @@ export class Folding {
 /** The one that stays. */
 function targetOf({ upper, lower, direction }: Fold): Generation {
   return direction === 'up' ? upper : lower;
+}
+
+/** True where all was copied that is to count as copied. */
+function isWhole({ upper, lower, direction, held }: Fold): boolean {
+  return direction === 'down' || isDeepStrictEqual(heldBy(upper, lower), held);
+}
+
+function heldBy(upper: Generation, lower: Generation): [start: number, end: number][] {
+  const held: [number, number][] = [];
+  eachHeld(upper, lower, (start, end) => held.push([start, end]));
+  return held;
 }
 
 /** True where bytes that are to be safe against power loss leave the file that they are safe in (F5). */

@@ -221,6 +221,39 @@ describe('without power', () => {
     },
   );
 
+  test('what is filled in below while the disk is asked to make it safe shows as before', async () => {
+    const blocks = new FakeBlocks();
+    let release: (() => void) | undefined;
+    const staging = await open({
+      blocks,
+      system: { datasync: () => new Promise((resolve) => (release === undefined ? resolve() : (release = resolve))) },
+    });
+    const version = contentReference('large', 2 * MiB);
+    const content = staging.openContent({ version, staged: undefined });
+    content.write(0, Buffer.alloc(256 * KiB, 1));
+    commit(content);
+    await content.sync();
+    release = () => undefined;
+    const held = release;
+    content.write(1 * MiB, Buffer.alloc(1 * MiB, 2));
+    const last = commit(content);
+    while (release === held) await new Promise((resolve) => setTimeout(resolve, 5));
+    const sealed = await staging.seal(last, new AbortController().signal);
+    release();
+    await staging.idle();
+    const expected = bytesOf(version, 0, 2 * MiB);
+    expected.fill(1, 0, 256 * KiB).fill(2, 1 * MiB);
+    expect((await contentOf(staging, last)).equals(expected)).toBe(true);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of sealed.read(0, 2 * MiB)) pieces.push(piece);
+    expect(Buffer.concat(pieces).equals(expected)).toBe(true);
+    sealed.close();
+    content.write(5, Buffer.alloc(1, 3));
+    expected.fill(3, 5, 6);
+    expect((await contentOf(staging, commit(content))).equals(expected)).toBe(true);
+    content.close();
+  });
+
   test('what a sync promised stays until the journal safely names what replaces it', async () => {
     const { flushed, flush } = journal();
     const directory = await freshDirectory();
