@@ -59,7 +59,10 @@ it('changes nothing of them', async () => {
 it('lets nothing be removed that it does not show as it is by now', async () => {
   const { made, program, pusher } = written;
   // A service that asks for no more than a version that the file once had.
-  drive.deleteFile = () => Promise.resolve(drive.remove(root, 'old'));
+  drive.deleteFile = () => {
+    drive.remove(root, 'old');
+    return Promise.resolve();
+  };
   let answer: () => void = () => undefined;
   drive.slowness = new Promise((resolve) => (answer = resolve));
   const slow = made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
