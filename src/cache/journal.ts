@@ -23,6 +23,8 @@ import {
 import {
   LAG_WINDOW_MS,
   blankRecord,
+  isPending,
+  isWithinLag,
   type PendingRecord,
   type RemotePlace,
   type UnfinishedContent,
@@ -99,10 +101,10 @@ export class Journal {
     return this.#index.all();
   }
 
-  /** True where an object below the directory, at any depth here, has something pending. */
+  /** True where an object below the directory, at any depth here, has something pending. What stays on this machine has nothing. */
   hasPendingBelow(directory: number): boolean {
     for (const record of this.#index.all()) {
-      if (record.gone !== undefined || record.doneAtMs !== undefined) continue;
+      if (record.gone !== undefined || !isPending(record)) continue;
       let at = this.tree.node(record.inode)?.parent;
       for (let depth = 0; at !== undefined && at !== ROOT_INODE && depth < 4096; depth += 1) {
         if (at === directory) return true;
@@ -296,11 +298,16 @@ export class Journal {
     }
   }
 
-  /** Drops guards whose time is over. Returns how many there were. */
-  sweepGuards(nowMs: number): number {
-    const over = [...this.#index.all()].filter(
-      ({ doneAtMs }) => doneAtMs !== undefined && (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs),
-    );
+  /**
+   * Drops guards whose time is over, and records of what stayed on this machine and went with its folder. `askedMs`: when the
+   * oldest listing was asked for that is still on its way. Returns how many there were.
+   */
+  sweepGuards(nowMs: number, askedMs = Infinity): number {
+    const over = [...this.#index.all()].filter((record) => {
+      const { inode, doneAtMs, localOnly } = record;
+      if (doneAtMs === undefined) return localOnly && this.tree.node(inode) === undefined;
+      return (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs) && !isWithinLag(record, askedMs);
+    });
     if (over.length === 0) return 0;
     this.change('push', (transaction) => {
       for (const { inode } of over) transaction.dropRecord(inode);

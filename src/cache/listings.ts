@@ -95,6 +95,8 @@ export class Listings {
   #awayUntilMs = -Infinity;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
+  /** When listings were asked for that are on their way, or being merged, wall clock, ms. */
+  readonly #asked = new Set<{ readonly atMs: number }>();
   #fetched = 0;
   #stale = 0;
   #sweeping: Promise<void> | undefined;
@@ -217,6 +219,11 @@ export class Listings {
   /** Folders that are to be looked at again behind those who were shown what is known of them. */
   get relisting(): number {
     return this.#relisting.size;
+  }
+
+  /** When the oldest listing was asked for that is still on its way, wall clock, ms; Infinity: none is. */
+  get oldestAskedMs(): number {
+    return Math.min(...[...this.#asked].map(({ atMs }) => atMs));
   }
 
   statistics(): ListingStatistics {
@@ -366,6 +373,8 @@ export class Listings {
   async #fetch(directory: TreeDirectory, callClass: CallClass, ended: AbortSignal, onLeave: () => void): Promise<void> {
     const { tree } = this.#options.journal;
     const begunAtMs = Date.now();
+    const asked = { atMs: begunAtMs };
+    this.#asked.add(asked);
     const tooLong = (): Error =>
       new RemoteError('unavailable', `no listing of ${tree.path(directory)} within ${CALL_LIMIT_MS / 1000} s`);
     const deadline = new Deadline(CALL_LIMIT_MS, tooLong, [this.#stop.signal, ended]);
@@ -374,6 +383,7 @@ export class Listings {
       while (!isDone) isDone = await this.#fetchWithin(directory, { signal: deadline.signal, callClass, onLeave });
     } finally {
       deadline.release();
+      this.#asked.delete(asked);
     }
     log('listed %s for %s in %d ms', tree.path(directory), callClass, Date.now() - begunAtMs);
     this.#fetched += 1;

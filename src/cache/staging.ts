@@ -20,6 +20,7 @@ import { type Evict, KeptGenerations } from './staging/kept.ts';
 import { type ContentOrigin, type ContentSurroundings, OpenContent } from './staging/open-content.ts';
 import { ReadBuffers } from './staging/read-buffers.ts';
 import { type SealedContent, SealedGeneration } from './staging/sealed-content.ts';
+import { secureBytes } from './staging/secure.ts';
 import { StagedFiles, type StagingSystem } from './staging/staged-files.ts';
 import { StagingError, type StagingErrorCode } from './staging/staging-error.ts';
 import type { StagedContent } from './tree/records.ts';
@@ -211,17 +212,9 @@ export class Staging {
     }
   }
 
-  async #syncGeneration(generation: Generation): Promise<void> {
-    generation.promised = true;
-    if (!generation.unsynced) return generation.syncing;
-    generation.unsynced = false;
-    generation.syncing = this.#files.sync(generation.id);
-    try {
-      await generation.syncing;
-    } catch (error) {
-      generation.unsynced = true;
-      throw error;
-    }
+  #syncGeneration(generation: Generation): Promise<void> {
+    generation.promised = generation.holdsPromised = true;
+    return secureBytes(generation, this.#files);
   }
 }
 

@@ -334,11 +334,20 @@ export class Tree {
     } finally {
       this.#changes = outer;
     }
-    this.#staged.tellReleased();
+    this.#tell(() => this.#staged.tellReleased());
     if (!quiet) {
-      for (const change of changes) for (const listener of this.#listeners) listener(change, origin);
+      for (const change of changes) for (const listener of this.#listeners) this.#tell(() => listener(change, origin));
     }
     return result;
+  }
+
+  /** The transaction is through, whatever becomes of who is told: who made it must not take it for one that failed. */
+  #tell(telling: () => void): void {
+    try {
+      telling();
+    } catch (error) {
+      log('a change was made, and who follows the tree failed: %O', error);
+    }
   }
 
   /**
@@ -402,7 +411,7 @@ export class Tree {
       if (left > 0) this.#tables.orphans.remove(orphan);
       more = true;
     });
-    this.#staged.tellReleased();
+    this.#tell(() => this.#staged.tellReleased());
     return more;
   }
 

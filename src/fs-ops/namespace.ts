@@ -177,7 +177,8 @@ export class Namespace {
     // What is replaced gives its name as it is, whether or not it could be given anew.
     const newName = replaced ?? names.take(target, name, node);
     moves.require(node, target);
-    changes.rename(node, { parent: target, name: newName.name, remoteName: newName.remoteName }, replaced);
+    const place = { parent: target, name: newName.name, remoteName: newName.remoteName };
+    changes.rename(this.#complete(node), place, replaced);
     return replaced === undefined ? [node.inode] : [node.inode, replaced.inode];
   }
 
@@ -188,8 +189,17 @@ export class Namespace {
     this.#requireOutside(second, source);
     if (moves.cost(first, target) === 'copy' || moves.cost(second, source) === 'copy')
       throw new FsError(errno.EINVAL, 'the service cannot exchange these two');
-    changes.exchange(first, second, { first: source, second: target });
+    changes.exchange(this.#complete(first), this.#complete(second), { first: source, second: target });
     return [first.inode, second.inode];
+  }
+
+  /**
+   * What is renamed has its content from then on, whether or not who made it has closed it: a crash would take it back, with what it
+   * replaced gone for good, and a mount that writes through would wait for it to be closed.
+   */
+  #complete(node: TreeNode): TreeNode {
+    this.#options.files.complete(node.inode);
+    return this.#stillThere(node);
   }
 
   /** What changes the entries of this directory, where they are syncpoints that may be changed. */

@@ -203,12 +203,16 @@ export class OpenContents {
     return file.inode;
   }
 
-  /** Commits what was first changed at least so long ago in files that stay open, so that it can be stored (J5). */
+  /**
+   * Commits what was first changed at least so long ago in files that stay open, so that it can be stored (J5). With 0 somebody waits for
+   * all there is: new files that nothing was written to yet are then what they look like, too.
+   */
   commitOlder(ageMs: number): void {
-    for (const { node, sinceMs } of [...this.#opened.values()]) {
-      if (sinceMs === undefined || this.#options.nowMs() - sinceMs < ageMs) continue;
+    for (const { node, sinceMs, unclosed } of [...this.#opened.values()]) {
+      const isNew = unclosed && ageMs === 0;
+      if (!isNew && (sinceMs === undefined || this.#options.nowMs() - sinceMs < ageMs)) continue;
       try {
-        this.commit(node);
+        this.commit(node, isNew);
       } catch (error) {
         // The program hears of it when it closes the file.
         log('node %d could not be committed: %O', node, error);

@@ -212,6 +212,11 @@ export class OpenFiles {
     this.#writer(handle);
   }
 
+  /** What was written to a file so far is its content from here on, though who made it has not closed it. */
+  complete(inode: number): void {
+    this.#options.contents.commit(this.#options.nodes.node(inode), true);
+  }
+
   /** close(2) of one of perhaps many descriptors: what was written is the journal's before this answers. */
   flush(handle: number, caller: Caller): Answer<void> {
     const { node, made } = this.#handle(handle);

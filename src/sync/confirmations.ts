@@ -44,7 +44,7 @@ export class Confirmations {
     else known.lastMs = now;
   }
 
-  /** When the folder is worth a look, wall clock, ms. `hurried`: somebody waits for it. `awaited`: more waits to be stored there. */
+  /** When the folder is worth a look, steady clock, ms. `hurried`: somebody waits for it. `awaited`: more waits to be stored there. */
   dueMs(folder: number, hurried: boolean, awaited: boolean): number {
     const known = this.#waiting.get(folder);
     if (known === undefined) return 0;

@@ -18,7 +18,7 @@ export class DueTimes {
     this.#onDue = onDue;
   }
 
-  /** Sets an object's time, wall clock, ms, in place of an earlier one. It may come a little later. */
+  /** Sets an object's time, steady clock, ms, in place of an earlier one. It may come a little later. */
   set(inode: number, atMs: number): void {
     this.#atMs.set(inode, atMs);
     const togetherMs = Math.ceil(atMs / TOGETHER_MS) * TOGETHER_MS;

@@ -61,7 +61,7 @@ export class Failures {
     const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
     for (const one of inodes) {
       const { attempts, retryAtMs } = this.#troubles.note(one, message, askedMs);
-      log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.nowMs(), message);
+      log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.steadyMs(), message);
     }
   }
 

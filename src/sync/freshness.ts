@@ -16,7 +16,8 @@ export const NEW_NAME_AGE_MS = 60_000;
 export async function lookAt(parts: Parts, inode: number, ageMs: number, signal: AbortSignal): Promise<boolean> {
   const { tree } = parts.journal;
   const listing = tree.listing(inode);
-  const age = parts.nowMs() - (listing?.listedAtMs ?? -Infinity);
+  const begunMs = parts.nowMs();
+  const age = begunMs - (listing?.listedAtMs ?? -Infinity);
   if (age >= 0 && age < ageMs) return false;
   const node = tree.node(inode);
   const removed = node === undefined ? parts.journal.folder(inode) : undefined;
@@ -26,6 +27,10 @@ export async function lookAt(parts: Parts, inode: number, ageMs: number, signal:
   }
   if (node?.kind !== 'directory' || node.remote === undefined) return false;
   await refresh(parts, node, signal);
+  // One that was on its way already may have been asked for long before.
+  const broughtMs = tree.listing(inode)?.listedAtMs ?? begunMs;
+  const present = tree.node(inode);
+  if (ageMs > 0 && broughtMs < begunMs - ageMs && present?.kind === 'directory') await refresh(parts, present, signal);
   return true;
 }
 

@@ -19,7 +19,7 @@ export class Lookouts {
     this.#nowMs = nowMs;
   }
 
-  /** When to look for an object next, wall clock, ms; undefined: it was looked for long enough. */
+  /** When to look for an object next, steady clock, ms; undefined: it was looked for long enough. */
   nextAtMs(inode: number): number | undefined {
     const lookout = this.#lookouts.get(inode);
     if (lookout === undefined) return this.#nowMs();

@@ -21,7 +21,7 @@ export class Outage {
     this.#nowMs = nowMs;
   }
 
-  /** When something may be tried, wall clock, ms; undefined: now. Whoever is told so tries, and tells how it went. */
+  /** When something may be tried, steady clock, ms; undefined: now. Whoever is told so tries, and tells how it went. */
   get untilMs(): number | undefined {
     if (this.#failures < FAILURES_IN_A_ROW) return undefined;
     const now = this.#nowMs();

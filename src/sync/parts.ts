@@ -42,6 +42,8 @@ export interface Parts {
   readonly storesTimes?: boolean | undefined;
   /** Wall clock, ms. */
   readonly nowMs: () => number;
+  /** A clock that nobody sets, ms: for what waits in this process. */
+  readonly steadyMs: () => number;
 }
 
 /** A step came to a point where its object, or the service, is not what it was planned for: it is planned anew. */

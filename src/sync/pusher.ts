@@ -35,7 +35,7 @@ const TELL_AFTER_MS = 10;
 /** Records planned before other work of the process gets its turn. */
 const PLANS_PER_TURN = 200;
 
-export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'nowMs'> {
+export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'nowMs' | 'steadyMs'> {
   /** How long after its last change an object waits, so that pairs of changes meet. */
   readonly settleMs: number;
   /** Files sent at once. */
@@ -46,6 +46,8 @@ export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'now
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** Wall clock, ms; for tests. */
   readonly nowMs?: (() => number) | undefined;
+  /** A clock that nobody sets, ms; for tests. Default: theirs, or the monotonic one. */
+  readonly steadyMs?: (() => number) | undefined;
 }
 
 /** A step that is being done. */
@@ -70,6 +72,8 @@ export class Pusher {
   readonly #options: PusherOptions;
   readonly #parts: Parts;
   readonly #nowMs: () => number;
+  /** Waits go by it: the wall clock is set back when the network comes, which is just when much waits. */
+  readonly #steadyMs: () => number;
   readonly #troubles: Troubles;
   readonly #work: StepWork;
   /** Inodes to be planned, in the order they came. */
@@ -94,16 +98,17 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     this.#nowMs = options.nowMs ?? Date.now;
+    this.#steadyMs = options.steadyMs ?? options.nowMs ?? ((): number => performance.now());
     const { journal } = options;
     const [outcomes, uploads] = [new Outcomes(journal, this.#nowMs), new UploadOutcomes(journal, this.#nowMs)];
-    this.#parts = { ...options, outcomes, uploads, nowMs: this.#nowMs };
-    this.#troubles = new Troubles(this.#nowMs);
+    this.#parts = { ...options, outcomes, uploads, nowMs: this.#nowMs, steadyMs: this.#steadyMs };
+    this.#troubles = new Troubles(this.#steadyMs);
     this.#work = new StepWork(this.#parts, (folders) => this.#lookAgain(folders));
-    this.#outage = new Outage(this.#nowMs);
-    this.#vain = new VainUploads(journal, this.#nowMs);
+    this.#outage = new Outage(this.#steadyMs);
+    this.#vain = new VainUploads(journal, this.#steadyMs);
     this.#purges = new Purges(options);
     this.#failures = new Failures(this.#parts, this.#troubles);
-    this.#due = new DueTimes(this.#nowMs, (inodes) => this.#planSoon(inodes));
+    this.#due = new DueTimes(this.#steadyMs, (inodes) => this.#planSoon(inodes));
     this.#turns = new Turns({
       journal,
       nowMs: this.#nowMs,
@@ -244,7 +249,8 @@ export class Pusher {
   #doChores(): void {
     this.#options.commitOpenFiles(OPEN_FILE_DUE_MS);
     try {
-      this.#options.journal.sweepGuards(this.#nowMs());
+      const { journal, listings } = this.#options;
+      journal.sweepGuards(this.#nowMs(), listings.oldestAskedMs);
     } catch (error) {
       // A full disk, most likely: they do no harm until the next time.
       log('guards could not be dropped: %O', error);
@@ -313,14 +319,13 @@ export class Pusher {
       this.#failures.forget(inode);
       return;
     }
-    const now = this.#nowMs();
     const trouble = this.#troubles.get(inode);
-    if (trouble !== undefined && trouble.retryAtMs > now && isPending(record)) {
+    if (trouble !== undefined && trouble.retryAtMs > this.#steadyMs() && isPending(record)) {
       this.#due.set(inode, trouble.retryAtMs);
       return;
     }
     try {
-      this.#take(record, nextStep(record, now, this.#surroundings()));
+      this.#take(record, nextStep(record, this.#nowMs(), this.#surroundings()));
     } catch (error) {
       this.#due.set(inode, this.#unwritten(inode, error));
     }
@@ -342,7 +347,7 @@ export class Pusher {
         outcomes.settle(inode);
         return;
       case 'wait':
-        this.#due.set(inode, step.untilMs);
+        this.#due.set(inode, step.untilMs - this.#aheadMs);
         return;
       case 'blocked':
         this.#block(record, step.by);
@@ -488,8 +493,20 @@ export class Pusher {
       moveSupport: (syncpointId, kind) => this.#options.drive.moveSupport(syncpointId, kind),
       isImmovable: (inode) => this.#work.isImmovable(inode),
       openFileDueMs: (record) => this.#work.openFileDueMs(record),
-      lookAtMs: (record) => this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#turns.isAwaited(folder)),
+      lookAtMs: (record) => this.#lookAtMs(record),
     };
+  }
+
+  /** By the wall clock, as plans go. */
+  #lookAtMs(record: PendingRecord): number | undefined {
+    const atMs = this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#turns.isAwaited(folder));
+    if (atMs === undefined) return undefined;
+    return atMs <= this.#steadyMs() ? 0 : atMs + this.#aheadMs;
+  }
+
+  /** How far the wall clock is ahead of the steady one now, ms. */
+  get #aheadMs(): number {
+    return this.#nowMs() - this.#steadyMs();
   }
 
   /** Nothing more is on its way to some folders: what was stored there can be confirmed. */
@@ -510,7 +527,7 @@ export class Pusher {
     // No change of the journal tells those who wait for it.
     if (this.#refusedAhead(inode) !== undefined) this.#tellWaiters();
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
-      this.#due.set(inode, this.#nowMs() + BLOCKED_AGAIN_MS);
+      this.#due.set(inode, this.#steadyMs() + BLOCKED_AGAIN_MS);
     }
   }
 

@@ -40,8 +40,8 @@ export class StepWork {
   /** `onQuiet` hears of folders that nothing more is on its way to. */
   constructor(parts: Parts, onQuiet: (folders: readonly number[]) => void) {
     this.#parts = parts;
-    this.#lookouts = new Lookouts(parts.nowMs);
-    this.#confirmations = new Confirmations(parts.nowMs);
+    this.#lookouts = new Lookouts(parts.steadyMs);
+    this.#confirmations = new Confirmations(parts.steadyMs);
     this.#openFiles = new OpenFilePace(parts.journal, parts.nowMs);
     this.#onQuiet = onQuiet;
   }
@@ -61,7 +61,7 @@ export class StepWork {
   }
 
   /**
-   * When to look next for an upload whose outcome nobody told, wall clock, ms; undefined: it was looked for long enough. `hurried`:
+   * When to look next for an upload whose outcome nobody told, steady clock, ms; undefined: it was looked for long enough. `hurried`:
    * somebody waits for it; `isAwaited` tells whether more waits to be stored in a folder.
    */
   lookAtMs(record: PendingRecord, hurried: boolean, isAwaited: (folder: number) => boolean): number | undefined {

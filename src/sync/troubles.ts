@@ -8,7 +8,7 @@ const PAUSE_MS_MAX = 5 * 60_000;
 export interface Trouble {
   readonly attempts: number;
   readonly message: string;
-  /** Wall clock, ms. */
+  /** Steady clock, ms. */
   readonly retryAtMs: number;
 }
 

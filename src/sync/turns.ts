@@ -91,7 +91,9 @@ export class Turns {
   /** What is older goes whatever programs do. */
   #givesWay({ sinceMs }: PendingRecord, busyMs: number): boolean {
     const { journal, nowMs, isHurried } = this.#options;
-    return journal.sinceLocalChangeMs < busyMs && nowMs() - sinceMs < YIELD_MS && !isHurried();
+    const ageMs = nowMs() - sinceMs;
+    // A clock set back must not make all of it young.
+    return journal.sinceLocalChangeMs < busyMs && ageMs >= 0 && ageMs < YIELD_MS && !isHurried();
   }
 
   /** Looks soon whether programs have come to rest. */

@@ -74,7 +74,7 @@ export class UploadOutcomes {
       const others = record.sent.filter((one) => !sameContent(one, sent));
       // A listing that came before this reply has shown it already: then nothing is left to be looked for.
       const seen = !record.sent.some((one) => sameContent(one, sent));
-      const left = ids === undefined && !seen ? [...others, sent] : others;
+      const left = ids === undefined && !seen ? [...others, { ...sent, stored: true }] : others;
       if (record.gone?.kind === 'file') {
         // Removed while it was being sent.
         transaction.updateRecord({ ...record, at: place, sent: left, gone: { ...record.gone, ...ids } });

@@ -29,7 +29,7 @@ export class VainUploads {
     this.#nowMs = nowMs;
   }
 
-  /** When a file may be stored in a folder, wall clock, ms; undefined: now. Whoever is told so begins, and says so. */
+  /** When a file may be stored in a folder, steady clock, ms; undefined: now. Whoever is told so begins, and says so. */
   untilMs(folder: number): number | undefined {
     const streak = this.#streak(folder);
     return streak === undefined || streak.inARow < IN_A_ROW || streak.nextAtMs <= this.#nowMs()

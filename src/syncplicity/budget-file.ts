@@ -15,6 +15,9 @@ const writeEveryMs = 1_000;
 /** A state file is some kilobytes; anything much longer is not ours. */
 const fileBytesMax = 1 << 20;
 
+/** The wall clock runs ahead of the monotonic one by as much only where the machine slept, or somebody set it. */
+const sleptMs = 60_000;
+
 /** Calls by minute since 1970. */
 type Minutes = Map<number, number>;
 
@@ -27,14 +30,23 @@ export class BudgetFile {
   #loading: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
+  /** When the monotonic clock would have been 0. */
+  #originMs = performance.timeOrigin;
 
   constructor(path: string | undefined) {
     this.#path = path;
   }
 
-  /** Wall-clock milliseconds that never step back or jump while the process runs. */
+  /**
+   * Wall-clock milliseconds that never step back. While the machine sleeps the monotonic clock stands still: after that other processes
+   * would take these minutes for old ones, and theirs would lie in the future.
+   */
   now(): number {
-    return performance.timeOrigin + performance.now();
+    const nowMs = this.#originMs + performance.now();
+    const aheadMs = Date.now() - nowMs;
+    if (aheadMs < sleptMs) return nowMs;
+    this.#originMs += aheadMs;
+    return nowMs + aheadMs;
   }
 
   /** Whether calls must be evenly spaced. */

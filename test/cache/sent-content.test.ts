@@ -25,6 +25,21 @@ const anyTime = fc.record({ seconds: fc.integer({ min: 1, max: 2e9 }), nanosecon
 const units = [1, 100, 1_000, 1_000_000, 1_000_000_000];
 
 describe('a version made by our upload', () => {
+  it.each([Math.floor, Math.round])(
+    'is known by its time where a database counts in 300ths of a second: %o',
+    (shorten) => {
+      fc.assert(
+        fc.property(anyTime, ({ seconds, nanoseconds }) => {
+          const ticks = shorten((nanoseconds * 300) / 1e9);
+          const ms = Math.round((ticks * 1_000) / 300);
+          const told =
+            ms === 1_000 ? { seconds: seconds + 1, nanoseconds: 0 } : { seconds, nanoseconds: ms * 1_000_000 };
+          expect(matches({ seconds, nanoseconds }, told)).toBe(true);
+        }),
+      );
+    },
+  );
+
   it.each([Math.floor, Math.round, Math.ceil])(
     'is known by its time however the service shortens it: %o',
     (shorten) => {

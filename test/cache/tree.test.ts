@@ -173,6 +173,18 @@ describe('tree', () => {
     expect(names).toContain('Alone');
   });
 
+  it('shows no syncpoint under a name that POSIX cannot hold, where one is called as another with its owner', async () => {
+    drive.addSyncpoint('Docs', { owner: 'jo@example.com' });
+    drive.addSyncpoint('Docs', { owner: 'al@example.com' });
+    drive.addSyncpoint('Docs (jo@example.com)');
+    const names = (await list()).map((node) => node.name).sort();
+    expect(names).toEqual([
+      'Docs (al@example.com)',
+      'Docs (jo@example.com)',
+      expect.stringMatching(/^Docs \(jo@example\.com\) #\d+$/),
+    ]);
+  });
+
   it('leaves the tree as it was when a listing breaks off', async () => {
     const { rootFolderId } = drive.addSyncpoint('Projects');
     for (let i = 0; i < 30; i += 1) drive.addFile(rootFolderId, `file${i}`, '');

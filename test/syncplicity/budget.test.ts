@@ -275,3 +275,29 @@ test.each<[Record<string, string>, number | undefined]>([
 ])('%j asks for %j ms', (headers, wait) => {
   expect(retryAfterMs(headers, Date.UTC(2026, 10, 22, 12, 0, 0))).toBe(wait);
 });
+
+test('processes go on sharing an allowance after the machine was asleep', async () => {
+  // In the middle of a minute.
+  vi.useFakeTimers({ toFake: ['Date'], now: Math.floor(Date.now() / 60_000) * 60_000 + 30_000 });
+  try {
+    const file = join(directory.name, 'budget.json');
+    const limits = { perSecond: 0, perHour: 10, interactiveReserve: 0 };
+    const ours = budgetOf(limits, file);
+    await call(ours);
+    // The monotonic clock knows nothing of it.
+    vi.setSystemTime(Date.now() + 8 * 3_600_000);
+    for (let made = 0; made < 4; made += 1) await call(ours);
+    expect(ours.state().leftThisHour).toBe(6);
+    await ours.stop();
+    // Begun after the sleep, it has the present time.
+    const minute = Math.floor(Date.now() / 60_000);
+    const { calls } = JSON.parse(await readFile(file, 'utf8')) as { calls: Record<string, Record<string, number>> };
+    expect(Object.values(calls)).toEqual([{ [minute]: 4 }]);
+    await writeFile(file, JSON.stringify({ version: 1, calls: { other: { [minute]: 3 } } }));
+    const late = budgetOf(limits, file);
+    await call(late);
+    expect(late.state().leftThisHour).toBe(6);
+  } finally {
+    vi.useRealTimers();
+  }
+});

@@ -8,12 +8,16 @@
 // F3 L's content as such is nobody's when it is folded into: the journal names U, and no sealed content relies on L. Where somebody was
 //    told that L is safe against power loss, U is named safely as well.
 // F4 U's file stays until the journal no longer names it: it learns of the fold with the next commit.
+// F5 Bytes of which somebody was told that they are safe against power loss are so in the other file, too, before anything names that one
+//    alone.
+import { isDeepStrictEqual } from 'node:util';
 import { createLog } from '../../base/log.ts';
 import { Slices } from '../../base/event-loop.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { eachPart, totalBytes } from './extents.ts';
 import { type Generation, generationsBelow, type Lineage } from './generation.ts';
 import type { Generations } from './generations.ts';
+import { secure } from './secure.ts';
 import type { StagedFiles } from './staged-files.ts';
 
 const log = createLog('staging');
@@ -27,6 +31,8 @@ interface Fold {
   readonly lower: Generation;
   readonly direction: 'up' | 'down';
   readonly bytes: number;
+  /** Of the lower one's own file, what the upper one shows, as of when the fold began: it may be filled meanwhile. */
+  readonly held: (readonly [start: number, end: number])[];
 }
 
 /** Folds the generations of files. */
@@ -44,11 +50,12 @@ export class Folding {
 
   /** Folds what can be folded: at once where it is little, the rest in the background. To be called when that may have become more. */
   settle(lineage: Lineage): void {
-    const quick = this.#next(lineage, quickBytesMax);
+    const quick = this.#next(lineage, quickBytesMax, (fold) => !movesPromised(fold));
     if (quick !== undefined) {
       try {
         const steps = this.#steps(quick);
         while (steps.next().done !== true);
+        this.#end(quick);
       } catch (error) {
         // It stays as it is, which is right as well; the next commit tries again.
         log('%s', error instanceof Error ? error.message : String(error));
@@ -76,27 +83,51 @@ export class Folding {
       await slices.pause();
       const fold = this.#stopped ? undefined : this.#next(lineage, Infinity);
       if (fold === undefined) return;
-      const hold = this.#generations.hold(fold.upper);
-      fold.upper.busy = fold.lower.busy = true;
+      const folds = movesPromised(fold) ? this.#together(fold, lineage) : [fold];
+      const uppers = folds.map(({ upper }) => upper);
+      const hold = this.#generations.hold(uppers.at(-1) as Generation);
+      for (const each of [...uppers, fold.lower]) each.busy = true;
       try {
-        const steps = this.#steps(fold);
-        while (steps.next().done !== true) {
-          if (slices.due) await slices.pause();
-          if (this.#stopped) return;
+        for (const each of folds) {
+          const steps = this.#steps(each);
+          while (steps.next().done !== true) {
+            if (slices.due) await slices.pause();
+            if (this.#stopped) return;
+          }
         }
+        if (folds.some(movesPromised)) await secure(targetOf(fold), this.#files);
+        if (this.#stopped) return;
+        // Else what was filled in meanwhile would show from where it came: once more, with that.
+        if (folds.every(isWhole)) for (const each of folds) this.#end(each);
       } finally {
-        fold.upper.busy = fold.lower.busy = false;
+        for (const each of [...uppers, fold.lower]) each.busy = false;
         hold.release();
       }
     }
   }
 
+  /** A fold, and those over it that can go the same way for little: one sync of the disk serves all of them. */
+  #together(fold: Fold, lineage: Lineage): Fold[] {
+    const folds = [fold];
+    if (fold.direction === 'up') return folds;
+    const generations = generationsBelow(lineage.top);
+    for (let at = generations.indexOf(fold.upper) - 1; at >= 0; at--) {
+      const [upper, below] = [generations[at] as Generation, generations[at + 1] as Generation];
+      // Each would change what the one below it shows.
+      if (upper.busy || below.seals > 0 || !upper.flushed) break;
+      const bytes = this.#bytesOver(upper);
+      if (bytes > quickBytesMax) break;
+      folds.push({ upper, lower: fold.lower, direction: 'down', bytes, held: [] });
+    }
+    return folds;
+  }
+
   /** The lowest two that can be folded for at most so many bytes. */
-  #next(lineage: Lineage, bytesMax: number): Fold | undefined {
+  #next(lineage: Lineage, bytesMax: number, isMeant: (fold: Fold) => boolean = () => true): Fold | undefined {
     const generations = generationsBelow(lineage.top);
     for (let at = generations.length - 2; at >= 0; at--) {
       const fold = this.#foldOf(generations[at] as Generation, generations[at + 1] as Generation);
-      if (fold !== undefined && fold.bytes <= bytesMax) return fold;
+      if (fold !== undefined && fold.bytes <= bytesMax && isMeant(fold)) return fold;
     }
     return undefined;
   }
@@ -104,11 +135,15 @@ export class Folding {
   #foldOf(upper: Generation, lower: Generation): Fold | undefined {
     if (upper.busy || lower.busy) return undefined;
     const upBytes = this.#bytesShown(upper, lower);
-    const downBytes =
-      totalBytes(upper.extents) + Math.min(upper.lengthBytes - upper.baseEndBytes, this.#files.measured(upper.id));
-    if (upBytes < downBytes) return { upper, lower, direction: 'up', bytes: upBytes };
+    const downBytes = this.#bytesOver(upper);
+    if (upBytes < downBytes) return { upper, lower, direction: 'up', bytes: upBytes, held: [] };
     if (lower.seals > 0 || (lower.promised && !upper.flushed)) return undefined;
-    return { upper, lower, direction: 'down', bytes: downBytes };
+    return { upper, lower, direction: 'down', bytes: downBytes, held: [] };
+  }
+
+  /** What a generation holds itself. */
+  #bytesOver({ id, extents, lengthBytes, baseEndBytes }: Generation): number {
+    return totalBytes(extents) + Math.min(lengthBytes - baseEndBytes, this.#files.measured(id));
   }
 
   /** Of the lower one's own file, what the upper one shows. */
@@ -120,24 +155,38 @@ export class Folding {
     return Math.min(bytes, this.#files.measured(lower.id));
   }
 
-  #steps({ upper, lower, direction }: Fold): Iterator<void> {
-    return direction === 'up' ? this.#up(upper, lower) : this.#down(upper, lower);
+  #steps(fold: Fold): Iterator<void> {
+    return fold.direction === 'up' ? this.#up(fold) : this.#down(fold.upper, fold.lower);
   }
 
-  *#up(upper: Generation, lower: Generation): Iterator<void> {
-    const parts: [number, number][] = [];
-    eachHeld(upper, lower, (start, end) => parts.push([start, end]));
-    for (const [start, end] of parts) {
+  /** What was copied counts from here on. */
+  #end({ upper, lower, direction, held }: Fold): void {
+    if (direction === 'up') {
+      for (const [start, end] of held) upper.filled(start, end);
+      // All that is hidden from here on by the upper one's own bytes, or shows from below the lower one.
+      upper.replaceBase(lower.base, lower.baseEndBytes);
+      upper.holdsPromised ||= lower.holdsPromised;
+      this.#files.measure(upper.id);
+      return;
+    }
+    lower.sha256 = upper.sha256;
+    lower.seals += upper.seals;
+    lower.promised = upper.promised;
+    lower.holdsPromised ||= upper.holdsPromised;
+    upper.foldedInto = lower;
+    if (upper.lineage.top === upper) upper.lineage.top = lower;
+    this.#files.measure(lower.id);
+  }
+
+  *#up({ upper, lower, held }: Fold): Iterator<void> {
+    held.push(...heldBy(upper, lower));
+    for (const [start, end] of held) {
       for (const { from, bytes } of this.#pieces(lower, start, end)) {
         // Zeros, too: a failed write may have left something there.
         this.#put(upper, from, bytes);
-        upper.filled(from, from + bytes.length);
         yield;
       }
     }
-    // All that is hidden from here on by the upper one's own bytes, or shows from below the lower one.
-    upper.replaceBase(lower.base, lower.baseEndBytes);
-    this.#files.measure(upper.id);
   }
 
   *#down(upper: Generation, lower: Generation): Iterator<void> {
@@ -164,11 +213,6 @@ export class Folding {
         yield;
       }
     }
-    lower.sha256 = upper.sha256;
-    lower.seals += upper.seals;
-    upper.foldedInto = lower;
-    if (upper.lineage.top === upper) upper.lineage.top = lower;
-    this.#files.measure(lower.id);
   }
 
   /** The bytes [start, end) of a generation's own file. */
@@ -184,7 +228,29 @@ export class Folding {
   #put(generation: Generation, from: number, bytes: Buffer): void {
     this.#room.take(bytes.length);
     this.#files.write(generation.id, bytes, from);
+    generation.unsynced = true;
   }
+}
+
+/** The one that stays. */
+function targetOf({ upper, lower, direction }: Fold): Generation {
+  return direction === 'up' ? upper : lower;
+}
+
+/** True where all was copied that is to count as copied. */
+function isWhole({ upper, lower, direction, held }: Fold): boolean {
+  return direction === 'down' || isDeepStrictEqual(heldBy(upper, lower), held);
+}
+
+function heldBy(upper: Generation, lower: Generation): [start: number, end: number][] {
+  const held: [number, number][] = [];
+  eachHeld(upper, lower, (start, end) => held.push([start, end]));
+  return held;
+}
+
+/** True where bytes that are to be safe against power loss leave the file that they are safe in (F5). */
+function movesPromised({ upper, lower, direction }: Fold): boolean {
+  return (direction === 'up' ? lower : upper).holdsPromised;
 }
 
 /** Calls back for each range that the lower one's own file holds and the upper one shows. */

@@ -59,6 +59,8 @@ export class Generation {
   syncing: Promise<void> = Promise.resolve();
   /** Somebody was told that it is safe against power loss. */
   promised = false;
+  /** So are bytes of its file, though they may be a part of what it was then, or come from another one. */
+  holdsPromised = false;
   /** Its file may go on behind the content's end. */
   overlong = false;
 

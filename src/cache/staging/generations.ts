@@ -44,7 +44,7 @@ export class Generations {
     generation.lineage.top = generation;
     generation.named = generation.everNamed = generation.flushed = true;
     // Of an earlier process nobody knows what it promised, nor how far it got with what it wrote last.
-    generation.promised = generation.overlong = true;
+    generation.promised = generation.holdsPromised = generation.overlong = true;
     return this.#add(generation);
   }
 

@@ -105,6 +105,8 @@ export class ListingOutcomes {
     if (remote === undefined) throw new Error('a folder without a place at the service was listed');
     const at = { parent: this.#directory.inode, name: entry.name };
     this.#journal.change('push', (transaction) => {
+      // What was removed from another folder that stood there went with that.
+      if (node.remote !== undefined) this.#journal.endRemovalsIn(transaction, node.inode);
       transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
       this.#settle(transaction, { ...record, at, asked: [] }, node);
     });
@@ -112,9 +114,13 @@ export class ListingOutcomes {
     this.#journal.tree.expireListing(node.inode);
   }
 
-  /** The service's version is the one known, or one that our upload made: it becomes what is stored. */
-  adopt(entry: RemoteFile, record: PendingRecord, node: TreeFile, sent: SentContent | undefined): void {
-    this.#journal.change('push', (transaction) => {
+  /**
+   * The service's version is the one known, or one that our upload made: it becomes what is stored. Where that is not `certain`, the
+   * service's content is shown from here on: ours is stored there in any case, as this version or as one before it.
+   */
+  adopt(entry: RemoteFile, record: PendingRecord, node: TreeFile, sent: SentContent | undefined, certain = true): void {
+    const whole = sent !== undefined && holdsGeneration(node, sent);
+    this.#journal.change(certain ? 'push' : 'service', (transaction) => {
       const stored = transaction.put<TreeFile>({
         ...node,
         fileId: entry.id,
@@ -122,9 +128,9 @@ export class ListingOutcomes {
         lengthBytes: entry.lengthBytes,
         modified: entry.modified,
         created: entry.created,
-        sha256: sent === undefined ? node.sha256 : sent.sha256,
+        sha256: sent === undefined ? node.sha256 : certain ? sent.sha256 : undefined,
+        staged: whole && !certain ? undefined : node.staged,
       });
-      const whole = sent !== undefined && holdsGeneration(node, sent);
       this.#settle(
         transaction,
         {

@@ -23,6 +23,8 @@ const PLAIN_NAME = /^[\x20-\x7e]*$/;
 /** An entry to be merged: everything but its inode and its final name. */
 type Candidate = {
   readonly id: string;
+  /** What tells it from others of its name. */
+  readonly mark: string;
   readonly wished: string;
   /** As the listing has it; of what was known before, `before` keeps what is of this machine. */
   readonly build: (before: TreeNode | undefined, name: string) => TreeNode;
@@ -53,6 +55,7 @@ export async function mergeFolder(
     for (const entry of entries) {
       yield {
         id: entry.kind === 'file' ? `f${entry.id}` : `d${entry.id}`,
+        mark: entry.id,
         wished: naming.fit(entry.name, entry.id),
         entry,
         build: (before, name): TreeNode =>
@@ -162,6 +165,7 @@ export function mergeSyncpoints(
     for (const { syncpoint, name: wished } of shownSyncpoints(naming, syncpoints)) {
       yield {
         id: `d${syncpoint.id}/${syncpoint.rootFolderId}`,
+        mark: syncpoint.id,
         wished,
         entry: undefined,
         build: (before, name): TreeNode => ({
@@ -211,6 +215,7 @@ async function merge(
   const existing = await readExisting(journal, directory, work);
   const { candidates, names } = await assignNames(naming, entries, existing, work);
   const listedHere = new Set([...existing.values()].map(({ inode }) => inode));
+  const formers = new Formers(journal, directory, existing, candidates);
   const seen = new Set<number>();
   let put: TreeNode[] = [];
   let changed = false;
@@ -224,12 +229,12 @@ async function merge(
     await work.pause();
   };
   for (const candidate of candidates) {
-    const { id, wished, build, entry } = candidate;
+    const { id, mark, wished, build, entry } = candidate;
     const listed = existing.get(id);
     existing.delete(id);
     if (listed !== undefined) seen.add(listed.inode);
     const pending = reconciliation?.needed === true;
-    if (pending && entry !== undefined && reconciliation.entry(entry) === 'skip') {
+    if (pending && entry !== undefined && reconciliation.entry(entry, listed !== undefined) === 'skip') {
       if (work.due) await store();
       continue;
     }
@@ -240,8 +245,18 @@ async function merge(
     // What was in conflict has left its id to theirs, which is another object from here on.
     const before = present !== undefined && remoteKey(present) === id ? present : undefined;
     const name = names.get(id) ?? wished;
-    const place = { id, wished: name, directory, inode: before?.inode };
-    const node = build(before, pending ? freeName(tree, naming, place, listedHere) : name);
+    // T2: what had the name and is not listed any more may stay.
+    const former = before?.name === name ? undefined : formers.at(name);
+    const isFolder = before === undefined && entry?.kind === 'folder' && former?.kind === 'directory';
+    if (isFolder && reconciliation?.succeeds(entry, former) === 'skip') {
+      existing.delete(remoteKey(former) ?? '');
+      if (work.due) await store();
+      continue;
+    }
+    const stays = former !== undefined && (reconciliation?.keeps(former) ?? journal.hasPendingBelow(former.inode));
+    if (stays) listedHere.delete(former.inode);
+    const place = { mark, wished: name, directory, inode: before?.inode };
+    const node = build(before, pending || stays ? freeName(tree, naming, place, listedHere) : name);
     if (before === undefined || !sameNode(before, node)) put.push(node);
     if (put.length >= SLICE_NODES || work.due) await store();
   }
@@ -274,7 +289,7 @@ function freeName(
   tree: Tree,
   naming: Naming,
   candidate: {
-    readonly id: string;
+    readonly mark: string;
     readonly wished: string;
     readonly directory: number;
     readonly inode: number | undefined;
@@ -285,7 +300,40 @@ function freeName(
   for (;;) {
     const holder = tree.child(candidate.directory, name);
     if (holder === undefined || holder.inode === candidate.inode || listed.has(holder.inode)) return name;
-    name = naming.distinct(name, candidate.id.slice(1));
+    name = naming.distinct(name, candidate.mark);
+  }
+}
+
+/** What a folder had and a listing does not show any more, by name. */
+class Formers {
+  readonly #journal: Journal;
+  readonly #directory: number;
+  readonly #existing: ReadonlyMap<string, TreeNode>;
+  readonly #candidates: readonly Candidate[];
+  #listed: ReadonlySet<string> | undefined;
+
+  /** `existing` is what was not met in the listing yet. */
+  constructor(
+    journal: Journal,
+    directory: number,
+    existing: ReadonlyMap<string, TreeNode>,
+    candidates: readonly Candidate[],
+  ) {
+    this.#journal = journal;
+    this.#directory = directory;
+    this.#existing = existing;
+    this.#candidates = candidates;
+  }
+
+  /** The one of that name, if it is still there. */
+  at(name: string): TreeNode | undefined {
+    if (this.#existing.size === 0) return undefined;
+    const holder = this.#journal.tree.child(this.#directory, name);
+    const key = holder === undefined ? undefined : remoteKey(holder);
+    if (holder === undefined || key === undefined || this.#existing.get(key)?.inode !== holder.inode) return undefined;
+    // Names that pass from one to another are rare.
+    this.#listed ??= new Set(this.#candidates.map(({ id }) => id));
+    return this.#listed.has(key) ? undefined : holder;
   }
 }
 
@@ -361,25 +409,27 @@ async function assignNames(
   work: MergeWork,
 ): Promise<{ candidates: Candidate[]; names: Map<string, string> }> {
   const candidates: Candidate[] = [];
-  const byName = new Map<string, string>();
-  const contested = new Map<string, string[]>();
+  const byName = new Map<string, Candidate>();
+  const contested = new Map<string, Candidate[]>();
   for (const candidate of entries) {
-    const { id, wished } = candidate;
+    const { wished } = candidate;
     candidates.push(candidate);
     const holder = byName.get(wished);
-    if (holder === undefined) byName.set(wished, id);
-    else contested.set(wished, [...(contested.get(wished) ?? [holder]), id]);
+    if (holder === undefined) byName.set(wished, candidate);
+    else contested.set(wished, [...(contested.get(wished) ?? [holder]), candidate]);
     if (work.due) await work.pause();
   }
   const names = new Map<string, string>();
-  for (const [wished, ids] of contested) {
-    const keeper = ids.find((id) => existing.get(id)?.name === wished) ?? ids.toSorted(byIdValue)[0];
-    for (const id of ids) {
-      if (id === keeper) continue;
-      let name = naming.distinct(wished, id.slice(1));
-      while (byName.has(name)) name = naming.distinct(name, id.slice(1));
-      byName.set(name, id);
-      names.set(id, name);
+  for (const [wished, rivals] of contested) {
+    const keeper =
+      rivals.find(({ id }) => existing.get(id)?.name === wished) ??
+      rivals.toSorted((one, other) => byIdValue(one.id, other.id))[0];
+    for (const candidate of rivals) {
+      if (candidate === keeper) continue;
+      let name = naming.distinct(wished, candidate.mark);
+      while (byName.has(name)) name = naming.distinct(name, candidate.mark);
+      byName.set(name, candidate);
+      names.set(candidate.id, name);
     }
     if (work.due) await work.pause();
   }

@@ -172,6 +172,8 @@ export interface SentContent {
   readonly sha256: string | undefined;
   /** The service said that it had these bytes already: then the version may carry any time. */
   readonly already?: boolean | undefined;
+  /** The service said that it stored it, under ids that it did not tell. */
+  readonly stored?: boolean | undefined;
 }
 
 /** Content that was being written when the daemon ended, or is being written now. */

@@ -2,7 +2,7 @@
 // written down. J7: a remote change under a pending local one keeps both. A listing counts as of when its request was sent: what the
 // service confirmed later, or within the lag window before, keeps its state.
 import { createLog } from '../../base/log.ts';
-import type { RemoteEntry, RemoteFile } from '../../remote-drive.ts';
+import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import { ListingOutcomes, type ListedFolder } from './listing-outcomes.ts';
@@ -16,7 +16,7 @@ import {
   type PendingRecord,
   type RemotePlace,
 } from './pending-record.ts';
-import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs } from './sent-content.ts';
+import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs, storedAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -60,14 +60,36 @@ export class Reconciliation {
     return this.#againAtMs;
   }
 
-  /** Decides on one entry, and does what follows for the objects here. */
-  entry(entry: RemoteEntry): Verdict {
-    return this.pending(entry) ?? this.#newHere(entry);
+  /** Decides on one entry, and does what follows for the objects here. `isKnown`: an object here has its id. */
+  entry(entry: RemoteEntry, isKnown: boolean): Verdict {
+    return this.pending(entry, isKnown) ?? this.#newHere(entry, isKnown);
+  }
+
+  /**
+   * Decides on a folder that the listing shows in place of another one, which was here under that name: where anything of that one is
+   * pending, the two are one, as two of one name always are. `skip`: they are, or the listing may lag.
+   */
+  succeeds(entry: RemoteFolder, former: TreeDirectory): Verdict {
+    const record = this.#journal.get(former.inode);
+    if (record !== undefined && (this.#isBelieved(record) || record.asked.length > 0)) return 'skip';
+    if (!this.#journal.hasPendingBelow(former.inode)) return 'merge';
+    log('%s is another folder at the service by now', this.#journal.tree.path(former));
+    const fresh = { ...this.#journal.freshRecord(former, Date.now()), revision: 0 };
+    this.#outcomes.adoptFolder(entry, record ?? fresh, former);
+    return 'skip';
+  }
+
+  /** True for a node of this folder that the listing does not show and that stays nevertheless. */
+  keeps(node: TreeNode): boolean {
+    const record = this.#journal.get(node.inode);
+    if (node.kind === 'directory' && this.#journal.hasPendingBelow(node.inode)) return true;
+    if (record === undefined || this.#isReplaced(node, record)) return false;
+    return record.doneAtMs === undefined || isWithinLag(record, this.#listedAtMs) || record.asked.length > 0;
   }
 
   /** The same for an entry that something is pending for; undefined for another one. */
-  pending(entry: RemoteEntry): Verdict | undefined {
-    const byId = this.#recordOf(entry);
+  pending(entry: RemoteEntry, isKnown = false): Verdict | undefined {
+    const byId = this.#recordOf(entry, isKnown);
     if (byId !== undefined) this.#seen.add(byId.inode);
     if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
@@ -124,10 +146,11 @@ export class Reconciliation {
   }
 
   /** The record of the object with that id, a living one before a removed one. */
-  #recordOf(entry: RemoteEntry): PendingRecord | undefined {
+  #recordOf(entry: RemoteEntry, isKnown = false): PendingRecord | undefined {
     const byId = this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
     const living = byId.find(({ gone }) => gone === undefined);
     if (living !== undefined || byId.length > 0) return living ?? byId[0];
+    if (isKnown && entry.kind === 'folder') return undefined;
     // Its ids were never told, and it may have been moved or removed here while it was under way.
     const here = { parent: this.#directory.inode, name: entry.name };
     return this.#journal.index.sentNear(here).find((record) => {
@@ -228,7 +251,7 @@ export class Reconciliation {
   }
 
   /** An entry whose id is not known here, but its name may be. */
-  #newHere(entry: RemoteEntry): Verdict {
+  #newHere(entry: RemoteEntry, isKnown: boolean): Verdict {
     if (entry.kind === 'file') {
       if (this.#isFormer(entry)) return 'skip';
       this.#dropRemovalsAt(entry);
@@ -237,7 +260,7 @@ export class Reconciliation {
     if (holder === undefined) return 'merge';
     const { node, record } = holder;
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
-    if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined) {
+    if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined && !isKnown) {
       this.#outcomes.adoptFolder(entry, record, node);
       return 'skip';
     }
@@ -254,6 +277,14 @@ export class Reconciliation {
       const part = sentInPartAs(record.sent, entry);
       if (part !== undefined) {
         this.#outcomes.replacePart(entry, record, node, part);
+        return 'skip';
+      }
+      const stored = storedAs(
+        record.sent.filter(({ place }) => samePlace(place, here)),
+        entry,
+      );
+      if (stored !== undefined) {
+        this.#outcomes.adopt(entry, record, node, stored, false);
         return 'skip';
       }
     }

@@ -14,6 +14,15 @@ export function sentAs(sent: readonly SentContent[], entry: RemoteFile): SentCon
   );
 }
 
+/**
+ * The upload that the service says it stored and that may have made this version, the first one of a new file, though of another time:
+ * services may keep their own, or as much of one as they can hold. Another one may have made it in the same moment, so its content is not
+ * known to be ours.
+ */
+export function storedAs(sent: readonly SentContent[], entry: RemoteFile): SentContent | undefined {
+  return sent.findLast((one) => one.stored === true && one.lengthBytes === entry.lengthBytes);
+}
+
 /** The upload of which the service took a chunk for the whole file, and made this version. */
 export function sentInPartAs(sent: readonly SentContent[], entry: RemoteFile): SentContent | undefined {
   return sent.findLast(
@@ -21,10 +30,16 @@ export function sentInPartAs(sent: readonly SentContent[], entry: RemoteFile): S
   );
 }
 
+/** Some databases count in 300ths of a second, and tell them in milliseconds, which then end in 0, 3 or 7. */
+const TICK_NS = 4_000_000;
+const TICK_ENDS_MS: readonly number[] = [0, 3, 7];
+
 /** True where a service that was sent one time may tell the other. */
 export function isKeptTime(sent: Timestamp, kept: Timestamp): boolean {
   const apartNs = Math.abs((kept.seconds - sent.seconds) * 1e9 + (kept.nanoseconds - sent.nanoseconds));
-  return TIME_UNITS_NS.some((unit) => kept.nanoseconds % unit === 0 && apartNs < unit);
+  if (TIME_UNITS_NS.some((unit) => kept.nanoseconds % unit === 0 && apartNs < unit)) return true;
+  const keptMs = kept.nanoseconds / 1_000_000;
+  return TICK_ENDS_MS.includes(keptMs % 10) && apartNs < TICK_NS;
 }
 
 /**

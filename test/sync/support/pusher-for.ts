@@ -8,7 +8,7 @@ export function pusherFor(
   made: TestFileSystem,
   drive: RemoteDrive,
   uploadsMax = 2,
-  more: Pick<PusherOptions, 'storesTimes' | 'purgesRemoved'> = {},
+  more: Pick<PusherOptions, 'storesTimes' | 'purgesRemoved' | 'steadyMs'> = {},
 ): Pusher {
   const { journal, listings, staging, fileSystem } = made;
   return new Pusher({
@@ -29,6 +29,8 @@ export function pusherFor(
       }),
       keep: () => undefined,
     },
+    // In virtual time it is the only clock that goes.
+    nowMs: () => Date.now(),
     ...more,
     settleMs: 0,
     uploadsMax,
