@@ -400,7 +400,9 @@ export class Listings {
     if (present?.kind !== 'directory') throw new RemoteError('not-found', `folder ${tree.path(directory)} is gone`);
     if (present.inode === ROOT_INODE) {
       const askedAt = { wallMs: Date.now(), monotonicMs: performance.now() };
-      const syncpoints = await drive.syncpoints(options);
+      let syncpoints = await drive.syncpoints(options);
+      // With all of them their pins and modes would go, and the drive be empty: one answer alone is not believed.
+      if (syncpoints.length === 0 && !isEmpty(tree.children(ROOT_INODE))) syncpoints = await drive.syncpoints(options);
       await mergeSyncpoints(journal, naming, syncpoints, asked);
       this.#options.trust.confirmed(askedAt);
       const isNew = ({ vaultId }: RemoteSyncpoint): boolean =>
@@ -436,6 +438,10 @@ export class Listings {
       while (!this.#stop.signal.aborted && this.#options.journal.tree.sweepOrphans()) await nextTurn();
     })().finally(() => (this.#sweeping = undefined));
   }
+}
+
+function isEmpty(things: Iterable<unknown>): boolean {
+  return things[Symbol.iterator]().next().done === true;
 }
 
 /** The service answered, and said no: the old listing is wrong, not merely old. */

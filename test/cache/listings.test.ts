@@ -25,6 +25,8 @@ let calls: {
   readonly answer: Deferred<undefined>;
 }[];
 let ended: string[];
+/** So many answers to come show no syncpoint. */
+let emptyAnswers: number;
 
 const never = new AbortController().signal;
 
@@ -32,12 +34,18 @@ beforeEach(async () => {
   directory = temporaryDirectory();
   calls = [];
   ended = [];
+  emptyAnswers = 0;
   memory = new MemoryDrive();
   const { rootFolderId } = memory.addSyncpoint('P');
   memory.addFile(rootFolderId, 'a', 'content');
   tree = Tree.open(directory.path);
   const drive = {
-    syncpoints: (options: CallOptions = {}) => memory.syncpoints(options),
+    syncpoints: async (options: CallOptions = {}) => {
+      const all = await memory.syncpoints(options);
+      if (emptyAnswers === 0) return all;
+      emptyAnswers -= 1;
+      return [];
+    },
     vaults: () => Promise.resolve([]),
     callDelayMs: () => 0,
     async *list(_: SyncpointId, id: FolderId, options: CallOptions = {}): AsyncGenerator<RemoteEntry[]> {
@@ -96,6 +104,16 @@ test('what somebody waits for does not stand in line as what was asked for ahead
   await waited;
   expect(tree.child(folder.inode, 'a')).toBeDefined();
   expect(listings.ensure(folder, never)).toBeUndefined();
+});
+
+test('no syncpoint at all, where some were known, is believed when it is said twice', async () => {
+  emptyAnswers = 1;
+  await listings.refresh(tree.root(), never);
+  expect(tree.child(1, 'P')?.inode).toBe(folder.inode);
+  emptyAnswers = 2;
+  await listings.refresh(tree.root(), never);
+  expect(tree.child(1, 'P')).toBeUndefined();
+  expect(emptyAnswers).toBe(0);
 });
 
 test('a call that has left already is waited for by all', async () => {
