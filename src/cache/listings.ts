@@ -109,6 +109,7 @@ export class Listings {
     this.#vaultSizes = new VaultSizes(journal.tree, drive, this.#stop.signal);
     this.#relisting = new Relisting({
       isWorthIt: (inode) => ['suspect', 'old'].includes(trust.standing(inode).kind),
+      isAtRest: (inode) => trust.isAtRest(inode),
       refresh: async (inode, callClass) => {
         const directory = journal.tree.node(inode);
         if (directory?.kind === 'directory') await this.#refresh(directory, callClass);

@@ -13,13 +13,16 @@ export type RelistingReason = 'others' | 'own' | 'old';
 /** A tree that is walked while it changes: the rest is left to the next walk. */
 const FOLDERS_MAX = 4_096;
 const AT_ONCE_MAX = 4;
+/** Whether we have come to rest somewhere is looked at so often. */
+const REST_LOOK_MS = 1_000;
 
 const paces: Readonly<
   Record<RelistingReason, { readonly burst: number; readonly perSecond: number; readonly callClass: CallClass }>
 > = {
   others: { burst: 32, perSecond: 2, callClass: 'prefetch' },
-  // Where nothing tells what an event was, each save of ours makes a whole tree suspect: a few calls for each, not a tree full.
-  own: { burst: 2, perSecond: 1 / 40, callClass: 'background' },
+  // Where nothing tells what an event was, each save of ours makes a whole tree suspect: a few calls for each, not a tree full. So many at
+  // once that what others changed beside us in the folders in use is seen when we are done.
+  own: { burst: 16, perSecond: 1 / 40, callClass: 'background' },
   old: { burst: 8, perSecond: 0.2, callClass: 'background' },
 };
 const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];
@@ -27,6 +30,8 @@ const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];
 export interface RelistingOptions {
   /** True where the folder is still worth a call. */
   readonly isWorthIt: (inode: number) => boolean;
+  /** False while changes of ours go on around the folder: it would be listed in vain. */
+  readonly isAtRest: (inode: number) => boolean;
   readonly refresh: (inode: number, callClass: CallClass) => Promise<void>;
   /** Monotonic; for tests. */
   readonly nowMs?: (() => number) | undefined;
@@ -41,6 +46,8 @@ export class Relisting {
   };
   readonly #buckets: Readonly<Record<RelistingReason, TokenBucket>>;
   #underWay = 0;
+  /** Folders wait until we have come to rest; the timer looks whether we have. */
+  #isRestless = false;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -57,6 +64,7 @@ export class Relisting {
     if (this.#stopped || waiting.has(inode) || waiting.size >= FOLDERS_MAX) return;
     waiting.add(inode);
     // Else the timer, or the end of what is under way, comes to it.
+    if (reason === 'own' && this.#isRestless) return;
     if (this.#buckets[reason].waitMs() === 0) this.#next();
     else if (this.#timer === undefined) this.#sleep(this.#buckets[reason].waitMs());
   }
@@ -74,19 +82,27 @@ export class Relisting {
   #next(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#isRestless = false;
     if (this.#stopped) return;
+    const { isWorthIt, isAtRest } = this.#options;
     let waitMs = Infinity;
     for (const reason of reasons) {
       const waiting = this.#waiting[reason];
+      let restMs = 0;
       for (const inode of waiting) {
         if (this.#underWay >= AT_ONCE_MAX) return;
-        if (this.#options.isWorthIt(inode)) {
+        if (isWorthIt(inode)) {
+          if (reason === 'own' && !isAtRest(inode)) {
+            restMs = REST_LOOK_MS;
+            continue;
+          }
           if (!this.#buckets[reason].take()) break;
           this.#begin(inode, paces[reason].callClass);
         }
         waiting.delete(inode);
       }
-      if (waiting.size > 0) waitMs = Math.min(waitMs, this.#buckets[reason].waitMs());
+      this.#isRestless ||= restMs > 0;
+      if (waiting.size > 0) waitMs = Math.min(waitMs, Math.max(restMs, this.#buckets[reason].waitMs()));
     }
     if (waitMs !== Infinity) this.#sleep(waitMs);
   }

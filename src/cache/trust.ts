@@ -15,6 +15,8 @@ const LAG_MS = 30_000;
 const LAGGING_LIFETIME_MS = 5_000;
 /** Events of our own changes may come late: they are taken for ours for this long. */
 const OWN_EVENT_LATE_MS = 10_000;
+/** Who has not changed anything for this long is done with it for now. */
+const AT_REST_MS = 2_000;
 
 /** Settings of {@link Trust}. */
 export interface TrustOptions {
@@ -98,6 +100,14 @@ export class Trust {
     const own = this.#own.get(syncpointId);
     if (this.#options.pollIntervalMs === 0 || own === undefined || own.underWay > 0) return false;
     return own.endedMs >= (this.#confirmed?.monotonicMs ?? -Infinity);
+  }
+
+  /** False while we change things in a folder's syncpoint: whatever is listed there now is to be listed again after that. */
+  isAtRest(directory: number): boolean {
+    const node = this.#options.journal.tree.node(directory);
+    const syncpointId = node === undefined ? undefined : this.#tops.above(node)?.remote?.syncpointId;
+    const own = syncpointId === undefined ? undefined : this.#own.get(syncpointId);
+    return own === undefined || (own.underWay === 0 && performance.now() - own.endedMs >= AT_REST_MS);
   }
 
   /** For how long the events were not asked for with success, ms. */

@@ -124,7 +124,7 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
   const what = {
     source: { kind: 'connection', connectionId: found.id, path },
     connectionName: found.name,
-    deviceName: named ?? found.name,
+    deviceName: named === undefined ? found.name : shownSource(named, found),
   } as const;
   if (found.group) {
     await requireMountable(store, found);
@@ -133,6 +133,11 @@ async function findSource(context: CliContext, where: readonly string[], demo: b
   if (found.disabled) throw new UsageError(`the connection "${found.name}" is disabled`);
   const auth = await store.auth(found.id);
   return { ...what, servedDirectory: auth.platform === 'fs' ? auth.directory : undefined };
+}
+
+/** A source as it was given, with the connection's name where that was its id, which says nothing to anybody. */
+function shownSource(given: string, { id, name }: Connection): string {
+  return given === id || given.startsWith(`${id}:/`) ? name + given.slice(id.length) : given;
 }
 
 /** Rejects where the only argument is a connection: what is missing is the mountpoint then. */

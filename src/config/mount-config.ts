@@ -16,8 +16,8 @@ export interface MountConfig {
   /** The name of the connection or pool, or "demo": what `status` and notifications call it. */
   readonly connectionName: string;
   /**
-   * What `mount` and `df` show as the device: the source as it was given, by which mount(8) finds that a line of fstab is mounted already;
-   * without one the connection's name.
+   * What `mount` and `df` show as the device: the source as it was given, by which mount(8) finds that a line of fstab is mounted already,
+   * but by name where that was by id; without one the connection's name.
    */
   readonly deviceName: string;
   readonly readOnly: boolean;

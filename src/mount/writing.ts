@@ -37,6 +37,8 @@ export interface WritingOptions {
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
   /** See {@link Staging}; empty files are no content. */
   readonly spareFilesMax?: number | undefined;
+  /** See {@link Pusher}. */
+  readonly steadyMs?: (() => number) | undefined;
   /** Room is wanted for content that the service has too: false where it is needed for now. */
   readonly letGo: (inode: number, generation: number) => boolean;
   /** Known once the file system is. */
@@ -87,6 +89,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     purgesRemoved: config.removal === 'permanently',
     commitOpenFiles: options.commitOpenFiles,
     onChange: options.onChange,
+    steadyMs: options.steadyMs,
   });
   stops.add('pusher', () => pusher.stop());
   const decisions = new Decisions({

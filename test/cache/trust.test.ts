@@ -252,7 +252,22 @@ test('after our own changes a tree that is walked costs a few calls, not one for
     await save(`${minute + 10}`);
     await vi.advanceTimersByTimeAsync(60_000);
   }
-  expect(listed().length).toBeLessThanOrEqual(2 + 600 / 40);
+  expect(listed().length).toBeLessThanOrEqual(16 + 600 / 40);
+});
+
+test('what others may have changed beside us is looked at when we have come to rest, in all folders in use', async () => {
+  const names = ['d1', 'd2', 'd3', 'd4', 'd5', 'd6', 'd7'];
+  for (const name of names) listings.used.note(child(name).inode);
+  const done = trust.changing(syncpoint.id);
+  happens('2');
+  await poll();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(listed()).toEqual([]);
+  done();
+  await vi.advanceTimersByTimeAsync(1_500);
+  expect(listed()).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1_500);
+  await vi.waitFor(() => expect(listed()).toHaveLength(names.length));
 });
 
 test('while the service is away, or calls are spent, what is known is shown at once', async () => {

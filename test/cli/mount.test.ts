@@ -186,7 +186,7 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
   it('that cannot come up fails with one line that names the log', async () => {
     const { code, stderr } = await user.run(['mount', 'local:/nowhere', point]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^syncplicityfs: cannot mount local on .*\(log: .*\.log\)\n$/);
+    expect(stderr).toMatch(/^syncplicityfs: cannot mount local:\/nowhere on .*\(log: .*\.log\)\n$/);
     expect(await unmounted()).toBe(true);
   });
 

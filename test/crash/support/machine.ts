@@ -74,6 +74,8 @@ export class Machine {
           }),
         },
         drive,
+        // The clock that the tests let run.
+        steadyMs: () => Date.now(),
         letGo: () => true,
         commitOpenFiles: (ageMs) => fileSystem.commitOpenFiles(ageMs),
       },
