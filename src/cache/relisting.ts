@@ -22,7 +22,7 @@ const paces: Readonly<
   others: { burst: 32, perSecond: 2, callClass: 'prefetch' },
   // Where nothing tells what an event was, each save of ours makes a whole tree suspect: a few calls for each, not a tree full. So many at
   // once that what others changed beside us in the folders in use is seen when we are done.
-  own: { burst: 16, perSecond: 1 / 40, callClass: 'background' },
+  own: { burst: 10, perSecond: 1 / 40, callClass: 'background' },
   old: { burst: 8, perSecond: 0.2, callClass: 'background' },
 };
 const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];

@@ -252,7 +252,7 @@ test('after our own changes a tree that is walked costs a few calls, not one for
     await save(`${minute + 10}`);
     await vi.advanceTimersByTimeAsync(60_000);
   }
-  expect(listed().length).toBeLessThanOrEqual(16 + 600 / 40);
+  expect(listed().length).toBeLessThanOrEqual(10 + 600 / 40);
 });
 
 test('what others may have changed beside us is looked at when we have come to rest, in all folders in use', async () => {
