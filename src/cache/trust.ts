@@ -17,6 +17,8 @@ const LAGGING_LIFETIME_MS = 5_000;
 const OWN_EVENT_LATE_MS = 10_000;
 /** Who has not changed anything for this long is done with it for now. */
 const AT_REST_MS = 2_000;
+/** Who does not come to rest within this is not waited for. */
+const RESTLESS_MS = 30_000;
 
 /** Settings of {@link Trust}. */
 export interface TrustOptions {
@@ -57,8 +59,8 @@ export class Trust {
   #confirmed: Moment | undefined;
   /** Syncpoints' top directories by inode: when another event was seen, and whose it was. */
   readonly #moved = new Map<number, { readonly atMs: number; readonly own: boolean }>();
-  /** Our own changes by syncpoint: those under way, and when the last one ended, monotonic ms. */
-  readonly #own = new Map<string, { underWay: number; endedMs: number }>();
+  /** Our own changes by syncpoint: those under way, when the last one ended, and the first one since we were at rest began, monotonic ms. */
+  readonly #own = new Map<string, { underWay: number; endedMs: number; begunMs: number }>();
   readonly #movedListeners = new Set<(top: TreeDirectory, own: boolean) => void>();
 
   constructor(options: TrustOptions) {
@@ -86,8 +88,10 @@ export class Trust {
 
   /** A change of ours is on its way to a syncpoint. Returns what to call when it has ended, one way or the other. */
   changing(syncpointId: string): () => void {
-    const own = this.#own.get(syncpointId) ?? { underWay: 0, endedMs: -Infinity };
+    const own = this.#own.get(syncpointId) ?? { underWay: 0, endedMs: -Infinity, begunMs: -Infinity };
     this.#own.set(syncpointId, own);
+    const now = performance.now();
+    if (own.underWay === 0 && now - own.endedMs >= AT_REST_MS) own.begunMs = now;
     own.underWay += 1;
     return () => {
       own.underWay -= 1;
@@ -102,12 +106,17 @@ export class Trust {
     return own.endedMs >= (this.#confirmed?.monotonicMs ?? -Infinity);
   }
 
-  /** False while we change things in a folder's syncpoint: whatever is listed there now is to be listed again after that. */
+  /**
+   * False while we change things in a folder's syncpoint, half a minute long at most: whatever is listed there now is to be listed again
+   * after that.
+   */
   isAtRest(directory: number): boolean {
     const node = this.#options.journal.tree.node(directory);
     const syncpointId = node === undefined ? undefined : this.#tops.above(node)?.remote?.syncpointId;
     const own = syncpointId === undefined ? undefined : this.#own.get(syncpointId);
-    return own === undefined || (own.underWay === 0 && performance.now() - own.endedMs >= AT_REST_MS);
+    if (own === undefined) return true;
+    const now = performance.now();
+    return (own.underWay === 0 && now - own.endedMs >= AT_REST_MS) || now - own.begunMs >= RESTLESS_MS;
   }
 
   /** For how long the events were not asked for with success, ms. */

@@ -270,6 +270,18 @@ test('what others may have changed beside us is looked at when we have come to r
   await vi.waitFor(() => expect(listed()).toHaveLength(names.length));
 });
 
+test('who never comes to rest does not keep what others changed away', async () => {
+  listings.used.note(child('d1').inode);
+  const done = trust.changing(syncpoint.id);
+  happens('2');
+  await poll();
+  await vi.advanceTimersByTimeAsync(28_000);
+  expect(listed()).toEqual([]);
+  await vi.advanceTimersByTimeAsync(4_000);
+  await vi.waitFor(() => expect(listed()).toHaveLength(1));
+  done();
+});
+
 test('while the service is away, or calls are spent, what is known is shown at once', async () => {
   drive.gate = (call) =>
     call === 'syncpoints' ? Promise.reject(new RemoteError('unavailable', 'away')) : new Promise(() => undefined);
