@@ -403,7 +403,8 @@ export class Listings {
       const askedAt = { wallMs: Date.now(), monotonicMs: performance.now() };
       let syncpoints = await drive.syncpoints(options);
       // With all of them their pins and modes would go, and the drive be empty: one answer alone is not believed.
-      if (syncpoints.length === 0 && !isEmpty(tree.children(ROOT_INODE))) syncpoints = await drive.syncpoints(options);
+      if (syncpoints.length === 0 && [...tree.children(ROOT_INODE)].length > 0)
+        syncpoints = await drive.syncpoints(options);
       await mergeSyncpoints(journal, naming, syncpoints, asked);
       this.#options.trust.confirmed(askedAt);
       const isNew = ({ vaultId }: RemoteSyncpoint): boolean =>
@@ -439,10 +440,6 @@ export class Listings {
       while (!this.#stop.signal.aborted && this.#options.journal.tree.sweepOrphans()) await nextTurn();
     })().finally(() => (this.#sweeping = undefined));
   }
-}
-
-function isEmpty(things: Iterable<unknown>): boolean {
-  return things[Symbol.iterator]().next().done === true;
 }
 
 /** The service answered, and said no: the old listing is wrong, not merely old. */

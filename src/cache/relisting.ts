@@ -92,9 +92,10 @@ export class Relisting {
       for (const inode of waiting) {
         if (this.#underWay >= AT_ONCE_MAX) return;
         if (isWorthIt(inode)) {
+          // What waits behind it is most often around it: thousands are not asked about once a second.
           if (reason === 'own' && !isAtRest(inode)) {
             restMs = REST_LOOK_MS;
-            continue;
+            break;
           }
           if (!this.#buckets[reason].take()) break;
           this.#begin(inode, paces[reason].callClass);

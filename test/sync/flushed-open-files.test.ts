@@ -5,7 +5,7 @@ import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_RDWR } from '../fs-ops/support/program.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
-import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 let drive: MemoryDrive;
 let root: FolderId;
@@ -19,10 +19,7 @@ beforeEach(async () => {
 });
 afterEach(() => written.stop());
 
-const held = (): string[] =>
-  drive
-    .entries(root)
-    .map((entry) => (entry.kind === 'file' ? `${entry.name}: ${drive.content(entry.versionId).toString()}` : ''));
+const held = (): string[] => heldIn(drive, root);
 
 it('a new file that nothing was written to yet is stored empty', async () => {
   const { program, pusher } = written;

@@ -11,7 +11,7 @@ import type {
 import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
-import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 class OddDrive extends MemoryDrive {
   kept: (sent: Timestamp) => Timestamp = (sent) => sent;
@@ -45,10 +45,7 @@ beforeEach(async () => {
 });
 afterEach(() => written.stop());
 
-const held = (): string[] =>
-  drive
-    .entries(root)
-    .map((entry) => (entry.kind === 'file' ? `${entry.name}: ${drive.content(entry.versionId).toString()}` : ''));
+const held = (): string[] => heldIn(drive, root);
 
 it.each(Object.keys(services))('%s', async (service) => {
   drive.kept = services[service] ?? drive.kept;

@@ -5,7 +5,7 @@ import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_RDWR, Program } from '../fs-ops/support/program.ts';
 import { nobody, TestFileSystem } from '../fs-ops/support/test-file-system.ts';
-import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 let drive: MemoryDrive;
 let root: FolderId;
@@ -20,10 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => written.stop());
 
-const held = (): string[] =>
-  drive
-    .entries(root)
-    .map((entry) => (entry.kind === 'file' ? `${entry.name}: ${drive.content(entry.versionId).toString()}` : ''));
+const held = (): string[] => heldIn(drive, root);
 
 /** A file made, written to and not closed, which has the name `a` by now. */
 async function takeItsPlace(exchange: boolean): Promise<number> {

@@ -1,5 +1,6 @@
 // A file system that is written to, a pusher that stores what is written at a drive in memory, and virtual time: what most tests of the
 // pusher begin with.
+import type { FolderId } from '../../../src/remote-drive.ts';
 import type { Pusher } from '../../../src/sync/pusher.ts';
 import { enterVirtualTime, leaveVirtualTime } from '../../crash/support/virtual-time.ts';
 import type { MemoryDrive } from '../../fakes/memory-drive.ts';
@@ -32,4 +33,11 @@ export async function writtenDrive(
     await made.stop();
   };
   return { made, pusher, program, stop };
+}
+
+/** The files that a folder holds at the service, each as "NAME: TEXT"; folders are ''. */
+export function heldIn(drive: MemoryDrive, folder: FolderId): string[] {
+  return drive
+    .entries(folder)
+    .map((entry) => (entry.kind === 'file' ? `${entry.name}: ${drive.content(entry.versionId).toString()}` : ''));
 }
