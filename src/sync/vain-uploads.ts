@@ -10,19 +10,30 @@ const IN_A_ROW = 3;
 const PAUSE_MS = 15_000;
 const PAUSE_MS_MAX = 30_000;
 
+/** Uploads that came to nothing, none stored since. */
 interface Streak {
   inARow: number;
+  /** When the next file may find out. */
   nextAtMs: number;
-  /** Begun since. */
-  readonly tried: Set<number>;
+  /** When the last one of them was begun: what is stored of those begun since ends it. */
+  begunMs: number;
+}
+
+/** An upload under way, or of which a listing has to tell whether it is stored. */
+interface Begun {
+  readonly vault: VaultId | undefined;
+  readonly atMs: number;
+  /** Begun while the vault stored nothing, which is over. */
+  excused: boolean;
 }
 
 export class VainUploads {
   readonly #journal: Journal;
   readonly #nowMs: () => number;
   readonly #streaks = new Map<VaultId | undefined, Streak>();
-  /** Sent while a vault stored nothing, which is over. */
-  readonly #excused = new Set<number>();
+  readonly #begun = new Map<number, Begun>();
+  /** When the last one of what each vault is known to have stored was begun. */
+  readonly #storedMs = new Map<VaultId | undefined, number>();
 
   constructor(journal: Journal, nowMs: () => number) {
     this.#journal = journal;
@@ -31,7 +42,8 @@ export class VainUploads {
 
   /** When a file may be stored in a folder, steady clock, ms; undefined: now. Whoever is told so begins, and says so. */
   untilMs(folder: number): number | undefined {
-    const streak = this.#streak(folder);
+    if (this.#streaks.size === 0) return undefined;
+    const streak = this.#streaks.get(this.#vault(folder));
     return streak === undefined || streak.inARow < IN_A_ROW || streak.nextAtMs <= this.#nowMs()
       ? undefined
       : streak.nextAtMs;
@@ -39,56 +51,62 @@ export class VainUploads {
 
   /** A file is being stored in a folder. */
   begun(inode: number, folder: number): void {
-    const streak = this.#streak(folder);
-    if (streak === undefined) return;
-    streak.nextAtMs = this.#nowMs() + pauseMs(streak);
-    streak.tried.add(inode);
+    const vault = this.#vault(folder);
+    const atMs = this.#nowMs();
+    this.#begun.set(inode, { vault, atMs, excused: false });
+    const streak = this.#streaks.get(vault);
+    if (streak !== undefined) streak.nextAtMs = atMs + pauseMs(streak);
   }
 
   /** It was not: nothing was sent, or it was refused. */
   ended(inode: number): void {
-    this.#excused.delete(inode);
-    for (const { tried } of this.#streaks.values()) tried.delete(inode);
+    this.#begun.delete(inode);
   }
 
   /**
-   * No listing shows what was sent of a file, for long enough. There are services that store no empty ones. True where that is over which
-   * kept it from being stored: it may be sent again at once.
+   * No listing shows what was sent of a file, for long enough. There are services that store no empty ones, and a line that breaks now and
+   * then says nothing of a vault that stored what was begun after it. True where that is over which kept the file from being stored: it may
+   * be sent again at once.
    */
   inVain({ inode, sent }: PendingRecord): boolean {
-    const wasExcused = this.#excused.has(inode);
+    const begun = this.#begun.get(inode);
     this.ended(inode);
     const last = sent.at(-1);
-    if (last === undefined || last.lengthBytes === 0 || wasExcused) return wasExcused;
-    const folder = last.place.parent;
-    const streak = this.#streak(folder) ?? { inARow: 0, nextAtMs: 0, tried: new Set() };
+    const isExcused = begun?.excused === true;
+    if (last === undefined || last.lengthBytes === 0 || isExcused) return isExcused;
+    const vault = this.#vault(last.place.parent);
+    // One of which only the journal tells was begun before anything that this process knows to be stored.
+    const begunMs = begun?.atMs ?? -Infinity;
+    const storedMs = this.#storedMs.get(vault);
+    if (storedMs !== undefined && storedMs >= begunMs) return false;
+    const streak = this.#streaks.get(vault) ?? { inARow: 0, nextAtMs: 0, begunMs };
     streak.inARow += 1;
+    streak.begunMs = Math.max(streak.begunMs, begunMs);
     streak.nextAtMs = Math.max(streak.nextAtMs, this.#nowMs() + pauseMs(streak));
-    this.#streaks.set(this.#vault(folder), streak);
+    this.#streaks.set(vault, streak);
     return false;
   }
 
   /** Looks at what became of a file that nobody is sending now. True where it is stored, and others waited for that. */
   isOver(inode: number, record: PendingRecord | undefined): boolean {
+    const begun = this.#begun.get(inode);
     // What is done is remembered for a while with what was sent.
-    if (record !== undefined && record.sent.length > 0 && record.doneAtMs === undefined) return false;
-    this.#excused.delete(inode);
-    for (const [vault, { tried, inARow }] of this.#streaks) {
-      if (!tried.delete(inode)) continue;
-      for (const other of tried) this.#excused.add(other);
-      this.#streaks.delete(vault);
-      return inARow >= IN_A_ROW;
-    }
-    return false;
+    if (begun === undefined || (record !== undefined && record.sent.length > 0 && record.doneAtMs === undefined))
+      return false;
+    const { vault, atMs } = begun;
+    this.ended(inode);
+    this.#storedMs.set(vault, Math.max(this.#storedMs.get(vault) ?? -Infinity, atMs));
+    const streak = this.#streaks.get(vault);
+    if (streak === undefined || atMs < streak.begunMs) return false;
+    this.#streaks.delete(vault);
+    if (streak.inARow < IN_A_ROW) return false;
+    for (const other of this.#begun.values()) if (other.vault === vault) other.excused = true;
+    return true;
   }
 
   /** Somebody has reason to think that it is over. */
   retry(): void {
     for (const streak of this.#streaks.values()) streak.nextAtMs = 0;
-  }
-
-  #streak(folder: number): Streak | undefined {
-    return this.#streaks.size === 0 ? undefined : this.#streaks.get(this.#vault(folder));
   }
 
   #vault(folder: number): VaultId | undefined {

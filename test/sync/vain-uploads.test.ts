@@ -123,6 +123,19 @@ it('a vault that stores nothing is tried with one file at a time, and gets all o
   ).toEqual(names.sort());
 });
 
+it('a line that broke three times while the vault stored all else keeps nothing waiting', async () => {
+  const broken = new Set(['file 3', 'file 9', 'file 14']);
+  drive.ignores = ({ name }) => broken.delete(name);
+  for (let index = 0; index < 20; index += 1) await passing(program.writeFile(`P/file ${index}`, `content ${index}`));
+  const begunMs = Date.now();
+  await passing(pusher.flush(nobody.signal));
+
+  // Listings may lag for 15 s; then they are sent at once, and another listing confirms them.
+  expect(Date.now() - begunMs).toBeLessThan(22_000);
+  expect(pusher.progress()).toEqual([]);
+  expect(drive.uploadedAtMs).toHaveLength(23);
+});
+
 it('a vault that stores nothing is tried at once when somebody asks', async () => {
   drive.fails = true;
   for (const name of ['a', 'b', 'c', 'd']) await passing(program.writeFile(`P/${name}`, name));
