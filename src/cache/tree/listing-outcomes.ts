@@ -83,6 +83,27 @@ export class ListingOutcomes {
     );
   }
 
+  /**
+   * Others renamed a file whose content is pending here, and whose name nobody here changed: what is pending goes along, and comes to be
+   * stored under their name. Returns it as it is then; as it was, where something here has that name.
+   */
+  follow(entry: RemoteFile, record: PendingRecord, node: TreeFile): { record: PendingRecord; node: TreeFile } {
+    const { tree } = this.#journal;
+    const parent = this.#directory.inode;
+    const name = this.#naming.fit(entry.name, entry.id);
+    const holder = tree.child(parent, name);
+    if (holder !== undefined && holder.inode !== node.inode) return { record, node };
+    const path = tree.path(node);
+    const moved = { ...node, name, remoteName: entry.name };
+    const known = { ...record, at: { parent, name: entry.name } };
+    this.#journal.change('service', (transaction) => {
+      transaction.put<TreeFile>(moved);
+      transaction.updateRecord(known);
+    });
+    log('%s was renamed at the service: what is pending goes along to %s', path, tree.path(moved));
+    return { record: known, node: moved };
+  }
+
   /** A file that is to be moved has new content: that comes along. */
   newContent(entry: RemoteFile, record: PendingRecord, node: TreeFile): void {
     this.#journal.change('service', (transaction) => {

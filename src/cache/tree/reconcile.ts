@@ -224,7 +224,10 @@ export class Reconciliation {
     if (stale && (present === undefined || isWithinLag(record, this.#listedAtMs))) return 'skip';
     const sent = same ? present : sentAs(record.sent, entry);
     if (same || sent !== undefined) {
-      this.#outcomes.adopt(entry, record, node, sent);
+      const followed = this.#isRenamedByOthers(here, record, node)
+        ? this.#outcomes.follow(entry, record, node)
+        : undefined;
+      this.#outcomes.adopt(entry, followed?.record ?? record, followed?.node ?? node, sent);
       return 'skip';
     }
     const part = sentInPartAs(record.sent, entry);
@@ -238,6 +241,14 @@ export class Reconciliation {
     }
     this.#outcomes.newContent(entry, { ...record, content: false, onlyTime: undefined, session: undefined }, node);
     return 'skip';
+  }
+
+  /** True for a file whose name nobody here changed, and that has another one in its folder; a listing that lags may show a former one. */
+  #isRenamedByOthers(here: RemotePlace, record: PendingRecord, node: TreeFile): boolean {
+    const { at, asked, via, was } = record;
+    if (at?.parent !== here.parent || at.name === here.name || !isWantedAt(node, at)) return false;
+    const mayLag = isWithinLag(record, this.#listedAtMs) && was.some((place) => samePlace(place, here));
+    return via === undefined && asked.length === 0 && !mayLag;
   }
 
   #knownFolder(entry: RemoteEntry, record: PendingRecord, node: TreeDirectory): Verdict {

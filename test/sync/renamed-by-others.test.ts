@@ -1,0 +1,102 @@
+// Others rename a file whose content is pending here: what is pending goes along, and their change stands.
+import { constants } from 'node:fs';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { isPending } from '../../src/cache/journal.ts';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
+import { pass, passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { nobody } from '../fs-ops/support/test-file-system.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+
+let drive: MemoryDrive;
+let root: FolderId;
+let other: FolderId;
+let written: WrittenDrive;
+let inode: number;
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  root = drive.addSyncpoint('P').rootFolderId;
+  other = drive.addFolder(root, 'other');
+  drive.addFile(root, 'draft', 'base', '77');
+  written = await writtenDrive(drive);
+  const { program, pusher } = written;
+  for (const path of ['P', 'P/other']) await passing(program.readdir(path));
+  await pusher.pause();
+  await passing(program.writeFile('P/draft', 'ours'));
+  ({ inode } = await passing(program.stat('P/draft')));
+});
+afterEach(() => written.stop());
+
+async function relist(path: string): Promise<string[]> {
+  const { made, program } = written;
+  const directory = made.tree.node((await passing(program.stat(path))).inode) as TreeDirectory;
+  await passing(made.listings.refresh(directory, nobody.signal));
+  return passing(program.readdir(path));
+}
+
+async function store(): Promise<void> {
+  written.pusher.resume();
+  await passing(written.pusher.flush(nobody.signal));
+  expect([...written.made.journal.records()].filter(isPending)).toEqual([]);
+  expect(written.made.tree.conflicts()).toEqual([]);
+}
+
+it('renamed: ours becomes the next version under the new name', async () => {
+  drive.rename(root, 'draft', 'final');
+  expect(await relist('P')).toEqual(['final', 'other']);
+  expect((await passing(written.program.readFile('P/final'))).toString()).toBe('ours');
+  expect((await passing(written.program.stat('P/final'))).inode).toBe(inode);
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'final: ours']);
+  expect(drive.entries(root).find(({ name }) => name === 'final')?.id).toBe('77');
+  expect(drive.calls.filter((call) => call.startsWith('move'))).toEqual([]);
+});
+
+it('seen only by the look before the upload: the same', async () => {
+  drive.rename(root, 'draft', 'final');
+  await pass(600_000);
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'final: ours']);
+  expect(await relist('P')).toEqual(['final', 'other']);
+});
+
+it('moved to another folder: ours is stored anew where it was', async () => {
+  drive.entries(other).push(...drive.entries(root).splice(1));
+  expect(await relist('P/other')).toEqual(['draft']);
+  expect(await relist('P')).toEqual(['draft', 'other']);
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'draft: ours']);
+  expect(heldIn(drive, other)).toEqual(['draft: base']);
+});
+
+it('renamed there and here: ours is what is wanted', async () => {
+  await passing(written.program.rename('P/draft', 'P/mine'));
+  drive.rename(root, 'draft', 'final');
+  expect(await relist('P')).toEqual(['mine', 'other']);
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'mine: ours']);
+});
+
+it('renamed to a name that a new file has here: both are kept', async () => {
+  await passing(written.program.writeFile('P/final', 'new here'));
+  drive.rename(root, 'draft', 'final');
+  await relist('P');
+  await store();
+  const held = heldIn(drive, root).sort();
+  expect(held).toHaveLength(3);
+  expect(held.join()).toContain(': ours');
+  expect(held.join()).toContain(': new here');
+});
+
+it('renamed while a program has it open: what it writes goes along', async () => {
+  const { program } = written;
+  const descriptor = await passing(program.open('P/draft', constants.O_RDWR));
+  drive.rename(root, 'draft', 'final');
+  await relist('P');
+  await passing(program.pwrite(descriptor, 0, 'OURS'));
+  await passing(program.close(descriptor));
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'final: OURS']);
+});
