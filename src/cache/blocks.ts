@@ -48,6 +48,10 @@ export interface ContentBlocksOptions {
   /** Blocks in memory, those still arriving included. */
   readonly memoryBytesMax: number;
   readonly drive: Pick<RemoteDrive, 'read' | 'rangeSupport'>;
+  /** What is left free of the disk, for everybody else on it. Default: nothing. */
+  readonly reserveBytes?: number | undefined;
+  /** What is free of the disk; stands in for the operating system, for tests. */
+  readonly freeBytes?: (() => number) | undefined;
   /** Delays of transfers, for tests. */
   readonly times?: Partial<TransferTimes> | undefined;
 }
@@ -98,6 +102,8 @@ export interface ContentBlocks {
   keep(content: ContentReference, signal: AbortSignal): Promise<void>;
   /** True when all of a content is on disk. Costs no I/O. */
   isKept(content: ContentReference): boolean;
+  /** Has the disk cache give way until so many bytes more than usual are free on its disk; soon, and as far as that goes. */
+  makeRoom(bytes: number): void;
   /** Makes sure that what is kept is found again, however this process ends. */
   commit(): void;
   /** What is not evicted from the disk; undefined without a disk. */
@@ -144,6 +150,8 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
       memoryBytesMax: options.memoryBytesMax,
       pin: (block) => memory.pin(block),
       unpin: (block) => memory.unpin(block),
+      reserveBytes: options.reserveBytes ?? 0,
+      ...(options.freeBytes === undefined ? {} : { freeBytes: options.freeBytes }),
     }),
     counts,
     settled(version) {
@@ -208,6 +216,7 @@ export async function openContentBlocks(options: ContentBlocksOptions): Promise<
       }
     },
     isKept: (content) => around.disk !== undefined && isOnDisk(content, around.disk.content(content)),
+    makeRoom: (bytes) => around.disk?.makeRoom(bytes),
     commit: () => around.disk?.commit(),
     get protected() {
       return around.disk?.protected;

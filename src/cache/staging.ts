@@ -50,6 +50,8 @@ export interface StagingOptions {
   readonly blocks: Pick<ContentBlocks, 'reader'>;
   /** Free space of the disk that is left to others: where it would be touched, writes fail with ENOSPC. */
   readonly reserveBytes?: number | undefined;
+  /** So many bytes would be welcome on the disk, soon: other caches on it give way, too. */
+  readonly onScarce?: ((lackingBytes: number) => void) | undefined;
   /** What stored generations may take that are kept as cache. */
   readonly keptBytesMax?: number | undefined;
   /** Files that nobody needs any more are kept, empty, for new ones: so many. Default: none. */
@@ -80,9 +82,10 @@ export class Staging {
   private constructor(options: StagingOptions) {
     const { directory, blocks, system } = options;
     const files = new StagedFiles(directory, options.spareFilesMax ?? 0, system);
-    const room = new DiskRoom(directory, options.reserveBytes ?? defaultReserveBytes, (bytes) =>
-      this.#kept.makeRoom(bytes),
-    );
+    const room = new DiskRoom(directory, options.reserveBytes ?? defaultReserveBytes, (bytes) => {
+      this.#kept.makeRoom(bytes);
+      options.onScarce?.(bytes);
+    });
     const generations = new Generations(files, options.journalFlushed ?? (() => Promise.resolve()));
     const folding = new Folding(files, room, generations);
     const buffers = new ReadBuffers();

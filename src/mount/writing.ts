@@ -31,7 +31,7 @@ export interface WritingOptions {
   readonly config: Pick<MountConfig, 'settleMs' | 'uploadsMax' | 'stageReserveBytes' | 'storesTimes' | 'removal'>;
   readonly journal: Journal;
   readonly listings: Listings;
-  readonly blocks: Pick<ContentBlocks, 'reader'>;
+  readonly blocks: Pick<ContentBlocks, 'reader' | 'makeRoom'>;
   readonly drive: RemoteDrive;
   /** See {@link Pusher}. */
   readonly onChange?: ((syncpointId: string) => () => void) | undefined;
@@ -53,6 +53,7 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     directory: join(options.accountDirectory, 'staging'),
     blocks,
     reserveBytes: config.stageReserveBytes,
+    onScarce: (lackingBytes) => blocks.makeRoom(lackingBytes),
     spareFilesMax: options.spareFilesMax,
     journalFlushed: () => tree.committed(),
   });

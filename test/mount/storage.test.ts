@@ -1,13 +1,15 @@
 // What lies below a mount on this machine goes wrong: directories removed, databases damaged, disks full.
 import { randomBytes } from 'node:crypto';
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFileSync, readdirSync, renameSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs';
+import { open, readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { programFile } from '../cli/program.ts';
 import { Drive, fuseExists, pattern } from './drive.ts';
+
+const MiB = 2 ** 20;
 
 let drive: Drive;
 const disks: string[] = [];
@@ -55,12 +57,18 @@ function stateFile(below: string, name: string): string {
   return join(directory, found);
 }
 
-/** A disk without a free byte. */
-function fullDisk(): string {
-  const disk = drive.user.directory('full');
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
+/** A disk of that size, with nothing on it. */
+function smallDisk(size: string): string {
+  const disk = drive.user.directory('small');
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', disk]);
   if (status !== 0) throw new Error('no tmpfs could be mounted');
   disks.push(disk);
+  return disk;
+}
+
+/** A disk without a free byte. */
+function fullDisk(): string {
+  const disk = smallDisk('1m');
   spawnSync('dd', ['if=/dev/zero', `of=${join(disk, 'filler')}`, 'bs=64k']);
   return disk;
 }
@@ -143,6 +151,35 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(mounted).toMatchObject({ code: 0 });
     expect([await readsRight('a'), await readsRight('c')]).toEqual([true, true]);
     expect(logText()).toContain(`there is no disk cache: no space left on the disk of ${disk}`);
+  });
+
+  it('caches no more than its disk has to spare, and gives that up for what is written', async () => {
+    const syncpoint = drive.store.addSyncpoint('Projects');
+    for (const name of ['a', 'b', 'c']) {
+      drive.store.addFile(syncpoint.id, syncpoint.rootFolderId, name, pattern(30 * MiB, name.charCodeAt(0)));
+    }
+    await drive.serve();
+    const disk = smallDisk('100m');
+    const environment = { XDG_CACHE_HOME: join(disk, 'cache'), XDG_STATE_HOME: join(disk, 'state') };
+    // Nothing that is written here is stored meanwhile.
+    const options = ['--stage-reserve', '16M', '--settle', '1h'];
+    const mounted = await drive.user.run(['mount', 'test', drive.mountpoint, ...options], { env: environment });
+    expect(mounted).toMatchObject({ code: 0 });
+    const freeBytes = (): number => {
+      const { bavail, bsize } = statfsSync(disk);
+      return bavail * bsize;
+    };
+    for (const name of ['a', 'b', 'c']) expect(await readsRight(name), name).toBe(true);
+    expect(freeBytes()).toBeGreaterThan(20 * MiB);
+    expect(freeBytes()).toBeLessThan(60 * MiB);
+
+    const written = await open(join(drive.mountpoint, 'Projects', 'written'), 'w');
+    await written.write(pattern(MiB, 7));
+    await expect.poll(freeBytes, { timeout: 10_000 }).toBeGreaterThan(80 * MiB);
+    for (let at = 1; at < 60; at += 1) await written.write(pattern(MiB, 7), 0, MiB, at * MiB);
+    await written.close();
+    expect(await readsRight('a')).toBe(true);
+    await drive.user.run(['unmount', '--no-wait', drive.mountpoint], { env: environment });
   });
 
   it('is refused where the disk of its state is full, naming the directory and what to do', async () => {

@@ -46,7 +46,7 @@ async function store(): Promise<void> {
 it('renamed: ours becomes the next version under the new name', async () => {
   drive.rename(root, 'draft', 'final');
   expect(await relist('P')).toEqual(['final', 'other']);
-  expect((await passing(written.program.readFile('P/final'))).toString()).toBe('ours');
+  expect(await passing(written.program.readFile('P/final'))).toBe('ours');
   expect((await passing(written.program.stat('P/final'))).inode).toBe(inode);
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'final: ours']);

@@ -21,6 +21,8 @@ export interface BlockDisk {
   room(): Promise<void> | undefined;
   /** Resolves when what is to be written at this moment is written, or was refused. */
   written(): Promise<void>;
+  /** Has what may be evicted give way until so many bytes more than usual are free on the disk; soon, and as far as that goes. */
+  makeRoom(bytes: number): void;
   /** Makes the index say what is on disk, so that the end of this process loses none of it. */
   commit(): void;
   /** What is not evicted. */

@@ -1,13 +1,16 @@
 // The disk cache: complete blocks in segment files, small contents in the index, the least recently used out first. Promises
-// to serve only bytes whose checksum matches, to stay below its limit, and never to fail a read: what goes wrong on the disk
-// is logged once and costs a fetch. Order that a crash must not break: bytes, then their entry; an entry's end, then its file.
+// to serve only bytes whose checksum matches, to stay below its limit, to leave some of its disk to others, and never to fail a read:
+// what goes wrong on the disk is logged once and costs a fetch. Order that a crash must not break: bytes, then their entry; an entry's
+// end, then its file.
 import { crc32 } from 'node:zlib';
 import { createLog } from '../../base/log.ts';
+import { formatSize } from '../../base/quantities.ts';
 import type { ContentReference } from '../../remote-drive.ts';
 import { type Block, blockSizeBytes } from './block.ts';
 import type { BlockDisk, ContentOnDisk } from './block-disk.ts';
 import { inlineAllocatedBytes, inlineBytesMax, nameOf, ProtectedContents } from './cached-content.ts';
 import type { CacheIndex, Entry } from './cache-index.ts';
+import { DiskShare } from './disk-share.ts';
 import type { SegmentFiles } from './segment-files.ts';
 import { allocatedBytes, segmentBlocks, SegmentRecord } from './segment-record.ts';
 
@@ -27,6 +30,8 @@ const evictedShare = 1 / 32;
 const passedMax = 2_000;
 /** The order of last use is kept to this share of the cache. */
 const tickShare = 1 / 64;
+/** How often the disk is looked at while nothing is written: others fill it, too. */
+const lookEveryMs = 10_000;
 
 /** Blocks of one segment to be written. */
 interface Queued {
@@ -40,6 +45,10 @@ export interface DiskCacheOptions {
   readonly files: SegmentFiles;
   readonly diskBytesMax: number;
   readonly memoryBytesMax: number;
+  /** What is left free of the disk, for everybody else on it: they fail worse for want of room than a cache. */
+  readonly reserveBytes: number;
+  /** What is free of the disk now, in bytes. */
+  readonly freeBytes: () => number;
   /** Keeps and releases a block's buffer. */
   readonly pin: (block: Block) => void;
   readonly unpin: (block: Block) => void;
@@ -60,6 +69,8 @@ export class DiskCache implements BlockDisk {
   #writingBytes = 0;
   /** Segments being read or written: not to be evicted now. */
   readonly #busy = new Map<string, number>();
+  readonly #share: DiskShare;
+  readonly #looks: NodeJS.Timeout;
   #roomWaiters: (() => void)[] = [];
   /** Hear of each segment that was written. */
   #writeWaiters: (() => void)[] = [];
@@ -73,6 +84,8 @@ export class DiskCache implements BlockDisk {
     this.#index = options.index;
     this.#files = options.files;
     this.#queueBytesMax = Math.min(queueBytesMax, Math.max(2 * blockSizeBytes, options.memoryBytesMax / 4));
+    this.#share = new DiskShare(options.freeBytes, options.reserveBytes);
+    this.#looks = setInterval(() => this.makeRoom(0), lookEveryMs).unref();
   }
 
   get usedBytes(): number {
@@ -117,6 +130,14 @@ export class DiskCache implements BlockDisk {
     }
   }
 
+  makeRoom(bytes: number): void {
+    this.#share.lookAgain();
+    if (this.#stopped || this.#share.spareBytes >= bytes) return;
+    this.#inBackground(async () => {
+      await this.#evictUntil(() => bytes - this.#share.spareBytes);
+    });
+  }
+
   commit(): void {
     this.#index.flush();
   }
@@ -148,6 +169,7 @@ export class DiskCache implements BlockDisk {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    clearInterval(this.#looks);
     this.#wakeIfRoom();
     while (this.#writers.size > 0) await Promise.all(this.#writers);
     await this.#files.close();
@@ -188,7 +210,7 @@ export class DiskCache implements BlockDisk {
     const { diskBytesMax } = this.#options;
     const inlineBytes = diskBytesMax * inlineShare;
     if (this.#index.bytes('i') + bytes > inlineBytes) this.#evictInline(bytes + inlineBytes * evictedShare);
-    if (this.usedBytes + 2 * bytes > diskBytesMax) {
+    if (this.usedBytes + 2 * bytes > diskBytesMax || this.#share.spareBytes < 2 * bytes) {
       // The index grows into what segments hold: they make room for the next one.
       if (this.#index.bytes('s') > 0) this.#makeRoomForIndex();
       else this.#evictInline(bytes);
@@ -248,13 +270,16 @@ export class DiskCache implements BlockDisk {
 
   #makeRoomForIndex(): void {
     if (this.#writers.size > 0) return;
-    const eviction = this.#makeRoom(this.#options.diskBytesMax * evictedShare)
-      .then(
-        () => undefined,
-        (error: unknown) => this.failed(error),
-      )
-      .finally(() => this.#writers.delete(eviction));
-    this.#writers.add(eviction);
+    this.#inBackground(async () => {
+      await this.#makeRoom(this.usedBytes * evictedShare);
+    });
+  }
+
+  #inBackground(work: () => Promise<void>): void {
+    const task = work()
+      .catch((error: unknown) => this.failed(error))
+      .finally(() => this.#writers.delete(task));
+    this.#writers.add(task);
   }
 
   // Segments.
@@ -363,6 +388,7 @@ export class DiskCache implements BlockDisk {
     try {
       if (this.#paused() || !(await this.#makeRoom())) return;
       for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
+      this.#share.took(bytes);
       this.#failureLogged = false;
     } catch (error) {
       this.failed(error);
@@ -400,26 +426,37 @@ export class DiskCache implements BlockDisk {
     this.#index.written(bytes, this.#options.diskBytesMax * tickShare);
   }
 
-  /** Evicts until what is being written, and further bytes, fit. False when they cannot. */
+  /** Evicts until what is being written, and further bytes, fit. False when they cannot; throws where that is for want of room on the disk. */
   async #makeRoom(furtherBytes = 0): Promise<boolean> {
-    const { diskBytesMax } = this.#options;
+    const excessBytes = (): number => this.usedBytes + this.#writingBytes - this.#options.diskBytesMax;
+    const lackingBytes = (): number => this.#writingBytes - this.#share.spareBytes;
+    await this.#evictUntil(() => Math.max(excessBytes(), lackingBytes()) + furtherBytes);
+    if (lackingBytes() > 0) {
+      throw new Error(`less than ${formatSize(this.#share.reserveBytes)} of its disk would be left to others`);
+    }
+    return excessBytes() <= 0;
+  }
+
+  /** Evicts, somewhat more than is needed, while `excessBytes` is more than 0 and there is something to evict. */
+  async #evictUntil(excessBytes: () => number): Promise<void> {
     // The second round sees entries that the first one's commit brought into the order.
     for (let round = 0; round < 2; round++) {
-      const excessBytes = this.usedBytes + this.#writingBytes + furtherBytes - diskBytesMax;
-      if (excessBytes <= 0) return true;
-      let left = excessBytes + diskBytesMax * evictedShare;
+      let left = excessBytes();
+      if (left <= 0) return;
+      left += this.usedBytes * evictedShare;
       const evicted: string[] = [];
+      let bytes = 0;
       for (const entry of this.#evictable('s')) {
-        if (left <= 0) break;
-        left -= entry.bytes;
+        if (bytes >= left) break;
+        bytes += entry.bytes;
         evicted.push(entry.name);
         this.#index.remove(entry);
       }
       // Files go after their entries; if these stay, so do the files.
-      if (!this.#index.flush()) return false;
+      if (!this.#index.flush()) return;
       for (const segment of evicted) await this.#files.remove(segment);
+      this.#share.took(-bytes);
     }
-    return this.usedBytes + this.#writingBytes <= diskBytesMax;
   }
 
   #hold(segment: string): void {

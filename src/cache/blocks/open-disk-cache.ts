@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { mkdir, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lackOfRoom } from '../../base/disk-room.ts';
+import { freeBytesOn, lackOfRoom } from '../../base/disk-room.ts';
 import { tryLock } from '../../base/flock.ts';
 import { lmdbState, markLmdbClosed } from '../../base/lmdb-state.ts';
 import { createLog } from '../../base/log.ts';
@@ -27,7 +27,7 @@ const checkTimeoutMs = 20_000;
  */
 export async function openDiskCache(
   directory: string,
-  options: Omit<DiskCacheOptions, 'index' | 'files'>,
+  options: Omit<DiskCacheOptions, 'index' | 'files' | 'freeBytes'> & Partial<Pick<DiskCacheOptions, 'freeBytes'>>,
 ): Promise<BlockDisk | undefined> {
   let lock: number | undefined;
   try {
@@ -49,12 +49,12 @@ class DirectoryInUse extends Error {}
 async function openLocked(
   directory: string,
   lock: number,
-  options: Omit<DiskCacheOptions, 'index' | 'files'>,
+  options: Omit<DiskCacheOptions, 'index' | 'files' | 'freeBytes'> & Partial<Pick<DiskCacheOptions, 'freeBytes'>>,
 ): Promise<BlockDisk> {
   const indexDirectory = join(directory, 'index');
   const { index, inOrder } = await openIndex(directory, indexDirectory);
   const files = new SegmentFiles(join(directory, 'data'));
-  const cache = new DiskCache({ ...options, index, files });
+  const cache = new DiskCache({ freeBytes: () => freeBytesOn(directory), ...options, index, files });
   index.onError = (error) => cache.failed(error);
   const sweep = new AbortController();
   const swept = sweepLeftovers(directory, files, index, cache, inOrder, sweep.signal).catch((error: unknown) => {
@@ -80,6 +80,7 @@ function withStop(cache: DiskCache, stop: () => Promise<void>): BlockDisk {
     content: (content) => cache.content(content),
     room: () => cache.room(),
     written: () => cache.written(),
+    makeRoom: (bytes) => cache.makeRoom(bytes),
     commit: () => cache.commit(),
     protected: cache.protected,
     get refusal() {

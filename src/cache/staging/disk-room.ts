@@ -1,6 +1,6 @@
 // How much of the disk staged content may still take: free space less what is left to others. Asks the disk at intervals of bytes and of
 // time, not with every write. Promises that a program hears ENOSPC before the disk is full. Knows no files.
-import { statfsSync } from 'node:fs';
+import { freeBytesOn } from '../../base/disk-room.ts';
 import { StagingError } from './staging-error.ts';
 
 /** Written on the strength of one look at the disk: so far others may come nearer to the end than they should. */
@@ -33,10 +33,8 @@ export class DiskRoom {
   }
 
   #look(bytes: number): void {
-    const { bsize, blocks, bfree, bavail } = statfsSync(this.#directory);
+    const freeBytes = freeBytesOn(this.#directory);
     this.#lookedMs = performance.now();
-    // Some network file systems do not tell.
-    const freeBytes = blocks === 0 ? Infinity : bsize * (process.geteuid?.() === 0 ? bfree : bavail);
     const roomBytes = freeBytes - this.#reserveBytes;
     if (roomBytes < bytes + scarceBytes) this.#onScarce(bytes + scarceBytes - roomBytes);
     if (roomBytes < bytes) {

@@ -99,7 +99,8 @@ describe.skipIf(process.geteuid?.() !== 0)('on a disk of its own', () => {
 
   test('kept files give way before a write fails', async () => {
     const directory = smallDisk(100 * MiB);
-    const staging = await open({ directory });
+    const lacking: number[] = [];
+    const staging = await open({ directory, onScarce: (bytes) => lacking.push(bytes) });
     const kept: StagedContent[] = [];
     const evicted: number[] = [];
     for (let index = 0; index < 4; index++) {
@@ -120,6 +121,8 @@ describe.skipIf(process.geteuid?.() !== 0)('on a disk of its own', () => {
     content.write(0, Buffer.alloc(20 * MiB));
     await staging.idle();
     expect(evicted).toEqual(kept.map(({ id }) => id));
+    // Other caches on that disk are asked, too.
+    expect(Math.max(...lacking)).toBeGreaterThan(20 * MiB);
     expect(staging.statistics()).toMatchObject({ files: 1, keptBytes: 0 });
     content.close();
     await staging.stop();

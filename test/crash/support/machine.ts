@@ -63,6 +63,7 @@ export class Machine {
         journal,
         listings,
         blocks: {
+          makeRoom: () => undefined,
           reader: (content) => ({
             async read(offsetBytes, lengthBytes, signal) {
               const pieces: Uint8Array[] = [];
