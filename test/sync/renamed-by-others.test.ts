@@ -100,3 +100,27 @@ it('renamed while a program has it open: what it writes goes along', async () =>
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'final: OURS']);
 });
+
+it('renamed a moment after ours was stored: it shows at once, and the next change goes there', async () => {
+  const { program, pusher } = written;
+  await store();
+  drive.rename(root, 'draft', 'final');
+  expect(await relist('P')).toEqual(['final', 'other']);
+  await pusher.pause();
+  await passing(program.writeFile('P/final', 'ours again'));
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'final: ours again']);
+  expect(drive.entries(root).find(({ name }) => name === 'final')?.id).toBe('77');
+});
+
+it('renamed here, stored, and shown under its former name by a listing that lags: nothing follows that', async () => {
+  const { program, pusher } = written;
+  await store();
+  await passing(program.rename('P/draft', 'P/mine'));
+  await store();
+  await pusher.pause();
+  drive.rename(root, 'mine', 'draft');
+  expect(await relist('P')).toEqual(['mine', 'other']);
+  drive.rename(root, 'draft', 'mine');
+  expect(await relist('P')).toEqual(['mine', 'other']);
+});

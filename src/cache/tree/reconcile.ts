@@ -211,6 +211,11 @@ export class Reconciliation {
     const stale = record.replaced.includes(entry.versionId);
     const same = entry.versionId === node.versionId || isOnlyMoved(entry, here, record, node);
     if (record.doneAtMs !== undefined) {
+      // A version that was stored here and a name that it never had here: no listing that lags shows both.
+      if (entry.versionId === node.versionId && this.#isRenamedByOthers(here, record, node)) {
+        this.#outcomes.follow(entry, record, node);
+        return 'skip';
+      }
       if (same && isWantedAt(node, here)) return 'merge';
       if (!stale && isWantedAt(node, here)) return 'merge';
       if (this.#isBelieved(record)) return 'skip';
