@@ -4,7 +4,7 @@ import { createLog } from '../base/log.ts';
 import type { PendingRecord } from '../cache/journal.ts';
 import { shownLengthBytes } from '../cache/tree.ts';
 import { RemoteError, type RemoteErrorKind } from '../remote-drive.ts';
-import { DamagedContent, Replan, type Parts } from './parts.ts';
+import { DamagedContent, Replan, SourceGone, type Parts } from './parts.ts';
 import type { Troubles } from './troubles.ts';
 
 const log = createLog('pusher');
@@ -13,6 +13,8 @@ const log = createLog('pusher');
 const refusals: ReadonlySet<RemoteErrorKind> = new Set(['forbidden', 'quota', 'invalid', 'too-large']);
 /** Plans that came to nothing in a row before the next one waits. */
 const REPLANS_AT_ONCE = 5;
+/** What is gone so many times in a row, over some seconds, is gone: a vault may be behind the gateway for a moment. */
+const GONE_SOURCE_TRIES = 4;
 /** An empty file that no listing shows after so many uploads is one that the service does not store. */
 const EMPTY_FILE_TRIES = 2;
 /** A look at the syncpoints that nobody waits for. */
@@ -56,7 +58,12 @@ export class Failures {
       this.#parts.outcomes.failed(inode, 'conflict', message);
       return;
     }
-    if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
+    if (error instanceof SourceGone) {
+      if ((this.#troubles.get(inode)?.attempts ?? 0) + 1 >= GONE_SOURCE_TRIES) {
+        this.#parts.outcomes.failed(inode, 'not-found', message);
+        return;
+      }
+    } else if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
     const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
     for (const one of inodes) {

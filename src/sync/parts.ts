@@ -51,6 +51,17 @@ export class Replan extends Error {
   override readonly name = 'Replan';
 }
 
+/** Content of which some, or all, lies at the service alone is gone there before it was stored anew. */
+export class SourceGone extends Error {
+  override readonly name = 'SourceGone';
+  constructor(cause: Error) {
+    super(
+      `what is not on this machine of its content is gone at the service: restore the file there and retry, or discard this one (${cause.message})`,
+      { cause },
+    );
+  }
+}
+
 /** Content that a power failure took from or may have: it is not sent before the user says so. */
 export class DamagedContent extends Error {
   override readonly name = 'DamagedContent';

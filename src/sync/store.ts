@@ -2,10 +2,10 @@
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
 import { createHash } from 'node:crypto';
 import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from '../cache/journal.ts';
-import { sameKeptTime, shownModified, type TreeFile } from '../cache/tree.ts';
+import { sameKeptTime, shownModified, type StagedContent, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
 import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
-import { DamagedContent, type Parts, Replan, type SendableContent } from './parts.ts';
+import { DamagedContent, type Parts, Replan, type SendableContent, SourceGone } from './parts.ts';
 
 /** Below this, asking for a hash costs more than sending the bytes. */
 const HASH_WORTH_BYTES = 2 ** 20;
@@ -102,6 +102,7 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
     // An abort may have cut off a request that was complete, whatever its reason is.
     const refused = error instanceof RemoteError || error instanceof Replan;
     if (signal.aborted ? !told.mayBeAll : refused) parts.uploads.failed(inode, sent);
+    if (isGone(told.unreadable)) throw new SourceGone(told.unreadable);
     if (error instanceof RemoteError && error.kind === 'exists') {
       // A folder has the name.
       await lookAt(parts, place.parent, 0, signal);
@@ -122,6 +123,8 @@ class WhatWasTold {
   readonly #lengthBytes: number;
   #hasBytes = 0;
   mayBeAll: boolean;
+  /** Why the content could not be read to its end. */
+  unreadable: unknown;
 
   constructor(lengthBytes: number) {
     this.#lengthBytes = lengthBytes;
@@ -131,10 +134,15 @@ class WhatWasTold {
   /** A request's content as it goes out. With its last byte, the service may act on it: a chunk may be taken for the whole. */
   async *toItsEnd(pieces: AsyncIterable<Uint8Array>, lengthBytes: number): AsyncGenerator<Uint8Array> {
     let left = lengthBytes;
-    for await (const piece of pieces) {
-      left -= piece.length;
-      if (left <= 0) this.mayBeAll = true;
-      yield piece;
+    try {
+      for await (const piece of pieces) {
+        left -= piece.length;
+        if (left <= 0) this.mayBeAll = true;
+        yield piece;
+      }
+    } catch (error) {
+      this.unreadable = error;
+      throw error;
     }
   }
 
@@ -147,6 +155,10 @@ class WhatWasTold {
   more(): void {
     this.mayBeAll = this.#hasBytes >= this.#lengthBytes;
   }
+}
+
+function isGone(error: unknown): error is RemoteError {
+  return error instanceof RemoteError && error.kind === 'not-found';
 }
 
 /** Looks at the folder where what is known of it is too old, and whether the file is still to be stored there (J7). */
@@ -209,11 +221,20 @@ async function contentOf(
   node: TreeFile,
   signal: AbortSignal,
 ): Promise<SendableContent> {
-  if (node.staged !== undefined) return parts.content.seal(node.staged, signal);
+  if (node.staged !== undefined) return sealed(parts, node.staged, signal);
   const copied = record.copyOf ?? (node.versionId === undefined ? undefined : parts.journal.version(node));
   if (copied !== undefined) return parts.content.version(copied);
   if (node.lengthBytes > 0) throw new Error(`the content of inode ${node.inode} is nowhere`);
   return nothing;
+}
+
+/** What was not written is fetched; rejects with {@link SourceGone} where that is gone at the service. */
+async function sealed(parts: Parts, staged: StagedContent, signal: AbortSignal): Promise<SendableContent> {
+  try {
+    return await parts.content.seal(staged, signal);
+  } catch (error) {
+    throw isGone(error) ? new SourceGone(error) : error;
+  }
 }
 
 /** Of nothing. */
