@@ -59,6 +59,11 @@ export const defaults = {
   bandwidth: { upBytesPerSecond: 0, downBytesPerSecond: 0 },
 } as const;
 
+/** What the cache leaves free of its disk: more than changed files do, whose room it must not take. */
+export function cacheReserveBytes(stageReserveBytes: number): number {
+  return stageReserveBytes * 1.5;
+}
+
 /** /dev/fuse is Linux's; what other systems have is reached through libfuse. */
 export function defaultTransport(platform: NodeJS.Platform = process.platform): TransportName {
   return platform === 'linux' ? 'kernel' : 'fuse-native';
@@ -197,7 +202,7 @@ export const mountOptionSpecs: readonly MountOptionSpec[] = [
     key: 'cacheSizeBytes',
     flags: '--cache-size <SIZE>',
     name: 'cache_size',
-    help: 'disk space for content already read (default: 10G)',
+    help: 'disk space for content already read (default: 10G, and less where its disk is short)',
     parse: parseSize,
   },
   {

@@ -16,7 +16,7 @@ import { Listings } from './cache/listings.ts';
 import type { TreeDirectory, TreeNode } from './cache/tree.ts';
 import { openTree } from './cache/tree/open-tree.ts';
 import { Trust } from './cache/trust.ts';
-import type { MountConfig } from './config.ts';
+import { cacheReserveBytes, type MountConfig } from './config.ts';
 import { controlHandlers, type LeftChange } from './control/methods.ts';
 import { serveControl } from './control/server.ts';
 import type { MountStatus } from './control/status.ts';
@@ -54,8 +54,6 @@ const log = createLog('mount');
 const FAILURE_LOG_INTERVAL_MS = 5_000;
 /** Empty files kept for what is written next: as many as a folder of a working tree has. */
 const SPARE_FILES = 1024;
-/** What the cache leaves free of its disk, as a multiple of what changed files leave: it must not take the room that those may have. */
-const CACHE_RESERVE = 1.5;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
 
@@ -138,7 +136,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   const blocks = await openContentBlocks({
     directory: join(config.cacheDirectory, 'accounts', accountName, 'blocks'),
     diskBytesMax: config.cacheSizeBytes,
-    reserveBytes: config.stageReserveBytes * CACHE_RESERVE,
+    reserveBytes: cacheReserveBytes(config.stageReserveBytes),
     memoryBytesMax: config.memoryBytes,
     drive,
   });

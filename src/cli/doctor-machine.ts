@@ -3,7 +3,7 @@ import { access, constants, open, readFile, stat, statfs } from 'node:fs/promise
 import { delimiter, dirname, join } from 'node:path';
 import type { UserDirectories } from '../base/paths.ts';
 import { formatSize } from '../base/quantities.ts';
-import { defaultTransport, defaults } from '../config.ts';
+import { cacheReserveBytes, defaultTransport, defaults } from '../config.ts';
 import type { ConnectionStore } from '../connections/store.ts';
 import type { Check, Finding } from './finding.ts';
 
@@ -147,10 +147,12 @@ async function disk(path: string): Promise<Finding> {
   const existing = await nearestExisting(path);
   const { bavail, bsize } = await statfs(existing);
   const freeBytes = bavail * bsize;
-  const detail = `${formatSize(freeBytes)} free, the cache takes up to ${formatSize(defaults.cacheSizeBytes)} by default`;
+  const reserveBytes = cacheReserveBytes(defaults.stageReserveBytes);
+  const detail = `${formatSize(freeBytes)} free; by default the cache takes up to ${formatSize(defaults.cacheSizeBytes)} and leaves ${formatSize(reserveBytes)}`;
   if (freeBytes < LEAST_FREE_BYTES)
     return { state: 'fail', detail, advice: 'make room, or use --cache-dir on another disk' };
-  if (freeBytes < defaults.cacheSizeBytes) return { state: 'warn', detail, advice: 'limit it with --cache-size' };
+  if (freeBytes < reserveBytes)
+    return { state: 'warn', detail, advice: 'nothing is cached there: make room, or use --cache-dir on another disk' };
   return { state: 'ok', detail };
 }
 
