@@ -113,6 +113,16 @@ it('renamed a moment after ours was stored: it shows at once, and the next chang
   expect(drive.entries(root).find(({ name }) => name === 'final')?.id).toBe('77');
 });
 
+it('renamed so where a rename makes a version: the same', async () => {
+  await store();
+  drive.remove(root, 'draft');
+  const ours = drive.addFile(root, 'final', 'ours', '77');
+  const { modified } = await passing(written.program.stat('P/draft'));
+  drive.entries(root).splice(-1, 1, { ...ours, modified });
+  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await passing(written.program.readFile('P/final'))).toBe('ours');
+});
+
 it('renamed here, stored, and shown under its former name by a listing that lags: nothing follows that', async () => {
   const { program, pusher } = written;
   await store();

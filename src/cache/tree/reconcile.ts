@@ -211,10 +211,10 @@ export class Reconciliation {
     const stale = record.replaced.includes(entry.versionId);
     const same = entry.versionId === node.versionId || isOnlyMoved(entry, here, record, node);
     if (record.doneAtMs !== undefined) {
-      // A version that was stored here and a name that it never had here: no listing that lags shows both.
-      if (entry.versionId === node.versionId && this.#isRenamedByOthers(here, record, node)) {
+      // What was stored here last and a name that it never had here: no listing that lags shows both.
+      if (same && !stale && this.#isRenamedByOthers(here, record, node)) {
         this.#outcomes.follow(entry, record, node);
-        return 'skip';
+        return 'merge';
       }
       if (same && isWantedAt(node, here)) return 'merge';
       if (!stale && isWantedAt(node, here)) return 'merge';
