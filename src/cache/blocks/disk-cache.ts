@@ -58,6 +58,8 @@ export class DiskCache implements BlockDisk {
   readonly #writing = new Set<string>();
   /** Of what is being written now; some of it may be counted in the index already. */
   #writingBytes = 0;
+  /** Segments whose entries were removed: their files go once the index says so on disk. */
+  readonly #removed = new Set<string>();
   /** Segments being read or written: not to be evicted now. */
   readonly #busy = new Map<string, number>();
   #roomWaiters: (() => void)[] = [];
@@ -143,15 +145,18 @@ export class DiskCache implements BlockDisk {
   async discard(segment: string): Promise<void> {
     const entry = this.#index.get('s', segment);
     if (entry !== undefined) this.#index.remove(entry);
-    if (this.#index.flush()) await this.#files.remove(segment);
+    this.#removed.add(segment);
+    await this.#removeFiles();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#wakeIfRoom();
     while (this.#writers.size > 0) await Promise.all(this.#writers);
+    const isTidy = await this.#removeFiles();
     await this.#files.close();
     await this.#index.close();
+    if (!isTidy) throw new Error('files stay that the index may not know any more');
   }
 
   #hasRoom(): boolean {
@@ -218,19 +223,26 @@ export class DiskCache implements BlockDisk {
 
   async #removeSegments(content: string, blockCount: number): Promise<number> {
     let freed = 0;
-    const removed: string[] = [];
     for (let index = 0; index < blockCount; index += segmentBlocks) {
       const segment = segmentName(content, index);
       const entry = this.isBusy(segment) ? undefined : this.#index.get('s', segment);
       if (entry === undefined) continue;
       freed += entry.bytes;
-      removed.push(segment);
+      this.#removed.add(segment);
       this.#index.remove(entry);
     }
-    // Files go after their entries.
-    if (removed.length === 0 || !this.#index.flush()) return 0;
-    for (const segment of removed) await this.#files.remove(segment);
-    return freed;
+    return (await this.#removeFiles()) ? freed : 0;
+  }
+
+  /** Files go after their entries; false where these could not be removed yet. */
+  async #removeFiles(): Promise<boolean> {
+    if (this.#removed.size === 0) return true;
+    if (!this.#index.flush()) return false;
+    for (const segment of this.#removed) {
+      this.#removed.delete(segment);
+      await this.#files.remove(segment);
+    }
+    return true;
   }
 
   /** What may go, the least recently used first. What is protected counts as used now, so that the next search does not meet it again. */
@@ -362,10 +374,14 @@ export class DiskCache implements BlockDisk {
     this.#writingBytes += bytes;
     try {
       if (this.#paused() || !(await this.#makeRoom())) return;
+      if (this.#removed.delete(segment)) await this.#files.remove(segment);
       for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
       this.#failureLogged = false;
     } catch (error) {
       this.failed(error);
+      // A full disk takes a part: what no entry counts must not stay.
+      if (this.#index.get('s', segment) === undefined)
+        await this.#files.remove(segment).catch((cause: unknown) => this.failed(cause));
     } finally {
       this.#writingBytes -= bytes;
       this.#letGo(segment);
@@ -403,21 +419,20 @@ export class DiskCache implements BlockDisk {
   /** Evicts until what is being written, and further bytes, fit. False when they cannot. */
   async #makeRoom(furtherBytes = 0): Promise<boolean> {
     const { diskBytesMax } = this.#options;
+    // What an index that could not be written still counts as gone takes room all the same.
+    if (!(await this.#removeFiles())) return false;
     // The second round sees entries that the first one's commit brought into the order.
     for (let round = 0; round < 2; round++) {
       const excessBytes = this.usedBytes + this.#writingBytes + furtherBytes - diskBytesMax;
       if (excessBytes <= 0) return true;
       let left = excessBytes + diskBytesMax * evictedShare;
-      const evicted: string[] = [];
       for (const entry of this.#evictable('s')) {
         if (left <= 0) break;
         left -= entry.bytes;
-        evicted.push(entry.name);
+        this.#removed.add(entry.name);
         this.#index.remove(entry);
       }
-      // Files go after their entries; if these stay, so do the files.
-      if (!this.#index.flush()) return false;
-      for (const segment of evicted) await this.#files.remove(segment);
+      if (!this.#index.flush() || !(await this.#removeFiles())) return false;
     }
     return this.usedBytes + this.#writingBytes <= diskBytesMax;
   }
