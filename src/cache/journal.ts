@@ -315,8 +315,15 @@ export class Journal {
     return over.length;
   }
 
+  /** The transaction is through, whatever becomes of who is told: who made it must not take it for one that failed. */
   #tell(inodes: readonly number[]): void {
-    for (const listener of this.#listeners) listener(inodes);
+    for (const listener of this.#listeners) {
+      try {
+        listener(inodes);
+      } catch (error) {
+        log('a change was made, and who follows the journal failed: %O', error);
+      }
+    }
   }
 
   #keep(inode: number, record: PendingRecord | undefined): void {

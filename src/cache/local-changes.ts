@@ -2,6 +2,7 @@
 // what becomes pending; whether a change is allowed is decided before it gets here. Knows neither kernel nor service.
 import { timestampOf, type Timestamp } from '../remote-drive.ts';
 import { isDropping } from './droppings.ts';
+import { generationsOf } from './tree/records.ts';
 import {
   isWantedAt,
   sentPlaces,
@@ -226,7 +227,8 @@ export class LocalChanges {
               changedAtMs: this.#nowMs(),
             },
       );
-      if (staged !== undefined) transaction.removeUnfinished(staged.id);
+      // With what it lies over: of that a commit may have failed.
+      for (const generation of generationsOf(staged)) transaction.removeUnfinished(generation);
       return committed;
     });
   }

@@ -78,8 +78,9 @@ export async function probe(path: string, limits: CallLimits = {}): Promise<Prob
   } catch (error) {
     if (limits.signal?.aborted === true) throw error;
     const timedOut = error instanceof Error && error.name === 'TimeoutError';
-    // It left between our connect and its answer: it is ending.
-    return { state: timedOut ? 'hung' : 'dead', mount: await readSidecar(path) };
+    // It left between our connect and its answer: it is ending, or serves as many as it can.
+    const isThere = timedOut || (await isListenedTo(path));
+    return { state: isThere ? 'hung' : 'dead', mount: await readSidecar(path) };
   } finally {
     client.close();
   }
@@ -89,6 +90,17 @@ export async function probe(path: string, limits: CallLimits = {}): Promise<Prob
 function isCrowded(error: unknown): boolean {
   const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined;
   return cause?.code === 'EAGAIN';
+}
+
+async function isListenedTo(path: string): Promise<boolean> {
+  try {
+    const socket = await open(path);
+    socket?.destroy();
+    return socket !== undefined;
+  } catch (error) {
+    if (isCrowded(error)) return true;
+    throw error;
+  }
 }
 
 /** A connected socket, or undefined when nobody listens there. */

@@ -48,7 +48,8 @@ export interface FileContent {
   committed(staged: StagedContent): void;
   sync(): Promise<void>;
   rebase(origin: ContentOrigin): void;
-  close(): void;
+  /** `keepsBytes`: what was committed and is in no file stays on the disk, because the journal still names it as unfinished. */
+  close(keepsBytes?: boolean): void;
 }
 
 /** What the file system needs of the staging directory. */
@@ -84,8 +85,8 @@ interface Opened {
   sinceMs: number | undefined;
   /** Committed as content, and not in the journal because that failed. */
   unjournaled: StagedContent | undefined;
-  /** The generation that the journal names as unfinished. */
-  unfinished: number | undefined;
+  /** The generations that the journal names as unfinished: more than one where commits failed. */
+  unfinished: readonly number[];
 }
 
 /** The contents of open files, by node. */
@@ -115,7 +116,7 @@ export class OpenContents {
         changed: undefined,
         sinceMs: undefined,
         unjournaled: undefined,
-        unfinished: undefined,
+        unfinished: [],
       };
       this.#opened.set(node, opened);
     }
@@ -131,8 +132,7 @@ export class OpenContents {
     if (opened.handles > 0) return;
     this.#opened.delete(node);
     if (opened.unclosed) this.#left.add(this.#options.nodes.inode(node));
-    this.#forgetUnfinished(opened);
-    opened.content.close();
+    opened.content.close(!this.#forgetUnfinished(opened));
   }
 
   /** What programs see of an open file that the tree does not have yet. */
@@ -157,7 +157,8 @@ export class OpenContents {
     opened.modified = now;
     opened.changed = now;
     opened.sinceMs ??= this.#options.nowMs();
-    if (opened.content.writingId !== opened.unfinished) this.#nameLater(opened);
+    const { writingId } = opened.content;
+    if (writingId !== undefined && !opened.unfinished.includes(writingId)) this.#nameLater(opened);
   }
 
   /** Sets the modification time that the next commit of a dirty file gives it. */
@@ -193,7 +194,7 @@ export class OpenContents {
     const changed = later(opened.changed, file.local?.changed);
     this.#options.changes.commitContent(file, staged, opened.modified ?? shownModified(file), changed);
     opened.unjournaled = undefined;
-    opened.unfinished = undefined;
+    opened.unfinished = [];
     opened.unclosed = false;
     opened.modified = undefined;
     opened.changed = undefined;
@@ -329,16 +330,18 @@ export class OpenContents {
     return ours;
   }
 
-  #forgetUnfinished(opened: Opened): void {
+  /** False where the journal goes on naming what was written to it as unfinished. */
+  #forgetUnfinished(opened: Opened): boolean {
     this.#unnamed.delete(opened);
     const { unfinished } = opened;
-    opened.unfinished = undefined;
-    if (unfinished === undefined) return;
+    opened.unfinished = [];
     try {
-      this.#options.changes.endContent(unfinished);
+      for (const generation of unfinished) this.#options.changes.endContent(generation);
+      return true;
     } catch (error) {
       // A full disk: the next start tells of it as unfinished, and the handle is gone all the same.
-      log('generation %d could not be taken out of the journal: %O', unfinished, error);
+      log('generations %o could not be taken out of the journal: %O', unfinished, error);
+      return false;
     }
   }
 
@@ -361,7 +364,7 @@ export class OpenContents {
     if (file?.kind !== 'file') return;
     try {
       changes.beginContent(file, generation);
-      opened.unfinished = generation;
+      opened.unfinished = [...opened.unfinished, generation];
     } catch (error) {
       // A full disk, most likely: the writer hears of it at its next write, or when it closes.
       log('%s is written to and could not be journaled: %O', journal.tree.path(file), error);

@@ -102,7 +102,7 @@ export class TreeNews {
       return;
     }
     nodes.removed(object, 'vanished');
-    this.#attributesChanged(object);
+    if (nodes.known(node)) this.#options.kernelCache.invalidateNode(node, { content: false });
     this.#vanished(object);
   }
 

@@ -198,6 +198,20 @@ describe('peers that misbehave', () => {
     expect(await Promise.all(waiting)).toHaveLength(16);
   });
 
+  it('leave a daemon that serves as many as it can its socket', async () => {
+    await serve({});
+    const { socket } = socketFiles(runtimeDirectory, mountpoint);
+    const peers = Array.from({ length: 64 }, () => rawPeer());
+    await Promise.all(peers.map((peer) => once(peer, 'connect')));
+    const long = new Date(Date.now() - 60_000);
+    utimesSync(socket, long, long);
+    expect(await listMounts([runtimeDirectory])).toEqual([{ mountpoint, pid: process.pid, responding: false }]);
+    for (const peer of peers) peer.destroy();
+    await expect
+      .poll(() => listMounts([runtimeDirectory]))
+      .toEqual([{ mountpoint, pid: process.pid, responding: true }]);
+  });
+
   it('is told of a daemon that answers nonsense', async () => {
     const { socket, directory: place } = socketFiles(runtimeDirectory, mountpoint);
     await makeSocketDirectory(place);

@@ -216,6 +216,8 @@ describe('file system', () => {
     const { handle } = fileSystem.open(node, 0, nobody);
     drive.remove(syncpoint.rootFolderId, 'a');
     await relist('Projects');
+    // Whoever has it open is to see that it has no links.
+    expect(kernel).toContain(`node ${node}`);
     expect((await fileSystem.lookup((await walk('Projects')).node, 'a', nobody)).node).toBe(0);
     expect(fileSystem.getAttributes(node).attributes).toMatchObject({ linkCount: 0, sizeBytes: 5 });
     expect(await readAll(node, handle)).toBe('first');

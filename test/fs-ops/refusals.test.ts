@@ -372,6 +372,45 @@ describe('a full disk', () => {
     expect(await program.readFile('P/file')).toBe('CONtent');
   });
 
+  it('leaves nothing unfinished of what was stored after all', async () => {
+    let full = false;
+    class FullDisk extends LocalChanges {
+      override commitContent(...args: Parameters<LocalChanges['commitContent']>): TreeFile {
+        if (full) throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+        return super.commitContent(...args);
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/file', O_RDWR);
+    await program.pwrite(descriptor, 0, 'C');
+    await expect.poll(() => made.tree.unfinished()).toHaveLength(1);
+    full = true;
+    await fails(errno.ENOSPC, program.closeDuplicate(descriptor));
+    await program.pwrite(descriptor, 1, 'O');
+    full = false;
+    await program.close(descriptor);
+    expect(made.tree.unfinished()).toEqual([]);
+    expect(await program.readFile('P/file')).toBe('COntent');
+  });
+
+  it('that stays full keeps nothing of a file that could not be closed', async () => {
+    class FullDisk extends LocalChanges {
+      override commitContent(): never {
+        throw Object.assign(new Error('No space left on device'), { code: errno.ENOSPC });
+      }
+    }
+    await again({ changes: (journal, nowMs) => new FullDisk(journal, nowMs) });
+    const descriptor = await program.open('P/file', O_RDWR);
+    await program.pwrite(descriptor, 0, 'C');
+    await fails(errno.ENOSPC, program.closeDuplicate(descriptor));
+    await program.pwrite(descriptor, 1, 'O');
+    await expect.poll(() => made.tree.unfinished()).toHaveLength(1);
+    await fails(errno.ENOSPC, program.close(descriptor));
+    await made.staging.idle();
+    expect(made.tree.unfinished()).toEqual([]);
+    expect(made.staging.statistics().files).toBe(0);
+  });
+
   it('that is met when a new file is closed leaves it empty, and to be sent once there is room', async () => {
     let full = false;
     class FullDisk extends LocalChanges {

@@ -67,6 +67,8 @@ export class DiskCache implements BlockDisk {
   readonly #writing = new Set<string>();
   /** Of what is being written now; some of it may be counted in the index already. */
   #writingBytes = 0;
+  /** Segments whose entries were removed: their files go once the index says so on disk. */
+  readonly #removed = new Set<string>();
   /** Segments being read or written: not to be evicted now. */
   readonly #busy = new Map<string, number>();
   readonly #share: DiskShare;
@@ -164,7 +166,8 @@ export class DiskCache implements BlockDisk {
   async discard(segment: string): Promise<void> {
     const entry = this.#index.get('s', segment);
     if (entry !== undefined) this.#index.remove(entry);
-    if (this.#index.flush()) await this.#files.remove(segment);
+    this.#removed.add(segment);
+    await this.#removeFiles();
   }
 
   async stop(): Promise<void> {
@@ -172,8 +175,10 @@ export class DiskCache implements BlockDisk {
     clearInterval(this.#looks);
     this.#wakeIfRoom();
     while (this.#writers.size > 0) await Promise.all(this.#writers);
+    const isTidy = await this.#removeFiles();
     await this.#files.close();
     await this.#index.close();
+    if (!isTidy) throw new Error('files stay that the index may not know any more');
   }
 
   #hasRoom(): boolean {
@@ -240,19 +245,26 @@ export class DiskCache implements BlockDisk {
 
   async #removeSegments(content: string, blockCount: number): Promise<number> {
     let freed = 0;
-    const removed: string[] = [];
     for (let index = 0; index < blockCount; index += segmentBlocks) {
       const segment = segmentName(content, index);
       const entry = this.isBusy(segment) ? undefined : this.#index.get('s', segment);
       if (entry === undefined) continue;
       freed += entry.bytes;
-      removed.push(segment);
+      this.#removed.add(segment);
       this.#index.remove(entry);
     }
-    // Files go after their entries.
-    if (removed.length === 0 || !this.#index.flush()) return 0;
-    for (const segment of removed) await this.#files.remove(segment);
-    return freed;
+    return (await this.#removeFiles()) ? freed : 0;
+  }
+
+  /** Files go after their entries; false where these could not be removed yet. */
+  async #removeFiles(): Promise<boolean> {
+    if (this.#removed.size === 0) return true;
+    if (!this.#index.flush()) return false;
+    for (const segment of this.#removed) {
+      this.#removed.delete(segment);
+      await this.#files.remove(segment);
+    }
+    return true;
   }
 
   /** What may go, the least recently used first. What is protected counts as used now, so that the next search does not meet it again. */
@@ -387,11 +399,15 @@ export class DiskCache implements BlockDisk {
     this.#writingBytes += bytes;
     try {
       if (this.#paused() || !(await this.#makeRoom())) return;
+      if (this.#removed.delete(segment)) await this.#files.remove(segment);
       for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
       this.#share.took(bytes);
       this.#failureLogged = false;
     } catch (error) {
       this.failed(error);
+      // A full disk takes a part: what no entry counts must not stay.
+      if (this.#index.get('s', segment) === undefined)
+        await this.#files.remove(segment).catch((cause: unknown) => this.failed(cause));
     } finally {
       this.#writingBytes -= bytes;
       this.#letGo(segment);
@@ -430,33 +446,34 @@ export class DiskCache implements BlockDisk {
   async #makeRoom(furtherBytes = 0): Promise<boolean> {
     const excessBytes = (): number => this.usedBytes + this.#writingBytes - this.#options.diskBytesMax;
     const lackingBytes = (): number => this.#writingBytes - this.#share.spareBytes;
-    await this.#evictUntil(() => Math.max(excessBytes(), lackingBytes()) + furtherBytes);
+    const isDone = await this.#evictUntil(() => Math.max(excessBytes(), lackingBytes()) + furtherBytes);
+    if (!isDone) return false;
     if (lackingBytes() > 0) {
       throw new Error(`less than ${formatSize(this.#share.reserveBytes)} of its disk would be left to others`);
     }
     return excessBytes() <= 0;
   }
 
-  /** Evicts, somewhat more than is needed, while `excessBytes` is more than 0 and there is something to evict. */
-  async #evictUntil(excessBytes: () => number): Promise<void> {
+  /** Evicts, somewhat more than is needed, while `excessBytes` is more than 0 and there is something to evict. False where the files stay. */
+  async #evictUntil(excessBytes: () => number): Promise<boolean> {
+    // What an index that could not be written still counts as gone takes room all the same.
+    if (!(await this.#removeFiles())) return false;
     // The second round sees entries that the first one's commit brought into the order.
     for (let round = 0; round < 2; round++) {
       let left = excessBytes();
-      if (left <= 0) return;
+      if (left <= 0) return true;
       left += this.usedBytes * evictedShare;
-      const evicted: string[] = [];
       let bytes = 0;
       for (const entry of this.#evictable('s')) {
         if (bytes >= left) break;
         bytes += entry.bytes;
-        evicted.push(entry.name);
+        this.#removed.add(entry.name);
         this.#index.remove(entry);
       }
-      // Files go after their entries; if these stay, so do the files.
-      if (!this.#index.flush()) return;
-      for (const segment of evicted) await this.#files.remove(segment);
+      if (!this.#index.flush() || !(await this.#removeFiles())) return false;
       this.#share.took(-bytes);
     }
+    return true;
   }
 
   #hold(segment: string): void {

@@ -180,13 +180,7 @@ export class Folding {
 
   *#up({ upper, lower, held }: Fold): Iterator<void> {
     held.push(...heldBy(upper, lower));
-    for (const [start, end] of held) {
-      for (const { from, bytes } of this.#pieces(lower, start, end)) {
-        // Zeros, too: a failed write may have left something there.
-        this.#put(upper, from, bytes);
-        yield;
-      }
-    }
+    for (const [start, end] of held) yield* this.#copy(lower, upper, start, end);
   }
 
   *#down(upper: Generation, lower: Generation): Iterator<void> {
@@ -199,29 +193,59 @@ export class Folding {
     this.#files.truncate(lower.id, lengthBytes);
     lower.promised = false;
     lower.resized(lengthBytes);
-    const parts: [number, number, boolean][] = [];
+    const parts: [number, number][] = [];
     eachPart(upper.extents, 0, baseEndBytes, (start, end, inside) => {
-      if (inside) parts.push([start, end, false]);
+      if (inside) parts.push([start, end]);
       return false;
     });
-    if (baseEndBytes < lengthBytes) parts.push([baseEndBytes, lengthBytes, true]);
-    for (const [start, end, empty] of parts) {
-      for (const { from, bytes } of this.#pieces(upper, start, end)) {
-        // Behind the base there are zeros already.
-        if (!empty || !isZero(bytes)) this.#put(lower, from, bytes);
-        lower.filled(from, from + bytes.length);
-        yield;
-      }
+    for (const [start, end] of parts) {
+      // At once: what would be filled in there meanwhile is hidden, and would come over what was copied.
+      lower.filled(start, end);
+      yield* this.#copy(upper, lower, start, end);
+    }
+    for (const { from, bytes } of this.#pieces(upper, baseEndBytes, lengthBytes)) {
+      // Behind the base there are zeros already.
+      if (!isZero(bytes)) this.#put(lower, from, bytes);
+      yield;
     }
   }
 
-  /** The bytes [start, end) of a generation's own file. */
+  /** Copies [start, end) of one generation's own file into that of another one. Holes take no room there either. */
+  *#copy(from: Generation, to: Generation, start: number, end: number): Iterable<void> {
+    let at = start;
+    for (const { from: dataAt, bytes } of this.#pieces(from, start, end)) {
+      yield* this.#clear(to, at, dataAt);
+      // Zeros, too: there may be something else.
+      this.#put(to, dataAt, bytes);
+      at = dataAt + bytes.length;
+      yield;
+    }
+    yield* this.#clear(to, at, end);
+  }
+
+  /** Makes [start, end) of a generation's own file zeros. */
+  *#clear(generation: Generation, start: number, end: number): Iterable<void> {
+    for (let at = start; at < end;) {
+      const data = this.#files.nextData(generation.id, at, end);
+      if (data === undefined) return;
+      this.#files.clear(generation.id, ...data);
+      generation.unsynced = true;
+      at = data[1];
+      yield;
+    }
+  }
+
+  /** What a generation's own file has in [start, end), its holes left out. */
   *#pieces(generation: Generation, start: number, end: number): Iterable<{ from: number; bytes: Buffer }> {
     const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - start));
-    for (let from = start; from < end; from += buffer.length) {
-      const bytes = buffer.subarray(0, Math.min(buffer.length, end - from));
+    for (let from = start; from < end;) {
+      const data = this.#files.nextData(generation.id, from, end);
+      if (data === undefined) return;
+      from = data[0];
+      const bytes = buffer.subarray(0, Math.min(buffer.length, data[1] - from));
       this.#files.read(generation.id, bytes, from);
       yield { from, bytes };
+      from += bytes.length;
     }
   }
 

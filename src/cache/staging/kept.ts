@@ -40,8 +40,7 @@ export class KeptGenerations {
   keep(staged: StagedContent, evict: Evict): void {
     this.remove(staged.id);
     const bytes = idsOf(staged).reduce((sum, id) => sum + this.#around.measured(id), 0);
-    this.#kept.set(staged.id, { bytes, evict });
-    this.#bytes += bytes;
+    this.#put(staged.id, { bytes, evict });
     if (this.#bytes > this.#around.bytesMax) this.#evictSoon();
   }
 
@@ -79,13 +78,26 @@ export class KeptGenerations {
   }
 
   async #evictAll(): Promise<void> {
-    for (const [id, { bytes, evict }] of this.#kept) {
-      if (this.#bytes <= this.#around.bytesMax && this.#wantedBytes <= 0) break;
-      if (this.#around.inUse(id)) continue;
+    const { bytesMax, inUse } = this.#around;
+    for (const [id, kept] of this.#kept) {
+      if (this.#bytes <= bytesMax && this.#wantedBytes <= 0) break;
+      if (inUse(id)) continue;
       this.remove(id);
-      this.#wantedBytes -= bytes;
-      await evict(id);
+      try {
+        await kept.evict(id);
+      } catch (error) {
+        // A full disk takes no transaction either: the next call tries again.
+        this.#put(id, kept);
+        throw error;
+      } finally {
+        this.#wantedBytes -= kept.bytes;
+      }
     }
     this.#wantedBytes = 0;
+  }
+
+  #put(id: number, kept: Kept): void {
+    this.#kept.set(id, kept);
+    this.#bytes += kept.bytes;
   }
 }

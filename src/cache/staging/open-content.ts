@@ -216,13 +216,17 @@ export class OpenContent {
     this.#adopt(origin);
   }
 
-  /** The last handle is gone. What was not committed is discarded; files that the journal does not name are deleted. */
-  close(): void {
+  /**
+   * The last handle is gone. What was not committed is discarded; files that the journal does not name are deleted, unless `keepsBytes`:
+   * those of commits that the journal was not told of stay until the next start then.
+   */
+  close(keepsBytes = false): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#hash.close();
     this.#setWriting(undefined);
     this.#setTop(undefined);
+    if (!keepsBytes) for (const { hold } of this.#inFlight.splice(0)) hold.release();
   }
 
   get #source(): Source | undefined {

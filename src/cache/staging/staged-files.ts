@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { Coalesced } from '../../base/coalesced.ts';
 import { fallocate } from '../../base/fallocate.ts';
 import { createLog } from '../../base/log.ts';
+import { nextData } from '../../base/sparse.ts';
 import { SpareFiles } from './spare-files.ts';
 import { StagingError, stagingErrorOf } from './staging-error.ts';
 
@@ -14,6 +15,8 @@ const log = createLog('staging');
 
 /** Open at a time: far more files than programs write at once, far fewer than a process may open (1024 by default). */
 const openMax = 128;
+/** OpenZFS before 2.2.2 tells holes where there is data that was written a moment ago. */
+const ZFS_MAGIC = 0x2fc12fc1;
 /** Zeros written where the disk knows no holes. */
 const zeros = Buffer.alloc(1024 * 1024);
 
@@ -49,6 +52,8 @@ export class StagedFiles {
   /** Of the directory, once its names were synced. */
   #directoryDescriptor: number | undefined;
   readonly #nameSyncs = new Coalesced(() => this.#syncNames());
+  /** What the disk says of holes is right; undefined before somebody asks. */
+  #tellsHoles: boolean | undefined;
   /** The highest number given, to a file or to one that is to be. */
   #lastNumber = 0;
   #closed = false;
@@ -161,6 +166,19 @@ export class StagedFiles {
       for (let at = startBytes; at < endBytes;) {
         at += this.#system.writeSync(descriptor, zeros, 0, Math.min(zeros.length, endBytes - at), at);
       }
+    });
+  }
+
+  /** The first stretch of a range that may have anything else than zeros in it; undefined: there is none. Costs no reading. */
+  nextData(
+    id: number,
+    startBytes: number,
+    endBytes: number,
+  ): readonly [startBytes: number, endBytes: number] | undefined {
+    return this.#guard(`can't look through file ${id}`, () => {
+      this.#tellsHoles ??= fs.statfsSync(this.directory).type !== ZFS_MAGIC;
+      if (!this.#tellsHoles) return startBytes < endBytes ? ([startBytes, endBytes] as const) : undefined;
+      return nextData(this.#file(id).descriptor, startBytes, endBytes);
     });
   }
 

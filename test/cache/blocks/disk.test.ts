@@ -4,6 +4,10 @@ import { readdirSync, statSync } from 'node:fs';
 import { mkdir, open as openFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
+import { Block, blockSizeBytes } from '../../../src/cache/blocks/block.ts';
+import { CacheIndex } from '../../../src/cache/blocks/cache-index.ts';
+import { DiskCache } from '../../../src/cache/blocks/disk-cache.ts';
+import { SegmentFiles } from '../../../src/cache/blocks/segment-files.ts';
 import type { ContentReference } from '../../../src/remote-drive.ts';
 import { bytesOf, contentReference, FakeContentDrive } from '../../fakes/content-drive.ts';
 import { freshDirectory, open, readBytes, stopAll } from './opened.ts';
@@ -198,9 +202,53 @@ test.skipIf(process.getuid?.() !== 0)('a full disk costs the cache, not the read
     for (const content of contents) await verify(blocks, content);
     for (const content of contents) await verify(blocks, content);
     await blocks.stop();
+    // Nothing lies there that is not counted, and so never evicted.
+    execFileSync('mount', ['-o', 'remount,size=16m', mountpoint]);
+    const again = await open({ directory: join(mountpoint, 'cache'), drive: slowDrive() });
+    await expect
+      .poll(() => bytesOnDisk(join(mountpoint, 'cache')) - again.statistics().diskBytes)
+      .toBeLessThanOrEqual(64 * KiB);
+    await again.stop();
   } finally {
     execFileSync('umount', [mountpoint]);
   }
+});
+
+test('what an index that cannot be written counts as gone goes when it can, and is not forgotten', async () => {
+  const directory = await freshDirectory();
+  await mkdir(join(directory, 'index'));
+  const index = await CacheIndex.open(join(directory, 'index'));
+  const files = new SegmentFiles(join(directory, 'data'));
+  const diskBytesMax = 8 * MiB;
+  const cache = new DiskCache({
+    index,
+    files,
+    diskBytesMax,
+    reserveBytes: 0,
+    freeBytes: () => Infinity,
+    memoryBytesMax: 64 * MiB,
+    pin: () => undefined,
+    unpin: () => undefined,
+  });
+  const store = async (from: number, to: number): Promise<void> => {
+    for (let at = from; at < to; at++) {
+      const content = contentReference(`evicted-${at}`, blockSizeBytes);
+      const block = new Block(1, 0, blockSizeBytes);
+      block.buffer = Buffer.alloc(blockSizeBytes, at);
+      block.filledBytes = blockSizeBytes;
+      cache.content(content).store(block);
+      await cache.written();
+    }
+  };
+  await store(0, 55);
+  cache.commit();
+  const flush = vi.spyOn(index, 'flush').mockReturnValue(false);
+  await store(55, 120);
+  flush.mockRestore();
+  await store(120, 130);
+  expect(bytesOnDisk(join(directory, 'data'))).toBeLessThanOrEqual(diskBytesMax);
+  expect(cache.usedBytes).toBeGreaterThan(diskBytesMax / 2);
+  await cache.stop();
 });
 
 test('a cache removed while it is in use costs the cache, not the read, and is said once', async () => {

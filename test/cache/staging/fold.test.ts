@@ -116,6 +116,73 @@ test('rewriting nearly all of a file takes over the little that is left', async 
   content.close();
 });
 
+describe('a sparse file', () => {
+  const long = 1024 * MiB;
+
+  test('that is written to at last takes no room for its holes', async () => {
+    const staging = await open();
+    const content = staging.openContent(nothing);
+    // As one makes an image of a disk and a file system in it.
+    content.truncate(long);
+    commit(content);
+    const expected = new Map<number, number>();
+    for (let page = 0; page < 20; page++) {
+      const at = page * 50 * MiB + 5;
+      content.write(at, Buffer.alloc(4096, page + 1));
+      expected.set(at, page + 1);
+      if (page % 3 === 0) commit(content);
+    }
+    const staged = commit(content);
+    expect(await writtenBytes(staging)).toBeLessThan(MiB);
+    const after = staging.openContent({ version: undefined, staged });
+    const reader = after.reader();
+    for (const [at, byte] of expected) {
+      const around = await readAll(reader, at - 5, 4096 + 10);
+      expect(around).toEqual(Buffer.concat([Buffer.alloc(5), Buffer.alloc(4096, byte), Buffer.alloc(5)]));
+    }
+    reader.close();
+    after.close();
+    content.close();
+  });
+
+  test('that is made longer holds up nobody', async () => {
+    const staging = await open();
+    const content = staging.openContent(nothing);
+    content.write(0, Buffer.alloc(64 * KiB, 1));
+    commit(content);
+    content.truncate(1024 * long);
+    content.write(1024 * long - 5, Buffer.from('end'));
+    const begun = performance.now();
+    const staged = commit(content);
+    expect(performance.now() - begun).toBeLessThan(1000);
+    expect(await writtenBytes(staging)).toBeLessThan(MiB);
+    const after = staging.openContent({ version: undefined, staged });
+    const reader = after.reader();
+    expect(await readAll(reader, 1024 * long - 6, 10)).toEqual(Buffer.from('\0end\0\0'));
+    expect(await readAll(reader, 64 * KiB - 1, 2)).toEqual(Buffer.of(1, 0));
+    reader.close();
+    after.close();
+    content.close();
+  });
+
+  test('that a hole is punched into gets its room back', async () => {
+    const staging = await open();
+    const content = staging.openContent(nothing);
+    content.write(0, Buffer.alloc(8 * MiB, 1));
+    commit(content);
+    content.punch(MiB, 6 * MiB);
+    commit(content);
+    await staging.idle();
+    content.write(0, Buffer.from('x'));
+    const staged = commit(content);
+    expect(await writtenBytes(staging)).toBeLessThan(3 * MiB);
+    const expected = Buffer.alloc(8 * MiB, 1).fill(0, MiB, 7 * MiB);
+    expected.write('x');
+    expect((await contentOf(staging, staged)).equals(expected)).toBe(true);
+    content.close();
+  });
+});
+
 test('a file cut to nothing before it is written again lies over nothing', async () => {
   const directory = await freshDirectory();
   const staging = await open({ directory });

@@ -125,6 +125,62 @@ export class FaultySystem {
   }
 }
 
+/** A disk that has of each file what was there when its last sync began, and of the names those that the last sync of the directory saw. */
+export class VolatileDisk {
+  readonly #directory: string;
+  /** By file, whatever its name. */
+  readonly #synced = new Map<string, Buffer>();
+  #names: Map<string, string>;
+
+  /** What is there already is safe. */
+  constructor(directory: string) {
+    this.#directory = directory;
+    this.#names = this.#present();
+    for (const [name, file] of this.#names) this.#synced.set(file, fs.readFileSync(join(directory, name)));
+  }
+
+  readonly calls: Pick<StagingSystem, 'datasync' | 'syncDirectory'> = {
+    datasync: async (descriptor) => {
+      const file = identityOf(fs.fstatSync(descriptor, { bigint: true }));
+      const bytes = fs.readFileSync(`/proc/self/fd/${descriptor}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#synced.set(file, bytes);
+    },
+    syncDirectory: async () => {
+      const names = this.#present();
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#names = names;
+    },
+  };
+
+  /** What a start of the machine finds after its power was cut off now. `mayKeep`: some files as they are, synced or not. */
+  cutOff(to: string, mayKeep: (name: string) => boolean): void {
+    const present = this.#present();
+    for (const [name, file] of this.#names) {
+      const isThere = present.get(name) === file;
+      const bytes =
+        isThere && mayKeep(name)
+          ? fs.readFileSync(join(this.#directory, name))
+          : (this.#synced.get(file) ?? Buffer.alloc(0));
+      fs.writeFileSync(join(to, name), bytes);
+    }
+  }
+
+  #present(): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const name of fs.readdirSync(this.#directory)) {
+      const found = fs.statSync(join(this.#directory, name), { bigint: true, throwIfNoEntry: false });
+      if (found !== undefined) names.set(name, identityOf(found));
+    }
+    return names;
+  }
+}
+
+/** Inode numbers are given again. */
+function identityOf({ ino, birthtimeNs }: fs.BigIntStats): string {
+  return `${ino} ${birthtimeNs}`;
+}
+
 /** Two pieces, which are overwritten when the tick ends, as recycled memory is. */
 function pieces(bytes: Buffer): Uint8Array[] {
   setImmediate(() => bytes.fill(0xee));

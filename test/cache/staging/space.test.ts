@@ -129,6 +129,49 @@ describe.skipIf(process.geteuid?.() !== 0)('on a disk of its own', () => {
   });
 });
 
+test('a commit that the journal was not told of goes with the last handle, unless the journal names what it is of', async () => {
+  const directory = await freshDirectory();
+  const staging = await open({ directory });
+  for (const keepsBytes of [false, true]) {
+    const content = staging.openContent(nothing);
+    content.write(0, Buffer.from('x'));
+    content.commit();
+    content.write(0, Buffer.from('y'));
+    content.commit();
+    content.close(keepsBytes);
+    await staging.idle();
+    expect(await readdir(directory)).toHaveLength(keepsBytes ? 2 : 0);
+  }
+});
+
+test('a kept file that cannot be let go of yet is tried again', async () => {
+  const staging = await open({ keptBytesMax: MiB });
+  let full = true;
+  const evicted: number[] = [];
+  const keep = (byte: number): number => {
+    const content = staging.openContent(nothing);
+    content.write(0, Buffer.alloc(MiB, byte));
+    const staged = commit(content);
+    content.close();
+    staging.keep(staged, (id) => {
+      if (full) throw new Error('no space left on device');
+      evicted.push(id);
+      staging.drop(id);
+    });
+    return staged.id;
+  };
+  const first = keep(1);
+  const second = keep(2);
+  await staging.idle();
+  expect(staging.statistics()).toMatchObject({ files: 2, keptBytes: 2 * MiB });
+  full = false;
+  const third = keep(3);
+  await staging.idle();
+  expect(evicted.sort()).toEqual([first, second]);
+  expect(third).toBeGreaterThan(second);
+  expect(staging.statistics()).toMatchObject({ files: 1, keptBytes: MiB });
+});
+
 test('a sync that fails is told, and tried again the next time', async () => {
   let failing = true;
   let calls = 0;
