@@ -1,22 +1,33 @@
 // Others rename a file whose content is pending here: what is pending goes along, and their change stands.
 import { constants } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type Deferred, deferred } from '../../src/base/deferred.ts';
 import { isPending } from '../../src/cache/journal.ts';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
-import type { FolderId } from '../../src/remote-drive.ts';
+import type { CallOptions, FolderId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
-let drive: MemoryDrive;
+/** Its uploads of some names wait before they reach the service. */
+class SlowDrive extends MemoryDrive {
+  readonly held = new Map<string, Deferred<undefined>>();
+
+  override async upload(request: UploadRequest, options?: CallOptions): Promise<UploadOutcome> {
+    await this.held.get(request.name)?.promise;
+    return super.upload(request, options);
+  }
+}
+
+let drive: SlowDrive;
 let root: FolderId;
 let other: FolderId;
 let written: WrittenDrive;
 let inode: number;
 
 beforeEach(async () => {
-  drive = new MemoryDrive();
+  drive = new SlowDrive();
   root = drive.addSyncpoint('P').rootFolderId;
   other = drive.addFolder(root, 'other');
   drive.addFile(root, 'draft', 'base', '77');
@@ -133,4 +144,40 @@ it('renamed here, stored, and shown under its former name by a listing that lags
   expect(await relist('P')).toEqual(['mine', 'other']);
   drive.rename(root, 'draft', 'mine');
   expect(await relist('P')).toEqual(['mine', 'other']);
+});
+
+it('renamed to the name of a file made here, which goes into it: the two are one', async () => {
+  const { program, pusher } = written;
+  await store();
+  await pusher.pause();
+  drive.rename(root, 'draft', 'final');
+  await passing(program.writeFile('P/final', 'made here'));
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'final: made here']);
+  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await passing(program.readFile('P/final'))).toBe('made here');
+});
+
+it('renamed to the name of a file that is on its way from here, where nothing can be renamed: all is stored, and nobody waits', async () => {
+  const { program, pusher } = written;
+  drive.moveSeen((drive.syncpointList[0] as RemoteSyncpoint).id, 'file', false);
+  for (const name of ['draft', 'final']) drive.held.set(name, deferred());
+  await passing(program.writeFile('P/final', 'made here'));
+  const flushed = pusher.flush(nobody.signal);
+  pusher.resume();
+  await pass(100, 50);
+  drive.rename(root, 'draft', 'final');
+  await relist('P');
+  for (const name of ['final', 'draft']) {
+    drive.held.get(name)?.resolve(undefined);
+    await pass(100, 50);
+  }
+  const begunMs = Date.now();
+  await passing(flushed);
+  await store();
+  expect(Date.now() - begunMs).toBeLessThan(30_000);
+  const held = heldIn(drive, root).sort().join();
+  expect(held).toContain(': ours');
+  expect(held).toContain(': made here');
+  expect(drive.calls.filter((call) => call.startsWith('deleteFile')).length).toBeLessThan(5);
 });

@@ -212,7 +212,7 @@ async function merge(
   const { inode: directory } = folder;
   const first = tree.listing(directory) === undefined;
   const work = new MergeWork(tree, folder);
-  const existing = await readExisting(journal, directory, work);
+  const { existing, doubles } = await readExisting(journal, directory, work);
   const { candidates, names } = await assignNames(naming, entries, existing, work);
   const listedHere = new Set([...existing.values()].map(({ inode }) => inode));
   const formers = new Formers(journal, directory, existing, candidates);
@@ -235,6 +235,8 @@ async function merge(
     if (listed !== undefined) seen.add(listed.inode);
     const pending = reconciliation?.needed === true;
     if (pending && entry !== undefined && reconciliation.entry(entry, listed !== undefined) === 'skip') {
+      const holder = listed === undefined ? undefined : reconciliation.known(entry);
+      if (listed !== undefined && holder !== undefined && holder.inode !== listed.inode) doubles.push(listed.inode);
       if (work.due) await store();
       continue;
     }
@@ -271,11 +273,14 @@ async function merge(
     removed = [];
     await work.pause();
   };
-  for (const { inode } of existing.values()) {
+  for (const inode of [...[...existing.values()].map((node) => node.inode), ...doubles]) {
     const node = tree.node(inode);
     if (node?.parent !== directory) continue;
-    if (reconciliation === undefined ? journal.hasPendingBelow(inode) : reconciliation.missing(node) === 'skip')
-      continue;
+    const stays =
+      reconciliation === undefined
+        ? journal.hasPendingBelow(inode)
+        : reconciliation.missing(node, doubles.includes(inode)) === 'skip';
+    if (stays) continue;
     removed.push(node);
     if (removed.length >= SLICE_NODES || work.due) await remove();
   }
@@ -369,23 +374,42 @@ class MergeWork {
   }
 }
 
-/** The folder's present entries that are in it at the service too, by remote id, read a slice at a time: a read transaction must not outlive its turn. */
-async function readExisting(journal: Journal, directory: number, work: MergeWork): Promise<Map<string, TreeNode>> {
+/**
+ * The folder's present entries that are in it at the service too, by remote id, read a slice at a time: a read transaction must not outlive
+ * its turn. What was stored here under a name that others had given a file known here went into that file: of the two, `doubles` has the
+ * inode of what the file was before.
+ */
+async function readExisting(
+  journal: Journal,
+  directory: number,
+  work: MergeWork,
+): Promise<{ existing: Map<string, TreeNode>; doubles: number[] }> {
   const { tree } = journal;
   const existing = new Map<string, TreeNode>();
+  const doubles: number[] = [];
   let after = 0;
   for (;;) {
     let taken = 0;
     for (const node of tree.children(directory, after)) {
       const key = remoteKey(node);
-      if (key !== undefined && journal.place(node.inode)?.parent === directory) existing.set(key, node);
+      if (key !== undefined && journal.place(node.inode)?.parent === directory) {
+        const other = existing.get(key);
+        existing.set(key, other === undefined ? node : laterStored(journal, other, node));
+        if (other !== undefined) doubles.push(existing.get(key) === node ? other.inode : node.inode);
+      }
       after = node.inode;
       taken += 1;
       if (taken === SLICE_NODES) break;
     }
-    if (taken < SLICE_NODES) return existing;
+    if (taken < SLICE_NODES) return { existing, doubles };
     if (work.due) await work.pause();
   }
+}
+
+/** Of two nodes that are one file at the service, the one that came to be stored last. */
+function laterStored(journal: Journal, one: TreeNode, other: TreeNode): TreeNode {
+  const storedMs = ({ inode }: TreeNode): number => journal.get(inode)?.confirmedAtMs ?? 0;
+  return storedMs(one) > storedMs(other) ? one : other;
 }
 
 /** Undefined for what the service has not, or has not told the id of. */

@@ -92,6 +92,7 @@ export class Reconciliation {
     const byId = this.#recordOf(entry, isKnown);
     if (byId !== undefined) this.#seen.add(byId.inode);
     if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
+    if (byId !== undefined) this.#endRemovalsOf(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
     if (byId !== undefined && node?.kind === 'directory') {
@@ -104,15 +105,18 @@ export class Reconciliation {
     return undefined;
   }
 
-  /** Decides on a node of this folder that the listing does not show. `merge`: it goes. */
-  missing(node: TreeNode): Verdict {
+  /**
+   * Decides on a node of this folder that the listing does not show. `merge`: it goes. `isDouble`: the listing shows its object as another
+   * node, however much it may lag.
+   */
+  missing(node: TreeNode, isDouble = false): Verdict {
     const record = this.#journal.get(node.inode);
     if (record === undefined) {
       if (node.kind === 'file' || !this.#journal.hasPendingBelow(node.inode)) return 'merge';
       this.#outcomes.strand(node);
       return 'skip';
     }
-    const mayLag = this.#isBelieved(record) || record.asked.length > 0;
+    const mayLag = !isDouble && (this.#isBelieved(record) || record.asked.length > 0);
     if (mayLag && !this.#isReplaced(node, record)) return 'skip';
     if (record.doneAtMs !== undefined && node.kind === 'file') return 'merge';
     this.#outcomes.vanished(node, record);
@@ -148,8 +152,10 @@ export class Reconciliation {
   /** The record of the object with that id, a living one before a removed one. */
   #recordOf(entry: RemoteEntry, isKnown = false): PendingRecord | undefined {
     const byId = this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
-    const living = byId.find(({ gone }) => gone === undefined);
-    if (living !== undefined || byId.length > 0) return living ?? byId[0];
+    const living = byId.filter(({ gone }) => gone === undefined);
+    // Of two that are one file at the service, the one that came to be stored last.
+    const last = living.toSorted((a, b) => (b.confirmedAtMs ?? 0) - (a.confirmedAtMs ?? 0))[0];
+    if (last !== undefined || byId.length > 0) return last ?? byId[0];
     if (isKnown && entry.kind === 'folder') return undefined;
     // Its ids were never told, and it may have been moved or removed here while it was under way.
     const here = { parent: this.#directory.inode, name: entry.name };
@@ -204,6 +210,14 @@ export class Reconciliation {
     log('%s was removed here and changed at the service: it is back', gone.path);
     this.#outcomes.removalIsOver(record);
     return 'merge';
+  }
+
+  /** What was removed here came to be another object's: its removal is over, unless the listing still shows what was to be removed. */
+  #endRemovalsOf(entry: RemoteEntry, living: PendingRecord): void {
+    for (const record of this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id)) {
+      if (record.inode !== living.inode && record.gone !== undefined && record.doneAtMs === undefined)
+        this.#removedHere(entry, record);
+    }
   }
 
   #knownFile(entry: RemoteFile, record: PendingRecord, node: TreeFile): Verdict {
