@@ -73,6 +73,7 @@ export class Journal {
   readonly #index = new RecordIndex();
   readonly #listeners = new Set<(inodes: readonly number[]) => void>();
   readonly #openForWriting = new Map<number, number>();
+  readonly #open = new Map<number, number>();
   /** Records as the transaction under way has changed them; undefined: dropped. */
   #touched = new Map<number, PendingRecord | undefined>();
   #transaction: JournalTransaction | undefined;
@@ -196,6 +197,28 @@ export class Journal {
   #vaultAbove(file: TreeFile, syncpointId: SyncpointId): VaultId | undefined {
     const top = this.tree.syncpointOf(file);
     return top?.remote?.syncpointId === syncpointId ? top.syncpoint?.vaultId : this.vaultOf(syncpointId);
+  }
+
+  /** Counts a handle: who has a file open goes on reading it after it is removed. */
+  opened(inode: number): void {
+    this.#open.set(inode, (this.#open.get(inode) ?? 0) + 1);
+  }
+
+  /** Takes back {@link opened}. */
+  closed(inode: number): void {
+    const left = (this.#open.get(inode) ?? 0) - 1;
+    if (left > 0) this.#open.set(inode, left);
+    else this.#open.delete(inode);
+  }
+
+  isOpen(inode: number): boolean {
+    return this.#open.has(inode);
+  }
+
+  /** True while a file is open that the tree does not have any more. */
+  isRemovedOpen(): boolean {
+    for (const inode of this.#open.keys()) if (this.tree.node(inode) === undefined) return true;
+    return false;
   }
 
   /** Counts a handle that may write: the file's content is not complete while there is one. */

@@ -107,6 +107,7 @@ export class OpenFiles {
       failedAtMs: -Infinity,
       unreadBytes: shownLengthBytes(object),
     });
+    journal.opened(inode);
     if (writes) journal.openedForWriting(inode);
     try {
       if (truncates) this.#empty(node, content);
@@ -253,6 +254,7 @@ export class OpenFiles {
     opened.reader.close();
     contents.release(opened.node);
     nodes.released(opened.node);
+    journal.closed(opened.inode);
     if (opened.writes) journal.closedForWriting(opened.inode);
   }
 

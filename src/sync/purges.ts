@@ -1,6 +1,6 @@
 // The second step of a removal with `--delete permanently`: what lies in the trash of the service since its removal was confirmed is purged
 // there, one call each, one after the other. What is still to be purged is in the journal, so that no end of this process forgets it.
-// Promises to purge nothing that lives again, and to leave in the trash, and say so once, what only its owner may purge.
+// Promises to purge nothing that lives again, nor what a program still has open, which reads it from the trash, and to leave in the trash, and say so once, what only its owner may purge.
 import { isAbort } from '../base/abort.ts';
 import { deferred } from '../base/deferred.ts';
 import { createLog } from '../base/log.ts';
@@ -89,9 +89,8 @@ export class Purges {
   }
 
   async #run(): Promise<void> {
-    const { tree } = this.#options.journal;
     // What comes meanwhile is taken with the next look.
-    for (let left = tree.purges(); left.length > 0; left = tree.purges()) {
+    for (let left = this.#due(); left.length > 0; left = this.#due()) {
       for (const purge of left) {
         if (this.#isPaused || this.#stopping.signal.aborted) return;
         if (!(await this.#purge(purge))) {
@@ -100,6 +99,15 @@ export class Purges {
         }
       }
     }
+  }
+
+  /** What may be purged now. */
+  #due(): Purge[] {
+    const { journal } = this.#options;
+    const all = journal.tree.purges();
+    const due = all.filter((purge) => !(purge.kind === 'file' ? journal.isOpen(purge.inode) : journal.isRemovedOpen()));
+    if (due.length < all.length) this.#tryLater();
+    return due;
   }
 
   #tryLater(): void {

@@ -56,6 +56,32 @@ const version = (name: string): string => {
   return entry.versionId;
 };
 
+it.each([
+  ['a file', 'P/a', (): Promise<void> => program.unlink('P/a')],
+  [
+    'a file in a folder that went with it',
+    'P/folder/b',
+    async (): Promise<void> => {
+      await program.unlink('P/folder/b');
+      await program.rmdir('P/folder');
+    },
+  ],
+])('%s that a program has open is purged when it is closed', async (_, path, remove) => {
+  drive.addFile(syncpoint.rootFolderId, 'a', 'first');
+  drive.addFile(drive.addFolder(syncpoint.rootFolderId, 'folder'), 'b', 'second');
+  await relist();
+  const descriptor = await passing(program.open(path, 0));
+  await passing(remove());
+  await flush();
+  expect(drive.calls.filter((call) => call.startsWith('delete'))).toHaveLength(1);
+  expect(drive.purged).toEqual([]);
+  expect((await passing(program.pread(descriptor, 0, 100))).toString()).toBe(path === 'P/a' ? 'first' : 'second');
+  await program.close(descriptor);
+  await flush();
+  expect(drive.purged).toHaveLength(1);
+  expect(pusher.purges.pendingCount).toBe(0);
+});
+
 it('a file goes to the trash first, then from it, by the same version', async () => {
   drive.addFile(syncpoint.rootFolderId, 'a', 'first');
   await relist();
