@@ -10,6 +10,8 @@ import {
   type Staging,
   StagingError,
 } from '../../../src/cache/staging.ts';
+import { fallocate } from '../../../src/base/fallocate.ts';
+import type { StagingSystem } from '../../../src/cache/staging/staged-files.ts';
 import { idsOf } from '../../../src/cache/staging/generation.ts';
 import type { StagedContent } from '../../../src/cache/tree/records.ts';
 import type { ContentReference } from '../../../src/remote-drive.ts';
@@ -72,6 +74,8 @@ interface Setup {
   readonly versionUnits: number;
   readonly fails: number[];
   readonly looks: number[];
+  /** On a disk that knows holes. */
+  readonly punches?: boolean;
 }
 
 /** What the journal says, and what that is. */
@@ -86,6 +90,7 @@ interface Journal {
 class Run {
   readonly #scale: number;
   readonly #system = new FaultySystem();
+  readonly #calls: Partial<StagingSystem>;
   readonly #blocks = new FakeBlocks();
   #directory = '';
   #disk!: VolatileDisk;
@@ -109,6 +114,7 @@ class Run {
 
   constructor(setup: Setup, snapshots: string[]) {
     this.#scale = setup.scale;
+    this.#calls = setup.punches === true ? { ...this.#system.calls, fallocate } : this.#system.calls;
     this.#snapshots = snapshots;
     for (const call of setup.fails) this.#system.fails.add(call);
     for (const call of setup.looks) this.#system.looks.add(call);
@@ -129,7 +135,7 @@ class Run {
       directory,
       blocks: this.#blocks,
       keptBytesMax: 400 * this.#scale,
-      system: { ...this.#system.calls, ...this.#disk.calls },
+      system: { ...this.#calls, ...this.#disk.calls },
       journalFlushed: () => new Promise((resolve) => this.#onFlushed.push(() => resolve(undefined))),
     });
     await this.#staging.sweep(new Set(this.#journal.staged === undefined ? [] : idsOf(this.#journal.staged)));
@@ -508,6 +514,7 @@ test('every read and every crash equals the model', { timeout: 300_000 }, async 
           { weight: 1, arbitrary: fc.array(fc.integer({ min: 1, max: 100 }), { maxLength: 4 }) },
         ),
         looks: fc.array(fc.integer({ min: 1, max: 120 }), { maxLength: 4 }),
+        punches: fc.boolean(),
       }),
       steps,
       async (setup, sequence) => {
