@@ -18,6 +18,8 @@ import { Pusher } from '../sync/pusher.ts';
 
 /** Read at a time from what is cached of a version. */
 const COPY_STEP_BYTES = 1024 * 1024;
+/** As many as a file is read at a time. */
+const ZEROS = Buffer.alloc(64 * 1024);
 
 export interface Writing {
   readonly staging: Staging;
@@ -131,9 +133,12 @@ async function restoreUnfinished(
   try {
     let at = 0;
     for await (const piece of abandoned.read(0, abandoned.lengthBytes)) {
-      content.write(at, piece);
+      // Holes stay holes: there may be more of them than room on the disk.
+      if (piece.length > ZEROS.length || ZEROS.compare(piece, 0, piece.length, 0, piece.length) !== 0)
+        content.write(at, piece);
       at += piece.length;
     }
+    content.truncate(at);
     const file = changes.createFile({ parent, name, remoteName: unescapeName(name) }, {}, false);
     if (!content.dirty) return;
     const staged = content.commit();

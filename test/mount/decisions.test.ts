@@ -1,5 +1,5 @@
 // What the user decides about changes that the service refused and about files that were never closed, through a real mount.
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Drive, fuseExists } from './drive.ts';
@@ -85,5 +85,26 @@ describe.skipIf(!fuseExists)('decisions', () => {
     expect(await stored('report')).toBeDefined();
     expect((await drive.status()).unfinished).toEqual([]);
     await rm(join(top, 'report'));
+  });
+
+  it('an unfinished file with holes is restored with them', async () => {
+    const holeBytes = 512 * 2 ** 20;
+    await drive.serve();
+    await drive.mount();
+    await leaveUnfinished(drive, join(top, 'image'), 'end', holeBytes);
+    await drive.mount();
+    await drive.succeed(['pause', drive.mountpoint]);
+    await drive.succeed(['status', drive.mountpoint, '--retry', '/Project/image']);
+    expect((await stat(join(top, 'image'))).size).toBe(holeBytes + 3);
+    const file = await open(join(top, 'image'));
+    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, holeBytes - 5);
+    await file.close();
+    expect(buffer.toString()).toBe('\0\0\0\0\0end');
+    const accounts = drive.user.directory('.local', 'state', 'syncplicityfs', 'accounts');
+    const staged = (await readdir(accounts, { recursive: true })).filter((name) => /staging.\d+$/.test(name));
+    const blocks = await Promise.all(staged.map(async (name) => (await stat(join(accounts, name))).blocks));
+    expect(blocks.reduce((sum, each) => sum + each * 512, 0)).toBeLessThan(4 * 2 ** 20);
+    await rm(join(top, 'image'));
+    await drive.succeed(['resume', drive.mountpoint]);
   });
 });
