@@ -73,6 +73,8 @@ export class DiskCache implements BlockDisk {
   readonly #busy = new Map<string, number>();
   readonly #share: DiskShare;
   readonly #looks: NodeJS.Timeout;
+  /** Who asks for room meanwhile asks again. */
+  #isMakingRoom = false;
   #roomWaiters: (() => void)[] = [];
   /** Hear of each segment that was written. */
   #writeWaiters: (() => void)[] = [];
@@ -134,9 +136,14 @@ export class DiskCache implements BlockDisk {
 
   makeRoom(bytes: number): void {
     this.#share.lookAgain();
-    if (this.#stopped || this.#share.spareBytes >= bytes) return;
+    if (this.#stopped || this.#isMakingRoom || this.#share.spareBytes >= bytes) return;
+    this.#isMakingRoom = true;
     this.#inBackground(async () => {
-      await this.#evictUntil(() => bytes - this.#share.spareBytes);
+      try {
+        await this.#evictUntil(() => bytes - this.#share.spareBytes);
+      } finally {
+        this.#isMakingRoom = false;
+      }
     });
   }
 
