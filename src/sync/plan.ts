@@ -69,6 +69,10 @@ export interface UnderWay {
 }
 
 const rest: Step = { kind: 'rest' };
+/** How often a removal looks whether programs have closed the file. */
+const OPEN_LOOK_MS = 2_000;
+/** Others are not shown it for longer than that. */
+const OPEN_MS_MAX = 3_600_000;
 
 /** The step for a record as of `nowMs`, wall clock. */
 export function nextStep(record: PendingRecord, nowMs: number, around: Surroundings): Step {
@@ -97,6 +101,9 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     return { kind: 'blocked', by: at.parent };
   // It went with its folder, unless a move that nobody heard of took it to another one.
   if (![at, ...record.asked].some(({ parent }) => isAlive(journal, parent))) return { kind: 'settle' };
+  // Programs read what they have open to its end, and a service need not give anything of what is in its trash.
+  const mayWait = !around.hurried && nowMs - record.changedAtMs < OPEN_MS_MAX;
+  if (mayWait && isReadInside(journal, record)) return { kind: 'wait', untilMs: nowMs + OPEN_LOOK_MS };
   if (gone.kind === 'file') {
     if (gone.versionId === undefined) return looking(record, nowMs, around);
     // Where a move of it may have come through unheard, it is perhaps not in anybody's place: it goes by its id.
@@ -110,6 +117,15 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     if (folders.has(record.inode)) return { kind: 'blocked', by: inode };
   const holdsBack = livingInside(journal, record.inode);
   return holdsBack === undefined ? { kind: 'remove-folder', record } : { kind: 'blocked', by: holdsBack };
+}
+
+/** True where programs have a removed file open, or one that was removed with the folder. */
+function isReadInside(journal: Journal, { inode, kind }: PendingRecord): boolean {
+  if (kind === 'file') return journal.isOpen(inode);
+  if (!journal.isRemovedOpen()) return false;
+  for (const record of journal.index.inFolder(inode))
+    if (record.gone !== undefined && isReadInside(journal, record)) return true;
+  return false;
 }
 
 /** True for a folder that the service has, or is to have. */
