@@ -102,7 +102,7 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
   // It went with its folder, unless a move that nobody heard of took it to another one.
   if (![at, ...record.asked].some(({ parent }) => isAlive(journal, parent))) return { kind: 'settle' };
   // Programs read what they have open to its end, and a service need not give anything of what is in its trash.
-  const mayWait = !around.hurried && nowMs - record.changedAtMs < OPEN_MS_MAX;
+  const mayWait = !around.hurried && nowMs - record.changedAtMs < OPEN_MS_MAX && !isWantedPlace(journal, at);
   if (mayWait && isReadInside(journal, record)) return { kind: 'wait', untilMs: nowMs + OPEN_LOOK_MS };
   if (gone.kind === 'file') {
     if (gone.versionId === undefined) return looking(record, nowMs, around);
@@ -117,6 +117,12 @@ function removal(record: PendingRecord, nowMs: number, around: Surroundings): St
     if (folders.has(record.inode)) return { kind: 'blocked', by: inode };
   const holdsBack = livingInside(journal, record.inode);
   return holdsBack === undefined ? { kind: 'remove-folder', record } : { kind: 'blocked', by: holdsBack };
+}
+
+/** True where something else is to be in the place of what was removed. */
+function isWantedPlace(journal: Journal, place: RemotePlace): boolean {
+  const node = journal.tree.child(place.parent, place.name);
+  return node !== undefined && samePlace(wantedPlace(node), place);
 }
 
 /** True where programs have a removed file open, or one that was removed with the folder. */

@@ -6,7 +6,7 @@ import { RemoteError, type SyncpointId } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
-import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 /** Gives nothing of what was removed. */
 class ForgettingDrive extends MemoryDrive {
@@ -91,4 +91,16 @@ it('what is open elsewhere keeps no folder', async () => {
   await passing(program.rmdir('P/folder'));
   await pass(10_000);
   expect(removals()).toHaveLength(1);
+});
+
+it('what is to take its place keeps nobody waiting', async () => {
+  const { program } = written;
+  await passing(program.open('P/folder/b', 0));
+  await passing(program.unlink('P/folder/b'));
+  await passing(program.rmdir('P/folder'));
+  await passing(program.mkdir('P/folder'));
+  await passing(program.writeFile('P/folder/new', 'new'));
+  await pass(10_000);
+  const folder = drive.entries(root).find(({ kind }) => kind === 'folder');
+  expect(heldIn(drive, folder?.id as FolderId)).toEqual(['new: new']);
 });
