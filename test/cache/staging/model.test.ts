@@ -225,16 +225,11 @@ class Run {
     await this.#unseal();
     await this.#commit(true);
     this.#closeContent();
-    for (let more = true; more;) {
-      more = this.#onFlushed.length > 0;
-      this.#flush();
-      await turn();
-    }
-    await this.#staging.idle();
+    await this.#flushing(this.#staging.idle());
     const named = this.#journal.staged === undefined ? [] : idsOf(this.#journal.staged).map(String);
     expect((await readdir(this.#directory)).sort()).toEqual(named.sort());
     expect(this.#staging.statistics().files).toBe(named.length);
-    await this.#staging.stop();
+    await this.#flushing(this.#staging.stop());
     expect(this.#blocks.openReaders).toBe(0);
     for (const { directory, journal, is } of this.#leftByCrashes) {
       const staging = await open({ directory, blocks: this.#blocks });
@@ -397,6 +392,18 @@ class Run {
     });
   }
 
+  /** Flushes the journal until the work is through: what is done in the background waits for that, whenever the disk lets it come so far. */
+  async #flushing(work: Promise<unknown>): Promise<void> {
+    const state = { isDone: false };
+    const done = work.finally(() => (state.isDone = true));
+    done.catch(() => undefined);
+    while (!state.isDone) {
+      this.#flush();
+      await turn();
+    }
+    await done;
+  }
+
   async #crash(): Promise<void> {
     const directory = this.#snapshots.pop();
     if (directory === undefined) return;
@@ -406,13 +413,7 @@ class Run {
     this.#sealed = undefined;
     this.#untold = [];
     this.#flush();
-    const stopping = this.#staging.stop();
-    for (let more = true; more;) {
-      more = this.#onFlushed.length > 0;
-      this.#flush();
-      await turn();
-    }
-    await stopping;
+    await this.#flushing(this.#staging.stop());
     this.#bytes = this.#journal.bytes;
     this.#safe = this.#journal.safe;
     await this.start(directory);
