@@ -1,6 +1,17 @@
-// Where a file has data and where holes, which Node cannot ask: lseek(2) of the C library Node itself is linked with. Moves the descriptor's
+// Zeros, and where a file has data and where holes, which Node cannot ask: lseek(2) of the C library Node itself is linked with. Moves the descriptor's
 // offset: for files that are read and written at given places alone.
 import koffi from 'koffi';
+
+const zeros = Buffer.alloc(1024 * 1024);
+
+/** True where all of the bytes are zeros: they need no room in a file with holes. */
+export function isZero(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += zeros.length) {
+    const piece = bytes.subarray(at, at + zeros.length);
+    if (!zeros.subarray(0, piece.length).equals(piece)) return false;
+  }
+  return true;
+}
 
 type Seek = (fd: number, offset: number, whence: number) => number | bigint;
 
@@ -21,7 +32,7 @@ export function nextData(
   startBytes: number,
   endBytes: number,
 ): readonly [startBytes: number, endBytes: number] | undefined {
-  native ??= load();
+  if (native === undefined) native = load();
   if (startBytes >= endBytes) return undefined;
   if (native === null) return [startBytes, endBytes];
   const from = Number(native(descriptor, startBytes, SEEK_DATA));

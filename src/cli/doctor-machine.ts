@@ -1,6 +1,7 @@
 // What a mount needs of this machine: FUSE, Node, the native library, directories, disk.
-import { access, constants, open, readFile, stat, statfs } from 'node:fs/promises';
+import { access, constants, open, readFile, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
+import { freeBytesOn } from '../base/disk-room.ts';
 import type { UserDirectories } from '../base/paths.ts';
 import { formatSize } from '../base/quantities.ts';
 import { cacheReserveBytes, defaultTransport, defaults } from '../config.ts';
@@ -145,8 +146,7 @@ async function directory(path: string): Promise<Finding> {
 
 async function disk(path: string): Promise<Finding> {
   const existing = await nearestExisting(path);
-  const { bavail, bsize } = await statfs(existing);
-  const freeBytes = bavail * bsize;
+  const freeBytes = freeBytesOn(existing);
   const reserveBytes = cacheReserveBytes(defaults.stageReserveBytes);
   const detail = `${formatSize(freeBytes)} free; by default the cache takes up to ${formatSize(defaults.cacheSizeBytes)} and leaves ${formatSize(reserveBytes)}`;
   if (freeBytes < LEAST_FREE_BYTES)

@@ -1,6 +1,7 @@
 // The write path of a mount put together: staging directory, journal, local changes, pusher, and what the user decides about what is
 // stuck. Part of the composition root.
 import { join } from 'node:path';
+import { isZero } from '../base/sparse.ts';
 import type { Stops } from '../base/stops.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
 import type { Journal, UnfinishedContent } from '../cache/journal.ts';
@@ -18,8 +19,6 @@ import { Pusher } from '../sync/pusher.ts';
 
 /** Read at a time from what is cached of a version. */
 const COPY_STEP_BYTES = 1024 * 1024;
-/** As many as a file is read at a time. */
-const ZEROS = Buffer.alloc(64 * 1024);
 
 export interface Writing {
   readonly staging: Staging;
@@ -134,8 +133,7 @@ async function restoreUnfinished(
     let at = 0;
     for await (const piece of abandoned.read(0, abandoned.lengthBytes)) {
       // Holes stay holes: there may be more of them than room on the disk.
-      if (piece.length > ZEROS.length || ZEROS.compare(piece, 0, piece.length, 0, piece.length) !== 0)
-        content.write(at, piece);
+      if (!isZero(piece)) content.write(at, piece);
       at += piece.length;
     }
     content.truncate(at);

@@ -13,6 +13,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createLog } from '../../base/log.ts';
 import { Slices } from '../../base/event-loop.ts';
+import { isZero } from '../../base/sparse.ts';
 import type { DiskRoom } from './disk-room.ts';
 import { eachPart, totalBytes } from './extents.ts';
 import { type Generation, generationsBelow, type Lineage } from './generation.ts';
@@ -291,10 +292,4 @@ function eachHeld(upper: Generation, lower: Generation, held: (start: number, en
     if (Math.max(start, below) < end) held(Math.max(start, below), end);
     return false;
   });
-}
-
-const zeros = Buffer.alloc(chunkBytes);
-
-function isZero(bytes: Buffer): boolean {
-  return bytes.equals(zeros.subarray(0, bytes.length));
 }
