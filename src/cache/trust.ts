@@ -17,6 +17,8 @@ const LAGGING_LIFETIME_MS = 5_000;
 const OWN_EVENT_LATE_MS = 10_000;
 /** Who has not changed anything for this long is done with it for now. */
 const AT_REST_MS = 2_000;
+/** A program that changed something so lately goes on: what it does next is an event as well. */
+const GOING_ON_MS = 500;
 /** Who does not come to rest within this is not waited for. */
 const RESTLESS_MS = 30_000;
 
@@ -99,10 +101,15 @@ export class Trust {
     };
   }
 
-  /** True where a change of ours in that syncpoint is over, none is under way, and the events were not asked for since. */
+  /**
+   * True where a change of ours in that syncpoint is over, none is under way, nor about to be, and the events were not asked for since.
+   */
   missesOwnEvents(syncpointId: string): boolean {
     const own = this.#own.get(syncpointId);
-    if (this.#options.pollIntervalMs === 0 || own === undefined || own.underWay > 0) return false;
+    const { pollIntervalMs, journal } = this.#options;
+    if (pollIntervalMs === 0 || own === undefined || own.underWay > 0 || journal.sinceLocalChangeMs < GOING_ON_MS) {
+      return false;
+    }
     return own.endedMs >= (this.#confirmed?.monotonicMs ?? -Infinity);
   }
 

@@ -1,5 +1,6 @@
 // When a folder is listed for files that were stored under ids not told: one listing tells all of a folder, and is good for longer where no
 // change of ours comes after it, so it waits until nothing more is on its way, or for long enough. Knows folders and times only.
+import type { Turns } from './turns.ts';
 
 /** After the last file of a folder: the next one may be a moment away. */
 const QUIET_MS = 2_000;
@@ -44,12 +45,14 @@ export class Confirmations {
     else known.lastMs = now;
   }
 
-  /** When the folder is worth a look, steady clock, ms. `hurried`: somebody waits for it. `awaited`: more waits to be stored there. */
-  dueMs(folder: number, hurried: boolean, awaited: boolean): number {
+  /** When the folder is worth a look, steady clock, ms. `hurried`: somebody waits for it. `turns` tells what waits to be stored. */
+  dueMs(folder: number, hurried: boolean, turns: Pick<Turns, 'isAwaited'>): number {
     const known = this.#waiting.get(folder);
     if (known === undefined) return 0;
     const latestMs = known.firstMs + BUSY_MS_MAX;
-    const isBusyElsewhere = this.#storing.size > 0 && !this.#storing.has(folder);
+    const awaited = turns.isAwaited(folder);
+    // Between two uploads that end at one moment and those after them nothing is on its way, and much is to come.
+    const isBusyElsewhere = (this.#storing.size > 0 || turns.isAwaited()) && !this.#storing.has(folder);
     // Looked at again by then, whether or not anybody tells.
     if (awaited || (isBusyElsewhere && !hurried)) return Math.min(latestMs, this.#nowMs() + QUIET_MS);
     if (isBusyElsewhere) return Math.min(latestMs, known.lastMs + HURRIED_MS);

@@ -20,9 +20,9 @@ export class HeldUploads {
     else this.#counts.delete(folder);
   }
 
-  /** True where an upload to that folder waits. */
-  awaits(folder: number): boolean {
-    return this.#counts.has(folder);
+  /** True where an upload to that folder waits; without one, where any does. */
+  awaits(folder?: number): boolean {
+    return folder === undefined ? this.#counts.size > 0 : this.#counts.has(folder);
   }
 
   /** In the order they came. */

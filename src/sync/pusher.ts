@@ -499,7 +499,7 @@ export class Pusher {
 
   /** By the wall clock, as plans go. */
   #lookAtMs(record: PendingRecord): number | undefined {
-    const atMs = this.#work.lookAtMs(record, this.#hurries > 0, (folder) => this.#turns.isAwaited(folder));
+    const atMs = this.#work.lookAtMs(record, this.#hurries > 0, this.#turns);
     if (atMs === undefined) return undefined;
     return atMs <= this.#steadyMs() ? 0 : atMs + this.#aheadMs;
   }

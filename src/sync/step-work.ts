@@ -14,6 +14,7 @@ import type { Step } from './plan.ts';
 import { Rate } from './rate.ts';
 import { removeFile, removeFolder } from './removals.ts';
 import { storeFile } from './store.ts';
+import type { Turns } from './turns.ts';
 
 const log = createLog('pusher');
 
@@ -62,13 +63,13 @@ export class StepWork {
 
   /**
    * When to look next for an upload whose outcome nobody told, steady clock, ms; undefined: it was looked for long enough. `hurried`:
-   * somebody waits for it; `isAwaited` tells whether more waits to be stored in a folder.
+   * somebody waits for it; `turns` tells whether more waits to be stored.
    */
-  lookAtMs(record: PendingRecord, hurried: boolean, isAwaited: (folder: number) => boolean): number | undefined {
+  lookAtMs(record: PendingRecord, hurried: boolean, turns: Pick<Turns, 'isAwaited'>): number | undefined {
     const atMs = this.#lookouts.nextAtMs(record.inode);
     if (atMs === undefined || record.at === undefined) return atMs;
     const { parent } = record.at;
-    return Math.max(atMs, this.#confirmations.dueMs(parent, hurried, isAwaited(parent)));
+    return Math.max(atMs, this.#confirmations.dueMs(parent, hurried, turns));
   }
 
   /** It is looked for no longer. Returns how often that came to pass, and what the service had said, if it had. */

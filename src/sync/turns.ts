@@ -68,8 +68,8 @@ export class Turns {
     this.#yielding.delete(inode);
   }
 
-  /** True where an upload to that folder waits for its turn. */
-  isAwaited(folder: number): boolean {
+  /** True where an upload to that folder waits for its turn; without one, where any does. */
+  isAwaited(folder?: number): boolean {
     return this.#uploads.awaits(folder);
   }
 

@@ -23,6 +23,8 @@ const missingProofs = 3;
 const missingForgottenMs = 86_400_000;
 /** As long as folder.svc never listed anything, this many empty folders are looked at by the other calls as well. */
 const emptyProofs = 3;
+/** It is believed not to list what folders hold after so many that it calls empty both before and after the other calls list them. */
+const contradictionProofs = 2;
 
 /** Asks for the length of one file whose listing entry had none; undefined where that reply has none either. */
 export type AskLength = (entry: FileFields, options: CallOptions) => Promise<number | undefined>;
@@ -42,6 +44,7 @@ export class FolderListing {
   /** folder.svc listed something: it does not stop at a folder's own fields. */
   #listsContent = false;
   #emptyProofs = 0;
+  #contradictions = 0;
 
   constructor(gateway: Gateway, retries: Retries) {
     this.#gateway = gateway;
@@ -92,29 +95,35 @@ export class FolderListing {
 
   /** folder.svc GET; returns true when the server seems to lack the call. */
   async *#single(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
-    const { syncpointId, folderId } = folder;
-    const call: GatewayCall = {
-      name: 'folder.svc GET',
-      thing: `folder ${folderId} of syncpoint ${syncpointId}`,
-      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=${included(folder.wanted === 'deleted' ? 'all' : folder.wanted)}`,
-    };
-    let frame: ListingFrame;
+    let isEmpty: boolean;
     try {
-      frame = yield* this.#entries(folder, call, 'folders');
+      isEmpty = yield* this.#calledEmpty(folder);
     } catch (error) {
       if (error instanceof ReplyError && mayLackCall(error)) return true;
       throw error;
     }
-    if (frame.fileCount + frame.folderCount > 0) this.#listsContent = true;
+    if (!isEmpty) this.#listsContent = true;
     else if (!this.#listsContent && (yield* this.#isNotEmpty(folder))) return false;
     this.#proven = true;
     this.#proofs = 0;
     return false;
   }
 
+  /** The one call's entries; true where it has none. */
+  async *#calledEmpty(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
+    const { syncpointId, folderId } = folder;
+    const call: GatewayCall = {
+      name: 'folder.svc GET',
+      thing: `folder ${folderId} of syncpoint ${syncpointId}`,
+      path: `/sync/folder.svc/${syncpointId}/folder/${folderId}?include=${included(folder.wanted === 'deleted' ? 'all' : folder.wanted)}`,
+    };
+    const frame = yield* this.#entries(folder, call, 'folders');
+    return frame.fileCount + frame.folderCount === 0;
+  }
+
   /**
    * Lists a folder that folder.svc calls empty by the other calls: some servers may answer with a folder's own fields alone, and
-   * an empty directory in place of a full one is the worst answer. Returns true when it has content.
+   * an empty directory in place of a full one is the worst answer. Returns true when it has content that folder.svc leaves out.
    */
   async *#isNotEmpty(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
     try {
@@ -124,8 +133,21 @@ export class FolderListing {
       if (!(error instanceof ReplyError) || error.status >= 500 || error.status === 429) throw error;
     }
     if (folder.seen.size > 0) {
-      log('folder.svc GET does not list what folders hold: not used');
-      this.#missingUntilMs = performance.now() + missingForgottenMs;
+      // Something may have come to be in it just now: the belief would make three calls of one for a day.
+      if (!(yield* this.#calledEmpty(folder))) {
+        this.#listsContent = true;
+        return false;
+      }
+      this.#contradictions += 1;
+      log(
+        'folder.svc GET does not list what folders hold (%d of %d proofs)',
+        this.#contradictions,
+        contradictionProofs,
+      );
+      if (this.#contradictions >= contradictionProofs) {
+        this.#missingUntilMs = performance.now() + missingForgottenMs;
+        this.#contradictions = 0;
+      }
       return true;
     }
     this.#emptyProofs += 1;

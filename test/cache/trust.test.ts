@@ -1,6 +1,7 @@
 // Which listings are trusted: by events, over remounts, with clocks that lie, behind listings that lag, and what is looked at again by itself.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Journal } from '../../src/cache/journal.ts';
+import { LocalChanges } from '../../src/cache/local-changes.ts';
 import { Listings, type Asker } from '../../src/cache/listings.ts';
 import { ROOT_INODE, Tree, type TreeDirectory } from '../../src/cache/tree.ts';
 import { Trust } from '../../src/cache/trust.ts';
@@ -191,6 +192,20 @@ test('our own changes make listings suspect as well, but they do not lag', async
   happens('3');
   await poll();
   expect(trust.standing(top().inode)).toEqual({ kind: 'suspect', own: false });
+});
+
+test('our own events are asked for when they are over, not while a program goes on', () => {
+  const changes = new LocalChanges(journal);
+  const done = trust.changing(syncpoint.id);
+  changes.makeDirectory({ parent: top(), name: 'made', remoteName: 'made' }, {});
+  vi.advanceTimersByTime(1_000);
+  expect(trust.missesOwnEvents(syncpoint.id)).toBe(false);
+  done();
+  expect(trust.missesOwnEvents(syncpoint.id)).toBe(true);
+  changes.makeDirectory({ parent: top(), name: 'another', remoteName: 'another' }, {});
+  expect(trust.missesOwnEvents(syncpoint.id)).toBe(false);
+  vi.advanceTimersByTime(1_000);
+  expect(trust.missesOwnEvents(syncpoint.id)).toBe(true);
 });
 
 test('ours is not taken for the whole truth where others were at it a moment ago', async () => {

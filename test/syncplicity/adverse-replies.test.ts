@@ -53,7 +53,27 @@ test.each([
   const drive = server.drive();
   expect(await names(drive)).toEqual(['f1', 'sub']);
   expect(await names(drive)).toEqual(['f1', 'sub']);
-  expect(server.count('/sync/folder.svc/')).toBe(1);
+  const asked = server.count('/sync/folder.svc/');
+  expect(asked).toBe(4);
+  expect(await names(drive)).toEqual(['f1', 'sub']);
+  expect(server.count('/sync/folder.svc/')).toBe(asked);
+});
+
+test('a folder that is filled while it is looked at twice is no proof against folder.svc', async () => {
+  let asked = 0;
+  server = await FixtureServer.start(
+    at('/sync/folder.svc/', (_, response) => {
+      asked += 1;
+      return reply(response, 200, { ...self, Files: [], Folders: asked === 1 ? [] : [subfolder] });
+    }),
+    at('/sync/folder_folders.svc/', (_, response) => reply(response, 200, [subfolder])),
+    at('/sync/folder_files.svc/', (_, response) => reply(response, 200, [])),
+  );
+  const drive = server.drive();
+  expect(await names(drive)).toEqual(['sub']);
+  expect(await names(drive)).toEqual(['sub']);
+  expect(server.count('/sync/folder_f')).toBe(2);
+  expect(asked).toBe(3);
 });
 
 test('an empty folder is looked at twice only until folder.svc listed something', async () => {
