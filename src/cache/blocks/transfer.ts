@@ -154,7 +154,7 @@ export class Transfer {
     for (let failures = 0; this.assigned.size > 0;) {
       const before = this.#firstMissing();
       try {
-        await this.#pass(before);
+        await this.#pass();
         failures = 0;
       } catch (error) {
         signal.throwIfAborted();
@@ -176,7 +176,7 @@ export class Transfer {
   }
 
   /** One stream, from its opening to its end. */
-  async #pass(fromBytes: number): Promise<void> {
+  async #pass(): Promise<void> {
     const { slots, times } = this.#host;
     const { signal } = this.#abort;
     const room = this.#host.roomToBegin();
@@ -196,6 +196,9 @@ export class Transfer {
     try {
       // It may have been stopped while the slot was on its way.
       signal.throwIfAborted();
+      // Another stream may have passed by meanwhile.
+      if (this.assigned.size === 0) return;
+      const fromBytes = this.#firstMissing();
       this.state = 'flowing';
       this.positionBytes = fromBytes;
       this.#silentFromMs = performance.now();
