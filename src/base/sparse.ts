@@ -1,5 +1,5 @@
-// Zeros, and where a file has data and where holes, which Node cannot ask: lseek(2) of the C library Node itself is linked with. Moves the descriptor's
-// offset: for files that are read and written at given places alone.
+// Zeros, and where a file has data and where holes, which Node cannot ask: lseek(2) of the C library Node itself is linked with. That moves
+// the descriptor's offset: for files that are read and written at given places alone.
 import koffi from 'koffi';
 
 const zeros = Buffer.alloc(1024 * 1024);
