@@ -173,16 +173,18 @@ export class Journal {
 
   /** The version at the service that a file's content starts from, wherever it lies. */
   version(file: TreeFile): ContentReference | undefined {
-    if (file.versionId === undefined) return this.#index.get(file.inode)?.copyOf;
+    const record = this.#index.get(file.inode);
+    if (file.versionId === undefined) return record?.copyOf;
     const place = this.place(file.inode);
-    const folder = place === undefined ? undefined : this.folder(place.parent);
-    if (folder === undefined) return undefined;
-    return {
-      syncpointId: folder.syncpointId,
-      versionId: file.versionId,
-      vaultId: this.#vaultAbove(file, folder.syncpointId),
-      lengthBytes: file.lengthBytes,
-    };
+    if (place === undefined) return undefined;
+    // The folder that it was moved out of may be gone by now, which takes nothing from the version.
+    const syncpointId =
+      this.folder(place.parent)?.syncpointId ??
+      record?.fromSyncpoint ??
+      this.tree.syncpointOf(file)?.remote?.syncpointId;
+    if (syncpointId === undefined) return undefined;
+    const vaultId = this.#vaultAbove(file, syncpointId);
+    return { syncpointId, versionId: file.versionId, vaultId, lengthBytes: file.lengthBytes };
   }
 
   /** The vault that a syncpoint's bytes lie in. */

@@ -196,20 +196,27 @@ export class Listings {
   }
 
   /**
-   * Lists a folder that was removed here, for what is still pending of what the service has in it. Rejects as the service fails, with
-   * `not-found` where it is gone there too.
+   * Lists a folder that was removed here, for what is still pending of what the service has in it, or has not any more. Where the folder is
+   * gone there too, nothing is left of its removal. Rejects as the service fails otherwise.
    */
   async lookInto(inode: number, folder: RemoteFolderPlace, signal: AbortSignal, callClass: CallClass): Promise<void> {
     const { journal, drive, naming } = this.#options;
     const listedAtMs = Date.now();
+    const directory = { ...journal.tree.root(), inode, remote: folder };
     const entries: RemoteEntry[] = [];
-    for await (const batch of drive.list(folder.syncpointId, folder.folderId, { signal, callClass })) {
-      entries.push(...batch);
+    try {
+      for await (const batch of drive.list(folder.syncpointId, folder.folderId, { signal, callClass })) {
+        entries.push(...batch);
+      }
+    } catch (error) {
+      if (!(error instanceof RemoteError) || error.kind !== 'not-found' || journal.tree.closed) throw error;
+      new Reconciliation({ journal, naming, directory, entries: [], listedAtMs }).folderIsGone();
+      return;
     }
     if (journal.tree.closed) return;
-    const directory = { ...journal.tree.root(), inode, remote: folder };
     const reconciliation = new Reconciliation({ journal, naming, directory, entries, listedAtMs });
     for (const entry of entries) reconciliation.pending(entry);
+    reconciliation.missingElsewhere(new Set());
   }
 
   /** See {@link VaultSizes}. */

@@ -22,10 +22,7 @@ export async function lookAt(parts: Parts, inode: number, ageMs: number, signal:
   const node = tree.node(inode);
   const removed = node === undefined ? parts.journal.folder(inode) : undefined;
   if (removed !== undefined) {
-    await parts.listings.lookInto(inode, removed, signal, 'commit').catch((error: unknown) => {
-      // Gone at the service as well: what was looked for is not there, as in one that is empty.
-      if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
-    });
+    await parts.listings.lookInto(inode, removed, signal, 'commit');
     return true;
   }
   if (node?.kind !== 'directory' || node.remote === undefined) return false;

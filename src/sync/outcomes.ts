@@ -219,7 +219,14 @@ export class Outcomes {
       if (record?.at === undefined || node === undefined) return;
       const path = this.#pathOf(record.at);
       const left = transaction.allocateInode();
-      const cleared = { ...record, at: undefined, copyOf: undefined, session: undefined, failed: undefined };
+      const cleared = {
+        ...record,
+        at: undefined,
+        fromSyncpoint: undefined,
+        copyOf: undefined,
+        session: undefined,
+        failed: undefined,
+      };
       if (node.kind === 'file') {
         const version = record.content && node.staged !== undefined ? undefined : this.#journal.version(node);
         const { fileId, versionId, lengthBytes, modified, created } = node;

@@ -43,6 +43,8 @@ export interface PendingRecord {
   readonly changedAtMs: number;
   /** Where the service has it; undefined: nowhere. */
   readonly at: RemotePlace | undefined;
+  /** The syncpoint of that place, where it was moved from there to another one: its folder there may be forgotten. */
+  readonly fromSyncpoint?: SyncpointId | undefined;
   /** The user wants it gone: the tree has no such node any more, `gone` tells what the service has. */
   readonly gone: GoneObject | undefined;
   /** A file whose wanted content the service does not have: the node's `staged`, or, without one, `copyOf`. */

@@ -143,6 +143,12 @@ export class Reconciliation {
     }
   }
 
+  /** The folder was removed here, and the service says that it is gone: nothing is left to be removed, in it neither. */
+  folderIsGone(): void {
+    const record = this.#journal.get(this.#directory.inode);
+    if (record?.gone !== undefined && !isWithinLag(record, this.#listedAtMs)) this.#outcomes.removalIsOver(record);
+  }
+
   /** The living node with the id of an entry, if something is, or was lately, pending for it. */
   known(entry: RemoteEntry): TreeNode | undefined {
     const record = this.#recordOf(entry);
