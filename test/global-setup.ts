@@ -1,17 +1,16 @@
 // Runs once before all suites, and once after them.
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { everybodyMayRead, fuseExists, isRoot, lackingPackages } from './machine.ts';
 import { leaksVariable } from './secrecy.ts';
 
 /**
- * Says loudly when the kernel suites cannot run, so that a green run without them is never mistaken for a whole one. Afterwards the run
- * fails if a secret was seen where no test failed for it.
+ * Says loudly, before and after, what cannot run on this machine, so that a green run without it is never mistaken for a whole one.
+ * Afterwards the run fails if a secret was seen where no test failed for it.
  */
 export default function setup(): () => void {
-  if (!existsSync('/dev/fuse')) {
-    console.error('\n*** /dev/fuse is missing: every test that mounts through the kernel is SKIPPED ***\n');
-  }
+  sayWhatIsSkipped();
   const directory = mkdtempSync(join(tmpdir(), 'syncplicityfs-leaks-'));
   const file = join(directory, 'leaks');
   writeFileSync(file, '');
@@ -19,9 +18,24 @@ export default function setup(): () => void {
   return () => {
     const leaks = readFileSync(file, 'utf8');
     rmSync(directory, { recursive: true });
+    sayWhatIsSkipped();
     if (leaks === '') return;
     console.error(`\n*** secrets got out ***\n${leaks}`);
     // An error of a teardown is shown, and changes nothing else.
     process.exitCode = 1;
   };
+}
+
+function sayWhatIsSkipped(): void {
+  const packages = lackingPackages();
+  const said = [
+    ...(fuseExists ? [] : ['/dev/fuse is missing: every test that mounts through the kernel is SKIPPED']),
+    ...(packages.length === 0
+      ? []
+      : [`tests are SKIPPED that run what is not installed here: apt-get install ${packages.join(' ')}`]),
+    ...(everybodyMayRead || !isRoot
+      ? []
+      : ['tests are SKIPPED that run as an ordinary user, who may not read this directory']),
+  ];
+  for (const line of said) console.error(`\n*** ${line} ***`);
 }

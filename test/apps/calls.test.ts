@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { fuseExists } from '../mount/drive.ts';
 import { Desk } from './desk.ts';
+import { lacks } from '../machine.ts';
 
 let desk: Desk;
 
@@ -51,29 +52,33 @@ function makeTree(): void {
 }
 
 describe.skipIf(!fuseExists)('calls', () => {
-  it('of rsync -a of 1,000 files: one upload each, and at most 15 for all else', { timeout: 120_000 }, async () => {
-    makeTree();
-    const sent = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
-    expect(sent.vault).toBe(1_000);
-    // A machine that takes longer sees looks at the syncpoints and folders that are made, both each 5 s, in between.
-    expect(sent.gateway, sent.each).toBeLessThanOrEqual(15 + 2 * Math.floor(sent.seconds / 5));
-    // Whether anybody else was at work meanwhile, only a look tells, some seconds after all has come to rest: at the two folders above, and
-    // where this took long at those that were looked at before its end. Then all is known, and the service may be asked for events alone.
-    let looks = 0;
-    let seconds = 0;
-    const each: string[] = [];
-    let isAllKnown = false;
-    while (!isAllKnown && seconds < 30) {
-      const again = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
-      expect(again.vault).toBe(0);
-      looks += again.gateway;
-      seconds += again.seconds;
-      each.push(again.each);
-      isAllKnown = seconds > 5 && again.gateway === 0;
-    }
-    expect(looks, each.join('; ')).toBeLessThanOrEqual(12 + Math.floor(seconds / 5));
-    expect(isAllKnown, each.join('; ')).toBe(true);
-  });
+  it.skipIf(lacks('rsync'))(
+    'of rsync -a of 1,000 files: one upload each, and at most 15 for all else',
+    { timeout: 120_000 },
+    async () => {
+      makeTree();
+      const sent = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
+      expect(sent.vault).toBe(1_000);
+      // A machine that takes longer sees looks at the syncpoints and folders that are made, both each 5 s, in between.
+      expect(sent.gateway, sent.each).toBeLessThanOrEqual(15 + 2 * Math.floor(sent.seconds / 5));
+      // Whether anybody else was at work meanwhile, only a look tells, some seconds after all has come to rest: at the two folders above, and
+      // where this took long at those that were looked at before its end. Then all is known, and the service may be asked for events alone.
+      let looks = 0;
+      let seconds = 0;
+      const each: string[] = [];
+      let isAllKnown = false;
+      while (!isAllKnown && seconds < 30) {
+        const again = await callsOf(() => desk.script('rsync -a tree/ $P/tree'));
+        expect(again.vault).toBe(0);
+        looks += again.gateway;
+        seconds += again.seconds;
+        each.push(again.each);
+        isAllKnown = seconds > 5 && again.gateway === 0;
+      }
+      expect(looks, each.join('; ')).toBeLessThanOrEqual(12 + Math.floor(seconds / 5));
+      expect(isAllKnown, each.join('; ')).toBe(true);
+    },
+  );
 
   it('of renaming a stored folder of 1,000 files: at most 3', { timeout: 120_000 }, async () => {
     makeTree();

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { testTransport } from '../cli/program.ts';
 import { fuseExists } from '../mount/drive.ts';
 import { Desk } from './desk.ts';
+import { lacks } from '../machine.ts';
 
 let desk: Desk;
 let number = 0;
@@ -55,25 +56,28 @@ describe.skipIf(!fuseExists)('copying', () => {
     `);
   });
 
-  it('rsync -a sends nothing the second time, nor after a remount, nor from a machine that knows nothing', async () => {
-    await script(`chmod 644 source/a/*[0-9]; rsync -a source/ $D/sync; test -z "$(rsync -ai source/ $D/sync)"`);
-    await desk.flush();
-    expect(await script('rsync -ai source/ $D/sync')).toBe('');
-    await desk.remount();
-    expect(await script('rsync -ai source/ $D/sync')).toBe('');
-    await desk.remount('wiped');
-    // The service keeps no times of folders.
-    expect(await script('rsync -ai --omit-dir-times source/ $D/sync')).toBe('');
-  });
+  it.skipIf(lacks('rsync'))(
+    'rsync -a sends nothing the second time, nor after a remount, nor from a machine that knows nothing',
+    async () => {
+      await script(`chmod 644 source/a/*[0-9]; rsync -a source/ $D/sync; test -z "$(rsync -ai source/ $D/sync)"`);
+      await desk.flush();
+      expect(await script('rsync -ai source/ $D/sync')).toBe('');
+      await desk.remount();
+      expect(await script('rsync -ai source/ $D/sync')).toBe('');
+      await desk.remount('wiped');
+      // The service keeps no times of folders.
+      expect(await script('rsync -ai --omit-dir-times source/ $D/sync')).toBe('');
+    },
+  );
 
-  it('rsync -X bears the attributes of a drive, into it and within it', async () => {
+  it.skipIf(lacks('rsync', 'getfattr'))('rsync -X bears the attributes of a drive, into it and within it', async () => {
     await script(`
       rsync -aX source/ $D/x; rsync -aX source/ $D/x
       rsync -aX $D/x/ $D/y; diff -r source $D/y
     `);
   });
 
-  it('rsync --delete and --inplace', async () => {
+  it.skipIf(lacks('rsync'))('rsync --delete and --inplace', async () => {
     await script(`
       rsync -a source/ $D/sync
       rm source/a/file1; echo more >> source/a/file2; mkdir source/new; mv source/a/file5 source/new
@@ -170,14 +174,14 @@ describe.skipIf(!fuseExists)('copying', () => {
     await script('tar df packed.tar -C $D');
   });
 
-  it('zip and unzip', async () => {
+  it.skipIf(lacks('zip', 'unzip'))('zip and unzip', async () => {
     await script(`
       zip -qr $D/packed.zip source; unzip -q $D/packed.zip -d $D/unpacked; diff -r source $D/unpacked/source
       (cd $D/unpacked && zip -qr ../packed.zip source/a/file1 && unzip -tq ../packed.zip)
     `);
   });
 
-  it('git clone, commit, gc and fsck', async () => {
+  it.skipIf(lacks('git'))('git clone, commit, gc and fsck', async () => {
     timesMatter = false;
     await script(`
       git config --global user.name n; git config --global user.email e@example.com; git config --global init.defaultBranch main

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fuseExists } from '../mount/drive.ts';
 import { Desk } from './desk.ts';
+import { lacks } from '../machine.ts';
 
 let desk: Desk;
 let number = 0;
@@ -38,7 +39,7 @@ function uploads(): number {
 }
 
 describe.skipIf(!fuseExists)('saving', () => {
-  it.each([
+  it.skipIf(lacks('python3')).each([
     ['libreoffice', []],
     ['gnome', ['a.odt~: 22']],
     ['qt', []],
@@ -122,7 +123,7 @@ describe.skipIf(!fuseExists)('saving', () => {
     timesMatter = false;
   });
 
-  it('with vim, with swap and backup files, and with nano', async () => {
+  it.skipIf(lacks('vim.tiny', 'nano', 'script'))('with vim, with swap and backup files, and with nano', async () => {
     await script(`
       printf 'one\\ntwo\\n' > $D/a.txt
       for how in yes no auto; do
@@ -139,7 +140,7 @@ describe.skipIf(!fuseExists)('saving', () => {
     expect(await atService()).toEqual(['a.txt: 14', 'a.txt~: 12', 'nano.txt: 6']);
   });
 
-  it('sed -i, perl -i, sort -o, tee -a and split', async () => {
+  it.skipIf(lacks('perl'))('sed -i, perl -i, sort -o, tee -a and split', async () => {
     await script(`
       seq 1000 > $D/a; seq 1000 > local
       for file in $D/a local; do
@@ -149,7 +150,7 @@ describe.skipIf(!fuseExists)('saving', () => {
     `);
   });
 
-  it('sqlite with a rollback journal and with a write-ahead log', async () => {
+  it.skipIf(lacks('sqlite3'))('sqlite with a rollback journal and with a write-ahead log', async () => {
     await script(`
       for mode in delete truncate persist wal; do
         sqlite3 $D/$mode.db "pragma journal_mode=$mode; create table t(x integer primary key, y text);" > /dev/null
@@ -165,7 +166,7 @@ describe.skipIf(!fuseExists)('saving', () => {
     expect(await script('for db in $D/*.db; do sqlite3 $db "pragma integrity_check"; done')).toBe('ok\nok\nok\nok\n');
   });
 
-  it('sqlite from two processes at once', async () => {
+  it.skipIf(lacks('sqlite3'))('sqlite from two processes at once', async () => {
     await script(`
       sqlite3 $D/a.db 'create table t(x)'
       for i in 1 2; do

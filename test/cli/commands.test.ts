@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { programFile, User } from './program.ts';
+import { lacks } from '../machine.ts';
 
 let user: User;
 beforeEach(() => (user = new User()));
@@ -413,13 +414,16 @@ describe('without a mount', () => {
     expect((await user.run(['status', user.home])).code).toBe(1);
   });
 
-  it('status --watch clears the screen, not what the terminal keeps of before, and ends at Ctrl-C', async () => {
-    const terminal = fileURLToPath(new URL('terminal.py', import.meta.url));
-    const watching = [terminal, 'nothing is mounted', '\u0003', process.execPath, programFile, 'status', '--watch'];
-    const { stdout } = await promisify(execFile)('python3', watching, { env: user.environment });
-    expect(stdout).toContain('\u001b[H\u001b[2Jnothing is mounted');
-    expect(stdout).not.toContain('\u001b[3J');
-  });
+  it.skipIf(lacks('python3'))(
+    'status --watch clears the screen, not what the terminal keeps of before, and ends at Ctrl-C',
+    async () => {
+      const terminal = fileURLToPath(new URL('terminal.py', import.meta.url));
+      const watching = [terminal, 'nothing is mounted', '\u0003', process.execPath, programFile, 'status', '--watch'];
+      const { stdout } = await promisify(execFile)('python3', watching, { env: user.environment });
+      expect(stdout).toContain('\u001b[H\u001b[2Jnothing is mounted');
+      expect(stdout).not.toContain('\u001b[3J');
+    },
+  );
 
   it('unmount says so', async () => {
     const { code, stderr } = await user.run(['unmount', user.home]);

@@ -1,5 +1,5 @@
 // --keyring with a desktop's keyring as it is: gnome-keyring on a session bus of its own.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startEmulator, type Emulator } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
 import { User, type Outcome } from './program.ts';
-
-const exists = (program: string): boolean => spawnSync(program, ['--version']).error === undefined;
-const hasKeyring = exists('dbus-daemon') && exists('gnome-keyring-daemon');
-if (!hasKeyring) console.warn('SKIPPED: dbus-daemon and gnome-keyring are not installed: --keyring is not tried');
+import { lacks } from '../machine.ts';
 
 let user: User;
 let emulator: Emulator;
@@ -59,7 +56,7 @@ function add(env: NodeJS.ProcessEnv): Promise<Outcome> {
   });
 }
 
-describe.skipIf(!hasKeyring)('connections add --keyring', () => {
+describe.skipIf(lacks('dbus-daemon', 'gnome-keyring-daemon'))('connections add --keyring', () => {
   it('keeps the secrets in the keyring, where every later command finds them', async () => {
     const env = await session();
     expect(await add(env)).toMatchObject({ code: 0 });

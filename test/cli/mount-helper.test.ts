@@ -20,6 +20,7 @@ import { findMount } from '../../src/base/mount-table.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { readHelperCall } from '../../src/cli/mount-helper.ts';
 import { programFile, User } from './program.ts';
+import { fuseExists, isRoot, lacks } from '../machine.ts';
 
 const run = promisify(execFile);
 const helperFile = join(dirname(programFile), 'mount.syncplicityfs.js');
@@ -58,7 +59,7 @@ describe('the arguments', () => {
   });
 });
 
-describe.skipIf(!existsSync('/dev/fuse'))('run by hand', () => {
+describe.skipIf(!fuseExists)('run by hand', () => {
   let user: User;
   beforeEach(() => (user = new User()));
   afterEach(() => user.remove());
@@ -86,11 +87,10 @@ describe.skipIf(!existsSync('/dev/fuse'))('run by hand', () => {
 
 /** Where mount(8) looks for what mounts a type. */
 const LINK = '/sbin/mount.fuse.syncplicityfs';
-const isRoot = process.getuid?.() === 0;
-const mayLink = isRoot && existsSync('/dev/fuse') && !existsSync(LINK);
+const mayLink = isRoot && fuseExists && !existsSync(LINK);
 if (!mayLink) console.warn(`SKIPPED: mount(8) is not tried: it needs root, /dev/fuse and no ${LINK}`);
 
-describe.skipIf(!mayLink)('a line of fstab', () => {
+describe.skipIf(!mayLink || lacks('ps'))('a line of fstab', () => {
   let user: User;
   let point: string;
   beforeAll(() => symlinkSync(helperFile, LINK));

@@ -20,6 +20,7 @@ import { findMount } from '../../src/base/mount-table.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
 import { User, programFile } from './program.ts';
+import { fuseExists, isRoot, lacks } from '../machine.ts';
 
 let user: User;
 let point: string;
@@ -72,7 +73,7 @@ for line in open('/proc/self/mounts'):
 os.execvp('sleep', ['sleep', '60'])
 `;
 
-describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
+describe.skipIf(!fuseExists)('a mount', () => {
   it('answers as soon as the command returns, tells its status, and is gone after unmount', async () => {
     const found = await mounted('--read-only', '-o', 'noexec');
     expect(readFileSync(join(point, 'data', 'hello.txt'), 'utf8')).toBe('hello\n');
@@ -243,7 +244,7 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     expect((await user.run(['unmount', point])).code).toBe(0);
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
+  it.skipIf(!isRoot || lacks('python3'))(
     'that a mount namespace keeps is unmounted here, and says where it goes on',
     async () => {
       const { pid } = await mounted();
@@ -267,24 +268,21 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     },
   );
 
-  it.skipIf(process.getuid?.() !== 0)(
-    'that is bound elsewhere is unmounted here, and says where it goes on',
-    async () => {
-      const { pid } = await mounted();
-      const other = user.directory('bound');
-      await promisify(execFile)('mount', ['--bind', join(point, 'data'), other]);
-      try {
-        const { code, stderr } = await user.run(['unmount', point]);
-        expect(stderr).toMatch(
-          new RegExp(`has not ended: it is mounted on ${other} as well\numount ${other} ends it\n$`),
-        );
-        expect([code, readFileSync(join(other, 'hello.txt'), 'utf8')]).toEqual([1, 'hello\n']);
-      } finally {
-        await promisify(execFile)('umount', [other]);
-      }
-      await until(() => Promise.resolve(!isAlive(pid)));
-    },
-  );
+  it.skipIf(!isRoot)('that is bound elsewhere is unmounted here, and says where it goes on', async () => {
+    const { pid } = await mounted();
+    const other = user.directory('bound');
+    await promisify(execFile)('mount', ['--bind', join(point, 'data'), other]);
+    try {
+      const { code, stderr } = await user.run(['unmount', point]);
+      expect(stderr).toMatch(
+        new RegExp(`has not ended: it is mounted on ${other} as well\numount ${other} ends it\n$`),
+      );
+      expect([code, readFileSync(join(other, 'hello.txt'), 'utf8')]).toEqual([1, 'hello\n']);
+    } finally {
+      await promisify(execFile)('umount', [other]);
+    }
+    await until(() => Promise.resolve(!isAlive(pid)));
+  });
 
   it('made in a session is found without one, and the reverse', async () => {
     const session = { XDG_RUNTIME_DIR: user.directory('session') };
@@ -366,7 +364,7 @@ describe.skipIf(!existsSync('/dev/fuse'))('a mount', () => {
     await until(() => Promise.resolve(!isAlive(pid)));
   });
 
-  it.skipIf(process.getuid?.() !== 0)('is refused by name where its state, or its socket, cannot be kept', async () => {
+  it.skipIf(!isRoot)('is refused by name where its state, or its socket, cannot be kept', async () => {
     const home = user.directory('read-only');
     await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'ro', 'none', home]);
     try {

@@ -1,12 +1,13 @@
 // Asking at a terminal: what is shown, what is not, and how the terminal is left; at last on a real one.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Interrupted, Prompt } from '../../src/cli/prompt.ts';
 import { programFile, User } from './program.ts';
+import { lacks } from '../machine.ts';
 
 class FakeTerminal {
   readonly input = Object.assign(new PassThrough(), {
@@ -100,7 +101,7 @@ describe('a conversation', () => {
   });
 });
 
-describe.skipIf(!existsSync('/usr/bin/script'))('connections add on a terminal', () => {
+describe.skipIf(lacks('script'))('connections add on a terminal', () => {
   let user: User;
   beforeEach(() => (user = new User()));
   afterEach(() => user.remove());

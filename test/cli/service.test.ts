@@ -10,10 +10,7 @@ import { findMount } from '../../src/base/mount-table.ts';
 import { mountpointOf, quoted, unitName, unitText } from '../../src/cli/service-unit.ts';
 import type { MountStatus } from '../../src/control/status.ts';
 import { programFile, User, type Outcome } from './program.ts';
-
-const isInstalled = (program: string): boolean => spawnSync(program, ['--version']).error === undefined;
-const hasEscape = isInstalled('systemd-escape');
-if (!hasEscape) console.warn('SKIPPED: systemd-escape is not installed: the names of units are not compared with its');
+import { fuseExists, lacks } from '../machine.ts';
 
 /** What fake systemctls were told, and a PATH on which they come first. */
 function fakeSystemctl(user: User, script: string): NodeJS.ProcessEnv {
@@ -28,7 +25,7 @@ describe('the name of a unit', () => {
     'of %j is what systemd-escape makes of it',
     (name) => {
       expect(unitName(name)).toMatch(/^syncplicityfs@[A-Za-z0-9:_.\\-]+\.service$/);
-      if (hasEscape) {
+      if (!lacks('systemd-escape')) {
         const escaped = execFileSync('systemd-escape', ['--template=syncplicityfs@.service', '--', name], {
           encoding: 'utf8',
         });
@@ -75,7 +72,7 @@ describe('the text of a unit', () => {
     );
   });
 
-  it.skipIf(!isInstalled('systemd-analyze'))('is a unit that systemd takes', () => {
+  it.skipIf(lacks('systemd-analyze'))('is a unit that systemd takes', () => {
     const user = new User();
     try {
       const file = join(user.home, unitName('work'));
@@ -177,7 +174,7 @@ print('bound', flush=True)
 while True: print(repr(listener.recv(4096).decode()), flush=True)
 `;
 
-describe.skipIf(!existsSync('/dev/fuse'))('a unit as systemd runs it', () => {
+describe.skipIf(!fuseExists || lacks('python3'))('a unit as systemd runs it', () => {
   let user: User;
   let point: string;
   let listener: ChildProcess;

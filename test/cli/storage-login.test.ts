@@ -2,7 +2,7 @@
 // pasted, and a mounted drive that reads and writes there, also after the sign-in was over.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import type { Dialect } from '../../src/emulator/dialect.ts';
 import { Drive, fuseExists } from '../mount/drive.ts';
 import { browser, shownPage } from './browser.ts';
 import { programFile, type Outcome } from './program.ts';
+import { lacks } from '../machine.ts';
 
 let drive: Drive;
 beforeEach(() => {
@@ -173,7 +174,7 @@ describe('connections storage-login', () => {
     expect(storedAuth().machine_token).toBeUndefined();
   });
 
-  it.skipIf(!existsSync('/usr/bin/script'))('hides what is pasted on a terminal, and leaves it as it was', async () => {
+  it.skipIf(lacks('script'))('hides what is pasted on a terminal, and leaves it as it was', async () => {
     await serve();
     const command = `"${process.execPath}" "${programFile}" connections storage-login test --no-browser`;
     const child = spawn('script', ['-qec', `${command}; stty -a`, '/dev/null'], { env: drive.user.environment });

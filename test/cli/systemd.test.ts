@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { fuseExists } from '../mount/drive.ts';
 import { kernelTransportOnly, programFile, User } from './program.ts';
+import { isRoot, lacks } from '../machine.ts';
 
 const MANAGER = '/usr/lib/systemd/systemd';
 /** It would keep the drives of other tests mounted, and so their daemons, as long as it lives. */
@@ -31,13 +32,12 @@ for number in range(5000):
     print(name, file=open(accepted, 'a'))
 `;
 
-const isRoot = process.getuid?.() === 0;
-const lacks = !existsSync(MANAGER)
+const lacking = !existsSync(MANAGER)
   ? `${MANAGER} is missing`
   : isRoot
     ? undefined
     : 'it takes root to make a mount namespace';
-if (lacks !== undefined) console.warn(`SKIPPED: services are not tried with a real systemd: ${lacks}`);
+if (lacking !== undefined) console.warn(`SKIPPED: services are not tried with a real systemd: ${lacking}`);
 
 const run = promisify(execFile);
 
@@ -122,7 +122,7 @@ afterEach(async () => {
   session.user.remove();
 });
 
-it.skipIf(lacks !== undefined || !fuseExists || kernelTransportOnly('systemd does not care'))(
+it.skipIf(lacking !== undefined || lacks('python3') || !fuseExists || kernelTransportOnly('systemd does not care'))(
   'mounts a drive with each session, again when its daemon is killed under load, and ends it when all is sent',
   { timeout: 120_000 },
   async () => {

@@ -1,11 +1,11 @@
 // A desktop's session for tests: a message bus of its own, and on it what shows notifications, which are kept here instead.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
+import { lacks } from '../machine.ts';
 
-export const hasDbus = spawnSync('dbus-daemon', ['--version']).error === undefined;
-if (!hasDbus) console.warn('SKIPPED: dbus-daemon is not installed: no notification is tried');
+export const hasDbus = !lacks('dbus-daemon', 'python3');
 
 /** A notification as the desktop got it. */
 export interface Shown {

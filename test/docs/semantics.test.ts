@@ -1,5 +1,4 @@
 // doc/SEMANTICS.md, tried: its examples through a real mount in the order of the document, its table against the code.
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
@@ -8,11 +7,10 @@ import { RemoteError, type RemoteErrorKind } from '../../src/remote-drive.ts';
 import { fuseExists } from '../mount/drive.ts';
 import { examplesOf } from './examples.ts';
 import { Shell } from './shell.ts';
+import { lacks } from '../machine.ts';
 
 const text = readFileSync(new URL('../../doc/SEMANTICS.md', import.meta.url), 'utf8');
 const examples = examplesOf(text);
-/** Not on every machine; CI installs it. */
-const hasGetfattr = spawnSync('getfattr', ['--version']).error === undefined;
 
 const shell = new Shell();
 afterAll(() => shell.remove());
@@ -21,10 +19,12 @@ describe.skipIf(!fuseExists)('the examples of doc/SEMANTICS.md', () => {
   it('are many', () => expect(examples.length).toBeGreaterThan(40));
 
   for (const example of examples) {
-    const skipped = /[gs]etfattr/.test(example.command) && !hasGetfattr;
-    it.skipIf(skipped)(`line ${example.line}: ${example.command}`, async () => {
-      expect(await shell.run(example.command)).toBe(example.output);
-    });
+    it.skipIf(/[gs]etfattr/.test(example.command) && lacks('getfattr'))(
+      `line ${example.line}: ${example.command}`,
+      async () => {
+        expect(await shell.run(example.command)).toBe(example.output);
+      },
+    );
   }
 });
 

@@ -9,6 +9,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { asRoot, eventually, requests, useMount } from './support/fixture.ts';
 import { patternBytes } from './support/memory-file.ts';
 import { isMounted, run } from './support/mounted.ts';
+import { lacks } from '../machine.ts';
 
 const fixture = useMount();
 const { mount, background } = fixture;
@@ -20,7 +21,7 @@ beforeEach(() => {
 const dropCaches = '/proc/sys/vm/drop_caches';
 
 describe.skipIf(!asRoot)('a mount as root', () => {
-  it('shows names, attributes, content, statfs and extended attributes', async () => {
+  it.skipIf(lacks('getfattr'))('shows names, attributes, content, statfs and extended attributes', async () => {
     await mount({ files: { 'a.txt': 'hello', 'é ü.txt': 'x' }, directories: { sub: 2 } });
     expect((await readdir(directory)).sort()).toEqual(['a.txt', 'sub', 'é ü.txt']);
     expect(readFileSync(join(directory, 'a.txt'), 'utf8')).toBe('hello');

@@ -16,6 +16,7 @@ import {
   temporaryDirectory,
   type Mounted,
 } from './support/mounted.ts';
+import { everybodyMayRead, isRoot, lacks } from '../machine.ts';
 
 const plain = { deviceName: 'demo', readOnly: true, allowOther: false, kernelOptions: [] };
 
@@ -71,8 +72,6 @@ async function cleanUp(): Promise<void> {
   for (const each of running.splice(0)) await each.stop();
   removeDirectory(directory);
 }
-
-const isRoot = process.getuid?.() === 0;
 
 describe.skipIf(!fuseExists || !isRoot)('mounting as root', () => {
   beforeEach(() => prepare());
@@ -146,48 +145,51 @@ describe.skipIf(!fuseExists || !isRoot)('mounting as root', () => {
   });
 });
 
-describe.skipIf(!fuseExists || !isRoot)('mounting as an ordinary user', () => {
-  beforeAll(letEveryoneUseFuse);
-  beforeEach(() => prepare(NOBODY));
-  afterEach(cleanUp);
+describe.skipIf(!fuseExists || !isRoot || !everybodyMayRead || lacks('fusermount3'))(
+  'mounting as an ordinary user',
+  () => {
+    beforeAll(letEveryoneUseFuse);
+    beforeEach(() => prepare(NOBODY));
+    afterEach(cleanUp);
 
-  const asUser = (...command: string[]): ReturnType<typeof run> =>
-    run('setpriv', ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', ...command]);
+    const asUser = (...command: string[]): ReturnType<typeof run> =>
+      run('setpriv', ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups', ...command]);
 
-  it('works through fusermount3, and unmounts', async () => {
-    const daemon = await mount(mountpoint, { files: { a: 'mine' }, mount: { deviceName: 'my, drive' } }, NOBODY);
-    expect((await asUser('cat', join(mountpoint, 'a'))).stdout).toBe('mine');
-    expect(await findMount(mountpoint)).toMatchObject({ type: 'fuse.syncplicityfs', source: 'my, drive' });
-    expect((await run('grep', [mountpoint, '/proc/self/mountinfo'])).stdout).toMatch(/nosuid,nodev/);
-    expect((await daemon.statistics()).readAheadBytes).toBeGreaterThan(0);
-    await daemon.order({ kind: 'unmount', lazy: false });
-    expect(await daemon.finished).toMatchObject({ reason: 'unmounted' });
-    expect(await findMount(mountpoint)).toBeUndefined();
-  });
+    it('works through fusermount3, and unmounts', async () => {
+      const daemon = await mount(mountpoint, { files: { a: 'mine' }, mount: { deviceName: 'my, drive' } }, NOBODY);
+      expect((await asUser('cat', join(mountpoint, 'a'))).stdout).toBe('mine');
+      expect(await findMount(mountpoint)).toMatchObject({ type: 'fuse.syncplicityfs', source: 'my, drive' });
+      expect((await run('grep', [mountpoint, '/proc/self/mountinfo'])).stdout).toMatch(/nosuid,nodev/);
+      expect((await daemon.statistics()).readAheadBytes).toBeGreaterThan(0);
+      await daemon.order({ kind: 'unmount', lazy: false });
+      expect(await daemon.finished).toMatchObject({ reason: 'unmounted' });
+      expect(await findMount(mountpoint)).toBeUndefined();
+    });
 
-  it('writes', async () => {
-    await mount(mountpoint, { mount: { readOnly: false } }, NOBODY);
-    const script = `cd ${mountpoint} && mkdir d && echo text >f && mv f d/g && chmod 600 d/g && stat -c '%u %a %s' d/g`;
-    expect(await asUser('sh', '-c', script)).toMatchObject({ stderr: '', stdout: `${NOBODY} 600 5\n` });
-  });
+    it('writes', async () => {
+      await mount(mountpoint, { mount: { readOnly: false } }, NOBODY);
+      const script = `cd ${mountpoint} && mkdir d && echo text >f && mv f d/g && chmod 600 d/g && stat -c '%u %a %s' d/g`;
+      expect(await asUser('sh', '-c', script)).toMatchObject({ stderr: '', stdout: `${NOBODY} 600 5\n` });
+    });
 
-  it('mounts again in the place of a killed daemon', async () => {
-    const first = await mount(mountpoint, { files: { a: 'first' } }, NOBODY);
-    first.child.kill('SIGKILL');
-    await new Promise((resolve) => first.child.once('exit', resolve));
-    await mount(mountpoint, { files: { a: 'second' } }, NOBODY);
-    expect((await asUser('cat', join(mountpoint, 'a'))).stdout).toBe('second');
-  });
+    it('mounts again in the place of a killed daemon', async () => {
+      const first = await mount(mountpoint, { files: { a: 'first' } }, NOBODY);
+      first.child.kill('SIGKILL');
+      await new Promise((resolve) => first.child.once('exit', resolve));
+      await mount(mountpoint, { files: { a: 'second' } }, NOBODY);
+      expect((await asUser('cat', join(mountpoint, 'a'))).stdout).toBe('second');
+    });
 
-  it('says what is missing', async () => {
-    chownSync(mountpoint, 0, 0);
-    await expect(mount(mountpoint, {}, NOBODY)).rejects.toThrow(/no permission to mount on/);
-    chownSync(mountpoint, NOBODY, NOBODY);
-    if (!/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) {
-      await expect(mount(mountpoint, { mount: { allowOther: true } }, NOBODY)).rejects.toThrow(
-        /user_allow_other.*fuse\.conf/,
-      );
-    }
-    expect(await findMount(mountpoint)).toBeUndefined();
-  });
-});
+    it('says what is missing', async () => {
+      chownSync(mountpoint, 0, 0);
+      await expect(mount(mountpoint, {}, NOBODY)).rejects.toThrow(/no permission to mount on/);
+      chownSync(mountpoint, NOBODY, NOBODY);
+      if (!/^user_allow_other/m.test(existsSync('/etc/fuse.conf') ? readFileSync('/etc/fuse.conf', 'utf8') : '')) {
+        await expect(mount(mountpoint, { mount: { allowOther: true } }, NOBODY)).rejects.toThrow(
+          /user_allow_other.*fuse\.conf/,
+        );
+      }
+      expect(await findMount(mountpoint)).toBeUndefined();
+    });
+  },
+);

@@ -1,7 +1,7 @@
 // A whole drive as a user has it: the emulator in this process, the built program as a daemon, the kernel in between.
 // Whatever reads the mount is another process or goes through asynchronous calls: the emulator must go on meanwhile.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Dialect } from '../../src/emulator/dialect.ts';
 import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
@@ -9,7 +9,7 @@ import { listMounts } from '../../src/control/mounts.ts';
 import type { MountStatus } from '../../src/control/status.ts';
 import { User, type Outcome } from '../cli/program.ts';
 
-export const fuseExists = existsSync('/dev/fuse');
+export { fuseExists } from '../machine.ts';
 
 export interface DriveOptions {
   readonly dialect?: Partial<Dialect>;

@@ -7,6 +7,7 @@ import { dialects, type DialectName } from '../../src/emulator/dialect.ts';
 import { LinkStore, type LinkRecord } from '../../src/emulator/links.ts';
 import type { SyncpointRecord } from '../../src/emulator/store.ts';
 import { Drive, fuseExists, run, type DriveOptions } from './drive.ts';
+import { lacks } from '../machine.ts';
 
 const LINK = 'user.syncplicity.link';
 let drive: Drive;
@@ -61,7 +62,7 @@ const linkCalls = (): number => {
   );
 };
 
-describe.skipIf(!fuseExists)('the link of an object', () => {
+describe.skipIf(!fuseExists || lacks('getfattr'))('the link of an object', () => {
   it('is read by name, of files and folders', async () => {
     await mounted();
     const { stdout } = await drive.succeed(['links', 'create', at('plan.txt'), at('dir')]);
@@ -173,16 +174,15 @@ describe.skipIf(!fuseExists)('the link of an object', () => {
   });
 });
 
-describe.skipIf(!fuseExists).each<DialectName>(['guide', 'links-terse', 'links-misspelt', 'large-ids'])(
-  '%s',
-  (name) => {
-    it('has it too', async () => {
-      await mounted({ dialect: dialects[name] });
-      expect(await set('dir/b.txt', 'internal')).toBe('');
-      expect(await get('dir/b.txt')).toMatch(/^https:/);
-      expect(await get('dir/c.txt')).toBe('No such attribute');
-      expect(await set('dir/b.txt', undefined)).toBe('');
-      expect(await get('dir/b.txt')).toBe('No such attribute');
-    });
-  },
-);
+describe
+  .skipIf(!fuseExists || lacks('getfattr'))
+  .each<DialectName>(['guide', 'links-terse', 'links-misspelt', 'large-ids'])('%s', (name) => {
+  it('has it too', async () => {
+    await mounted({ dialect: dialects[name] });
+    expect(await set('dir/b.txt', 'internal')).toBe('');
+    expect(await get('dir/b.txt')).toMatch(/^https:/);
+    expect(await get('dir/c.txt')).toBe('No such attribute');
+    expect(await set('dir/b.txt', undefined)).toBe('');
+    expect(await get('dir/b.txt')).toBe('No such attribute');
+  });
+});

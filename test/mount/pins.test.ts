@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Drive, fuseExists, pattern, run } from './drive.ts';
+import { lacks } from '../machine.ts';
 
 const MiB = 2 ** 20;
 const LIFETIME = ['--listing-lifetime', '1h'];
@@ -256,7 +257,7 @@ describe.skipIf(!fuseExists)('pin', () => {
   });
 });
 
-describe.skipIf(!fuseExists)('the attribute user.syncplicity.pinned', () => {
+describe.skipIf(!fuseExists || lacks('getfattr'))('the attribute user.syncplicity.pinned', () => {
   const getfattr = (path: string): ReturnType<typeof run> =>
     run('getfattr', ['--only-values', '--absolute-names', '-n', 'user.syncplicity.pinned', path]);
   const setfattr = (...args: string[]): ReturnType<typeof run> => run('setfattr', args);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryDirectory } from '../fakes/temporary-directory.ts';
 import { kernelTransportOnly, lackingCalls } from '../cli/program.ts';
 import { Drive, fuseExists, run } from '../mount/drive.ts';
+import { lacks } from '../machine.ts';
 
 /** The full run is of 100,000. */
 const OPERATIONS = process.env['FSX_OPERATIONS'] ?? '5000';
@@ -42,7 +43,7 @@ async function printed(directory: string, wanted: string): Promise<string[]> {
   return stdout.split('\n');
 }
 
-describe.skipIf(!fuseExists)('a mount', () => {
+describe.skipIf(!fuseExists || lacks('python3'))('a mount', () => {
   it('answers system calls as a local file system does', { timeout: 180_000 }, async () => {
     drive.store.addSyncpoint('P');
     await drive.serve();

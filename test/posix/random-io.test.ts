@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Desk } from '../apps/desk.ts';
 import { lackingCalls } from '../cli/program.ts';
 import { fuseExists } from '../mount/drive.ts';
+import { lacks } from '../machine.ts';
 
 const OPERATIONS = Number(process.env['RANDOM_IO_OPERATIONS'] ?? 8_000);
 const SEED = Number(process.env['RANDOM_IO_SEED'] ?? Date.now() % 100_000);
@@ -24,7 +25,7 @@ afterEach(async () => {
   await desk.clear();
 });
 
-describe.skipIf(!fuseExists)('random operations', () => {
+describe.skipIf(!fuseExists || lacks('python3'))('random operations', () => {
   it(`on three files: ${OPERATIONS}, seed ${SEED}`, { timeout: OPERATIONS * OPERATION_LIMIT_MS }, async () => {
     const directory = desk.at('Projects', 'random');
     await mkdir(directory);

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import { localCertificate } from './certificate.ts';
+import { lacks } from '../machine.ts';
 
 const directory = dirSync({ unsafeCleanup: true });
 let pem: { key: string; cert: string };
@@ -42,18 +43,18 @@ async function start(
   return drive;
 }
 
-test('a certificate nobody vouches for is refused, with what to do about it', async () => {
+test.skipIf(lacks('openssl'))('a certificate nobody vouches for is refused, with what to do about it', async () => {
   await expect((await start({})).account()).rejects.toMatchObject({
     kind: 'unavailable',
     message: expect.stringMatching(/not trusted.*--ca-file/) as unknown,
   });
 });
 
-test('a further authority is trusted', async () => {
+test.skipIf(lacks('openssl'))('a further authority is trusted', async () => {
   expect(await (await start({ maxVersion: 'TLSv1.2' }, pem.cert)).account()).toMatchObject({ userId: 'u' });
 });
 
-test('nothing older than TLS 1.2 is spoken', async () => {
+test.skipIf(lacks('openssl'))('nothing older than TLS 1.2 is spoken', async () => {
   await expect((await start({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1' }, pem.cert)).account()).rejects.toMatchObject(
     {
       kind: 'unavailable',

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { fileUri, isThumbnailOf, sharedUri, thumbnailName, thumbnailPng } from '../../src/thumbnails/thumbnail.ts';
 import { fitted } from '../../src/thumbnails/fitted.ts';
 import { imageOf } from './images.ts';
+import { lacks } from '../machine.ts';
 
 describe('names', () => {
   it("are those of the specification's examples", () => {
@@ -41,7 +42,7 @@ describe('files', () => {
     });
   });
 
-  it('hold what Python finds whole, texts before pixels', async () => {
+  it.skipIf(lacks('python3'))('hold what Python finds whole, texts before pixels', async () => {
     const png = await thumbnailPng(imageOf(3, 2, [1, 2, 3, 4]), 'normal', facts);
     const script = `
 import sys, struct, zlib

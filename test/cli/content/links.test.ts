@@ -9,6 +9,7 @@ import { call } from '../../emulator/upload-client.ts';
 import { FixtureServer, reply } from '../../syncplicity/fixture-server.ts';
 import { Drive, type DriveOptions, fuseExists } from '../../mount/drive.ts';
 import { programFile, type Outcome } from '../program.ts';
+import { lacks } from '../../machine.ts';
 
 let drive: Drive;
 let id: number;
@@ -230,7 +231,7 @@ describe('a password', () => {
   const asks = 'Password for the link: ';
   const again = 'The same again: ';
 
-  it('is typed twice at a terminal that does not show it', async () => {
+  it.skipIf(lacks('python3'))('is typed twice at a terminal that does not show it', async () => {
     await drive.serve();
     const { stdout, code } = await typed(
       ['create', PLAN, '--password'],
@@ -247,7 +248,7 @@ describe('a password', () => {
     expect(await json<Link[]>(['list'])).toMatchObject([{ password: true }]);
   });
 
-  it.each([
+  it.skipIf(lacks('python3')).each([
     [
       'two that differ',
       [

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dialects, type DialectName } from '../../../src/emulator/dialect.ts';
 import { Drive, fuseExists } from '../../mount/drive.ts';
 import { type Outcome, programFile } from '../program.ts';
+import { lacks } from '../../machine.ts';
 
 const self = 'user@emulator.invalid';
 const machine = '44444444-4444-4444-8444-444444444444';
@@ -127,7 +128,7 @@ describe('syncpoints', () => {
     expect(await names()).toEqual(['Projects', 'Theirs']);
   });
 
-  it.each([
+  it.skipIf(lacks('python3')).each([
     ['Projects', 0, ['Theirs']],
     ['projects', 1, ['Projects', 'Theirs']],
     ['y', 1, ['Projects', 'Theirs']],

@@ -1,15 +1,14 @@
-// Chromium for tests of the page, as one page that follows what goes wrong in it. Where there is none, the tests are skipped, which is said
-// loudly; under SYNCPLICITYFS_TEST_BROWSER=required, as CI sets it, they fail instead.
+// Chromium for tests of the page, as one page that follows what goes wrong in it. Where there is none, the tests are skipped.
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { lacks } from '../../machine.ts';
 
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** Chromium's path; undefined where there is none. */
 export const chromiumFile = find();
-export const mayBrowse = chromiumFile !== undefined || process.env['SYNCPLICITYFS_TEST_BROWSER'] === 'required';
-if (!mayBrowse) console.error('\n*** chromium is not installed: the status page is not tested in a browser ***\n');
+export const mayBrowse = chromiumFile !== undefined || !lacks('chromium');
 
 function find(): string | undefined {
   const directories = (process.env['PATH'] ?? '').split(delimiter);

@@ -1,7 +1,7 @@
 // Starts the daemon child of support/daemon.ts and talks to it. Whoever starts one stops it, also when its test fails.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,8 +13,7 @@ import type { DaemonOptions, Order } from './daemon.ts';
 // Of every suite that imports this.
 afterAll(removeCompiled);
 
-/** False where the kernel cannot be reached; test/global-setup.ts says so loudly. */
-export const fuseExists = existsSync('/dev/fuse');
+export { fuseExists } from '../../machine.ts';
 /** A daemon whose mount is gone ends by itself; a test should not wait longer to find out that it does not. */
 const STOP_TIMEOUT_MS = 10_000;
 /** An ordinary user every system has. */

@@ -9,6 +9,7 @@ import { Agent } from 'undici';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { ReadyConnections, type ReadyTimes } from '../../../src/syncplicity/http/ready-connections.ts';
 import { localCertificate } from '../certificate.ts';
+import { lacks } from '../../machine.ts';
 
 const long: ReadyTimes = { readyMs: 60_000, pauseMs: 60_000 };
 const directory = dirSync({ unsafeCleanup: true });
@@ -55,7 +56,7 @@ async function lengthAt(url: URL): Promise<number> {
 
 const connected = (count: number): Promise<void> => expect.poll(() => sockets.length).toBe(count);
 
-test.each(['http:', 'https:'] as const)(
+test.skipIf(lacks('openssl')).each(['http:', 'https:'] as const)(
   'the next request over %s has the connection that was made ready',
   async (protocol) => {
     const url = await start(protocol);
@@ -73,14 +74,14 @@ test.each(['http:', 'https:'] as const)(
   },
 );
 
-test('a request waits for one that is being made, and others make their own', async () => {
+test.skipIf(lacks('openssl'))('a request waits for one that is being made, and others make their own', async () => {
   const url = await start('https:');
   ready.prepare(url);
   expect(await Promise.all([lengthAt(url), lengthAt(url)])).toEqual([300_000, 300_000]);
   expect(sockets).toHaveLength(2);
 });
 
-test.each<[string, (socket: Socket) => void]>([
+test.skipIf(lacks('openssl')).each<[string, (socket: Socket) => void]>([
   ['ends', (socket) => socket.end()],
   ['breaks', (socket) => socket.resetAndDestroy()],
   ['speaks on unasked', (socket) => socket.write('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n')],
@@ -96,7 +97,7 @@ test.each<[string, (socket: Socket) => void]>([
   expect(sockets).toHaveLength(2);
 });
 
-test('one that nobody takes is ended, and none is made for a while', async () => {
+test.skipIf(lacks('openssl'))('one that nobody takes is ended, and none is made for a while', async () => {
   const url = await start('http:', { readyMs: 50, pauseMs: 60_000 });
   ready.prepare(url);
   await connected(1);
@@ -106,7 +107,7 @@ test('one that nobody takes is ended, and none is made for a while', async () =>
   expect(sockets).toHaveLength(2);
 });
 
-test('a host that cannot be reached costs nothing but the pause', async () => {
+test.skipIf(lacks('openssl'))('a host that cannot be reached costs nothing but the pause', async () => {
   const url = await start('http:');
   server.close();
   await once(server, 'close');
@@ -115,7 +116,7 @@ test('a host that cannot be reached costs nothing but the pause', async () => {
   await expect(lengthAt(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
 });
 
-test('stop ends one that is ready and one that is being made', async () => {
+test.skipIf(lacks('openssl'))('stop ends one that is ready and one that is being made', async () => {
   const url = await start('https:');
   ready.prepare(url);
   ready.stop();
@@ -123,14 +124,17 @@ test('stop ends one that is ready and one that is being made', async () => {
   await expect.poll(() => sockets.filter((socket) => !socket.destroyed)).toEqual([]);
 });
 
-test('options that no connection can be made with are an error of the request, not of the process', async () => {
-  const url = await start('https:');
-  const broken = new ReadyConnections({ ca: pem.cert, minVersion: 'TLSv1.9' as 'TLSv1.2' }, long);
-  const other = new Agent({ connect: broken.connect });
-  broken.prepare(url);
-  const asked = (): Promise<unknown> => other.request({ origin: url.origin, path: '/', method: 'GET' });
-  await expect(asked()).rejects.toThrow(/TLSv1.9/);
-  await expect(asked()).rejects.toThrow(/TLSv1.9/);
-  broken.stop();
-  await other.destroy();
-});
+test.skipIf(lacks('openssl'))(
+  'options that no connection can be made with are an error of the request, not of the process',
+  async () => {
+    const url = await start('https:');
+    const broken = new ReadyConnections({ ca: pem.cert, minVersion: 'TLSv1.9' as 'TLSv1.2' }, long);
+    const other = new Agent({ connect: broken.connect });
+    broken.prepare(url);
+    const asked = (): Promise<unknown> => other.request({ origin: url.origin, path: '/', method: 'GET' });
+    await expect(asked()).rejects.toThrow(/TLSv1.9/);
+    await expect(asked()).rejects.toThrow(/TLSv1.9/);
+    broken.stop();
+    await other.destroy();
+  },
+);
