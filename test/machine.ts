@@ -30,7 +30,8 @@ export function lacks(...programs: readonly string[]): boolean {
 export function lackingPackages(): string[] {
   return Object.entries(packages)
     .filter(([program]) => !isInstalled(program))
-    .map(([, name]) => name);
+    .map(([, name]) => name)
+    .filter((name, index, all) => all.indexOf(name) === index);
 }
 
 function isInstalled(program: string): boolean {
