@@ -199,7 +199,8 @@ export class Reconciliation {
     return here.some((entry) => entry.id !== node.fileId && !this.#isFormer(entry));
   }
 
-  #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict {
+  /** Undefined where the removal is over, and the entry is one as any other that is new here. */
+  #removedHere(entry: RemoteEntry, record: PendingRecord): Verdict | undefined {
     const { gone } = record;
     if (record.doneAtMs !== undefined) this.#isBelieved(record);
     if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
@@ -215,7 +216,7 @@ export class Reconciliation {
     }
     log('%s was removed here and changed at the service: it is back', gone.path);
     this.#outcomes.removalIsOver(record);
-    return 'merge';
+    return undefined;
   }
 
   /** What was removed here came to be another object's: its removal is over, unless the listing still shows what was to be removed. */

@@ -1,0 +1,53 @@
+// Programs here and others at the service change the same: what one side left and nobody gave up is there in the end, once.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { isPending } from '../../src/cache/journal.ts';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
+import { passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { nobody } from '../fs-ops/support/test-file-system.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+
+let drive: MemoryDrive;
+let root: FolderId;
+let other: FolderId;
+let written: WrittenDrive;
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  root = drive.addSyncpoint('P').rootFolderId;
+  other = drive.addSyncpoint('Q').rootFolderId;
+  drive.addFile(root, 'a', 'of P');
+  drive.addFile(other, 'a', 'of Q');
+  written = await writtenDrive(drive);
+  for (const path of ['P', 'Q']) await passing(written.program.readdir(path));
+  await written.pusher.pause();
+});
+afterEach(() => written.stop());
+
+async function relist(path: string): Promise<string[]> {
+  const { made, program } = written;
+  const directory = made.tree.node((await passing(program.stat(path))).inode) as TreeDirectory;
+  await passing(made.listings.refresh(directory, nobody.signal));
+  return passing(program.readdir(path));
+}
+
+async function store(): Promise<void> {
+  written.pusher.resume();
+  await passing(written.pusher.flush(nobody.signal));
+  expect([...written.made.journal.records()].filter(isPending)).toEqual([]);
+}
+
+it('a file comes from another syncpoint in place of one that others changed: theirs has the name, ours is beside it', async () => {
+  await passing(written.program.rename('Q/a', 'P/a'));
+  drive.write(root, 'a', 'theirs');
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual([
+    expect.stringMatching(/^a \(.*conflicting version.*\): of Q$/),
+    'a: theirs',
+  ]);
+  expect(heldIn(drive, other)).toEqual([]);
+  const [theirs = '', ours = ''] = await relist('P');
+  expect(await passing(written.program.readFile(`P/${theirs}`))).toBe('theirs');
+  expect(await passing(written.program.readFile(`P/${ours}`))).toBe('of Q');
+});
