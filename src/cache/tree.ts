@@ -489,6 +489,9 @@ export class Tree {
     const previous = node.inode === 0 ? undefined : this.node(node.inode);
     const current: Node = node.inode === 0 ? { ...node, inode: this.#allocateInode() } : node;
     this.#entries.replace(previous, current);
+    // A directory that is back is no orphan any more: what comes to be in it lives.
+    if (previous === undefined && node.inode !== 0 && node.kind === 'directory')
+      this.#tables.orphans.remove(inodeKey(node.inode));
     if (node.inode === 0 && node.kind === 'directory' && node.remote === undefined)
       this.#entries.madeFolder(current.inode);
     this.#staged.replace(previous, current);

@@ -51,3 +51,19 @@ it('a file comes from another syncpoint in place of one that others changed: the
   expect(await passing(written.program.readFile(`P/${theirs}`))).toBe('theirs');
   expect(await passing(written.program.readFile(`P/${ours}`))).toBe('of Q');
 });
+
+it('an empty folder removed here that others put something into is back, and what is in it stays', async () => {
+  const { program, pusher } = written;
+  const folder = drive.addFolder(root, 'folder');
+  await relist('P');
+  await passing(program.readdir('P/folder'));
+  await passing(program.rmdir('P/folder'));
+  drive.addFile(folder, 'theirs', 'not seen here');
+  await store();
+  await pusher.pause();
+  await passing(program.writeFile('P/folder/ours', 'made in it'));
+  await relist('P');
+  expect(await passing(program.readdir('P/folder'))).toEqual(['ours', 'theirs']);
+  await store();
+  expect(heldIn(drive, folder).sort()).toEqual(['ours: made in it', 'theirs: not seen here']);
+});
