@@ -46,10 +46,11 @@ export async function moveObject(
       if (isAt(parts, record.inode, target)) return 'moved';
       if (error.kind === 'exists') parts.outcomes.moveFailed(record.inode, at, target);
       else {
-        await lookAt(parts, move.from.inode, 0, signal);
         // While listings may lag, what they show, or do not, says nothing of where it went.
         const { confirmedAtMs = 0 } = parts.journal.get(record.inode) ?? {};
         if (parts.nowMs() - confirmedAtMs > LAG_WINDOW_MS) parts.outcomes.movesFailed(record.inode);
+        // What may be elsewhere is not taken for gone, and to ask again is to say that it may be.
+        await lookAt(parts, move.from.inode, 0, signal);
       }
       throw new Replan(error.message);
     }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { isPending } from '../../src/cache/journal.ts';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { FolderId } from '../../src/remote-drive.ts';
-import { passing } from '../crash/support/virtual-time.ts';
+import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
@@ -66,4 +66,20 @@ it('an empty folder removed here that others put something into is back, and wha
   expect(await passing(program.readdir('P/folder'))).toEqual(['ours', 'theirs']);
   await store();
   expect(heldIn(drive, folder).sort()).toEqual(['ours: made in it', 'theirs: not seen here']);
+});
+
+it('a file renamed here that others remove is gone, and nobody goes on asking for its move', async () => {
+  const { program, pusher } = written;
+  const folder = drive.addFolder(root, 'folder');
+  drive.addFile(folder, 'b', 'theirs alone');
+  await relist('P');
+  await passing(program.readdir('P/folder'));
+  await passing(program.rename('P/folder/b', 'P/b'));
+  drive.remove(folder, 'b');
+  pusher.resume();
+  await pass(70_000);
+  const begunMs = Date.now();
+  await store();
+  expect(Date.now() - begunMs).toBeLessThan(180_000);
+  expect(await relist('P')).toEqual(['a', 'folder']);
 });
