@@ -11,6 +11,9 @@ export class RecordIndex {
   /** Living ones by the directory they are in here. */
   readonly #byParent = new Map<number, Set<number>>();
   readonly #parentOf = new Map<number, number>();
+  /** Living ones by the place that they are wanted at. */
+  readonly #byWanted = new Map<string, Set<number>>();
+  readonly #wantedOf = new Map<number, string>();
   readonly #byRemoteId = new Map<string, Set<number>>();
   readonly #remoteIdOf = new Map<number, string>();
   readonly #byPlace = new Map<string, Set<number>>();
@@ -57,6 +60,11 @@ export class RecordIndex {
     return this.#of(this.#byParent.get(directory));
   }
 
+  /** Records of objects that are wanted at that place, or at one that a service blind to case takes for the same, removed ones left out. */
+  wantedNear(place: RemotePlace): PendingRecord[] {
+    return this.#of(this.#byWanted.get(placeKey(place)));
+  }
+
   /** Records of the object with that file id or folder id. */
   withRemoteId(kind: PendingRecord['kind'], id: string): PendingRecord[] {
     return this.#of(this.#byRemoteId.get(`${kind} ${id}`));
@@ -98,6 +106,9 @@ export class RecordIndex {
     if (node !== undefined) {
       this.#parentOf.set(inode, node.parent);
       addTo(this.#byParent, node.parent, inode);
+      const wanted = placeKey({ parent: node.parent, name: node.remoteName });
+      this.#wantedOf.set(inode, wanted);
+      addTo(this.#byWanted, wanted, inode);
     }
     if (id !== undefined) {
       const remoteId = `${record.kind} ${id}`;
@@ -123,6 +134,9 @@ export class RecordIndex {
     const parent = this.#parentOf.get(inode);
     if (parent !== undefined) removeFrom(this.#byParent, parent, inode);
     this.#parentOf.delete(inode);
+    const wanted = this.#wantedOf.get(inode);
+    if (wanted !== undefined) removeFrom(this.#byWanted, wanted, inode);
+    this.#wantedOf.delete(inode);
     const remoteId = this.#remoteIdOf.get(inode);
     if (remoteId !== undefined) removeFrom(this.#byRemoteId, remoteId, inode);
     this.#remoteIdOf.delete(inode);

@@ -1,6 +1,7 @@
 // Where a listing meets what is pending here: decides, entry by entry, whether the listing, the local state or both win, and has that
 // written down. J7: a remote change under a pending local one keeps both. A listing counts as of when its request was sent: what the
 // service confirmed later, or within the lag window before, keeps its state.
+import { foldName } from '../../base/fold-name.ts';
 import { createLog } from '../../base/log.ts';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
@@ -298,7 +299,7 @@ export class Reconciliation {
     const { node, record } = holder;
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined && !isKnown) {
-      this.#outcomes.adoptFolder(entry, record, node);
+      this.#outcomes.adoptFolder(entry, record, record.via === undefined ? this.#spelledAs(entry, node) : node);
       return 'skip';
     }
     if (node.kind === 'file' && entry.kind === 'file') {
@@ -334,6 +335,13 @@ export class Reconciliation {
     return 'merge';
   }
 
+  /** Two folders of one name become one, under the name that the service has. */
+  #spelledAs(entry: RemoteFolder, node: TreeDirectory): TreeDirectory {
+    const name = this.#naming.fit(entry.name, entry.id);
+    const holder = this.#journal.tree.child(node.parent, name);
+    return holder === undefined ? { ...node, name, remoteName: entry.name } : node;
+  }
+
   /** A service may give a file another id with each version. True for a version replaced here, which listings may still show. */
   #isFormer(entry: RemoteFile): boolean {
     return this.#journal.index.at({ parent: this.#directory.inode, name: entry.name }).some((record) => {
@@ -364,6 +372,23 @@ export class Reconciliation {
       const node = this.#journal.tree.child(this.#directory.inode, this.#naming.fit(shown, ''));
       const record = node === undefined ? undefined : this.#journal.get(node.inode);
       if (node === undefined || record === undefined || record.doneAtMs !== undefined) continue;
+      return { node, record };
+    }
+    return this.#alike(name);
+  }
+
+  /**
+   * A node that is to have a name at the service which differs from this one by case alone: who is blind to that would take the two for one,
+   * refuse the second or put it over the first.
+   */
+  #alike(name: string): { node: TreeNode; record: PendingRecord } | undefined {
+    const { index, tree } = this.#journal;
+    for (const record of index.wantedNear({ parent: this.#directory.inode, name })) {
+      const node = tree.node(record.inode);
+      if (node === undefined || record.doneAtMs !== undefined || record.localOnly) continue;
+      // What has a name there already was told apart, and what gets another spelling of its own is in nobody's way.
+      if (record.at?.parent === this.#directory.inode && foldName(record.at.name) === foldName(name)) continue;
+      if (this.#entries.some((entry) => entry.name === node.remoteName)) continue;
       return { node, record };
     }
     return undefined;

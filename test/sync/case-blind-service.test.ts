@@ -1,0 +1,70 @@
+// A service that is blind to case, and others who give a name that differs from one given here by case alone: the two meet as one name does.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { isPending } from '../../src/cache/journal.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
+import { passing } from '../crash/support/virtual-time.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { nobody } from '../fs-ops/support/test-file-system.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+
+let drive: MemoryDrive;
+let root: FolderId;
+let folder: FolderId;
+let written: WrittenDrive;
+
+beforeEach(async () => {
+  drive = new MemoryDrive();
+  drive.ignoresCase = true;
+  root = drive.addSyncpoint('P').rootFolderId;
+  folder = drive.addFolder(root, 'folder');
+  drive.addFile(root, 'here', 'to be moved');
+  written = await writtenDrive(drive);
+  for (const path of ['P', 'P/folder']) await passing(written.program.readdir(path));
+  await written.pusher.pause();
+});
+afterEach(() => written.stop());
+
+/** A minute and more later, when what is known of the folder is looked at again. */
+async function storedLater(): Promise<string[]> {
+  const { made, pusher } = written;
+  const node = made.tree.child(made.tree.child(1, 'P')?.inode ?? 0, 'folder');
+  if (node?.kind !== 'directory') throw new Error('no folder');
+  await passing(made.listings.refresh(node, nobody.signal));
+  pusher.resume();
+  await passing(pusher.flush(nobody.signal));
+  expect([...made.journal.records()].filter(isPending)).toEqual([]);
+  return heldIn(drive, folder).sort();
+}
+
+const conflict = (name: string, content: string): unknown =>
+  expect.stringMatching(new RegExp(`^${name} \\(.*conflicting version.*\\): ${content}$`));
+
+it('a new file: theirs keeps its name and content, ours is beside it', async () => {
+  await passing(written.program.writeFile('P/folder/Name', 'ours'));
+  drive.addFile(folder, 'name', 'theirs');
+  expect(await storedLater()).toEqual([conflict('Name', 'ours'), 'name: theirs']);
+});
+
+it('a file moved there: the same, and nobody goes on trying', async () => {
+  await passing(written.program.rename('P/here', 'P/folder/Name'));
+  drive.addFile(folder, 'name', 'theirs');
+  expect(await storedLater()).toEqual([conflict('Name', 'to be moved'), 'name: theirs']);
+});
+
+it('a new folder: the two are one, under their name', async () => {
+  const { program } = written;
+  await passing(program.mkdir('P/folder/Name'));
+  await passing(program.writeFile('P/folder/Name/file', 'ours'));
+  const theirs = drive.addFolder(folder, 'name');
+  expect(await storedLater()).toEqual(['']);
+  expect(heldIn(drive, theirs)).toEqual(['file: ours']);
+  expect(await passing(program.readdir('P/folder'))).toEqual(['name']);
+});
+
+it('where the service has both, it tells them apart, and so does the drive', async () => {
+  drive.ignoresCase = false;
+  await passing(written.program.writeFile('P/folder/Name', 'ours'));
+  drive.addFile(folder, 'name', 'theirs');
+  drive.addFile(folder, 'Name', 'theirs too');
+  expect(await storedLater()).toEqual([conflict('Name', 'ours'), 'Name: theirs too', 'name: theirs']);
+});
