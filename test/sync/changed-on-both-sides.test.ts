@@ -83,3 +83,25 @@ it('a file renamed here that others remove is gone, and nobody goes on asking fo
   expect(Date.now() - begunMs).toBeLessThan(180_000);
   expect(await relist('P')).toEqual(['a', 'folder']);
 });
+
+it('a directory moved into a folder that others remove is in the one made anew, with all it holds, and nowhere else', async () => {
+  const { program } = written;
+  const target = drive.addFolder(root, 'target');
+  const source = drive.addFolder(root, 'source');
+  const moved = drive.addFolder(source, 'moved');
+  drive.addFile(moved, 'inside', 'stays in it');
+  drive.addFile(moved, 'out', 'taken out of it');
+  await relist('P');
+  for (const path of ['P/target', 'P/source', 'P/source/moved']) await passing(program.readdir(path));
+  await passing(program.rename('P/source/moved/out', 'P/target/out'));
+  await passing(program.rename('P/source/moved', 'P/target/moved'));
+  drive.remove(root, 'target');
+  drive.dropFolder(target);
+  await relist('P');
+  await store();
+  expect(heldIn(drive, source)).toEqual([]);
+  expect(await relist('P/target')).toEqual(['moved', 'out']);
+  expect(await passing(program.readFile('P/target/moved/inside'))).toBe('stays in it');
+  expect(await passing(program.readFile('P/target/out'))).toBe('taken out of it');
+  expect(heldIn(drive, moved)).toEqual(['inside: stays in it']);
+});

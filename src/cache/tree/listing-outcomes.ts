@@ -270,6 +270,8 @@ export class ListingOutcomes {
     for (const child of children) {
       const record = this.#journal.get(child.inode);
       if (child.kind === 'directory' && child.remote === undefined) continue;
+      // What was moved into it here lies elsewhere still, and goes to the one made anew.
+      if (record?.doneAtMs === undefined && record?.at !== undefined && record.at.parent !== directory.inode) continue;
       if (child.kind === 'directory' && this.#journal.hasPendingBelow(child.inode)) this.strand(child);
       else if (
         record === undefined ||
