@@ -105,3 +105,20 @@ it('a directory moved into a folder that others remove is in the one made anew, 
   expect(await passing(program.readFile('P/target/out'))).toBe('taken out of it');
   expect(heldIn(drive, moved)).toEqual(['inside: stays in it']);
 });
+
+it('a file renamed and written to here, whose new name others gave to a folder: it is beside that, and not where it was', async () => {
+  const { program } = written;
+  const folder = drive.addFolder(root, 'folder');
+  await relist('P');
+  await passing(program.readdir('P/folder'));
+  await passing(program.rename('P/a', 'P/folder/name'));
+  await passing(program.writeFile('P/folder/name', 'written since'));
+  drive.addFolder(folder, 'name');
+  await store();
+  expect(heldIn(drive, root)).toEqual(['']);
+  expect(heldIn(drive, folder).sort()).toEqual([
+    '',
+    expect.stringMatching(/^name \(.*conflicting version.*\): written since$/),
+  ]);
+  expect(await relist('P')).toEqual(['folder']);
+});

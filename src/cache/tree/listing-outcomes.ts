@@ -194,15 +194,18 @@ export class ListingOutcomes {
     });
   }
 
-  /** J7: theirs keeps the name, ours goes on under another one and is stored as a file of its own. */
-  conflict(node: TreeNode, record: PendingRecord): void {
+  /**
+   * J7: theirs keeps the name, ours goes on under another one and is stored as a file of its own. `isItself`: theirs is what ours was, or
+   * stands where that was; else ours is another object still, which was to come there.
+   */
+  conflict(node: TreeNode, record: PendingRecord, isItself = true): void {
     const { tree } = this.#journal;
     const path = tree.path(node);
     const parent = node.parent;
     const name = this.#conflictName(node);
     const now = Date.now();
     this.#journal.change('service', (transaction) => {
-      if (node.kind === 'directory' || !record.content) {
+      if (node.kind === 'directory' || !record.content || !isItself) {
         transaction.put<TreeNode>({ ...node, name, remoteName: name });
         transaction.putRecord({ ...record, changedAtMs: now });
       } else {

@@ -331,7 +331,8 @@ export class Reconciliation {
       return 'merge';
     }
     // A temporary name at the service is nobody's but ours.
-    if (record.via === undefined) this.#outcomes.conflict(node, record);
+    if (record.via === undefined)
+      this.#outcomes.conflict(node, record, record.at === undefined || samePlace(record.at, here));
     return 'merge';
   }
 
