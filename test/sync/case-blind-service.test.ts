@@ -68,3 +68,15 @@ it('where the service has both, it tells them apart, and so does the drive', asy
   drive.addFile(folder, 'Name', 'theirs too');
   expect(await storedLater()).toEqual([conflict('Name', 'ours'), 'Name: theirs too', 'name: theirs']);
 });
+
+it('a file changed here that others remove, and whose name they give to another one in another spelling: both are kept', async () => {
+  drive.addFile(folder, 'name', 'base');
+  drive.addFile(folder, 'other', 'theirs');
+  const directory = written.made.tree.child(written.made.tree.child(1, 'P')?.inode ?? 0, 'folder');
+  if (directory?.kind !== 'directory') throw new Error('no folder');
+  await passing(written.made.listings.refresh(directory, nobody.signal));
+  await passing(written.program.writeFile('P/folder/name', 'ours'));
+  drive.remove(folder, 'name');
+  drive.rename(folder, 'other', 'Name');
+  expect(await storedLater()).toEqual(['Name: theirs', conflict('name', 'ours')]);
+});
