@@ -279,7 +279,20 @@ function isMovable(at: RemotePlace, node: TreeNode, to: FolderPlace, around: Sur
   const from = folderPlace(around.journal, at.parent);
   const kind = node.kind === 'directory' ? 'folder' : 'file';
   if (from?.syncpointId !== to.syncpointId || around.isImmovable(node.inode)) return false;
+  if (node.kind === 'file' && isSucceeded(node, around.journal)) return false;
   return around.moveSupport(to.syncpointId, kind) !== 'no';
+}
+
+/**
+ * True for a file whose name others gave to one made here: what that stored is its next version, and a move would take that along. The two
+ * are one at the service until this one is stored anew.
+ */
+function isSucceeded({ inode, fileId }: TreeFile, journal: Journal): boolean {
+  if (fileId === undefined) return false;
+  const storedMs = journal.get(inode)?.confirmedAtMs ?? 0;
+  return journal.index
+    .withRemoteId('file', fileId)
+    .some((one) => one.inode !== inode && one.gone === undefined && (one.confirmedAtMs ?? 0) > storedMs);
 }
 
 /** What cannot be moved leaves its old self behind, to be removed when it is stored anew. */

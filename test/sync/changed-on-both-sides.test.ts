@@ -122,3 +122,18 @@ it('a file renamed and written to here, whose new name others gave to a folder: 
   ]);
   expect(await relist('P')).toEqual(['folder']);
 });
+
+it('a file made here goes into one that others gave its name, and that is then moved here: both are kept', async () => {
+  const { program } = written;
+  const folder = drive.addFolder(root, 'folder');
+  await relist('P');
+  await passing(program.readdir('P/folder'));
+  await passing(program.writeFile('P/b', 'made here'));
+  drive.rename(root, 'a', 'b');
+  await store();
+  await passing(program.rename('P/a', 'P/folder/a'));
+  await store();
+  expect(heldIn(drive, root).sort()).toEqual(['', 'b: made here']);
+  expect(heldIn(drive, folder)).toEqual(['a: of P']);
+  expect(drive.calls.filter((call) => call === 'moveSeen file false')).toEqual([]);
+});
