@@ -1,0 +1,265 @@
+// A drive in memory that others change too: with the dialects of services, listings that lag, calls that fail or whose reply is lost, and
+// an account of every version there ever was. Knows nothing of who asks.
+import { waitFor } from '../../../src/base/abort.ts';
+import {
+  RemoteError,
+  type CallOptions,
+  type FileId,
+  type FolderId,
+  type MoveOutcome,
+  type RemoteEntry,
+  type RemoteErrorKind,
+  type RemoteFile,
+  type RemoteFolder,
+  type SyncpointId,
+  type VersionId,
+} from '../../../src/remote-drive.ts';
+import { MemoryDrive } from '../../fakes/memory-drive.ts';
+
+export interface Dialect {
+  readonly moves: MemoryDrive['moves'];
+  /** A file has another id with each content; or a moved one is its next version. With both, nobody could tell what was moved. */
+  readonly versions: 'keep ids' | 'change ids' | 'are made by moves';
+  readonly ignoresCase: boolean;
+  /** How old what listings show is. */
+  readonly lagMs: number;
+  /** How long a call takes. */
+  readonly latencyMs: number;
+}
+
+/** Kinds of calls, as {@link MemoryDrive.calls} begin. */
+export const CALL_KINDS = ['list', 'upload', 'createFolders', 'move', 'deleteFile', 'deleteFolder', 'read'] as const;
+export type CallKind = (typeof CALL_KINDS)[number];
+
+/** A version, and what became of it. */
+export interface StoredVersion {
+  readonly text: string;
+  readonly by: 'here' | 'there';
+  /** Wall clock, ms: when it came to be at its place. */
+  readonly storedAtMs: number;
+  /** A listing showed it there. */
+  listed: boolean;
+  /** Wall clock, ms: when a call from here put another version in its place. */
+  overwrittenAtMs?: number;
+}
+
+/** Something at the service, with its place. */
+export interface Held {
+  readonly path: string;
+  readonly parent: FolderId;
+  readonly entry: RemoteEntry;
+}
+
+type Snapshot = ReadonlyMap<string, readonly RemoteEntry[]>;
+
+export class SharedDrive extends MemoryDrive {
+  readonly versionsStored = new Map<VersionId, StoredVersion>();
+  readonly #dialect: Dialect;
+  readonly #failNext = new Map<string, RemoteErrorKind>();
+  readonly #loseNext = new Set<string>();
+  readonly #history: { readonly atMs: number; readonly before: Snapshot }[] = [];
+  #last: Snapshot = new Map();
+  #ids = 0;
+  #times = 0;
+
+  constructor(dialect: Dialect) {
+    super();
+    this.#dialect = dialect;
+    this.moves = dialect.moves;
+    this.movesMakeVersions = dialect.versions === 'are made by moves';
+    this.ignoresCase = dialect.ignoresCase;
+    this.gate = async (call) => {
+      const kind = kindOf(call);
+      if (dialect.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, dialect.latencyMs));
+      const failure = this.#failNext.get(kind);
+      if (!this.#failNext.delete(kind) || failure === undefined) return;
+      throw new RemoteError(failure, `${call}: it was to fail`);
+    };
+    this.reply = (call) => {
+      this.changed('here');
+      if (!this.#loseNext.delete(kindOf(call))) return Promise.resolve();
+      return Promise.reject(new RemoteError('unavailable', `${call}: the reply was lost`));
+    };
+  }
+
+  fail(kind: CallKind, how: RemoteErrorKind): void {
+    this.#failNext.set(kind, how);
+  }
+
+  loseReply(kind: CallKind): void {
+    this.#loseNext.add(kind);
+  }
+
+  /** Nothing fails from here on. */
+  getWell(): void {
+    this.#failNext.clear();
+    this.#loseNext.clear();
+  }
+
+  /** Everything below the syncpoints, by path. */
+  held(): Held[] {
+    const found: Held[] = [];
+    const visit = (parent: FolderId, above: string): void => {
+      for (const entry of this.entries(parent)) {
+        const path = `${above}/${entry.name}`;
+        found.push({ path, parent, entry });
+        if (entry.kind === 'folder') visit(entry.id, path);
+      }
+    };
+    for (const { name, rootFolderId } of this.syncpointList) visit(rootFolderId, name);
+    return found.sort((one, other) => (one.path < other.path ? -1 : 1));
+  }
+
+  override addFile(...args: Parameters<MemoryDrive['addFile']>): RemoteFile {
+    return this.#dated(args[0], super.addFile(...args));
+  }
+
+  override write(...args: Parameters<MemoryDrive['write']>): RemoteFile {
+    return this.#dated(args[0], super.write(...args));
+  }
+
+  text(version: VersionId): string {
+    return Buffer.from(this.content(version)).toString();
+  }
+
+  isTaken(parent: FolderId, name: string, except?: RemoteEntry): boolean {
+    const same = (other: string): boolean =>
+      this.ignoresCase ? other.toLowerCase() === name.toLowerCase() : other === name;
+    return this.entries(parent).some((entry) => entry !== except && same(entry.name));
+  }
+
+  /** Files and folders go with all that they hold. */
+  removeAll({ parent, entry }: Held): void {
+    const entries = this.entries(parent);
+    entries.splice(entries.indexOf(entry), 1);
+    if (entry.kind === 'folder') this.#drop(entry.id);
+  }
+
+  moveAll({ parent, entry }: Held, to: FolderId, name: string): void {
+    const entries = this.entries(parent);
+    entries.splice(entries.indexOf(entry), 1);
+    this.entries(to).push({ ...entry, name });
+  }
+
+  /** True for a folder that is `folder`, or lies in it. */
+  isWithin(folder: FolderId, inner: FolderId): boolean {
+    if (folder === inner) return true;
+    return this.entries(folder).some((entry) => entry.kind === 'folder' && this.isWithin(entry.id, inner));
+  }
+
+  /** Something changed: to be called after what others do. */
+  changed(by: 'here' | 'there'): void {
+    this.#renumber();
+    const now = Date.now();
+    const present = this.#snapshot();
+    for (const [folder, entries] of present) {
+      for (const entry of entries) {
+        if (entry.kind !== 'file') continue;
+        const known = this.versionsStored.get(entry.versionId);
+        if (known !== undefined) {
+          // Where others put it nobody here has seen it yet.
+          const isMoved =
+            this.#last.get(folder)?.some(({ id, name }) => id === entry.id && name === entry.name) !== true;
+          if (isMoved && by === 'there')
+            this.versionsStored.set(entry.versionId, { ...known, storedAtMs: now, listed: false });
+          continue;
+        }
+        const text = this.text(entry.versionId);
+        // A move that makes a version stores nothing new.
+        const former = [...this.versionsStored.values()].find((one) => one.text === text);
+        const { listed = false, storedAtMs = now } = former ?? {};
+        this.versionsStored.set(entry.versionId, { text, by: former?.by ?? by, storedAtMs, listed });
+      }
+    }
+    for (const [folder, before] of this.#last) {
+      for (const entry of before) {
+        if (entry.kind !== 'file' || by === 'there') continue;
+        const successor = present.get(folder)?.find((one) => one.kind === 'file' && one.name === entry.name);
+        if (successor?.kind !== 'file' || successor.versionId === entry.versionId) continue;
+        const version = this.versionsStored.get(entry.versionId);
+        if (version !== undefined) version.overwrittenAtMs = now;
+      }
+    }
+    if (this.#dialect.lagMs > 0) this.#history.push({ atMs: now, before: this.#last });
+    this.#last = present;
+  }
+
+  override async *list(
+    _syncpoint: SyncpointId,
+    folder: FolderId,
+    options?: CallOptions,
+  ): AsyncGenerator<RemoteEntry[]> {
+    this.calls.push(`list ${folder}`);
+    await waitFor(this.gate(`list ${folder}`), options?.signal);
+    const shown = [...this.#shown(folder)];
+    for (const entry of shown) {
+      const version = entry.kind === 'file' ? this.versionsStored.get(entry.versionId) : undefined;
+      if (version !== undefined) version.listed = true;
+    }
+    yield shown;
+  }
+
+  override async moveFolder(...args: Parameters<MemoryDrive['moveFolder']>): Promise<MoveOutcome> {
+    const [, folder, , to] = args;
+    if (this.moves !== 'unsupported' && this.#exists(folder) && this.isWithin(folder.id, to.folderId)) {
+      this.calls.push(`move ${folder.name} into itself`);
+      throw new RemoteError('invalid', `${folder.name}: a folder cannot move into itself`);
+    }
+    return super.moveFolder(...args);
+  }
+
+  /** No two versions of others are of one time. */
+  #dated(parent: FolderId, file: RemoteFile): RemoteFile {
+    this.#times += 1;
+    const entries = this.entries(parent);
+    const dated = { ...file, modified: { seconds: 1_500_000_000 + this.#times, nanoseconds: 0 } };
+    entries[entries.indexOf(file)] = dated;
+    return dated;
+  }
+
+  #exists(folder: RemoteFolder): boolean {
+    return this.held().some(({ entry }) => entry.kind === 'folder' && entry.id === folder.id);
+  }
+
+  #shown(folder: FolderId): readonly RemoteEntry[] {
+    const asOfMs = Date.now() - this.#dialect.lagMs;
+    // A change later than that is not shown yet: what was before the first of them is.
+    const later = this.#history.find(({ atMs }) => atMs > asOfMs);
+    const entries = later === undefined ? this.entries(folder) : later.before.get(folder);
+    if (entries === undefined) throw new RemoteError('not-found', `folder ${folder}: Invalid Folder ID`);
+    return entries;
+  }
+
+  #snapshot(): Snapshot {
+    const folders = new Map<string, readonly RemoteEntry[]>();
+    const visit = (folder: FolderId): void => {
+      const entries = [...this.entries(folder)];
+      folders.set(folder, entries);
+      for (const entry of entries) if (entry.kind === 'folder') visit(entry.id);
+    };
+    for (const { rootFolderId } of this.syncpointList) visit(rootFolderId);
+    return folders;
+  }
+
+  /** New versions get new ids where the dialect has it so. */
+  #renumber(): void {
+    if (this.#dialect.versions !== 'change ids') return;
+    const known = new Set([...this.#last.values()].flat().map(({ id }) => id as string));
+    for (const { parent, entry } of this.held()) {
+      if (entry.kind !== 'file' || this.versionsStored.has(entry.versionId) || !known.has(entry.id)) continue;
+      const entries = this.entries(parent);
+      this.#ids += 1;
+      const numbered: RemoteFile = { ...entry, id: `changed ${this.#ids}` as FileId };
+      entries[entries.indexOf(entry)] = numbered;
+    }
+  }
+
+  #drop(folder: FolderId): void {
+    for (const entry of this.entries(folder)) if (entry.kind === 'folder') this.#drop(entry.id);
+    this.dropFolder(folder);
+  }
+}
+
+function kindOf(call: string): string {
+  return call.split(' ', 1)[0] ?? '';
+}
