@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { everybodyMayRead, fuseExists, isRoot, lackingPackages } from './machine.ts';
+import { everybodyMayRead, fuseExists, isRoot, lackingPackages, mayUnshareMounts } from './machine.ts';
 import { leaksVariable } from './secrecy.ts';
 
 /**
@@ -33,6 +33,9 @@ function sayWhatIsSkipped(): void {
     ...(packages.length === 0
       ? []
       : [`tests are SKIPPED that run what is not installed here: apt-get install ${packages.join(' ')}`]),
+    ...(mayUnshareMounts || !isRoot
+      ? []
+      : ['tests are SKIPPED that make a mount namespace, which cannot be made here']),
     ...(everybodyMayRead || !isRoot
       ? []
       : ['tests are SKIPPED that run as an ordinary user, who may not read this directory']),

@@ -1,4 +1,5 @@
 // What the machine that the tests run on has: for skipIf(). Whoever skips for want of something leaves the saying to global-setup.ts.
+import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 
@@ -11,6 +12,9 @@ const packages = JSON.parse(readFileSync(join(import.meta.dirname, 'programs.jso
 export const fuseExists = existsSync('/dev/fuse');
 
 export const isRoot = process.getuid?.() === 0;
+
+/** False for an ordinary user, and where the root directory is no mount of its own, as in a chroot. */
+export const mayUnshareMounts = isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0;
 
 /** False where a checkout lies in somebody's own directory: what tests run as an ordinary user cannot be read there. */
 export const everybodyMayRead = ancestors(import.meta.dirname).every((path) => (statSync(path).mode & 0o005) === 0o005);

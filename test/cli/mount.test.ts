@@ -20,7 +20,7 @@ import { findMount } from '../../src/base/mount-table.ts';
 import { isAlive } from '../../src/base/process-alive.ts';
 import { emptyStatus, type MountStatus } from '../../src/control/status.ts';
 import { User, programFile } from './program.ts';
-import { fuseExists, isRoot, lacks } from '../machine.ts';
+import { fuseExists, isRoot, lacks, mayUnshareMounts } from '../machine.ts';
 
 let user: User;
 let point: string;
@@ -244,7 +244,7 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect((await user.run(['unmount', point])).code).toBe(0);
   });
 
-  it.skipIf(!isRoot || lacks('python3'))(
+  it.skipIf(!mayUnshareMounts || lacks('python3'))(
     'that a mount namespace keeps is unmounted here, and says where it goes on',
     async () => {
       const { pid } = await mounted();
