@@ -12,6 +12,7 @@ import {
   type RemoteFile,
   type RemoteFolder,
   type SyncpointId,
+  type UploadOutcome,
   type VersionId,
 } from '../../../src/remote-drive.ts';
 import { MemoryDrive } from '../../fakes/memory-drive.ts';
@@ -54,6 +55,8 @@ type Snapshot = ReadonlyMap<string, readonly RemoteEntry[]>;
 
 export class SharedDrive extends MemoryDrive {
   readonly versionsStored = new Map<VersionId, StoredVersion>();
+  /** Contents that went with a folder that was removed from here. */
+  readonly wentWithFolder = new Set<string>();
   readonly #dialect: Dialect;
   readonly #failNext = new Map<string, RemoteErrorKind>();
   readonly #loseNext = new Set<string>();
@@ -174,6 +177,7 @@ export class SharedDrive extends MemoryDrive {
     for (const [folder, before] of this.#last) {
       for (const entry of before) {
         if (entry.kind !== 'file' || by === 'there') continue;
+        if (!present.has(folder)) this.wentWithFolder.add(this.text(entry.versionId));
         const successor = present.get(folder)?.find((one) => one.kind === 'file' && one.name === entry.name);
         if (successor?.kind !== 'file' || successor.versionId === entry.versionId) continue;
         const version = this.versionsStored.get(entry.versionId);
@@ -192,11 +196,20 @@ export class SharedDrive extends MemoryDrive {
     this.calls.push(`list ${folder}`);
     await waitFor(this.gate(`list ${folder}`), options?.signal);
     const shown = [...this.#shown(folder)];
+    const present = new Map(this.held().map(({ parent, entry }) => [entry.id as string, `${parent}/${entry.name}`]));
     for (const entry of shown) {
       const version = entry.kind === 'file' ? this.versionsStored.get(entry.versionId) : undefined;
-      if (version !== undefined) version.listed = true;
+      // One that lags shows it where it was.
+      if (version !== undefined && present.get(entry.id) === `${folder}/${entry.name}`) version.listed = true;
     }
     yield shown;
+  }
+
+  override async upload(...args: Parameters<MemoryDrive['upload']>): Promise<UploadOutcome> {
+    const outcome = await super.upload(...args);
+    if (outcome.state !== 'stored') return outcome;
+    const stored = this.held().find(({ entry }) => entry.kind === 'file' && entry.versionId === outcome.versionId);
+    return stored?.entry.kind === 'file' ? { ...outcome, fileId: stored.entry.id } : outcome;
   }
 
   override async moveFolder(...args: Parameters<MemoryDrive['moveFolder']>): Promise<MoveOutcome> {
