@@ -42,6 +42,8 @@ export interface StoredVersion {
   listed: boolean;
   /** Wall clock, ms: when a call from here put another version in its place. */
   overwrittenAtMs?: number;
+  /** The same: when a call from here removed the folder that it was in. */
+  wentWithFolderAtMs?: number;
 }
 
 /** Something at the service, with its place. */
@@ -55,8 +57,6 @@ type Snapshot = ReadonlyMap<string, readonly RemoteEntry[]>;
 
 export class SharedDrive extends MemoryDrive {
   readonly versionsStored = new Map<VersionId, StoredVersion>();
-  /** Contents that went with a folder that was removed from here. */
-  readonly wentWithFolder = new Set<string>();
   readonly #dialect: Dialect;
   readonly #failNext = new Map<string, RemoteErrorKind>();
   readonly #loseNext = new Set<string>();
@@ -177,7 +177,8 @@ export class SharedDrive extends MemoryDrive {
     for (const [folder, before] of this.#last) {
       for (const entry of before) {
         if (entry.kind !== 'file' || by === 'there') continue;
-        if (!present.has(folder)) this.wentWithFolder.add(this.text(entry.versionId));
+        const gone = present.has(folder) ? undefined : this.versionsStored.get(entry.versionId);
+        if (gone !== undefined) gone.wentWithFolderAtMs = now;
         const successor = present.get(folder)?.find((one) => one.kind === 'file' && one.name === entry.name);
         if (successor?.kind !== 'file' || successor.versionId === entry.versionId) continue;
         const version = this.versionsStored.get(entry.versionId);

@@ -38,6 +38,8 @@ const CALM_MS = 70_000;
 const REST_LIMIT_MS = 3_600_000;
 /** How long others' versions may stay unseen by who stores the same file: a look may be a minute old where the file is new here. */
 const WINDOW_MS = 63_000;
+/** How old what a look at a folder showed may be when that is removed: as a listing lags, and some calls take. */
+const LOOK_MS = 2_000;
 /** Rounds of looking at everything and storing what came of it. */
 const ROUNDS_MAX = 4;
 /** A quarter of an hour in which nobody does anything. */
@@ -236,7 +238,6 @@ export class SharedTree {
     }
     for (const text of this.#ledger.wanted()) {
       if (counts.has(text) || this.#isInWindow(text)) continue;
-      if (this.#deceived && this.#drive.wentWithFolder.has(text)) continue;
       throw new Wrong(`"${text}" is lost`);
     }
     for (const text of this.#ledger.simple()) {
@@ -246,16 +247,20 @@ export class SharedTree {
     for (const text of this.#ledger.unwanted()) if (counts.has(text)) throw new Wrong(`"${text}" is back`);
   }
 
-  /** True for what others stored just before ours was, and nobody saw: the service keeps it as an earlier version. */
+  /**
+   * True for what others stored just before ours was, or before its folder was removed, and nobody saw: the service keeps it as an earlier
+   * version, or in its trash.
+   */
   #isInWindow(text: string): boolean {
-    return [...this.#drive.versionsStored.values()].some(
-      (version) =>
-        version.text === text &&
-        version.by === 'there' &&
-        !version.listed &&
-        version.overwrittenAtMs !== undefined &&
-        version.overwrittenAtMs - version.storedAtMs <= WINDOW_MS,
-    );
+    const within = (atMs: number | undefined, storedAtMs: number, windowMs: number): boolean =>
+      atMs !== undefined && atMs - storedAtMs <= windowMs;
+    return [...this.#drive.versionsStored.values()].some((version) => {
+      const { by, listed, storedAtMs, overwrittenAtMs, wentWithFolderAtMs } = version;
+      if (version.text !== text) return false;
+      if (this.#deceived && wentWithFolderAtMs !== undefined) return true;
+      if (by !== 'there' || listed) return false;
+      return within(overwrittenAtMs, storedAtMs, WINDOW_MS) || within(wentWithFolderAtMs, storedAtMs, LOOK_MS);
+    });
   }
 
   async #lookAtAll(): Promise<void> {
