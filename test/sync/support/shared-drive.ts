@@ -28,6 +28,9 @@ export interface Dialect {
   readonly latencyMs: number;
 }
 
+/** A folder is removed so soon after it was looked at. */
+const LOOK_MS = 60_000;
+
 /** Kinds of calls, as {@link MemoryDrive.calls} begin. */
 export const CALL_KINDS = ['list', 'upload', 'createFolders', 'move', 'deleteFile', 'deleteFolder', 'read'] as const;
 export type CallKind = (typeof CALL_KINDS)[number];
@@ -42,8 +45,8 @@ export interface StoredVersion {
   listed: boolean;
   /** Wall clock, ms: when a call from here put another version in its place. */
   overwrittenAtMs?: number;
-  /** The same: when a call from here removed the folder that it was in. */
-  wentWithFolderAtMs?: number;
+  /** A call from here removed the folder that it was in, after a look that could not show it yet; `unlooked`: after none, or one that did. */
+  wentWithFolder?: 'unseen' | 'unlooked';
 }
 
 /** Something at the service, with its place. */
@@ -61,6 +64,8 @@ export class SharedDrive extends MemoryDrive {
   readonly #failNext = new Map<string, RemoteErrorKind>();
   readonly #loseNext = new Set<string>();
   readonly #history: { readonly atMs: number; readonly before: Snapshot }[] = [];
+  /** As of when folders were shown last, wall clock, ms. */
+  readonly #shownAsOfMs = new Map<string, number>();
   #last: Snapshot = new Map();
   #ids = 0;
   #times = 0;
@@ -178,7 +183,9 @@ export class SharedDrive extends MemoryDrive {
       for (const entry of before) {
         if (entry.kind !== 'file' || by === 'there') continue;
         const gone = present.has(folder) ? undefined : this.versionsStored.get(entry.versionId);
-        if (gone !== undefined) gone.wentWithFolderAtMs = now;
+        const asOfMs = this.#shownAsOfMs.get(folder) ?? -Infinity;
+        const mayBeUnseen = gone !== undefined && gone.storedAtMs > asOfMs && now - asOfMs < LOOK_MS;
+        if (gone !== undefined) gone.wentWithFolder = mayBeUnseen ? 'unseen' : 'unlooked';
         const successor = present.get(folder)?.find((one) => one.kind === 'file' && one.name === entry.name);
         if (successor?.kind !== 'file' || successor.versionId === entry.versionId) continue;
         const version = this.versionsStored.get(entry.versionId);
@@ -239,6 +246,7 @@ export class SharedDrive extends MemoryDrive {
     const asOfMs = Date.now() - this.#dialect.lagMs;
     // A change later than that is not shown yet: what was before the first of them is.
     const later = this.#history.find(({ atMs }) => atMs > asOfMs);
+    this.#shownAsOfMs.set(folder, asOfMs);
     const entries = later === undefined ? this.entries(folder) : later.before.get(folder);
     if (entries === undefined) throw new RemoteError('not-found', `folder ${folder}: Invalid Folder ID`);
     return entries;

@@ -38,8 +38,6 @@ const CALM_MS = 70_000;
 const REST_LIMIT_MS = 3_600_000;
 /** How long others' versions may stay unseen by who stores the same file: a look may be a minute old where the file is new here. */
 const WINDOW_MS = 63_000;
-/** How old what a look at a folder showed may be when that is removed: as a listing lags, and some calls take. */
-const LOOK_MS = 2_000;
 /** Rounds of looking at everything and storing what came of it. */
 const ROUNDS_MAX = 4;
 /** A quarter of an hour in which nobody does anything. */
@@ -252,14 +250,13 @@ export class SharedTree {
    * version, or in its trash.
    */
   #isInWindow(text: string): boolean {
-    const within = (atMs: number | undefined, storedAtMs: number, windowMs: number): boolean =>
-      atMs !== undefined && atMs - storedAtMs <= windowMs;
     return [...this.#drive.versionsStored.values()].some((version) => {
-      const { by, listed, storedAtMs, overwrittenAtMs, wentWithFolderAtMs } = version;
+      const { by, listed, storedAtMs, overwrittenAtMs, wentWithFolder } = version;
       if (version.text !== text) return false;
-      if (this.#deceived && wentWithFolderAtMs !== undefined) return true;
+      if (this.#deceived && wentWithFolder !== undefined) return true;
       if (by !== 'there' || listed) return false;
-      return within(overwrittenAtMs, storedAtMs, WINDOW_MS) || within(wentWithFolderAtMs, storedAtMs, LOOK_MS);
+      const isOverwritten = overwrittenAtMs !== undefined && overwrittenAtMs - storedAtMs <= WINDOW_MS;
+      return isOverwritten || wentWithFolder === 'unseen';
     });
   }
 
