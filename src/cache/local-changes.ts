@@ -340,12 +340,12 @@ export class LocalChanges {
       return moved;
     }
     const unsent = at === undefined && base.sent.length === 0;
-    const from = at === undefined ? undefined : this.#journal.folder(at.parent)?.syncpointId;
-    const isAbroad = from !== undefined && from !== this.#journal.tree.syncpointOf(to.parent)?.remote?.syncpointId;
+    const from = (at === undefined ? undefined : this.#journal.folder(at.parent)?.syncpointId) ?? base.fromSyncpoint;
+    const isFromHere = from === this.#journal.tree.syncpointOf(to.parent)?.remote?.syncpointId;
     transaction.putRecord({
       ...base,
       at,
-      fromSyncpoint: isAbroad ? from : from === undefined ? base.fromSyncpoint : undefined,
+      fromSyncpoint: isFromHere ? undefined : from,
       changedAtMs: this.#nowMs(),
       localOnly: unsent && node.kind === 'file' && isDropping(to.name),
       failed: undefined,

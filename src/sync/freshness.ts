@@ -10,8 +10,8 @@ export const CAREFUL_AGE_MS = 3_000;
 export const NEW_NAME_AGE_MS = 60_000;
 
 /**
- * Brings a listing of a folder unless its last one was asked for less than `ageMs` ago. Returns true when it did: a folder
- * that was removed here and is gone at the service holds nothing. Rejects as the service fails.
+ * Brings a listing of a folder unless its last one was asked for less than `ageMs` ago. Returns true when it did, also where a folder
+ * that was removed here turned out to be gone at the service. Rejects as the service fails.
  */
 export async function lookAt(parts: Parts, inode: number, ageMs: number, signal: AbortSignal): Promise<boolean> {
   const { tree } = parts.journal;
