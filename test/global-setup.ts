@@ -33,7 +33,7 @@ function sayWhatIsSkipped(): void {
     ...(packages.length === 0
       ? []
       : [`tests are SKIPPED that run what is not installed here: apt-get install ${packages.join(' ')}`]),
-    ...(mayUnshareMounts || !isRoot
+    ...(mayUnshareMounts() || !isRoot
       ? []
       : ['tests are SKIPPED that make a mount namespace, which cannot be made here']),
     ...(everybodyMayRead || !isRoot

@@ -14,7 +14,9 @@ export const fuseExists = existsSync('/dev/fuse');
 export const isRoot = process.getuid?.() === 0;
 
 /** False for an ordinary user, and where the root directory is no mount of its own, as in a chroot. */
-export const mayUnshareMounts = isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0;
+export function mayUnshareMounts(): boolean {
+  return isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0;
+}
 
 /** False where a checkout lies in somebody's own directory: what tests run as an ordinary user cannot be read there. */
 export const everybodyMayRead = ancestors(import.meta.dirname).every((path) => (statSync(path).mode & 0o005) === 0o005);

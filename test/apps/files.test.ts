@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { kernelTransportOnly, testTransport } from '../cli/program.ts';
 import { fuseExists } from '../mount/drive.ts';
 import { Desk } from './desk.ts';
+import { lacks } from '../machine.ts';
 
 /** The largest content that goes to the service in one request. */
 const ONE_REQUEST_BYTES = 5 * 2 ** 20;
@@ -45,7 +46,6 @@ def errno_of(call, *args):
     return 'no error'
 ${text}
 END`);
-import { lacks } from '../machine.ts';
 
 describe.skipIf(!fuseExists)('a file', () => {
   it('dd conv=notrunc, append, truncate up and down, sparse', async () => {

@@ -244,7 +244,7 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect((await user.run(['unmount', point])).code).toBe(0);
   });
 
-  it.skipIf(!mayUnshareMounts || lacks('python3'))(
+  it.skipIf(!mayUnshareMounts() || lacks('python3'))(
     'that a mount namespace keeps is unmounted here, and says where it goes on',
     async () => {
       const { pid } = await mounted();

@@ -34,7 +34,7 @@ for number in range(5000):
 
 const lacking = !existsSync(MANAGER)
   ? `${MANAGER} is missing`
-  : mayUnshareMounts
+  : mayUnshareMounts()
     ? undefined
     : 'no mount namespace can be made here';
 if (lacking !== undefined) console.warn(`SKIPPED: services are not tried with a real systemd: ${lacking}`);

@@ -1,6 +1,5 @@
 // A service that is blind to case, and others who give a name that differs from one given here by case alone: the two meet as one name does.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { isPending } from '../../src/cache/journal.ts';
 import type { FolderId } from '../../src/remote-drive.ts';
 import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
@@ -26,13 +25,8 @@ afterEach(() => written.stop());
 
 /** A minute and more later, when what is known of the folder is looked at again. */
 async function storedLater(): Promise<string[]> {
-  const { made, pusher } = written;
-  const node = made.tree.child(made.tree.child(1, 'P')?.inode ?? 0, 'folder');
-  if (node?.kind !== 'directory') throw new Error('no folder');
-  await passing(made.listings.refresh(node, nobody.signal));
-  pusher.resume();
-  await passing(pusher.flush(nobody.signal));
-  expect([...made.journal.records()].filter(isPending)).toEqual([]);
+  await written.relist('P/folder');
+  await written.store();
   return heldIn(drive, folder).sort();
 }
 

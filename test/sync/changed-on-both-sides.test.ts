@@ -1,11 +1,8 @@
 // Programs here and others at the service change the same: what one side left and nobody gave up is there in the end, once.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { isPending } from '../../src/cache/journal.ts';
-import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { FolderId } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 let drive: MemoryDrive;
@@ -25,29 +22,16 @@ beforeEach(async () => {
 });
 afterEach(() => written.stop());
 
-async function relist(path: string): Promise<string[]> {
-  const { made, program } = written;
-  const directory = made.tree.node((await passing(program.stat(path))).inode) as TreeDirectory;
-  await passing(made.listings.refresh(directory, nobody.signal));
-  return passing(program.readdir(path));
-}
-
-async function store(): Promise<void> {
-  written.pusher.resume();
-  await passing(written.pusher.flush(nobody.signal));
-  expect([...written.made.journal.records()].filter(isPending)).toEqual([]);
-}
-
 it('a file comes from another syncpoint in place of one that others changed: theirs has the name, ours is beside it', async () => {
   await passing(written.program.rename('Q/a', 'P/a'));
   drive.write(root, 'a', 'theirs');
-  await store();
+  await written.store();
   expect(heldIn(drive, root).sort()).toEqual([
     expect.stringMatching(/^a \(.*conflicting version.*\): of Q$/),
     'a: theirs',
   ]);
   expect(heldIn(drive, other)).toEqual([]);
-  const [theirs = '', ours = ''] = await relist('P');
+  const [theirs = '', ours = ''] = await written.relist('P');
   expect(await passing(written.program.readFile(`P/${theirs}`))).toBe('theirs');
   expect(await passing(written.program.readFile(`P/${ours}`))).toBe('of Q');
 });
@@ -55,16 +39,16 @@ it('a file comes from another syncpoint in place of one that others changed: the
 it('an empty folder removed here that others put something into is back, and what is in it stays', async () => {
   const { program, pusher } = written;
   const folder = drive.addFolder(root, 'folder');
-  await relist('P');
+  await written.relist('P');
   await passing(program.readdir('P/folder'));
   await passing(program.rmdir('P/folder'));
   drive.addFile(folder, 'theirs', 'not seen here');
-  await store();
+  await written.store();
   await pusher.pause();
   await passing(program.writeFile('P/folder/ours', 'made in it'));
-  await relist('P');
+  await written.relist('P');
   expect(await passing(program.readdir('P/folder'))).toEqual(['ours', 'theirs']);
-  await store();
+  await written.store();
   expect(heldIn(drive, folder).sort()).toEqual(['ours: made in it', 'theirs: not seen here']);
 });
 
@@ -72,16 +56,16 @@ it('a file renamed here that others remove is gone, and nobody goes on asking fo
   const { program, pusher } = written;
   const folder = drive.addFolder(root, 'folder');
   drive.addFile(folder, 'b', 'theirs alone');
-  await relist('P');
+  await written.relist('P');
   await passing(program.readdir('P/folder'));
   await passing(program.rename('P/folder/b', 'P/b'));
   drive.remove(folder, 'b');
   pusher.resume();
   await pass(70_000);
   const begunMs = Date.now();
-  await store();
+  await written.store();
   expect(Date.now() - begunMs).toBeLessThan(180_000);
-  expect(await relist('P')).toEqual(['a', 'folder']);
+  expect(await written.relist('P')).toEqual(['a', 'folder']);
 });
 
 it('a directory moved into a folder that others remove is in the one made anew, with all it holds, and nowhere else', async () => {
@@ -91,16 +75,16 @@ it('a directory moved into a folder that others remove is in the one made anew, 
   const moved = drive.addFolder(source, 'moved');
   drive.addFile(moved, 'inside', 'stays in it');
   drive.addFile(moved, 'out', 'taken out of it');
-  await relist('P');
+  await written.relist('P');
   for (const path of ['P/target', 'P/source', 'P/source/moved']) await passing(program.readdir(path));
   await passing(program.rename('P/source/moved/out', 'P/target/out'));
   await passing(program.rename('P/source/moved', 'P/target/moved'));
   drive.remove(root, 'target');
   drive.dropFolder(target);
-  await relist('P');
-  await store();
+  await written.relist('P');
+  await written.store();
   expect(heldIn(drive, source)).toEqual([]);
-  expect(await relist('P/target')).toEqual(['moved', 'out']);
+  expect(await written.relist('P/target')).toEqual(['moved', 'out']);
   expect(await passing(program.readFile('P/target/moved/inside'))).toBe('stays in it');
   expect(await passing(program.readFile('P/target/out'))).toBe('taken out of it');
   expect(heldIn(drive, moved)).toEqual(['inside: stays in it']);
@@ -109,30 +93,30 @@ it('a directory moved into a folder that others remove is in the one made anew, 
 it('a file renamed and written to here, whose new name others gave to a folder: it is beside that, and not where it was', async () => {
   const { program } = written;
   const folder = drive.addFolder(root, 'folder');
-  await relist('P');
+  await written.relist('P');
   await passing(program.readdir('P/folder'));
   await passing(program.rename('P/a', 'P/folder/name'));
   await passing(program.writeFile('P/folder/name', 'written since'));
   drive.addFolder(folder, 'name');
-  await store();
+  await written.store();
   expect(heldIn(drive, root)).toEqual(['']);
   expect(heldIn(drive, folder).sort()).toEqual([
     '',
     expect.stringMatching(/^name \(.*conflicting version.*\): written since$/),
   ]);
-  expect(await relist('P')).toEqual(['folder']);
+  expect(await written.relist('P')).toEqual(['folder']);
 });
 
 it('a file made here goes into one that others gave its name, and that is then moved here: both are kept', async () => {
   const { program } = written;
   const folder = drive.addFolder(root, 'folder');
-  await relist('P');
+  await written.relist('P');
   await passing(program.readdir('P/folder'));
   await passing(program.writeFile('P/b', 'made here'));
   drive.rename(root, 'a', 'b');
-  await store();
+  await written.store();
   await passing(program.rename('P/a', 'P/folder/a'));
-  await store();
+  await written.store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'b: made here']);
   expect(heldIn(drive, folder)).toEqual(['a: of P']);
   expect(drive.calls.filter((call) => call === 'moveSeen file false')).toEqual([]);

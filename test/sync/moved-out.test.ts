@@ -3,7 +3,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { RemoteError, type ContentStream, type FolderId } from '../../src/remote-drive.ts';
 import { passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 /** Has a version under its syncpoint only. */
@@ -45,19 +44,6 @@ function theyRemoveIt(): void {
   drive.dropFolder(inside);
 }
 
-/** The syncpoint is listed again. */
-async function theyAreSeen(): Promise<void> {
-  const { inode } = await passing(written.program.stat('P'));
-  const top = written.made.journal.tree.node(inode);
-  if (top?.kind !== 'directory') throw new Error('no syncpoint');
-  await passing(written.made.listings.refresh(top, nobody.signal));
-}
-
-async function stored(): Promise<void> {
-  written.pusher.resume();
-  await passing(written.pusher.flush(nobody.signal));
-}
-
 describe.each([{ removedHere: true }, { removedHere: false }])('where it is removed here: $removedHere', (where) => {
   async function weMayRemoveItToo(): Promise<void> {
     if (!where.removedHere) return;
@@ -76,7 +62,7 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/a', 'P/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await stored();
+    await written.store();
     expect(heldIn(drive, root)).toEqual(['', 'kept: of the folder']);
     expect(await passing(written.program.readFile('P/kept'))).toBe('of the folder');
   });
@@ -85,7 +71,7 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/a', 'P/third/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await stored();
+    await written.store();
     expect(heldIn(drive, third)).toEqual(['kept: of the folder']);
   });
 
@@ -93,7 +79,7 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/inside/b', 'P/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await stored();
+    await written.store();
     expect(heldIn(drive, root)).toEqual(['', 'kept: further in']);
   });
 
@@ -101,7 +87,7 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/inside', 'P/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await stored();
+    await written.store();
     const kept = drive.entries(root).find(({ name }) => name === 'kept');
     expect(kept).toMatchObject({ kind: 'folder' });
     expect(heldIn(drive, kept?.id as FolderId)).toEqual(['b: further in']);
@@ -111,8 +97,8 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/a', 'Q/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await theyAreSeen();
-    await stored();
+    await written.relist('P');
+    await written.store();
     expect(heldIn(drive, other)).toEqual(['kept: of the folder']);
   });
 
@@ -120,7 +106,7 @@ describe.each([{ removedHere: true }, { removedHere: false }])('where it is remo
     await passing(written.program.rename('P/folder/a', 'Q/kept'));
     await weMayRemoveItToo();
     theyRemoveIt();
-    await theyAreSeen();
+    await written.relist('P');
     expect(await passing(written.program.readFile('Q/kept'))).toBe('of the folder');
   });
 });

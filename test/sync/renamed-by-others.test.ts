@@ -2,8 +2,6 @@
 import { constants } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Deferred, deferred } from '../../src/base/deferred.ts';
-import { isPending } from '../../src/cache/journal.ts';
-import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, FolderId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
@@ -40,23 +38,14 @@ beforeEach(async () => {
 });
 afterEach(() => written.stop());
 
-async function relist(path: string): Promise<string[]> {
-  const { made, program } = written;
-  const directory = made.tree.node((await passing(program.stat(path))).inode) as TreeDirectory;
-  await passing(made.listings.refresh(directory, nobody.signal));
-  return passing(program.readdir(path));
-}
-
 async function store(): Promise<void> {
-  written.pusher.resume();
-  await passing(written.pusher.flush(nobody.signal));
-  expect([...written.made.journal.records()].filter(isPending)).toEqual([]);
+  await written.store();
   expect(written.made.tree.conflicts()).toEqual([]);
 }
 
 it('renamed: ours becomes the next version under the new name', async () => {
   drive.rename(root, 'draft', 'final');
-  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await written.relist('P')).toEqual(['final', 'other']);
   expect(await passing(written.program.readFile('P/final'))).toBe('ours');
   expect((await passing(written.program.stat('P/final'))).inode).toBe(inode);
   await store();
@@ -70,13 +59,13 @@ it('seen only by the look before the upload: the same', async () => {
   await pass(600_000);
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'final: ours']);
-  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await written.relist('P')).toEqual(['final', 'other']);
 });
 
 it('moved to another folder: ours is stored anew where it was', async () => {
   drive.entries(other).push(...drive.entries(root).splice(1));
-  expect(await relist('P/other')).toEqual(['draft']);
-  expect(await relist('P')).toEqual(['draft', 'other']);
+  expect(await written.relist('P/other')).toEqual(['draft']);
+  expect(await written.relist('P')).toEqual(['draft', 'other']);
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'draft: ours']);
   expect(heldIn(drive, other)).toEqual(['draft: base']);
@@ -85,7 +74,7 @@ it('moved to another folder: ours is stored anew where it was', async () => {
 it('renamed there and here: ours is what is wanted', async () => {
   await passing(written.program.rename('P/draft', 'P/mine'));
   drive.rename(root, 'draft', 'final');
-  expect(await relist('P')).toEqual(['mine', 'other']);
+  expect(await written.relist('P')).toEqual(['mine', 'other']);
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'mine: ours']);
 });
@@ -93,7 +82,7 @@ it('renamed there and here: ours is what is wanted', async () => {
 it('renamed to a name that a new file has here: both are kept', async () => {
   await passing(written.program.writeFile('P/final', 'new here'));
   drive.rename(root, 'draft', 'final');
-  await relist('P');
+  await written.relist('P');
   await store();
   const held = heldIn(drive, root).sort();
   expect(held).toHaveLength(3);
@@ -105,7 +94,7 @@ it('renamed while a program has it open: what it writes goes along', async () =>
   const { program } = written;
   const descriptor = await passing(program.open('P/draft', constants.O_RDWR));
   drive.rename(root, 'draft', 'final');
-  await relist('P');
+  await written.relist('P');
   await passing(program.pwrite(descriptor, 0, 'OURS'));
   await passing(program.close(descriptor));
   await store();
@@ -116,7 +105,7 @@ it('renamed a moment after ours was stored: it shows at once, and the next chang
   const { program, pusher } = written;
   await store();
   drive.rename(root, 'draft', 'final');
-  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await written.relist('P')).toEqual(['final', 'other']);
   await pusher.pause();
   await passing(program.writeFile('P/final', 'ours again'));
   await store();
@@ -130,7 +119,7 @@ it('renamed so where a rename makes a version: the same', async () => {
   const ours = drive.addFile(root, 'final', 'ours', '77');
   const { modified } = await passing(written.program.stat('P/draft'));
   drive.entries(root).splice(-1, 1, { ...ours, modified });
-  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await written.relist('P')).toEqual(['final', 'other']);
   expect(await passing(written.program.readFile('P/final'))).toBe('ours');
 });
 
@@ -141,9 +130,9 @@ it('renamed here, stored, and shown under its former name by a listing that lags
   await store();
   await pusher.pause();
   drive.rename(root, 'mine', 'draft');
-  expect(await relist('P')).toEqual(['mine', 'other']);
+  expect(await written.relist('P')).toEqual(['mine', 'other']);
   drive.rename(root, 'draft', 'mine');
-  expect(await relist('P')).toEqual(['mine', 'other']);
+  expect(await written.relist('P')).toEqual(['mine', 'other']);
 });
 
 it('renamed to the name of a file made here, which goes into it: the two are one', async () => {
@@ -154,7 +143,7 @@ it('renamed to the name of a file made here, which goes into it: the two are one
   await passing(program.writeFile('P/final', 'made here'));
   await store();
   expect(heldIn(drive, root).sort()).toEqual(['', 'final: made here']);
-  expect(await relist('P')).toEqual(['final', 'other']);
+  expect(await written.relist('P')).toEqual(['final', 'other']);
   expect(await passing(program.readFile('P/final'))).toBe('made here');
 });
 
@@ -167,7 +156,7 @@ it('renamed to the name of a file that is on its way from here, where nothing ca
   pusher.resume();
   await pass(100, 50);
   drive.rename(root, 'draft', 'final');
-  await relist('P');
+  await written.relist('P');
   for (const name of ['final', 'draft']) {
     drive.held.get(name)?.resolve(undefined);
     await pass(100, 50);

@@ -1,7 +1,6 @@
 // Another object that has the name of a folder which is gone at the service, but not here: something of it is pending. A name is one
 // object's at every moment, and what is pending comes to be stored.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { isPending } from '../../src/cache/journal.ts';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { FolderId } from '../../src/remote-drive.ts';
 import { passing } from '../crash/support/virtual-time.ts';
@@ -49,12 +48,6 @@ async function relist(name = 'P'): Promise<string[]> {
   return passing(program.readdir(name));
 }
 
-async function store(): Promise<void> {
-  written.pusher.resume();
-  await passing(written.pusher.flush(nobody.signal));
-  expect([...written.made.journal.records()].filter(isPending)).toEqual([]);
-}
-
 it('a folder: the two are one, with what both have', async () => {
   const { program } = written;
   await passing(program.writeFile('P/F/a', 'ours'));
@@ -67,7 +60,7 @@ it('a folder: the two are one, with what both have', async () => {
   expect(await relist()).toEqual(['F']);
   expect(await passing(program.readdir('P/F'))).toEqual(['a', 'new', 'theirs']);
   expect((await passing(program.stat('P/F'))).inode).toBe(inode);
-  await store();
+  await written.store();
   expect(held()).toEqual(['F/', 'F/a: ours', 'F/new/', 'F/new/b: ours', 'F/theirs: theirs']);
   expect(await relist()).toEqual(['F']);
 });
@@ -89,7 +82,7 @@ it('a folder that was known under another name: ours is kept beside it', async (
   const names = await relist();
   expect(names).toHaveLength(2);
   expect(new Set(names).size).toBe(2);
-  await store();
+  await written.store();
   const [first, ...rest] = held();
   expect(first).toMatch(/^F \(.*conflicting version.*\)\/$/);
   expect(rest).toEqual([`${first}a: ours`, 'F/', 'F/theirs: theirs']);
@@ -103,7 +96,7 @@ it('a file: ours is kept beside it', async () => {
   const names = await relist();
   expect(names).toHaveLength(2);
   expect(new Set(names).size).toBe(2);
-  await store();
+  await written.store();
   const [first, ...rest] = held();
   expect(first).toMatch(/^F \(.*conflicting version.*\)\/$/);
   expect(rest).toEqual([`${first}a: ours`, 'F: theirs']);
