@@ -131,7 +131,8 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     backstopMs: config.backstopLifetimeMs,
     pollIntervalMs: config.pollIntervalMs,
   });
-  const listings = new Listings({ journal, drive, naming, trust });
+  const callsAreFree = service.access.emulator !== undefined;
+  const listings = new Listings({ journal, drive, naming, trust, callsAreFree });
   stops.add('listings', () => listings.stop());
   const blocks = await openContentBlocks({
     directory: join(config.cacheDirectory, 'accounts', accountName, 'blocks'),

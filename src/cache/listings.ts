@@ -52,6 +52,8 @@ export interface ListingsOptions {
   readonly drive: Pick<RemoteDrive, 'syncpoints' | 'list' | 'vaults' | 'callDelayMs'>;
   readonly naming: Naming;
   readonly trust: Trust;
+  /** Calls cost nobody anything, as to a service on this machine: what others may have changed is looked at before it is shown. */
+  readonly callsAreFree?: boolean | undefined;
 }
 
 /** Who asks for a listing. */
@@ -114,6 +116,7 @@ export class Listings {
         const directory = journal.tree.node(inode);
         if (directory?.kind === 'directory') await this.#refresh(directory, callClass);
       },
+      callsAreFree: options.callsAreFree,
     });
     trust.onMoved((top, own) => this.#relistUsed(top, own));
   }
@@ -260,6 +263,8 @@ export class Listings {
   #mayWait(inode: number, own: boolean, { callClass, minds }: Asker): boolean {
     // Whoever has folders listed ahead has a pace of its own, and wants them as they are.
     if (callClass === 'prefetch') return true;
+    // Free is not fast: a tree in which we saved something is not waited for folder by folder.
+    if (this.#options.callsAreFree === true && !own) return true;
     if (minds?.(inode) === false) return false;
     return (own ? this.#ownSuspectWaits : this.#suspectWaits).take();
   }

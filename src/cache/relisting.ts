@@ -25,6 +25,8 @@ const paces: Readonly<
   own: { burst: 10, perSecond: 1 / 40, callClass: 'background' },
   old: { burst: 8, perSecond: 0.2, callClass: 'background' },
 };
+/** Where calls cost nobody anything. */
+const FREE_PACE = { burst: 100, perSecond: 100 } as const;
 const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];
 
 export interface RelistingOptions {
@@ -33,6 +35,8 @@ export interface RelistingOptions {
   /** False while changes of ours go on around the folder: it would be listed in vain. */
   readonly isAtRest: (inode: number) => boolean;
   readonly refresh: (inode: number, callClass: CallClass) => Promise<void>;
+  /** Calls cost nobody anything: there is one pace for all reasons. */
+  readonly callsAreFree?: boolean | undefined;
   /** Monotonic; for tests. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -54,7 +58,7 @@ export class Relisting {
   constructor(options: RelistingOptions) {
     this.#options = options;
     const bucket = (reason: RelistingReason): TokenBucket =>
-      new TokenBucket({ ...paces[reason], nowMs: options.nowMs });
+      new TokenBucket({ ...(options.callsAreFree === true ? FREE_PACE : paces[reason]), nowMs: options.nowMs });
     this.#buckets = { others: bucket('others'), own: bucket('own'), old: bucket('old') };
   }
 

@@ -21,7 +21,7 @@ export function emulatorCommand(): Command {
         .choices(['single', 'children'])
         .default('single'),
     )
-    .option('--exclusive', 'nobody else changes the directory: offer LastEvent, which tells clients what changed')
+    .option('--exclusive', 'nobody else changes the directory: tell LastEvent without looking at it again')
     .option('--quota <bytes>', 'refuse uploads past so many bytes in all', parsePositive)
     .option('--latency <ms>', 'delay every reply', parsePositive)
     .option('--bandwidth <mbit>', 'limit downloads, and uploads, to so many Mbit/s', parsePositive)

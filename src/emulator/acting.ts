@@ -69,9 +69,9 @@ export function actingRoutes({ company, self, tokens, dialect, routesFor }: Acti
 /** The store as one of the people sees it: what is theirs, as their own. */
 export function storeOf(store: ContentStore, person: Person): ContentStore {
   const isTheirs = (owner: Person): boolean => owner.id.toLowerCase() === person.id.toLowerCase();
-  const syncpoints = async (): Promise<SyncpointRecord[]> => {
+  const syncpoints: ContentStore['syncpoints'] = async (options) => {
     const records: SyncpointRecord[] = [];
-    for (const { owner, ...record } of await store.syncpoints()) {
+    for (const { owner, ...record } of await store.syncpoints(options)) {
       if (owner !== undefined && isTheirs(owner)) records.push({ ...record, permission: 1 });
     }
     return records;

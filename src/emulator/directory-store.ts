@@ -1,6 +1,6 @@
 // A store over a host directory: files stay plain files; ids, older versions, trash and what is on its way live under a state directory.
 // Promises: every listing is read from the host anew, so changes made beside the emulator show at once; a version id names one content.
-// LastEvent is offered only where nobody else changes the directory: of others' changes nobody tells.
+// LastEvent counts what others change as well: where it is asked for, the folders told so far are looked at again.
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, realpathSync, statfsSync } from 'node:fs';
 import { mkdir, open } from 'node:fs/promises';
@@ -31,6 +31,7 @@ import type {
   StoreChange,
   SyncpointChange,
   SyncpointRecord,
+  SyncpointsOptions,
   VersionContent,
   VersionRecord,
 } from './store.ts';
@@ -41,8 +42,10 @@ export interface DirectoryStoreOptions {
   readonly stateDirectory: string;
   /** `single`: one syncpoint, the directory itself. `children`: one for each directory in it. */
   readonly layout?: 'single' | 'children';
-  /** Nobody else changes the directory, so that LastEvent can be offered. */
+  /** Nobody else changes the directory: nothing is looked at again for LastEvent, and it is good across restarts. */
   readonly exclusive?: boolean;
+  /** Monotonic; for tests. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
 export class DirectoryStore implements ContentStore {
@@ -57,11 +60,11 @@ export class DirectoryStore implements ContentStore {
 
   private constructor(directory: string, options: DirectoryStoreOptions, index: DirectoryIndex, lock: FileHandle) {
     const stateDirectory = realpathSync(options.stateDirectory);
-    const { layout = 'single', exclusive = false } = options;
+    const { layout = 'single', exclusive = false, nowMs } = options;
     this.#directory = directory;
     this.#lock = lock;
     this.#index = index;
-    this.#tree = new DirectoryTree({ directory, stateDirectory, layout, exclusive, index });
+    this.#tree = new DirectoryTree({ directory, stateDirectory, layout, exclusive, index, nowMs });
     this.#staging = new DirectoryStaging(stateDirectory);
     this.#kept = new KeptFiles(stateDirectory);
     this.#changes = new DirectoryChanges(this.#tree, this.#kept);
@@ -100,8 +103,8 @@ export class DirectoryStore implements ContentStore {
     }
   }
 
-  syncpoints(): Promise<readonly SyncpointRecord[]> {
-    return this.#tree.syncpoints();
+  syncpoints(options?: SyncpointsOptions): Promise<readonly SyncpointRecord[]> {
+    return this.#tree.syncpoints(options);
   }
 
   async list(syncpointId: number, folderId: number, options?: ListOptions): Promise<FolderListing | undefined> {
@@ -328,7 +331,7 @@ export class DirectoryStore implements ContentStore {
   }
 
   async close(): Promise<void> {
-    await this.#tree.idle();
+    await this.#tree.end();
     await this.#staging.close();
     await this.#index.close();
     await this.#lock.close();

@@ -1,5 +1,5 @@
 // A host directory as a tree of ids: finds folders by id, lists them from the host anew, gives what is new its id.
-// Promises: changes made beside the emulator show at once; nothing outside the directory is reached, symbolic links being left out.
+// Promises: changes made beside the emulator show at once, and count as events once they are found; nothing outside the directory is reached, symbolic links being left out.
 // Must not know: contents, trash, HTTP.
 import { accessSync, constants, lstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
@@ -8,6 +8,7 @@ import { versionIdOf } from './directory-index.ts';
 import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
 import { scanDirectory, scannedEntry, Slice } from './directory-scan.ts';
 import type { ScannedDirectory, ScannedEntry } from './directory-scan.ts';
+import { DirectoryWatch } from './directory-watch.ts';
 import { LeftOutReport } from './left-out.ts';
 import { Sequencer } from './sequencer.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
@@ -18,9 +19,11 @@ export interface DirectoryTreeOptions {
   readonly stateDirectory: string;
   /** `single`: one syncpoint, the directory itself. `children`: one for each directory in it. */
   readonly layout: 'single' | 'children';
-  /** Nobody else changes the directory: every change is known, and counted as an event. */
+  /** Nobody else changes the directory: every change is known without looking. */
   readonly exclusive: boolean;
   readonly index: DirectoryIndex;
+  /** Monotonic; for tests. */
+  readonly nowMs?: (() => number) | undefined;
 }
 
 interface Root {
@@ -46,8 +49,11 @@ export class DirectoryTree {
   readonly #sequencer = new Sequencer();
   readonly #snapshots = new SnapshotCache();
   readonly #leftOut = new LeftOutReport();
+  readonly #watch: DirectoryWatch;
   readonly #queuedListings = new Map<number, Promise<FolderListing | undefined>>();
   #roots: ReadonlyMap<number, Root> = new Map();
+  /** The syncpoints seen since the start. */
+  readonly #begun = new Set<number>();
   /** The listing given last, for the further pages of it. */
   #latest: { readonly folderId: number; readonly at: number; readonly listing: FolderListing } | undefined;
   /** Counts moves and removals of folders: a directory scanned across one was not where it seemed. */
@@ -56,10 +62,14 @@ export class DirectoryTree {
   constructor(options: DirectoryTreeOptions) {
     this.#options = options;
     this.index = options.index;
+    const look = (syncpointId: number, folderId: number): Promise<void> => this.#look(syncpointId, folderId);
+    this.#watch = new DirectoryWatch({ look, nowMs: options.nowMs });
   }
 
-  async syncpoints(): Promise<readonly SyncpointRecord[]> {
+  /** With `lookForChanges` their last events tell what others changed as well. */
+  async syncpoints({ lookForChanges = false } = {}): Promise<readonly SyncpointRecord[]> {
     const { directory, exclusive, layout } = this.#options;
+    if (lookForChanges && !exclusive) await this.#watch.look();
     const paths = new Map<string, string>();
     if (layout === 'single') {
       paths.set(basename(directory) || 'root', directory);
@@ -73,10 +83,13 @@ export class DirectoryTree {
       // The single syncpoint keeps its ids when the directory is renamed together with its state.
       const key = layout === 'single' ? '' : name;
       const { id, rootFolderId } = await this.#sequencer.run(0, () => this.index.syncpoint(key));
-      const event = exclusive ? { lastEventId: this.index.lastEvent(id) + 1 } : {};
+      // What others did while nobody looked, nobody knows.
+      if (!exclusive && !this.#begun.has(id)) this.index.countEvent(id);
+      this.#begun.add(id);
+      const lastEventId = this.index.lastEvent(id) + 1;
       const permission = isWritable(path) ? 1 : 3;
       const facts = { type: 6, ...this.index.facts(id) };
-      roots.set(id, { path, syncpoint: { id, name, rootFolderId, permission, ...facts, ...event } });
+      roots.set(id, { path, syncpoint: { id, name, rootFolderId, permission, ...facts, lastEventId } });
     }
     this.#roots = roots;
     return [...roots.values()].map(({ syncpoint }) => syncpoint);
@@ -114,17 +127,42 @@ export class DirectoryTree {
     const { maxAgeMs = 0 } = options;
     const latest = this.#latest;
     if (latest?.folderId === folderId && performance.now() - latest.at < maxAgeMs) return latest.listing;
-    // Callers that come while a listing waits for its turn share it; one already being read may be too old for them.
+    const listing = await this.#listInTurn(syncpointId, folderId);
+    if (listing?.folder.syncpointId !== syncpointId) return undefined;
+    this.#latest = { folderId, at: performance.now(), listing };
+    return listing;
+  }
+
+  /** Callers that come while a listing waits for its turn share it; one already being read may be too old for them. */
+  #listInTurn(syncpointId: number, folderId: number): Promise<FolderListing | undefined> {
     let queued = this.#queuedListings.get(folderId);
     if (queued === undefined) {
-      queued = this.#sequencer.run(folderId, () => {
+      queued = this.#sequencer.run(folderId, async () => {
         this.#queuedListings.delete(folderId);
-        return this.#list(syncpointId, folderId);
+        const listing = await this.#list(syncpointId, folderId);
+        if (listing === undefined) this.#lost(syncpointId, folderId);
+        else this.#watch.told(syncpointId, folderId);
+        return listing;
       });
       this.#queuedListings.set(folderId, queued);
     }
-    const listing = await queued;
-    return listing?.folder.syncpointId === syncpointId ? listing : undefined;
+    return queued;
+  }
+
+  async #look(syncpointId: number, folderId: number): Promise<void> {
+    try {
+      await this.#listInTurn(syncpointId, folderId);
+    } catch {
+      // Who lists it is told why it cannot be read.
+      this.#lost(syncpointId, folderId);
+    }
+  }
+
+  /** A folder that was there is not to be read any more. */
+  #lost(syncpointId: number, folderId: number): void {
+    if (!this.#watch.wasTold(folderId)) return;
+    this.#watch.forget(folderId);
+    this.index.countEvent(syncpointId);
   }
 
   /** Follows the folder's names down from its syncpoint's root; undefined when a directory on the way is gone. */
@@ -178,7 +216,6 @@ export class DirectoryTree {
       : scanned.entries;
     const { known, listing } = await this.#merge(place.record, entries, before);
     this.#snapshots.set(folderId, known);
-    this.#latest = { folderId, at: performance.now(), listing };
     return listing;
   }
 
@@ -226,7 +263,10 @@ export class DirectoryTree {
       changes++;
       await this.forget(entry);
     }
-    if (changes > 0) await this.index.committed();
+    if (changes > 0) {
+      this.#changedByOthers(folder);
+      await this.index.committed();
+    }
     return { known, listing: { folder, folders, files } };
   }
 
@@ -263,9 +303,11 @@ export class DirectoryTree {
       known.set(name, entry);
       this.remember(folderId, known);
       this.index.put(entry);
+      this.#changedByOthers(place.record);
       return { entry, scanned };
     }
     if (former !== undefined) await this.forget(former);
+    this.#changedByOthers(place.record);
     return { entry: await this.add(place, scanned), scanned };
   }
 
@@ -289,21 +331,28 @@ export class DirectoryTree {
     await this.index.remove(entry);
   }
 
+  /** A folder is found otherwise than it was known. */
+  #changedByOthers({ syncpointId, id }: FolderRecord): void {
+    if (this.#watch.wasTold(id)) this.index.countEvent(syncpointId);
+  }
+
   /** To be told of each change, when it is made: `structure` where folders moved or went. */
   changed(syncpointId: number, what: 'entries' | 'structure'): void {
     if (what === 'structure') {
       this.#structure++;
       this.#latest = undefined;
     }
-    if (this.#options.exclusive) this.index.countEvent(syncpointId);
+    this.index.countEvent(syncpointId);
   }
 
   leftOut(): LeftOut {
     return this.#leftOut.report();
   }
 
-  idle(): Promise<void> {
-    return this.#sequencer.idle();
+  /** Looks for others' changes no more; resolves when nothing is under way. */
+  async end(): Promise<void> {
+    await this.#watch.end();
+    await this.#sequencer.idle();
   }
 }
 

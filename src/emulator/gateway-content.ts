@@ -55,14 +55,14 @@ export function contentRoutes(options: ContentOptions): readonly Route[] {
     refuseOtherUser(call, new Refusal(403, 'Not A Business Admin'));
     const types = listOf(call, 'includeType');
     for (const type of types) if (!/^[0-9]+$/.test(type)) throw new Refusal(400, 'Bad Request');
-    const all = await store.syncpoints();
+    const all = await store.syncpoints({ lookForChanges: includesOf(call).lastEvent });
     const wanted = all.filter(({ type }) => (types.size === 0 ? type !== 8 : types.has(String(type))));
     return replies.json(wanted.map((syncpoint) => syncpointShape(syncpoint, all, call)));
   }
 
   async function syncpoint(call: Call): Promise<Reply> {
     const id = positive(call.segments[0], new Refusal(400, 'Invalid SyncPoint ID'));
-    const all = await store.syncpoints();
+    const all = await store.syncpoints({ lookForChanges: includesOf(call).lastEvent });
     const found = all.find((one) => BigInt(one.id) === id);
     if (found === undefined) throw lookup.missingSyncpoint(404, 'SyncPoint Does Not Exist');
     return replies.json(syncpointShape(found, all, call));

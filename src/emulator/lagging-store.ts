@@ -111,7 +111,7 @@ export class LaggingStore implements ContentStore {
 
   // --- as the store has it
 
-  readonly syncpoints: ContentStore['syncpoints'] = () => this.#store.syncpoints();
+  readonly syncpoints: ContentStore['syncpoints'] = (options) => this.#store.syncpoints(options);
   readonly createSyncpoint: ContentStore['createSyncpoint'] = (...of) => this.#store.createSyncpoint(...of);
   readonly changeSyncpoint: ContentStore['changeSyncpoint'] = (...of) => this.#store.changeSyncpoint(...of);
   readonly removeSyncpoint: ContentStore['removeSyncpoint'] = (...of) => this.#store.removeSyncpoint(...of);

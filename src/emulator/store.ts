@@ -32,7 +32,7 @@ export interface SyncpointRecord {
   readonly permission: Permission;
   /** Absent: the account's own user. */
   readonly owner?: Person;
-  /** The id of the last event; absent where the store cannot know of every change. */
+  /** The id of the last event; absent where the store counts none. */
   readonly lastEventId?: number;
   readonly parentSyncpointId?: number;
   /** Where a nested syncpoint lies in its parent, `\` separated; absent at the top level. */
@@ -161,8 +161,13 @@ export interface ContentStore extends ContentReader, ContentWriter {
   close(): Promise<void>;
 }
 
+export interface SyncpointsOptions {
+  /** Their last events are to tell also what was changed beside the store. */
+  readonly lookForChanges?: boolean;
+}
+
 export interface ContentReader {
-  syncpoints(): Promise<readonly SyncpointRecord[]>;
+  syncpoints(options?: SyncpointsOptions): Promise<readonly SyncpointRecord[]>;
   list(syncpointId: number, folderId: number, options: ListOptions): Promise<FolderListing | undefined>;
   /** As `list`, without looking at the folder's content. */
   folder(syncpointId: number, folderId: number): Promise<FolderRecord | undefined>;

@@ -29,7 +29,7 @@ export interface Access {
   readonly members: readonly [AccessMember, ...AccessMember[]];
   readonly budget: Pick<BudgetLimits, 'perSecond' | 'perHour'>;
   readonly ca: string | undefined;
-  /** The emulator behind it, where there is one. */
+  /** The emulator behind it, where there is one: its calls cost nobody anything. */
   readonly emulator: EmulatorAccess | undefined;
 }
 

@@ -22,17 +22,17 @@ let listings: Listings;
 let syncpoint: RemoteSyncpoint;
 
 /** A mount begins, on the tree that the one before left. */
-async function remount(): Promise<void> {
+async function remount(options?: { callsAreFree?: boolean }): Promise<void> {
   await listings.stop();
   await tree.close();
-  open();
+  open(options);
 }
 
-function open(): void {
+function open({ callsAreFree = false } = {}): void {
   tree = Tree.open(directory.path);
   journal = new Journal(tree);
   trust = new Trust({ journal, lifetimeMs: 300_000, backstopMs: 900_000, pollIntervalMs: POLL_MS });
-  listings = new Listings({ journal, drive, naming, trust });
+  listings = new Listings({ journal, drive, naming, trust, callsAreFree });
 }
 
 /** Something happened in the syncpoint. */
@@ -253,6 +253,27 @@ test('somebody who looks into folder after folder waits for some of them only', 
   let waited = 0;
   for (let index = 0; index < 40; index += 1) if (listings.ensure(child(`d${index}`), never) !== undefined) waited += 1;
   expect(waited).toBe(16);
+});
+
+test('where calls cost nothing, whoever walks over everything gets all of it as it is', async () => {
+  await remount({ callsAreFree: true });
+  happens('2');
+  await poll();
+  for (let index = 0; index < 40; index += 1) {
+    await ensure(child(`d${index}`), { minds: () => false });
+    expect(standing(child(`d${index}`))).toBe('fresh');
+  }
+});
+
+test('where calls cost nothing, what we changed ourselves is shown as it is known, and all of it looked at again at once', async () => {
+  await remount({ callsAreFree: true });
+  trust.changing(syncpoint.id)();
+  happens('2');
+  await poll();
+  for (let index = 0; index < 40; index += 1)
+    expect(listings.ensure(child(`d${index}`), never, { minds: () => false })).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(3_500);
+  await vi.waitFor(() => expect(listed()).toHaveLength(40));
 });
 
 test('after our own changes a tree that is walked costs a few calls, not one for each folder', async () => {

@@ -1,6 +1,6 @@
 // How a mount begins, ends, dies and comes back, as its user sees it.
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -194,9 +194,29 @@ describe.skipIf(!fuseExists)('a mount', () => {
     writeFileSync(join(data, 'sub', 'c.txt'), 'new');
     writeFileSync(join(data, 'later.txt'), 'x');
     await drive.unmount();
-    await drive.succeed(['mount', 'local', drive.mountpoint, '--listing-lifetime', '0s']);
+    await drive.succeed(['mount', 'local', drive.mountpoint]);
     const again = await run('diff', ['-r', '--no-dereference', data, join(drive.mountpoint, 'docs')]);
     expect(again.stdout.trim()).toBe(`Only in ${data}: link`);
+    await drive.unmount();
+  });
+
+  it('shows within a poll what another program changes in a directory of this machine, in every folder of a walk', async () => {
+    const data = drive.user.directory('data', 'docs');
+    const names = Array.from({ length: 30 }, (_, index) => `folder${index}`);
+    for (const name of names) mkdirSync(join(data, name));
+    await drive.succeed(
+      ['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'],
+      JSON.stringify({ uri: data }),
+    );
+    await drive.succeed(['mount', 'local', drive.mountpoint, '--poll-interval', '1s']);
+    const shown = join(drive.mountpoint, 'docs');
+    const differences = async (): Promise<string> => (await run('diff', ['-r', data, shown])).stdout;
+    expect(await differences()).toBe('');
+    for (const name of names) writeFileSync(join(data, name, 'new'), name);
+    await expect.poll(() => readdirSync(join(shown, 'folder7')), { timeout: 15_000 }).toEqual(['new']);
+    expect(await differences()).toBe('');
+    writeFileSync(join(data, 'folder3', 'new'), 'FOLDER3');
+    await expect.poll(() => readFileSync(join(shown, 'folder3', 'new'), 'utf8'), { timeout: 15_000 }).toBe('FOLDER3');
     await drive.unmount();
   });
 

@@ -1,0 +1,301 @@
+// What a directory store's events tell of changes made beside it: each one that a client may not know of, and no others.
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DirectoryStore } from '../../src/emulator/directory-store.ts';
+import { DirectoryWatch } from '../../src/emulator/directory-watch.ts';
+
+// A clock that stands: no look is put off after the one before.
+const nowMs = (): number => 0;
+
+let directory: string;
+let data: string;
+let store: DirectoryStore;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'emulator-events-'));
+  data = join(directory, 'data');
+  mkdirSync(join(data, 'sub', 'deep'), { recursive: true });
+  writeFileSync(join(data, 'a.txt'), 'hello');
+  writeFileSync(join(data, 'sub', 'b.txt'), 'below');
+  store = await open();
+});
+afterEach(async () => {
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
+function open(): Promise<DirectoryStore> {
+  return DirectoryStore.open({ directory: data, stateDirectory: join(directory, 'state'), nowMs });
+}
+
+async function root(): Promise<{ id: number; rootFolderId: number }> {
+  const [first] = await store.syncpoints();
+  if (first === undefined) throw new Error('no syncpoint');
+  return first;
+}
+
+async function event(): Promise<number | undefined> {
+  return (await store.syncpoints({ lookForChanges: true }))[0]?.lastEventId;
+}
+
+/** All names below a folder, each folder listed once, as a client that walks it. */
+async function walk(folderId?: number): Promise<Record<string, number>> {
+  const { id, rootFolderId } = await root();
+  const listing = await store.list(id, folderId ?? rootFolderId);
+  const found: Record<string, number> = {};
+  for (const file of listing?.files ?? []) found[`${listing?.folder.virtualPath}${file.name}`] = file.versionId;
+  for (const folder of listing?.folders ?? []) {
+    found[folder.virtualPath] = folder.id;
+    Object.assign(found, await walk(folder.id));
+  }
+  return found;
+}
+
+describe('what others do in a folder that was listed is an event', () => {
+  const changes: Readonly<Record<string, () => void>> = {
+    'a new file': () => writeFileSync(join(data, 'sub', 'new'), ''),
+    'a new file in an empty folder': () => writeFileSync(join(data, 'sub', 'deep', 'new'), ''),
+    'a new folder': () => mkdirSync(join(data, 'sub', 'folder')),
+    'content appended to': () => appendFileSync(join(data, 'sub', 'b.txt'), '!'),
+    'content replaced by as much': () => writeFileSync(join(data, 'sub', 'b.txt'), 'BELOW'),
+    'a removed file': () => rmSync(join(data, 'sub', 'b.txt')),
+    'a removed folder': () => rmSync(join(data, 'sub', 'deep'), { recursive: true }),
+    'a renamed file': () => renameSync(join(data, 'sub', 'b.txt'), join(data, 'sub', 'c.txt')),
+    'a folder moved up': () => renameSync(join(data, 'sub', 'deep'), join(data, 'deep')),
+    'a folder in place of a file': () => {
+      rmSync(join(data, 'sub', 'b.txt'));
+      mkdirSync(join(data, 'sub', 'b.txt'));
+    },
+  };
+  test.each(Object.entries(changes))('%s', async (_name, change) => {
+    await walk();
+    const before = await event();
+    expect(await event()).toBe(before);
+    change();
+    expect(await event()).toBeGreaterThan(before ?? 0);
+    await walk();
+    const after = await event();
+    await walk();
+    expect(await event()).toBe(after);
+  });
+});
+
+test('what is found by a listing, or by name, before it was looked for is an event too: another client does not know it', async () => {
+  await walk();
+  const before = (await event()) ?? 0;
+  writeFileSync(join(data, 'sub', 'new'), '');
+  await walk();
+  const found = (await store.syncpoints())[0]?.lastEventId ?? 0;
+  expect(found).toBeGreaterThan(before);
+  const { id, rootFolderId } = await root();
+  appendFileSync(join(data, 'a.txt'), '!');
+  await store.child(id, rootFolderId, 'a.txt', { ignoreCase: false });
+  const byName = (await store.syncpoints())[0]?.lastEventId ?? 0;
+  expect(byName).toBeGreaterThan(found);
+  writeFileSync(join(data, 'other'), '');
+  await store.child(id, rootFolderId, 'other', { ignoreCase: false });
+  expect((await store.syncpoints())[0]?.lastEventId).toBeGreaterThan(byName);
+});
+
+test('a folder that nobody has listed yet makes no events', async () => {
+  const { id, rootFolderId } = await root();
+  await store.list(id, rootFolderId);
+  const before = await event();
+  writeFileSync(join(data, 'sub', 'new'), '');
+  expect(Object.keys(await walk())).toContain('\\sub\\new');
+  expect(await event()).toBe(before);
+});
+
+test('a start is an event: what was changed meanwhile nobody knows', async () => {
+  await walk();
+  const before = (await event()) ?? 0;
+  await store.close();
+  appendFileSync(join(data, 'a.txt'), '!');
+  store = await open();
+  expect(await event()).toBeGreaterThan(before);
+});
+
+test('a change made through a call is one event, and looking finds no other', async () => {
+  await walk();
+  const { id, rootFolderId } = await root();
+  const before = (await event()) ?? 0;
+  const folder = await store.createFolder(id, rootFolderId, 'made');
+  expect(await event()).toBe(before + 1);
+  await store.moveFolder(id, folder.id, rootFolderId, 'moved');
+  expect(await event()).toBe(before + 2);
+  await walk();
+  await store.removeFolder(id, folder.id);
+  const after = await event();
+  await walk();
+  expect(await event()).toBe(after);
+});
+
+type Step = readonly [
+  kind: 'write' | 'mkdir' | 'remove' | 'rename' | 'make by call' | 'list',
+  where: number,
+  name: string,
+];
+
+test(
+  'a client that keeps its listings while the event is the same knows the directory as it is',
+  { timeout: 120_000 },
+  async () => {
+    const step: fc.Arbitrary<Step> = fc.tuple(
+      fc.constantFrom('write', 'mkdir', 'remove', 'rename', 'make by call', 'list'),
+      fc.nat(3),
+      fc.constantFrom('x', 'y'),
+    );
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), async (steps) => {
+        const base = join(directory, `run${run++}`);
+        const top = join(base, 'data');
+        mkdirSync(join(top, 'one', 'two'), { recursive: true });
+        const places = [top, join(top, 'one'), join(top, 'one', 'two'), join(top, 'x')];
+        const one = await DirectoryStore.open({ directory: top, stateDirectory: join(base, 'state'), nowMs });
+        try {
+          const clients = [new KeepingClient(one), new KeepingClient(one)];
+          let count = 0;
+          for (const [kind, where, name] of steps) {
+            const place = places[where] ?? top;
+            // What is not possible is not done.
+            if (!isDirectory(place)) continue;
+            const path = join(place, name);
+            if (kind === 'write' && !isDirectory(path)) writeFileSync(path, 'x'.repeat(++count));
+            if (kind === 'mkdir' && !readdirSync(place).includes(name)) mkdirSync(path);
+            if (kind === 'remove') rmSync(path, { recursive: true, force: true });
+            if (kind === 'rename' && isDirectory(path) && !readdirSync(top).includes('y'))
+              renameSync(path, join(top, 'y'));
+            if (kind === 'make by call') await clients[0]?.makeFolder(`made${++count}`);
+            if (kind === 'list') await clients[where % 2]?.walk();
+          }
+          for (const client of clients) expect(await client.walk()).toEqual(onDisk(top));
+        } finally {
+          await one.close();
+        }
+      }),
+      { numRuns: 150 },
+    );
+  },
+);
+
+/** Lists a folder again only where its syncpoint's event is another one. */
+class KeepingClient {
+  readonly #store: DirectoryStore;
+  readonly #kept = new Map<number, NonNullable<Awaited<ReturnType<DirectoryStore['list']>>>>();
+  #event: number | undefined;
+
+  constructor(of: DirectoryStore) {
+    this.#store = of;
+  }
+
+  async makeFolder(name: string): Promise<void> {
+    const [syncpoint] = await this.#store.syncpoints();
+    await this.#store.createFolder(syncpoint?.id ?? 0, syncpoint?.rootFolderId ?? 0, name);
+  }
+
+  async walk(): Promise<string[]> {
+    const [syncpoint] = await this.#store.syncpoints({ lookForChanges: true });
+    if (syncpoint === undefined) throw new Error('no syncpoint');
+    if (syncpoint.lastEventId !== this.#event) this.#kept.clear();
+    this.#event = syncpoint.lastEventId;
+    const found: string[] = [];
+    const folders = [syncpoint.rootFolderId];
+    for (let folderId = folders.pop(); folderId !== undefined; folderId = folders.pop()) {
+      const listing = this.#kept.get(folderId) ?? (await this.#store.list(syncpoint.id, folderId));
+      if (listing === undefined) throw new Error(`folder ${folderId} is told, and is not there`);
+      this.#kept.set(folderId, listing);
+      for (const { name, lengthBytes } of listing.files)
+        found.push(`${listing.folder.virtualPath}${name} ${lengthBytes}`);
+      for (const folder of listing.folders) {
+        found.push(folder.virtualPath);
+        folders.push(folder.id);
+      }
+    }
+    return found.sort();
+  }
+}
+
+function onDisk(path: string, virtualPath = '\\'): string[] {
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries
+    .flatMap((entry) => {
+      const below = join(path, entry.name);
+      if (!entry.isDirectory()) return [`${virtualPath}${entry.name} ${readFileSync(below).length}`];
+      return [`${virtualPath}${entry.name}\\`, ...onDisk(below, `${virtualPath}${entry.name}\\`)];
+    })
+    .sort();
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+describe('looking', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('takes a fiftieth of the time at most, and goes over what was told and not forgotten', async () => {
+    let clockMs = 0;
+    const looked: number[] = [];
+    const watch = new DirectoryWatch({
+      nowMs: () => clockMs,
+      look: (_syncpointId, folderId) => {
+        looked.push(folderId);
+        clockMs += 100;
+        return Promise.resolve();
+      },
+    });
+    await watch.look();
+    expect(looked).toEqual([]);
+    watch.told(1, 10);
+    watch.told(1, 11);
+    watch.told(1, 12);
+    watch.forget(11);
+    await watch.look();
+    expect(looked).toEqual([10, 12]);
+    clockMs += 9_999;
+    await watch.look();
+    expect(looked).toHaveLength(2);
+    clockMs += 1;
+    await watch.look();
+    expect(looked).toHaveLength(4);
+  });
+
+  test('who asks during a long look waits a second for it, and it goes on', async () => {
+    vi.useFakeTimers();
+    let finish = (): void => undefined;
+    let looks = 0;
+    const watch = new DirectoryWatch({
+      look: () => {
+        looks++;
+        return new Promise<void>((resolve) => (finish = resolve));
+      },
+    });
+    watch.told(1, 10);
+    const asked = watch.look();
+    await vi.advanceTimersByTimeAsync(999);
+    expect(await Promise.race([asked, Promise.resolve('waits')])).toBe('waits');
+    await vi.advanceTimersByTimeAsync(1);
+    await asked;
+    const again = watch.look();
+    finish();
+    await again;
+    expect(looks).toBe(1);
+    await watch.end();
+  });
+});
