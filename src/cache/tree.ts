@@ -28,6 +28,7 @@ import type { ConflictRecord, PendingRecord, Purge, UnfinishedContent } from './
 import { RecentlyRead } from './tree/recently-read.ts';
 import { StagedNames } from './tree/staged-names.ts';
 import { openTables, type TreeTables } from './tree/tables.ts';
+import { VaultCapacities } from './tree/vault-capacities.ts';
 import type {
   ChangeOrigin,
   Keeping,
@@ -78,8 +79,7 @@ export class Tree {
   /** Of the transaction under way. */
   #changes: TreeChange[] = [];
   readonly #listingsRead = new RecentlyRead<ListingState>();
-  /** Of all vaults that were asked about: each write looks whether there is room. */
-  readonly #vaultsRead = new Map<VaultId, RemoteVault | undefined>();
+  readonly #vaults: VaultCapacities;
   /** Made once: a copy of many files makes ten transactions a file. */
   readonly #transaction: TreeTransaction = {
     put: (node) => this.#put(node),
@@ -149,6 +149,7 @@ export class Tree {
     this.#tables = tables;
     this.#entries = new Entries(tables);
     this.#staged = new StagedNames(tables.staged);
+    this.#vaults = new VaultCapacities(tables.vaults);
     this.#conflictInodes = new Set(this.conflicts().map(({ inode }) => inode));
     this.#rootModified = { seconds: Number(tables.meta.get('rootSeconds')), nanoseconds: 0 };
     this.#nextInode = this.#inodesSetAside = Number(this.#tables.meta.get('nextInode') ?? FIRST_INODE);
@@ -417,28 +418,12 @@ export class Tree {
 
   /** Capacity of the vaults, as last told. */
   vault(id: VaultId): RemoteVault | undefined {
-    if (this.#vaultsRead.has(id)) return this.#vaultsRead.get(id);
-    const stored = this.#tables.vaults.get(id);
-    const vault =
-      stored === undefined
-        ? undefined
-        : { id, name: stored.name, sizeBytes: stored.size ?? undefined, consumedBytes: stored.used ?? undefined };
-    this.#vaultsRead.set(id, vault);
-    return vault;
+    return this.#vaults.get(id);
   }
 
   /** Remembers the capacity of the vaults. */
   putVaults(vaults: readonly RemoteVault[]): void {
-    this.#vaultsRead.clear();
-    this.#store.transaction(() => {
-      for (const vault of vaults) {
-        this.#tables.vaults.put(vault.id, {
-          name: vault.name,
-          size: vault.sizeBytes ?? null,
-          used: vault.consumedBytes ?? null,
-        });
-      }
-    });
+    this.#store.transaction(() => this.#vaults.put(vaults));
   }
 
   /** Resolves when every transaction so far is safe against power loss, some time soon; hurries nothing. */

@@ -11,12 +11,14 @@ import { DueTimes } from './due-times.ts';
 import { Failures } from './failures.ts';
 import { FlushScope } from './flush-scope.ts';
 import type { FolderToMake } from './folders.ts';
+import { News } from './news.ts';
 import { OPEN_FILE_DUE_MS } from './open-file-pace.ts';
 import { Outage } from './outage.ts';
 import { Outcomes } from './outcomes.ts';
 import { Purges } from './purges.ts';
 import type { Parts } from './parts.ts';
 import { nextStep, wayOut, type Step, type Surroundings, type UnderWay } from './plan.ts';
+import { PlanQueue } from './plan-queue.ts';
 import { StepWork } from './step-work.ts';
 import { Troubles, type Trouble } from './troubles.ts';
 import { Turns } from './turns.ts';
@@ -26,14 +28,10 @@ import { VainUploads } from './vain-uploads.ts';
 
 const log = createLog('pusher');
 
-/** Between two looks at guards whose time is over, and at files that have been open for long; nobody waits for either. */
+/** Between two looks at guards whose time is over, and at files long open; nobody waits for either. */
 const CHORES_MS = 15_000;
 /** What waits for something that has no record is planned again after this, should nobody tell. */
 const BLOCKED_AGAIN_MS = 5_000;
-/** Who waits for changes hears of them so late at most. */
-const TELL_AFTER_MS = 10;
-/** Records planned before other work of the process gets its turn. */
-const PLANS_PER_TURN = 200;
 
 export interface PusherOptions extends Omit<Parts, 'outcomes' | 'uploads' | 'nowMs' | 'steadyMs'> {
   /** How long after its last change an object waits, so that pairs of changes meet. */
@@ -76,8 +74,7 @@ export class Pusher {
   readonly #steadyMs: () => number;
   readonly #troubles: Troubles;
   readonly #work: StepWork;
-  /** Inodes to be planned, in the order they came. */
-  readonly #queue = new Set<number>();
+  readonly #queue: PlanQueue;
   readonly #turns: Turns;
   readonly #blockers = new Blockers();
   readonly #due: DueTimes;
@@ -86,10 +83,8 @@ export class Pusher {
   readonly #vain: VainUploads;
   readonly #running = new Map<number, Running>();
   readonly #failures: Failures;
-  readonly #waiters = new Set<() => void>();
+  readonly #news = new News();
   readonly #unsubscribe: () => void;
-  #tellTimer: NodeJS.Timeout | undefined;
-  #turn: NodeJS.Immediate | undefined;
   #chores: NodeJS.Timeout | undefined;
   #hurries = 0;
   #paused = false;
@@ -108,14 +103,18 @@ export class Pusher {
     this.#vain = new VainUploads(journal, this.#steadyMs);
     this.#purges = new Purges(options);
     this.#failures = new Failures(this.#parts, this.#troubles);
-    this.#due = new DueTimes(this.#steadyMs, (inodes) => this.#planSoon(inodes));
+    this.#queue = new PlanQueue(
+      (inode) => this.#planOne(inode),
+      () => !this.#paused,
+    );
+    this.#due = new DueTimes(this.#steadyMs, (inodes) => this.#queue.planSoon(inodes));
     this.#turns = new Turns({
       journal,
       nowMs: this.#nowMs,
       uploadsMax: options.uploadsMax,
       running: this.#running,
       isHurried: () => this.#hurries > 0,
-      onTurn: (inodes) => this.#planSoon(inodes),
+      onTurn: (inodes) => this.#queue.planSoon(inodes),
     });
     const unsubscribe = [
       options.journal.onChange((inodes) => this.#changed(inodes)),
@@ -128,7 +127,7 @@ export class Pusher {
   start(): void {
     this.#chores = setInterval(() => this.#doChores(), CHORES_MS);
     this.#chores.unref();
-    this.#planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
+    this.#queue.planSoon([...this.#options.journal.records()].map(({ inode }) => inode));
     this.#purges.nudge();
   }
 
@@ -162,7 +161,7 @@ export class Pusher {
   retryNow(): void {
     this.#outage.retry();
     this.#vain.retry();
-    this.#planSoon(this.#troubles.hurry());
+    this.#queue.planSoon(this.#troubles.hurry());
   }
 
   /**
@@ -177,13 +176,7 @@ export class Pusher {
       for (const inode of [...scope.inodes, ...this.#due.inodes()]) this.#queue.add(inode);
       this.retryNow();
       while (scope.isLeft() && !signal.aborted && !this.#stopped) {
-        const changed = deferred<undefined>();
-        const wake = (): void => changed.resolve(undefined);
-        this.#waiters.add(wake);
-        signal.addEventListener('abort', wake, { once: true });
-        await changed.promise;
-        this.#waiters.delete(wake);
-        signal.removeEventListener('abort', wake);
+        await this.#news.next(signal);
       }
       if (inodes === undefined && !signal.aborted) await this.#purges.flush(signal);
       return scope.latestMs;
@@ -236,13 +229,12 @@ export class Pusher {
     this.#unsubscribe();
     this.#due.stop();
     this.#turns.stop();
-    clearTimeout(this.#tellTimer);
-    clearImmediate(this.#turn);
+    this.#queue.stop();
     clearInterval(this.#chores);
     const reason = new RemoteError('unavailable', 'the drive is being unmounted');
     for (const { controller } of this.#running.values()) controller.abort(reason);
     await Promise.all([...this.#running.values()].map(({ done }) => done));
-    for (const waiter of [...this.#waiters]) waiter();
+    this.#news.tell();
     await this.#purges.stop();
   }
 
@@ -259,51 +251,14 @@ export class Pusher {
 
   #changed(inodes: readonly number[]): void {
     for (const inode of inodes) this.#requeue(inode);
-    this.#wake();
-    this.#tellWaiters();
+    this.#queue.wake();
+    this.#news.tellSoon();
   }
 
   /** An object, and what waits for it, is worth a new look. */
   #requeue(inode: number): void {
     this.#queue.add(inode);
     for (const one of this.#blockers.release(inode)) this.#queue.add(one);
-  }
-
-  /** Soon: what waits looks through all that is pending, and changes come by the hundred. */
-  #tellWaiters(): void {
-    if (this.#waiters.size === 0) return;
-    this.#tellTimer ??= setTimeout(() => {
-      this.#tellTimer = undefined;
-      for (const waiter of [...this.#waiters]) waiter();
-    }, TELL_AFTER_MS);
-  }
-
-  #planSoon(inodes: Iterable<number>): void {
-    for (const inode of inodes) this.#queue.add(inode);
-    this.#wake();
-  }
-
-  /** The next turn of the event loop plans: changes that come together are planned together. */
-  #wake(): void {
-    if (this.#stopped || this.#turn !== undefined) return;
-    this.#turn = setImmediate(() => {
-      this.#turn = undefined;
-      this.#plan();
-    });
-  }
-
-  #plan(): void {
-    if (this.#stopped || this.#paused) return;
-    let planned = 0;
-    for (const inode of this.#queue) {
-      if (planned === PLANS_PER_TURN) {
-        this.#wake();
-        break;
-      }
-      planned += 1;
-      this.#queue.delete(inode);
-      this.#planOne(inode);
-    }
   }
 
   #planOne(inode: number): void {
@@ -411,7 +366,7 @@ export class Pusher {
           this.#requeue(one);
         }
         this.#turns.release();
-        this.#tellWaiters();
+        this.#news.tellSoon();
         finished.resolve(undefined);
       })
       .catch((error: unknown) => {
@@ -435,12 +390,8 @@ export class Pusher {
     const around = this.#surroundings();
     for (const other of this.#options.journal.index.inDirectory(step.node.parent)) {
       if (found.length === FOLDERS_PER_CALL) break;
-      if (
-        other.inode === record.inode ||
-        this.#running.has(other.inode) ||
-        this.#troubles.get(other.inode) !== undefined
-      )
-        continue;
+      const { inode } = other;
+      if (inode === record.inode || this.#running.has(inode) || this.#troubles.get(inode) !== undefined) continue;
       const theirs = nextStep(other, this.#nowMs(), around);
       if (theirs.kind === 'make-folder') found.push({ node: theirs.node, name: theirs.name });
     }
@@ -481,7 +432,7 @@ export class Pusher {
 
   /** What waits for the service is worth a try. */
   #hurry(): void {
-    this.#planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
+    this.#queue.planSoon([...this.#due.inodes(), ...this.#troubles.hurry()]);
   }
 
   #surroundings(): Surroundings {
@@ -525,7 +476,7 @@ export class Pusher {
     const circle = this.#blockers.set(inode, by);
     if (circle !== undefined) this.#leadOut(circle);
     // No change of the journal tells those who wait for it.
-    if (this.#refusedAhead(inode) !== undefined) this.#tellWaiters();
+    if (this.#refusedAhead(inode) !== undefined) this.#news.tellSoon();
     if (this.#options.journal.get(by) === undefined && !this.#running.has(by)) {
       this.#due.set(inode, this.#steadyMs() + BLOCKED_AGAIN_MS);
     }
@@ -533,11 +484,8 @@ export class Pusher {
 
   #leadOut(circle: readonly number[]): void {
     const way = wayOut(circle, this.#surroundings());
-    log(
-      'inodes %o wait for each other, %s',
-      circle,
-      way === undefined ? 'on their way out' : `${way.inode} goes round`,
-    );
+    const outcome = way === undefined ? 'on their way out' : `${way.inode} goes round`;
+    log('inodes %o wait for each other, %s', circle, outcome);
     if (way !== undefined) this.#parts.outcomes.detour(way.inode, way.place);
   }
 

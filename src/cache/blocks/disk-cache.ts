@@ -12,6 +12,7 @@ import { inlineAllocatedBytes, inlineBytesMax, nameOf, ProtectedContents } from 
 import type { CacheIndex, Entry } from './cache-index.ts';
 import { DiskShare } from './disk-share.ts';
 import type { SegmentFiles } from './segment-files.ts';
+import { SegmentQueue, type QueuedSegment } from './segment-queue.ts';
 import { allocatedBytes, segmentBlocks, SegmentRecord } from './segment-record.ts';
 
 const log = createLog('cache');
@@ -33,13 +34,6 @@ const tickShare = 1 / 64;
 /** How often the disk is looked at while nothing is written: others fill it, too. */
 const lookEveryMs = 10_000;
 
-/** Blocks of one segment to be written. */
-interface Queued {
-  /** Blocks the segment may have. */
-  readonly blockCount: number;
-  readonly blocks: Block[];
-}
-
 export interface DiskCacheOptions {
   readonly index: CacheIndex;
   readonly files: SegmentFiles;
@@ -59,12 +53,8 @@ export class DiskCache implements BlockDisk {
   readonly #index: CacheIndex;
   readonly #files: SegmentFiles;
   readonly #options: DiskCacheOptions;
-  readonly #queueBytesMax: number;
-  /** Blocks to be written, by segment. */
-  readonly #queue = new Map<string, Queued>();
-  #queuedBytes = 0;
+  readonly #queue: SegmentQueue;
   readonly #writers = new Set<Promise<void>>();
-  readonly #writing = new Set<string>();
   /** Of what is being written now; some of it may be counted in the index already. */
   #writingBytes = 0;
   /** Segments whose entries were removed: their files go once the index says so on disk. */
@@ -76,8 +66,6 @@ export class DiskCache implements BlockDisk {
   /** Who asks for room meanwhile asks again. */
   #isMakingRoom = false;
   #roomWaiters: (() => void)[] = [];
-  /** Hear of each segment that was written. */
-  #writeWaiters: (() => void)[] = [];
   #failure: string | undefined;
   #pausedUntilMs = 0;
   #failureLogged = false;
@@ -87,7 +75,7 @@ export class DiskCache implements BlockDisk {
     this.#options = options;
     this.#index = options.index;
     this.#files = options.files;
-    this.#queueBytesMax = Math.min(queueBytesMax, Math.max(2 * blockSizeBytes, options.memoryBytesMax / 4));
+    this.#queue = new SegmentQueue(Math.min(queueBytesMax, Math.max(2 * blockSizeBytes, options.memoryBytesMax / 4)));
     this.#share = new DiskShare(options.freeBytes, options.reserveBytes);
     this.#looks = setInterval(() => this.makeRoom(0), lookEveryMs).unref();
   }
@@ -123,15 +111,8 @@ export class DiskCache implements BlockDisk {
     return new Promise((resolve) => this.#roomWaiters.push(resolve));
   }
 
-  async written(): Promise<void> {
-    const waiting = new Set([...this.#queue.keys(), ...this.#writing]);
-    for (;;) {
-      for (const segment of waiting) {
-        if (!this.#queue.has(segment) && !this.#writing.has(segment)) waiting.delete(segment);
-      }
-      if (waiting.size === 0) return;
-      await new Promise<void>((resolve) => this.#writeWaiters.push(resolve));
-    }
+  written(): Promise<void> {
+    return this.#queue.written();
   }
 
   makeRoom(bytes: number): void {
@@ -157,7 +138,7 @@ export class DiskCache implements BlockDisk {
 
   /** True while the segment is in use by this process: its file is not an orphan. */
   isBusy(segment: string): boolean {
-    return this.#busy.has(segment) || this.#queue.has(segment);
+    return this.#busy.has(segment) || this.#queue.isWaiting(segment);
   }
 
   /** The disk refused. Logged once until it works again. */
@@ -189,7 +170,7 @@ export class DiskCache implements BlockDisk {
   }
 
   #hasRoom(): boolean {
-    return this.#queuedBytes * 2 <= this.#queueBytesMax || this.#refuses();
+    return this.#queue.bytes * 2 <= this.#queue.bytesMax || this.#refuses();
   }
 
   #wakeIfRoom(): void {
@@ -216,7 +197,7 @@ export class DiskCache implements BlockDisk {
   }
 
   #storeInline(name: string, block: Block): void {
-    if (this.#refuses() || this.#index.dirtyBytes > this.#queueBytesMax || this.#index.get('i', name) !== undefined)
+    if (this.#refuses() || this.#index.dirtyBytes > this.#queue.bytesMax || this.#index.get('i', name) !== undefined)
       return;
     const bytes = inlineAllocatedBytes(block.lengthBytes);
     const { diskBytesMax } = this.#options;
@@ -355,21 +336,13 @@ export class DiskCache implements BlockDisk {
   }
 
   #enqueue(content: string, block: Block, blockCount: number): void {
-    if (this.#refuses() || this.#queuedBytes + block.lengthBytes > this.#queueBytesMax) return;
+    if (this.#refuses()) return;
     const segment = segmentName(content, block.index);
     const entry = this.#index.get('s', segment);
     if (entry !== undefined && new SegmentRecord(entry.payload).has(block.index % segmentBlocks)) return;
-    let queued = this.#queue.get(segment);
-    if (queued === undefined) {
-      const segmentStart = block.index - (block.index % segmentBlocks);
-      queued = { blockCount: Math.min(segmentBlocks, blockCount - segmentStart), blocks: [] };
-      this.#queue.set(segment, queued);
-    } else if (queued.blocks.some((other) => other.index === block.index)) {
-      return;
-    }
-    queued.blocks.push(block);
+    const segmentStart = block.index - (block.index % segmentBlocks);
+    if (!this.#queue.add(segment, block, Math.min(segmentBlocks, blockCount - segmentStart))) return;
     this.#options.pin(block);
-    this.#queuedBytes += block.lengthBytes;
     this.#startWriter();
   }
 
@@ -379,8 +352,7 @@ export class DiskCache implements BlockDisk {
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
         this.#writers.delete(writer);
-        // A segment that another writer is at will be seen by that one.
-        if ([...this.#queue.keys()].some((segment) => !this.#writing.has(segment))) this.#startWriter();
+        if (this.#queue.hasNext) this.#startWriter();
       });
     this.#writers.add(writer);
   }
@@ -388,26 +360,20 @@ export class DiskCache implements BlockDisk {
   async #write(): Promise<void> {
     // What comes in together is written together.
     await new Promise((resolve) => setImmediate(resolve));
-    for (const [segment, queued] of this.#queue) {
-      // One writer a segment: its entry is changed in place.
-      if (this.#writing.has(segment)) continue;
-      this.#queue.delete(segment);
-      this.#writing.add(segment);
-      await this.#writeSegment(segment, queued);
-      this.#writing.delete(segment);
-      for (const wake of this.#writeWaiters.splice(0)) wake();
+    for (let next = this.#queue.take(); next !== undefined; next = this.#queue.take()) {
+      await this.#writeSegment(next);
+      this.#queue.end(next);
     }
   }
 
-  async #writeSegment(segment: string, queued: Queued): Promise<void> {
-    const blocks = queued.blocks.sort((a, b) => a.index - b.index);
+  async #writeSegment({ segment, blockCount, blocks }: QueuedSegment): Promise<void> {
     const bytes = blocks.reduce((sum, block) => sum + allocatedBytes(block.lengthBytes), 0);
     this.#hold(segment);
     this.#writingBytes += bytes;
     try {
       if (this.#paused() || !(await this.#makeRoom())) return;
       if (this.#removed.delete(segment)) await this.#files.remove(segment);
-      for (const run of runsOf(blocks)) await this.#writeRun(segment, run, queued.blockCount);
+      for (const run of runsOf(blocks)) await this.#writeRun(segment, run, blockCount);
       this.#share.took(bytes);
       this.#failureLogged = false;
     } catch (error) {
@@ -418,10 +384,8 @@ export class DiskCache implements BlockDisk {
     } finally {
       this.#writingBytes -= bytes;
       this.#letGo(segment);
-      for (const block of blocks) {
-        this.#queuedBytes -= block.lengthBytes;
-        this.#options.unpin(block);
-      }
+      this.#queue.release(blocks);
+      for (const block of blocks) this.#options.unpin(block);
       this.#wakeIfRoom();
     }
   }
