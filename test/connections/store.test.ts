@@ -1,6 +1,17 @@
 // The connection store: what is put in comes back, and nothing - another process, a crash, a wrong mode - loses or shows it.
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import tmp from 'tmp';
@@ -189,6 +200,36 @@ describe('the store', () => {
     put(JSON.stringify({ schema: 1, note: 'kept', connections: [] }));
     await store.add({ name: 'one', auth: fsAuth });
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ note: 'kept' });
+  });
+});
+
+describe('a link in place of the file, to where dotfiles are kept', () => {
+  let kept: string;
+
+  beforeEach(() => {
+    kept = join(directory.name, 'dotfiles', 'connections.json');
+    mkdirSync(join(kept, '..'));
+    mkdirSync(config, { recursive: true });
+    symlinkSync(kept, file);
+  });
+
+  it('stays one, and what it leads to is changed, as a whole', async () => {
+    writeFileSync(kept, '{"schema":1,"connections":[]}', { mode: 0o600 });
+    const first = await store.add({ name: 'first', auth: fsAuth });
+    await store.add({ name: 'second', auth: cloudAuth });
+    expect(await store.remove(first.id)).toBe(true);
+    expect(readlinkSync(file)).toBe(kept);
+    expect(readFileSync(kept, 'utf8')).toContain('"second"');
+    expect([modeOf(kept), readdirSync(join(kept, '..'))]).toEqual([0o600, ['connections.json']]);
+  });
+
+  it('is not replaced while what it leads to is not there', async () => {
+    await expect(store.add({ name: 'first', auth: fsAuth })).rejects.toThrow(
+      `is a link to ${kept}, which is not there`,
+    );
+    expect(readlinkSync(file)).toBe(kept);
+    rmSync(file);
+    await store.add({ name: 'first', auth: fsAuth });
   });
 });
 
