@@ -84,6 +84,8 @@ describe.skipIf(!fuseExists)('.sh_thumbnails', () => {
     expect((await readdir(photos)).sort()).toEqual(['a.png', 'b.jpg', 'c.txt']);
     const { stdout } = await run('find', [drive.mountpoint]);
     expect(stdout).not.toContain('.sh_thumbnails');
+    // The drive asks for the room there is once, behind everybody.
+    await expect.poll(() => calls()['storageendpoints']).toBe(1);
     const before = calls();
     expect((await readdir(join(photos, '.sh_thumbnails'))).sort()).toEqual(['large', 'normal']);
     expect(await codeOf(stat(join(photos, '.sh_thumbnails', 'x-large')))).toBe('ENOENT');
