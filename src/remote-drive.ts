@@ -272,11 +272,17 @@ export interface RemoteDrive {
     names: readonly string[],
     options?: CallOptions,
   ): Promise<RemoteFolder[]>;
-  /** Stores a file. Rejects with `not-found` where the folder is missing for certain, `quota`, `forbidden`, `invalid`, `too-large`. */
+  /**
+   * Stores a file. Rejects with `not-found` where the folder is missing for certain, `exists` where one has the name, `conflict` where what
+   * it would replace was never listed, which few services tell, `quota`, `forbidden`, `invalid`, `too-large`.
+   */
   upload(request: UploadRequest, options?: CallOptions): Promise<UploadOutcome>;
   /** Moves a file's given version to the trash, one call. Resolves too where it lies there already or is gone. `conflict`: there is a newer version. */
   deleteFile(syncpointId: SyncpointId, versionId: VersionId, options?: CallOptions): Promise<void>;
-  /** Moves a folder and all it holds to the trash, one call. Resolves too where it is gone. */
+  /**
+   * Moves a folder and all it holds to the trash, one call. Resolves too where it is gone. `conflict`: it holds what was never listed, which
+   * few services tell.
+   */
   deleteFolder(syncpointId: SyncpointId, folderId: FolderId, options?: CallOptions): Promise<void>;
   /**
    * Purges what lies in the trash, one call. Resolves too where it is gone. `conflict`: it does not lie there, it is alive; `forbidden`: only

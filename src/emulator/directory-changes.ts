@@ -1,6 +1,7 @@
 // The changes a directory store makes on behalf of calls: plain file operations first, then the index that names them.
-// Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named. The index is
-// written behind: `DirectoryIndex.committed` tells when. Must not know: HTTP, listings.
+// Promises: a process killed in between leaves the old or the new, and ids that were told go on naming what they named; what others
+// made or changed is neither overwritten nor removed before a listing told of it. The index is written behind:
+// `DirectoryIndex.committed` tells when. Must not know: HTTP, listings.
 import { chmodSync, lstatSync, mkdirSync, renameSync } from 'node:fs';
 import { versionIdOf } from './directory-index.ts';
 import type { DirectoryIndex, IndexEntry } from './directory-index.ts';
@@ -78,8 +79,10 @@ export class DirectoryChanges {
     if (!(staged instanceof FileStaged)) throw new TypeError('these bytes are staged in another store');
     return this.#tree.withFolders([folderId], async () => {
       const place = this.#place(syncpointId, folderId);
-      const found = await this.#present(place, name);
+      // Before the name is looked at: it may take as long as copying does.
       const arrived = await staged.finish(place.path, modified);
+      const found = await this.#present(place, name);
+      if (found !== undefined && this.#tree.isUnseen(found.entry.id)) throw unseen(name);
       const times = { created, modified, added: BigInt(Date.now()) * 10_000n };
       const path = `${place.path}/${name}`;
       if (found !== undefined && replace === 'next-version') {
@@ -111,6 +114,11 @@ export class DirectoryChanges {
     const replaced = { created, modified, added, lengthBytes };
     const inode = String(lstatSync(arrived, { bigint: true }).ino);
     await history.beginReplacement(entry.id, { path, inode, times, sha256, replaced });
+    const present = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (present === undefined || scannedEntry(entry.name, present).fingerprint !== scanned.fingerprint) {
+      history.endReplacement(entry.id);
+      throw unseen(entry.name);
+    }
     onDisk(() => {
       this.#kept.keepVersion(path, entry.id, entry.generation);
       chmodSync(arrived, lstatSync(path).mode & 0o7777);
@@ -198,6 +206,7 @@ export class DirectoryChanges {
       const place = this.#place(syncpointId, parentId);
       const { entry } = await this.#own(place, folderId);
       this.#refuseState(`${place.path}/${entry.name}`);
+      if (await this.#tree.holdsUnseen(folderId, `${place.path}/${entry.name}`)) throw unseen(entry.name);
       const record = { ...folderRecord(syncpointId, folderId, place, entry.name), deleted: true };
       onDisk(() => this.#kept.keepRemoved(`${place.path}/${entry.name}`, folderId));
       this.#tree.changed(syncpointId, 'structure');
@@ -270,6 +279,10 @@ export class DirectoryChanges {
     if (exists(path)) throw new StoreRefusal(`the name is taken: ${name}`, 'taken');
     const inode = String(onDisk(() => lstatSync(former, { bigint: true })).ino);
     await this.#index.history.beginMove(entry.id, { path, inode, parentId: to.record.id, name, times });
+    if (exists(path)) {
+      this.#index.history.endMove(entry.id);
+      throw new StoreRefusal(`the name is taken: ${name}`, 'taken');
+    }
     onDisk(() => renameSync(former, path));
   }
 
@@ -303,6 +316,11 @@ export class DirectoryChanges {
 function folderRecord(syncpointId: number, id: number, parent: Place, name: string): FolderRecord {
   const virtualPath = `${parent.record.virtualPath}${name}\\`;
   return { syncpointId, id, parentId: parent.record.id, name, virtualPath, deleted: false };
+}
+
+/** Others changed it beside the store since it was listed: who was told of it before must not end what it is now. */
+function unseen(name: string): StoreRefusal {
+  return new StoreRefusal(`changed by another program: ${name}`, 'unseen');
 }
 
 /** A name that listings would pass over. */

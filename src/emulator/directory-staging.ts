@@ -90,6 +90,8 @@ export class FileStaged implements Staged {
   #writtenBytes: number;
   #file: FileHandle | undefined;
   #note: string | undefined;
+  /** The complete file beside its place, where that is on another file system. */
+  #arrived: string | undefined;
 
   constructor(place: StagingPlace, key: string, former?: { readonly note: string; readonly lengthBytes: number }) {
     this.#place = place;
@@ -157,6 +159,7 @@ export class FileStaged implements Staged {
     await this.close();
     const isElsewhere = statSync(directory).dev !== this.#place.device;
     const path = isElsewhere ? join(directory, `${ARRIVING_PREFIX}${this.#key}`) : own;
+    if (isElsewhere) this.#arrived = path;
     try {
       if (isElsewhere) await copyFile(own, path);
       setModified(path, modified);
@@ -178,6 +181,8 @@ export class FileStaged implements Staged {
     this.#heldBytes = 0;
     this.#writtenBytes = 0;
     rmSync(this.#path('bytes'), { force: true });
+    // Not there any more where it came to its place.
+    if (this.#arrived !== undefined) rmSync(this.#arrived, { force: true });
     if (this.#note !== undefined) rmSync(this.#path('note'), { force: true });
     this.#note = undefined;
     this.#place.kept.delete(this.#key);

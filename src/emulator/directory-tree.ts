@@ -52,6 +52,8 @@ export class DirectoryTree {
   readonly #watch: DirectoryWatch;
   readonly #queuedListings = new Map<number, Promise<FolderListing | undefined>>();
   #roots: ReadonlyMap<number, Root> = new Map();
+  /** What is in folders that were told and is new, or of another version, since: no listing told of it yet. */
+  readonly #unseen = new Set<number>();
   /** The syncpoints seen since the start. */
   readonly #begun = new Set<number>();
   /** The listing given last, for the further pages of it. */
@@ -129,6 +131,7 @@ export class DirectoryTree {
     if (latest?.folderId === folderId && performance.now() - latest.at < maxAgeMs) return latest.listing;
     const listing = await this.#listInTurn(syncpointId, folderId);
     if (listing?.folder.syncpointId !== syncpointId) return undefined;
+    if (this.#unseen.size > 0) for (const { id } of [...listing.files, ...listing.folders]) this.#unseen.delete(id);
     this.#latest = { folderId, at: performance.now(), listing };
     return listing;
   }
@@ -244,12 +247,14 @@ export class DirectoryTree {
         if (entry !== former) {
           changes++;
           this.index.put(entry);
+          this.#foundOtherwise(entry);
         }
       } else {
         if (former !== undefined) await this.forget(former);
         const id = ids[taken++] ?? 0;
         entry = { id, parentId: folder.id, name, isFolder, fingerprint: found.fingerprint, generation: 1 };
         this.index.put(entry);
+        this.#foundOtherwise(entry);
       }
       known.set(name, entry);
       if (!entry.isFolder) files.push(fileRecord(syncpointId, entry, found));
@@ -303,12 +308,34 @@ export class DirectoryTree {
       known.set(name, entry);
       this.remember(folderId, known);
       this.index.put(entry);
+      this.#foundOtherwise(entry);
       this.#changedByOthers(place.record);
       return { entry, scanned };
     }
     if (former !== undefined) await this.forget(former);
     this.#changedByOthers(place.record);
-    return { entry: await this.add(place, scanned), scanned };
+    const entry = await this.add(place, scanned);
+    this.#foundOtherwise(entry);
+    return { entry, scanned };
+  }
+
+  /** True for what others made or changed since its folder was listed for anybody. */
+  isUnseen(id: number): boolean {
+    return this.#unseen.has(id);
+  }
+
+  /** True where others made or changed something in a folder, at any depth, that no listing told yet. Looks at the disk. */
+  async holdsUnseen(folderId: number, path: string): Promise<boolean> {
+    if (this.#options.exclusive) return false;
+    const known = await this.known(folderId);
+    const { entries } = await scanDirectory(path);
+    for (const { name, isFolder, fingerprint } of entries) {
+      const entry = known.get(name);
+      if (entry?.isFolder !== isFolder || this.isUnseen(entry.id)) return true;
+      if (isFolder ? await this.holdsUnseen(entry.id, `${path}/${name}`) : entry.fingerprint !== fingerprint)
+        return true;
+    }
+    return false;
   }
 
   /** Gives a new entry its id. The caller holds the folder. */
@@ -328,7 +355,13 @@ export class DirectoryTree {
   async forget(entry: IndexEntry): Promise<void> {
     this.#snapshots.forget(entry.id);
     this.#leftOut.forget(entry.id);
+    this.#unseen.delete(entry.id);
     await this.index.remove(entry);
+  }
+
+  /** An entry is found otherwise than it was known, or is new: who knows its folder does not know that. */
+  #foundOtherwise({ id, parentId }: IndexEntry): void {
+    if (!this.#options.exclusive && this.#watch.wasTold(parentId)) this.#unseen.add(id);
   }
 
   /** A folder is found otherwise than it was known. */

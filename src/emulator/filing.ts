@@ -154,6 +154,8 @@ export class Filing {
     switch (refusal.reason) {
       case 'taken':
         return new Refusal(400, 'Folder With The Same Name Already Exists');
+      case 'unseen':
+        return new Refusal(409, 'Changed By Another Program');
       case 'missing':
         return new Refusal(404, 'Directory Not Found');
       case 'invalid':

@@ -233,8 +233,11 @@ export type StoreChange =
   | { readonly change: 'move'; readonly syncpointId: number; readonly path: string; readonly to: string }
   | { readonly change: 'remove'; readonly syncpointId: number; readonly path: string };
 
-/** `taken`: the name. `missing`: an id or a folder. `invalid`: the name, or a folder into itself. `forbidden`, `full`: the disk's. */
-export type RefusalCause = 'taken' | 'missing' | 'invalid' | 'forbidden' | 'full' | 'other';
+/**
+ * `taken`: the name. `unseen`: what would be overwritten or removed is not what any listing told. `missing`: an id or a folder. `invalid`:
+ * the name, or a folder into itself. `forbidden`, `full`: the disk's.
+ */
+export type RefusalCause = 'taken' | 'unseen' | 'missing' | 'invalid' | 'forbidden' | 'full' | 'other';
 
 /** The store cannot do what it was told to; the message says why. */
 export class StoreRefusal extends Error {

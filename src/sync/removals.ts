@@ -43,20 +43,27 @@ export async function removeFolder(parts: Parts, record: PendingRecord, signal: 
   const { gone } = record;
   if (gone?.kind !== 'directory' || gone.folderId === undefined) throw new Replan('nothing to remove');
   const inside = foldersInside(parts, record);
-  if (!(await isUnchangedByEvent(parts, gone.syncpointId, inside, signal))) {
-    for (const folder of inside) {
-      if (await holdsUnseen(parts, folder, signal)) {
-        parts.outcomes.resurrect(folder);
-        throw new Replan(`${folder.gone?.path ?? ''} holds what was not seen here`);
-      }
-    }
-  }
+  if (!(await isUnchangedByEvent(parts, gone.syncpointId, inside, signal))) await keepUnseen(parts, inside, signal);
   if (parts.journal.get(record.inode)?.revision !== record.revision) throw new Replan('it changed here');
   const { syncpointId, folderId, path } = gone;
-  await parts.drive.deleteFolder(syncpointId, folderId, { signal, callClass: 'commit' });
+  try {
+    await parts.drive.deleteFolder(syncpointId, folderId, { signal, callClass: 'commit' });
+  } catch (error) {
+    if (error instanceof RemoteError && error.kind === 'conflict') await keepUnseen(parts, inside, signal);
+    throw error;
+  }
   const { inode, after } = record;
   const isForGood = parts.purgesRemoved === true && after === undefined;
   parts.outcomes.removed(record, isForGood ? { inode, syncpointId, path, kind: 'folder', folderId } : undefined);
+}
+
+/** Rejects with {@link Replan} where one of the folders holds what was not seen here: it is not removed any more. */
+async function keepUnseen(parts: Parts, folders: readonly PendingRecord[], signal: AbortSignal): Promise<void> {
+  for (const folder of folders) {
+    if (!(await holdsUnseen(parts, folder, signal))) continue;
+    parts.outcomes.resurrect(folder);
+    throw new Replan(`${folder.gone?.path ?? ''} holds what was not seen here`);
+  }
 }
 
 /** The folder and those removed in it, the outermost first. */

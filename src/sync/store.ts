@@ -103,8 +103,8 @@ async function send(parts: Parts, sending: Sending, facts: Omit<SentContent, 'sh
     const refused = error instanceof RemoteError || error instanceof Replan;
     if (signal.aborted ? !told.mayBeAll : refused) parts.uploads.failed(inode, sent);
     if (isGone(told.unreadable)) throw new SourceGone(told.unreadable);
-    if (error instanceof RemoteError && error.kind === 'exists') {
-      // A folder has the name.
+    if (error instanceof RemoteError && (error.kind === 'exists' || error.kind === 'conflict')) {
+      // A folder has the name, or what is there is not what was seen.
       await lookAt(parts, place.parent, 0, signal);
       throw new Replan(error.message);
     }
