@@ -11,7 +11,7 @@ import { createLog } from './base/log.ts';
 import { Stops } from './base/stops.ts';
 import { accountDirectoryName } from './cache/account-names.ts';
 import { openContentBlocks } from './cache/blocks.ts';
-import { Journal } from './cache/journal.ts';
+import { Journal, LOCAL_LAG_WINDOW_MS } from './cache/journal.ts';
 import { Listings } from './cache/listings.ts';
 import type { TreeDirectory, TreeNode } from './cache/tree.ts';
 import { openTree } from './cache/tree/open-tree.ts';
@@ -124,14 +124,14 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
 
   const tree = await openTree(join(accountDirectory, 'tree'));
   stops.add('tree', () => tree.close());
-  const journal = new Journal(tree, bootId());
+  const callsAreFree = service.access.emulator !== undefined;
+  const journal = new Journal(tree, bootId(), callsAreFree ? LOCAL_LAG_WINDOW_MS : undefined);
   const trust = new Trust({
     journal,
     lifetimeMs: config.listingLifetimeMs,
     backstopMs: config.backstopLifetimeMs,
     pollIntervalMs: config.pollIntervalMs,
   });
-  const callsAreFree = service.access.emulator !== undefined;
   const listings = new Listings({ journal, drive, naming, trust, callsAreFree });
   stops.add('listings', () => listings.stop());
   const blocks = await openContentBlocks({

@@ -24,7 +24,6 @@ import {
   LAG_WINDOW_MS,
   blankRecord,
   isPending,
-  isWithinLag,
   type PendingRecord,
   type RemotePlace,
   type UnfinishedContent,
@@ -32,6 +31,7 @@ import {
 
 export {
   LAG_WINDOW_MS,
+  LOCAL_LAG_WINDOW_MS,
   blankRecord,
   isPending,
   isStoredAsWanted,
@@ -68,6 +68,8 @@ export interface JournalTransaction extends TreeTransaction {
 
 export class Journal {
   readonly tree: Tree;
+  /** How long listings may lag behind what the service confirmed. */
+  readonly lagWindowMs: number;
   /** Records by what they are about. */
   readonly index: Omit<RecordIndex, 'get' | 'all' | 'set' | 'delete'>;
   readonly #index = new RecordIndex();
@@ -84,8 +86,9 @@ export class Journal {
    * Reads what is pending. What was made but never closed before the last daemon died is taken back, its bytes are unfinished. `bootId`:
    * which start of the machine this is; after another one, what was not made safe before is doubtful (J8).
    */
-  constructor(tree: Tree, bootId?: string) {
+  constructor(tree: Tree, bootId?: string, lagWindowMs = LAG_WINDOW_MS) {
     this.tree = tree;
+    this.lagWindowMs = lagWindowMs;
     this.index = this.#index;
     for (const record of tree.pendingRecords()) this.#keep(record.inode, record);
     for (const { revision } of this.#index.all()) this.#nextRevision = Math.max(this.#nextRevision, revision + 1);
@@ -95,6 +98,16 @@ export class Journal {
 
   get(inode: number): PendingRecord | undefined {
     return this.#index.get(inode);
+  }
+
+  /** True where a listing asked for at that time need not show yet what the service confirmed of the object. */
+  isWithinLag(record: PendingRecord, listedAtMs: number): boolean {
+    return listedAtMs < this.lagEndMs(record);
+  }
+
+  /** Wall clock, ms: a listing asked for from then on shows what the service confirmed of the object; -Infinity: it confirmed nothing. */
+  lagEndMs({ confirmedAtMs, doneAtMs }: PendingRecord): number {
+    return Math.max(confirmedAtMs ?? -Infinity, doneAtMs ?? -Infinity) + this.lagWindowMs;
   }
 
   /** All records, guards included. */
@@ -331,7 +344,7 @@ export class Journal {
     const over = [...this.#index.all()].filter((record) => {
       const { inode, doneAtMs, localOnly } = record;
       if (doneAtMs === undefined) return localOnly && this.tree.node(inode) === undefined;
-      return (nowMs - doneAtMs > LAG_WINDOW_MS || nowMs < doneAtMs) && !isWithinLag(record, askedMs);
+      return (nowMs - doneAtMs > this.lagWindowMs || nowMs < doneAtMs) && !this.isWithinLag(record, askedMs);
     });
     if (over.length === 0) return 0;
     this.change('push', (transaction) => {

@@ -15,7 +15,7 @@ import {
   type RemoteEntry,
   type RemoteSyncpoint,
 } from '../remote-drive.ts';
-import { LAG_WINDOW_MS, type Journal, type RemoteFolderPlace } from './journal.ts';
+import type { Journal, RemoteFolderPlace } from './journal.ts';
 import { ROOT_INODE, type TreeDirectory } from './tree.ts';
 import { Relisting } from './relisting.ts';
 import { FolderReplaced, mergeFolder, mergeSyncpoints } from './tree/merge.ts';
@@ -333,7 +333,7 @@ export class Listings {
   #isYoung({ inode }: TreeDirectory): boolean {
     const confirmedAtMs = this.#options.journal.get(inode)?.confirmedAtMs;
     const ageMs = confirmedAtMs === undefined ? Infinity : Date.now() - confirmedAtMs;
-    return ageMs >= 0 && ageMs < LAG_WINDOW_MS;
+    return ageMs >= 0 && ageMs < this.#options.journal.lagWindowMs;
   }
 
   /** The one refresh of a folder under way, started if there is none. What somebody waits for does not wait with what nobody does. */

@@ -1,7 +1,7 @@
 // Whether a folder's listing is still what the service has. Where the service tells each syncpoint's last event, a listing is good for as
 // long as the event is the one it was taken under, also over remounts; else for a lifetime. Promises that nothing is trusted on the word of
 // a clock alone. Makes no calls; whoever asks for the events says when.
-import { LAG_WINDOW_MS, type Journal } from './journal.ts';
+import type { Journal } from './journal.ts';
 import { ROOT_INODE, type ListingState, type TreeDirectory } from './tree.ts';
 import { Tops } from './tree/tops.ts';
 
@@ -57,6 +57,7 @@ interface Moment {
 export class Trust {
   readonly #options: TrustOptions;
   readonly #tops: Tops;
+  readonly #lagMs: number;
   /** When the events were last asked for with success. */
   #confirmed: Moment | undefined;
   /** Syncpoints' top directories by inode: when another event was seen, and whose it was. */
@@ -69,6 +70,7 @@ export class Trust {
     this.#options = options;
     const { tree } = options.journal;
     this.#tops = new Tops(tree);
+    this.#lagMs = Math.min(LAG_MS, options.journal.lagWindowMs);
     tree.onChange((change) => {
       if (change.kind !== 'changed' || change.current.kind !== 'directory' || change.previous.kind !== 'directory')
         return;
@@ -139,7 +141,7 @@ export class Trust {
     if (listing.againAtMs === undefined || !['fresh', 'old'].includes(standing.kind)) return standing;
     const leftMs = listing.againAtMs - Date.now();
     // It is never so far ahead, but for clocks that were set back.
-    if (leftMs <= 0 || leftMs > LAG_WINDOW_MS) return { kind: 'suspect', own: true };
+    if (leftMs <= 0 || leftMs > this.#options.journal.lagWindowMs) return { kind: 'suspect', own: true };
     return standing.kind === 'fresh' ? { kind: 'fresh', forMs: Math.min(standing.forMs, leftMs) } : standing;
   }
 
@@ -173,9 +175,9 @@ export class Trust {
     const moved = this.#moved.get(top);
     if (listing.moment < lastEventMoment) return { kind: 'suspect', own: moved?.own ?? false };
     if (!this.#isConfirmed()) return UNCONFIRMED;
-    if (moved?.own === false && listing.listedAtMs < moved.atMs + LAG_MS) {
+    if (moved?.own === false && listing.listedAtMs < moved.atMs + this.#lagMs) {
       const believed = LAGGING_LIFETIME_MS - ageMs;
-      const isSoon = Date.now() < moved.atMs + LAG_MS;
+      const isSoon = Date.now() < moved.atMs + this.#lagMs;
       return isSoon && believed > 0 && ageMs >= 0
         ? { kind: 'fresh', forMs: believed }
         : { kind: 'suspect', own: false };
@@ -200,7 +202,7 @@ export class Trust {
     const now = Date.now();
     const before = this.#moved.get(top.inode);
     // Behind a listing that lags there may still be what others did a moment ago.
-    const isOthers = before?.own === false && now - before.atMs < LAG_MS;
+    const isOthers = before?.own === false && now - before.atMs < this.#lagMs;
     const isOwn = own !== undefined && (own.underWay > 0 || own.endedMs >= sinceMs) && !isOthers;
     this.#moved.set(top.inode, { atMs: now, own: isOwn });
     for (const listener of this.#movedListeners) listener(top, isOwn);

@@ -1,7 +1,7 @@
 // Renames and moves at the service, where it can. What it says of a move is believed when a listing shows it: some servers answer
 // 200 and do nothing, and a lost reply says nothing at all.
 import { delay } from '../base/abort.ts';
-import { LAG_WINDOW_MS, samePlace, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
+import { samePlace, type PendingRecord, type RemotePlace } from '../cache/journal.ts';
 import type { TreeNode } from '../cache/tree.ts';
 import { RemoteError, type MoveOutcome } from '../remote-drive.ts';
 import { lookAt } from './freshness.ts';
@@ -48,7 +48,7 @@ export async function moveObject(
       else {
         // While listings may lag, what they show, or do not, says nothing of where it went.
         const { confirmedAtMs = 0 } = parts.journal.get(record.inode) ?? {};
-        if (parts.nowMs() - confirmedAtMs > LAG_WINDOW_MS) parts.outcomes.movesFailed(record.inode);
+        if (parts.nowMs() - confirmedAtMs > parts.journal.lagWindowMs) parts.outcomes.movesFailed(record.inode);
         // What may be elsewhere is not taken for gone, and to ask again is to say that it may be.
         await lookAt(parts, move.from.inode, 0, signal);
       }

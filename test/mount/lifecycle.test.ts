@@ -1,6 +1,6 @@
 // How a mount begins, ends, dies and comes back, as its user sees it.
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -217,6 +217,38 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(await differences()).toBe('');
     writeFileSync(join(data, 'folder3', 'new'), 'FOLDER3');
     await expect.poll(() => readFileSync(join(shown, 'folder3', 'new'), 'utf8'), { timeout: 15_000 }).toBe('FOLDER3');
+    await drive.unmount();
+  });
+
+  it('takes part in a directory of this machine as one program of several: nothing of another one is overwritten, nothing gone stays', async () => {
+    const data = drive.user.directory('data', 'docs');
+    for (const name of ['changed.txt', 'same.txt']) writeFileSync(join(data, name), 'before');
+    mkdirSync(join(data, 'folder'));
+    writeFileSync(join(data, 'folder', 'known.txt'), 'before');
+    await drive.succeed(
+      ['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'],
+      JSON.stringify({ uri: data }),
+    );
+    await drive.succeed(['mount', 'local', drive.mountpoint, '--poll-interval', '1s']);
+    const shown = join(drive.mountpoint, 'docs');
+    expect(readdirSync(join(shown, 'folder'))).toEqual(['known.txt']);
+    // All within the second that a change waits: no look at the directory, nor at its events, is due before it is sent.
+    for (const name of ['changed.txt', 'new.txt']) {
+      writeFileSync(join(shown, name), 'ours');
+      writeFileSync(join(data, name), 'theirs');
+    }
+    rmSync(join(shown, 'folder'), { recursive: true });
+    writeFileSync(join(data, 'folder', 'new.txt'), 'theirs');
+    await drive.succeed(['flush', drive.mountpoint]);
+    for (const name of ['changed', 'new']) {
+      const ours = readdirSync(data).filter((other) => other.startsWith(`${name} (`));
+      expect(ours.map((other) => readFileSync(join(data, other), 'utf8'))).toEqual(['ours']);
+      expect(readFileSync(join(data, `${name}.txt`), 'utf8')).toBe('theirs');
+    }
+    expect(readFileSync(join(data, 'folder', 'new.txt'), 'utf8')).toBe('theirs');
+    for (const name of readdirSync(data).filter((one) => one.includes('('))) rmSync(join(data, name));
+    const differences = async (): Promise<string> => (await run('diff', ['-r', data, shown])).stdout;
+    await expect.poll(differences, { timeout: 15_000, interval: 500 }).toBe('');
     await drive.unmount();
   });
 

@@ -2,6 +2,7 @@
 // renamed or replaced meanwhile is seen all the same: a file renamed or replaced at once, the rest when that moment is over, however long a
 // listing is good.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { LOCAL_LAG_WINDOW_MS } from '../../src/cache/journal.ts';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
 import { passing } from '../crash/support/virtual-time.ts';
@@ -44,6 +45,17 @@ it.each([
   expect(await names()).toEqual(['a', 'b', 'folder']);
   vi.advanceTimersByTime(MOMENT_MS);
   expect((await names()).toSorted()).toEqual(after);
+});
+
+it('behind a service on this machine, whose listings do not lag, what others removed goes after a second', async () => {
+  await written.stop();
+  written = await writtenDrive(drive, { lifetimeMs: 900_000, lagWindowMs: LOCAL_LAG_WINDOW_MS });
+  await store('a', 'b');
+  drive.remove(syncpoint.rootFolderId, 'a');
+  drive.remove(syncpoint.rootFolderId, 'folder');
+  vi.advanceTimersByTime(LOCAL_LAG_WINDOW_MS);
+  await relist();
+  expect(await names()).toEqual(['b']);
 });
 
 it('a file that others renamed just after it was stored has their name', async () => {

@@ -7,7 +7,6 @@ import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import type { Naming } from './naming.ts';
 import {
   isStoredAsWanted,
-  isWithinLag,
   samePlace,
   type GoneObject,
   type PendingRecord,
@@ -307,7 +306,7 @@ export class ListingOutcomes {
   #placeSeen(record: PendingRecord, name: string): Pick<PendingRecord, 'at' | 'asked'> {
     const here: RemotePlace = { parent: this.#directory.inode, name };
     const former = record.was.some((place) => samePlace(place, here));
-    return former && isWithinLag(record, this.#listedAtMs)
+    return former && this.#journal.isWithinLag(record, this.#listedAtMs)
       ? { at: record.at, asked: record.asked }
       : { at: here, asked: [] };
   }

@@ -13,6 +13,8 @@ import type { TreeNode } from './records.ts';
 
 /** How long a listing may lag behind a change that the service confirmed. */
 export const LAG_WINDOW_MS = 60_000;
+/** The same of a service on this machine, whose listings do not lag: what a wall clock that is corrected may get wrong. */
+export const LOCAL_LAG_WINDOW_MS = 1_000;
 
 /** Where an object is at the service: in which folder (by the inode that stands for it here), under which name. */
 export interface RemotePlace {
@@ -125,16 +127,6 @@ export function isStoredAsWanted(record: PendingRecord, node: TreeNode): boolean
 /** True for what is not at the service, and is to be. */
 export function isPending(record: PendingRecord): boolean {
   return record.doneAtMs === undefined && !record.localOnly;
-}
-
-/** True where a listing asked for at that time need not show yet what the service confirmed of the object. */
-export function isWithinLag(record: PendingRecord, listedAtMs: number): boolean {
-  return listedAtMs < lagEndMs(record);
-}
-
-/** Wall clock, ms: a listing asked for from then on shows what the service confirmed of the object; -Infinity: it confirmed nothing. */
-export function lagEndMs({ confirmedAtMs, doneAtMs }: PendingRecord): number {
-  return Math.max(confirmedAtMs ?? -Infinity, doneAtMs ?? -Infinity) + LAG_WINDOW_MS;
 }
 
 /** Where something of it may have come to be that nobody has heard of yet. */

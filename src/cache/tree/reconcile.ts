@@ -7,15 +7,7 @@ import type { Journal } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import { ListingOutcomes, type ListedFolder } from './listing-outcomes.ts';
 import type { Naming } from './naming.ts';
-import {
-  isWantedAt,
-  isWithinLag,
-  lagEndMs,
-  samePlace,
-  sentPlaces,
-  type PendingRecord,
-  type RemotePlace,
-} from './pending-record.ts';
+import { isWantedAt, samePlace, sentPlaces, type PendingRecord, type RemotePlace } from './pending-record.ts';
 import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs, storedAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
@@ -84,7 +76,9 @@ export class Reconciliation {
     const record = this.#journal.get(node.inode);
     if (node.kind === 'directory' && this.#journal.hasPendingBelow(node.inode)) return true;
     if (record === undefined || this.#isReplaced(node, record)) return false;
-    return record.doneAtMs === undefined || isWithinLag(record, this.#listedAtMs) || record.asked.length > 0;
+    return (
+      record.doneAtMs === undefined || this.#journal.isWithinLag(record, this.#listedAtMs) || record.asked.length > 0
+    );
   }
 
   /** The same for an entry that something is pending for; undefined for another one. */
@@ -130,7 +124,11 @@ export class Reconciliation {
     for (const record of [...this.#journal.index.inFolder(this.#directory.inode)]) {
       if (seen.has(record.inode) || this.#seen.has(record.inode) || record.at?.parent !== this.#directory.inode)
         continue;
-      if (record.doneAtMs !== undefined || isWithinLag(record, this.#listedAtMs) || sentPlaces(record).length > 0)
+      if (
+        record.doneAtMs !== undefined ||
+        this.#journal.isWithinLag(record, this.#listedAtMs) ||
+        sentPlaces(record).length > 0
+      )
         continue;
       if (listed.has(this.#journal.index.remoteId(record.inode) ?? '')) continue;
       if (record.gone !== undefined) {
@@ -146,7 +144,8 @@ export class Reconciliation {
   /** The folder was removed here, and the service says that it is gone: nothing is left to be removed, in it neither. */
   folderIsGone(): void {
     const record = this.#journal.get(this.#directory.inode);
-    if (record?.gone !== undefined && !isWithinLag(record, this.#listedAtMs)) this.#outcomes.removalIsOver(record);
+    if (record?.gone !== undefined && !this.#journal.isWithinLag(record, this.#listedAtMs))
+      this.#outcomes.removalIsOver(record);
   }
 
   /** The living node with the id of an entry, if something is, or was lately, pending for it. */
@@ -185,9 +184,9 @@ export class Reconciliation {
 
   /** True where what the service confirmed of an object stands against the listing, which may lag: another one will tell. */
   #isBelieved(record: PendingRecord): boolean {
-    if (!isWithinLag(record, this.#listedAtMs)) return false;
+    if (!this.#journal.isWithinLag(record, this.#listedAtMs)) return false;
     // What is still pending is looked for anyway.
-    if (record.doneAtMs !== undefined) this.#againAtMs = Math.max(this.#againAtMs ?? 0, lagEndMs(record));
+    if (record.doneAtMs !== undefined) this.#againAtMs = Math.max(this.#againAtMs ?? 0, this.#journal.lagEndMs(record));
     return true;
   }
 
@@ -247,7 +246,7 @@ export class Reconciliation {
       record.sent.filter(({ already }) => already === true),
       entry,
     );
-    if (stale && (present === undefined || isWithinLag(record, this.#listedAtMs))) return 'skip';
+    if (stale && (present === undefined || this.#journal.isWithinLag(record, this.#listedAtMs))) return 'skip';
     const sent = same ? present : sentAs(record.sent, entry);
     if (same || sent !== undefined) {
       const followed = this.#isRenamedByOthers(here, record, node)
@@ -273,7 +272,7 @@ export class Reconciliation {
   #isRenamedByOthers(here: RemotePlace, record: PendingRecord, node: TreeFile): boolean {
     const { at, asked, via, was } = record;
     if (at?.parent !== here.parent || at.name === here.name || !isWantedAt(node, at)) return false;
-    const mayLag = isWithinLag(record, this.#listedAtMs) && was.some((place) => samePlace(place, here));
+    const mayLag = this.#journal.isWithinLag(record, this.#listedAtMs) && was.some((place) => samePlace(place, here));
     return via === undefined && asked.length === 0 && !mayLag;
   }
 

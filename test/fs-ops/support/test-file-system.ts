@@ -28,6 +28,8 @@ export interface TestFileSystemOptions extends Partial<
   readonly trust?: (journal: Journal) => Trust;
   /** Which start of the machine it is. */
   readonly bootId?: string;
+  /** How long listings may lag; default: as those of a service far away. */
+  readonly lagWindowMs?: number;
   /** Stands in for fdatasync(2) of the tree's log. */
   readonly syncLog?: SyncLog;
   /** Free space that is left to others; more than the disk has makes it full. */
@@ -62,7 +64,7 @@ export class TestFileSystem {
     this.tree = tree;
     this.staging = staging;
     this.state = parts.state;
-    this.journal = new Journal(tree, options.bootId);
+    this.journal = new Journal(tree, options.bootId, options.lagWindowMs);
     tree.onReleased((generations) => {
       for (const generation of generations) staging.drop(generation);
     });

@@ -27,7 +27,7 @@ export interface WrittenDrive {
 /** Virtual time begins, and the pusher is at work. */
 export async function writtenDrive(
   drive: MemoryDrive,
-  options: Pick<TestFileSystemOptions, 'lifetimeMs'> = {},
+  options: Pick<TestFileSystemOptions, 'lifetimeMs' | 'lagWindowMs'> = {},
 ): Promise<WrittenDrive> {
   enterVirtualTime();
   const made = await TestFileSystem.start(drive, { ...options, state: memoryDirectory() });
