@@ -309,7 +309,7 @@ export class DirectoryChanges {
     const known = await this.#tree.known(entry.parentId);
     known.delete(entry.name);
     this.#tree.remember(entry.parentId, known);
-    await this.#tree.forget(entry);
+    await this.#tree.forgetRemoved(entry);
   }
 }
 

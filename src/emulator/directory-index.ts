@@ -198,12 +198,13 @@ export class DirectoryIndex {
     this.#write(id, entry.isFolder ? [parentId, name, []] : [parentId, name, fingerprint, generation, ...told]);
   }
 
-  /** Forgets an entry and, of a folder, all below it. */
-  async remove(entry: IndexEntry): Promise<void> {
+  /** Forgets an entry and, of a folder, all below it; tells each. */
+  async remove(entry: IndexEntry, forgotten?: (entry: IndexEntry) => void): Promise<void> {
     if (entry.isFolder) {
-      for (const child of (await this.children(entry.id)).values()) await this.remove(child);
+      for (const child of (await this.children(entry.id)).values()) await this.remove(child, forgotten);
     }
     this.#write(entry.id, undefined);
+    forgotten?.(entry);
   }
 
   /** Resolves when all written so far is committed. */

@@ -353,10 +353,21 @@ export class DirectoryTree {
 
   /** Forgets an entry with all below it. */
   async forget(entry: IndexEntry): Promise<void> {
-    this.#snapshots.forget(entry.id);
-    this.#leftOut.forget(entry.id);
-    this.#unseen.delete(entry.id);
-    await this.index.remove(entry);
+    await this.index.remove(entry, ({ id }) => this.#forgetFound(id));
+  }
+
+  /** The same for what a call removed, which is an event: that what was below it is gone is none. */
+  async forgetRemoved(entry: IndexEntry): Promise<void> {
+    await this.index.remove(entry, ({ id }) => {
+      this.#watch.forget(id);
+      this.#forgetFound(id);
+    });
+  }
+
+  #forgetFound(id: number): void {
+    this.#snapshots.forget(id);
+    this.#leftOut.forget(id);
+    this.#unseen.delete(id);
   }
 
   /** An entry is found otherwise than it was known, or is new: who knows its folder does not know that. */

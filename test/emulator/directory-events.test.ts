@@ -110,6 +110,15 @@ test('what is found by a listing, or by name, before it was looked for is an eve
   expect((await store.syncpoints())[0]?.lastEventId).toBeGreaterThan(byName);
 });
 
+test('what a call removes is one event, however many folders below it were listed', async () => {
+  const ids = await walk();
+  const { id } = await root();
+  await event();
+  await store.removeFolder(id, ids['\\sub\\'] ?? 0);
+  const removed = (await store.syncpoints())[0]?.lastEventId;
+  expect(await event()).toBe(removed);
+});
+
 test('a folder that nobody has listed yet makes no events', async () => {
   const { id, rootFolderId } = await root();
   await store.list(id, rootFolderId);
