@@ -198,6 +198,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     links: new Linking({ journal, links: drive.links }),
     isHeldBack: () => drive.isHoldingBack(),
     callers: service.members.length,
+    versionsMayGo: callsAreFree,
     prepareRead: (vaultId) => drive.prepareRead(vaultId),
     fetchAhead: (file) => {
       const version = journal.version(file);

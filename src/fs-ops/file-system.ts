@@ -86,6 +86,8 @@ export interface FileSystemOptions {
   readonly links?: ObjectLinks | undefined;
   /** True while content waits for the limit on bandwidth: reads are then not timed out. */
   readonly isHeldBack?: (() => boolean) | undefined;
+  /** The service keeps no version that others replace: whether it has the one known is found out when a file is opened. */
+  readonly versionsMayGo?: boolean | undefined;
   /** The wall clock. */
   readonly nowMs?: (() => number) | undefined;
 }
@@ -226,6 +228,11 @@ export class FileSystem implements Operations {
 
   open(node: NodeId, flags: number, _caller: Caller, killPrivileges = false): OpenFile {
     return this.#attempt('open', node, () => this.#files.open(node, flags, { killPrivileges }));
+  }
+
+  /** A file just opened is given to its program: see {@link OpenFiles}. */
+  begin(opened: OpenFile, caller: Caller): Answer<OpenFile> {
+    return this.#options.versionsMayGo === true ? this.#files.begin(opened, caller) : opened;
   }
 
   read(

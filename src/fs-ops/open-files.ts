@@ -121,6 +121,49 @@ export class OpenFiles {
     return { handle, keepCache };
   }
 
+  /**
+   * Has the content of a file just opened begin to come, where its beginning is not here. Where the service does not have that version any
+   * more, the open fails with ESTALE: the kernel then looks the name up anew and opens what is there, instead of a program's read failing.
+   */
+  begin(opened: OpenFile, caller: Caller): Answer<OpenFile> {
+    const held = this.#handle(opened.handle);
+    let gone: RemoteError | undefined;
+    const come = this.#options.waits.run(
+      'open',
+      () => this.#options.view.path(held.node),
+      caller,
+      (signal) => {
+        const pieces = held.reader.read(0, 1, signal);
+        if (!(pieces instanceof Promise)) return undefined;
+        return pieces.then(
+          () => undefined,
+          (error: unknown) => {
+            if (!isGone(error)) throw error;
+            gone = error;
+          },
+        );
+      },
+    );
+    if (!(come instanceof Promise)) return opened;
+    return come.then(
+      () => {
+        if (gone === undefined) return opened;
+        const stale = this.#stale('open', held.node, gone);
+        this.release(opened.handle);
+        throw stale;
+      },
+      (error: unknown) => {
+        if (!caller.signal.aborted) {
+          // Who reads is told, and does not wait as long again.
+          held.failedAtMs = performance.now();
+          return opened;
+        }
+        this.release(opened.handle);
+        throw error;
+      },
+    );
+  }
+
   read(handle: number, offsetBytes: number, lengthBytes: number, caller: Caller): Answer<readonly Uint8Array[]> {
     const opened = this.#handle(handle);
     const failedLately = performance.now() - opened.failedAtMs < REPEATED_READ_WINDOW_MS;
@@ -304,11 +347,19 @@ export class OpenFiles {
     if (error === signal.reason && error instanceof FsError && reader.trouble !== undefined) {
       throw new FsError(error.errno, `${error.message}: ${reader.trouble.message}`);
     }
-    if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+    throw isGone(error) ? this.#stale('read', node, error) : error;
+  }
+
+  #stale(verb: string, node: NodeId, cause: RemoteError): FsError {
     const { view, nodes, kernelCache } = this.#options;
     const file = view.object(node) as TreeFile;
     if (!this.#tree.closed) this.#tree.expireListing(file.parent);
     kernelCache.invalidateEntry(nodes.node(file.parent), file.name);
-    throw new FsError(errno.ESTALE, `read ${this.#tree.path(file)}: ${error.message}; open it again`, { cause: error });
+    return new FsError(errno.ESTALE, `${verb} ${this.#tree.path(file)}: ${cause.message}; open it again`, { cause });
   }
+}
+
+/** The service does not have that version. */
+function isGone(error: unknown): error is RemoteError {
+  return error instanceof RemoteError && error.kind === 'not-found';
 }

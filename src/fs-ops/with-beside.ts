@@ -68,9 +68,9 @@ export class WithBeside implements Operations {
     if (!this.#beside.owns(node)) this.#files.access(node, mask);
   }
 
-  open(node: NodeId, flags: number, caller: Caller, killPrivileges?: boolean): OpenFile {
+  open(node: NodeId, flags: number, caller: Caller, killPrivileges?: boolean): Answer<OpenFile> {
     if (this.#beside.owns(node)) return this.#beside.open(node, flags);
-    return this.#files.open(node, flags, caller, killPrivileges);
+    return this.#files.begin(this.#files.open(node, flags, caller, killPrivileges), caller);
   }
 
   read(

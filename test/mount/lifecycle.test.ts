@@ -1,6 +1,15 @@
 // How a mount begins, ends, dies and comes back, as its user sees it.
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -217,6 +226,27 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(await differences()).toBe('');
     writeFileSync(join(data, 'folder3', 'new'), 'FOLDER3');
     await expect.poll(() => readFileSync(join(shown, 'folder3', 'new'), 'utf8'), { timeout: 15_000 }).toBe('FOLDER3');
+    await drive.unmount();
+  });
+
+  it('opens what another program just stored in a file of a directory of this machine: its former version is nowhere', async () => {
+    const data = drive.user.directory('data', 'docs');
+    for (const name of ['read', 'appended', 'removed']) writeFileSync(join(data, name), 'before');
+    await drive.succeed(
+      ['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'],
+      JSON.stringify({ uri: data }),
+    );
+    await drive.succeed(['mount', 'local', drive.mountpoint, '--poll-interval', '1h']);
+    const shown = join(drive.mountpoint, 'docs');
+    expect(readdirSync(shown).toSorted()).toEqual(['appended', 'read', 'removed']);
+    for (const name of ['read', 'appended']) writeFileSync(join(data, name), 'after, and longer');
+    rmSync(join(data, 'removed'));
+    expect(readFileSync(join(shown, 'read'), 'utf8')).toBe('after, and longer');
+    expect(() => readFileSync(join(shown, 'removed'))).toThrow('ENOENT');
+    appendFileSync(join(shown, 'appended'), '!');
+    expect(readFileSync(join(shown, 'appended'), 'utf8')).toBe('after, and longer!');
+    await drive.succeed(['flush', drive.mountpoint]);
+    expect(readFileSync(join(data, 'appended'), 'utf8')).toBe('after, and longer!');
     await drive.unmount();
   });
 
