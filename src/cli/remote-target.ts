@@ -216,7 +216,7 @@ async function serviceOfMounted(context: CliContext, connectionId: string): Prom
 }
 
 async function withStored(
-  { directories }: CliContext,
+  context: CliContext,
   connectionId: string,
   options: CallingOptions,
   { callsPerSecond, callsPerHour, asUser }: Pick<MountedService, 'callsPerSecond' | 'callsPerHour' | 'asUser'>,
@@ -230,14 +230,15 @@ async function withStored(
         source: { kind: 'connection', connectionId, path: '/' },
         instance: undefined,
         mountpoint: undefined,
-        stateDirectory: directories.state,
-        configDirectory: directories.config,
+        stateDirectory: context.directories.state,
+        configDirectory: context.directories.config,
         caFile: options.caFile,
         callsPerSecond,
         callsPerHour,
         asUser,
       },
       stops,
+      (line) => context.warn(line),
     );
     await withAccess(access, options, work);
   } finally {

@@ -2,8 +2,8 @@
 // Promises: every listing is read from the host anew, so changes made beside the emulator show at once; a version id names one content.
 // LastEvent counts what others change as well: where it is asked for, the folders told so far are looked at again.
 import { createHash } from 'node:crypto';
-import { lstatSync, readdirSync, realpathSync, statfsSync } from 'node:fs';
-import { mkdir, open } from 'node:fs/promises';
+import { lstatSync, readdirSync, realpathSync } from 'node:fs';
+import { mkdir, open, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lackOfRoom } from '../base/disk-room.ts';
@@ -240,9 +240,10 @@ export class DirectoryStore implements ContentStore {
     return older && openKeptContent(this.#kept.versionPath(fileId, generation), entry.name);
   }
 
-  space(): Promise<{ totalBytes: number; usedBytes: number }> {
-    const { bsize, blocks, bavail } = statfsSync(this.#directory);
-    return Promise.resolve({ totalBytes: blocks * bsize, usedBytes: (blocks - bavail) * bsize });
+  async space(): Promise<{ totalBytes: number; usedBytes: number }> {
+    this.#tree.requirePresent();
+    const { bsize, blocks, bavail } = await statfs(this.#directory);
+    return { totalBytes: blocks * bsize, usedBytes: (blocks - bavail) * bsize };
   }
 
   async contentBytes(): Promise<number> {

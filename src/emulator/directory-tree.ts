@@ -12,6 +12,7 @@ import { DirectoryWatch } from './directory-watch.ts';
 import { LeftOutReport } from './left-out.ts';
 import { Sequencer } from './sequencer.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
+import { StoreRefusal } from './store.ts';
 import type { FileRecord, FileTimes, FolderListing, FolderRecord, LeftOut, SyncpointRecord } from './store.ts';
 
 export interface DirectoryTreeOptions {
@@ -68,9 +69,10 @@ export class DirectoryTree {
     this.#watch = new DirectoryWatch({ look, nowMs: options.nowMs });
   }
 
-  /** With `lookForChanges` their last events tell what others changed as well. */
+  /** With `lookForChanges` their last events tell what others changed as well. Refuses while the directory is away. */
   async syncpoints({ lookForChanges = false } = {}): Promise<readonly SyncpointRecord[]> {
     const { directory, exclusive, layout } = this.#options;
+    this.requirePresent();
     if (lookForChanges && !exclusive) await this.#watch.look();
     const paths = new Map<string, string>();
     if (layout === 'single') {
@@ -95,6 +97,13 @@ export class DirectoryTree {
     }
     this.#roots = roots;
     return [...roots.values()].map(({ syncpoint }) => syncpoint);
+  }
+
+  /** Refuses where the directory is away: a disk that was taken out holds all that it held. */
+  requirePresent(): void {
+    const { directory } = this.#options;
+    if (lstatSync(directory, { throwIfNoEntry: false })?.isDirectory() === true) return;
+    throw new StoreRefusal(`no such directory: ${directory}`, 'away');
   }
 
   /** The directory of a syncpoint. */

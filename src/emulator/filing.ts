@@ -164,6 +164,8 @@ export class Filing {
         return new Refusal(403, 'User Not Authorized For Action');
       case 'full':
         return this.#quotaRefusal();
+      case 'away':
+        return new Refusal(503, refusal.message);
       case 'other':
         return new Refusal(500, 'Internal Server Error');
     }

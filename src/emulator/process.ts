@@ -24,6 +24,8 @@ export interface EmulatorProcessOptions {
   readonly dataDirectory: string;
   readonly layout: 'single' | 'children';
   readonly stateDirectory: string;
+  /** Told of what happens to it, a line each. */
+  readonly warn: (line: string) => void;
 }
 
 /** What a running emulator told of itself. */
@@ -49,13 +51,12 @@ export async function startEmulatorProcess(options: EmulatorProcessOptions): Pro
   const watch = (): void => {
     child.once('exit', (code, signal) => {
       if (stopping.signal.aborted) return;
-      console.error(
-        `the emulator of ${options.dataDirectory} ended (${signal ?? `code ${code}`}); it is started again`,
-      );
+      options.warn(`the emulator of ${options.dataDirectory} ended (${signal ?? `code ${code}`}); it is started again`);
       restarting = restart();
     });
   };
   const restart = async (): Promise<void> => {
+    let told = '';
     while (!stopping.signal.aborted) {
       await delay(RESTART_DELAY_MS);
       try {
@@ -63,7 +64,10 @@ export async function startEmulatorProcess(options: EmulatorProcessOptions): Pro
         watch();
         return;
       } catch (error) {
-        console.error(error instanceof Error ? error.message : String(error));
+        const line = error instanceof Error ? error.message : String(error);
+        // Every half second, as long as a disk is away.
+        if (line !== told) options.warn(line);
+        told = line;
       }
     }
   };
@@ -111,7 +115,7 @@ async function start(
     if (first === undefined)
       throw new Error(`the emulator of ${dataDirectory} did not start: ${said.at(-1) ?? 'it said nothing'}`);
     // What it had to say although it started, such as that it lost its ids.
-    for (const line of said.splice(0)) console.error(`the emulator of ${dataDirectory}: ${line}`);
+    for (const line of said.splice(0)) options.warn(`the emulator of ${dataDirectory}: ${line}`);
     return { child, announced: readAnnouncement(first) };
   } finally {
     clearTimeout(timer);

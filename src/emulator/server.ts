@@ -16,6 +16,7 @@ import { faultBody, Refusal } from './reply.ts';
 import type { Reply, ReplyWriter } from './reply.ts';
 import { isWithinBody, requestBody, Struck } from './request-body.ts';
 import { send, untilGone } from './sender.ts';
+import { StoreRefusal } from './store.ts';
 import type { Throttles } from './throttle.ts';
 import type { Tokens } from './tokens.ts';
 
@@ -221,6 +222,8 @@ export class EmulatedServer {
     } catch (error) {
       if (error instanceof Struck) throw error;
       if (error instanceof Refusal) return this.#options.replies.refusal(error);
+      if (error instanceof StoreRefusal && error.reason === 'away')
+        return this.#options.replies.refusal(new Refusal(503, error.message));
       log('a handler failed: %O', error);
       return this.#options.replies.refusal(new Refusal(500, 'Internal Server Error'));
     }

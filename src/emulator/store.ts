@@ -235,9 +235,9 @@ export type StoreChange =
 
 /**
  * `taken`: the name. `unseen`: what would be overwritten or removed is not what any listing told. `missing`: an id or a folder. `invalid`:
- * the name, or a folder into itself. `forbidden`, `full`: the disk's.
+ * the name, or a folder into itself. `forbidden`, `full`: the disk's. `away`: all of the content, for now.
  */
-export type RefusalCause = 'taken' | 'unseen' | 'missing' | 'invalid' | 'forbidden' | 'full' | 'other';
+export type RefusalCause = 'taken' | 'unseen' | 'missing' | 'invalid' | 'forbidden' | 'full' | 'away' | 'other';
 
 /** The store cannot do what it was told to; the message says why. */
 export class StoreRefusal extends Error {

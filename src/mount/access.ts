@@ -42,8 +42,8 @@ export type AccessConfig = Pick<
   readonly mountpoint: string | undefined;
 };
 
-/** The access to the config's source. What it starts is stopped with `stops`. */
-export async function openAccess(config: AccessConfig, stops: Stops): Promise<Access> {
+/** The access to the config's source. What it starts is stopped with `stops`; `warn` gets lines about it. */
+export async function openAccess(config: AccessConfig, stops: Stops, warn: (line: string) => void): Promise<Access> {
   const { source, stateDirectory } = config;
   const ca = config.caFile === undefined ? undefined : await readCertificates(config.caFile);
   const emulated = async (dataDirectory: string, layout: 'single' | 'children', name: string): Promise<Access> => {
@@ -55,6 +55,7 @@ export async function openAccess(config: AccessConfig, stops: Stops): Promise<Ac
       dataDirectory,
       layout,
       stateDirectory: join(directory, 'service'),
+      warn,
     });
     stops.add('emulator', () => emulator.stop());
     return emulatorAccess(key, name, emulator, stateDirectory);

@@ -39,7 +39,7 @@ export interface ServiceMember {
 /** The drive of the config's source; an emulator is started first where the source is one. `warn` gets lines for the user. */
 export async function openService(config: MountConfig, stops: Stops, warn: (line: string) => void): Promise<Service> {
   const { bandwidth } = config;
-  const access = await openAccess(config, stops);
+  const access = await openAccess(config, stops, warn);
   const { key, isPool, budget, ca } = access;
   const [first, ...more] = access.members;
   const pool = isPool ? createPoolDrive({ members: access.members, ca, budget, bandwidth, report: warn }) : undefined;

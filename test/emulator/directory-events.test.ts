@@ -119,6 +119,17 @@ test('what a call removes is one event, however many folders below it were liste
   expect(await event()).toBe(removed);
 });
 
+test('while the directory is away nothing is told, and nothing taken for removed', async () => {
+  const ids = await walk();
+  const before = await event();
+  renameSync(data, `${data}.away`);
+  await expect(event()).rejects.toMatchObject({ reason: 'away', message: `no such directory: ${data}` });
+  await expect(store.space()).rejects.toMatchObject({ reason: 'away' });
+  renameSync(`${data}.away`, data);
+  expect(await event()).toBe(before);
+  expect(await walk()).toEqual(ids);
+});
+
 test('a folder that nobody has listed yet makes no events', async () => {
   const { id, rootFolderId } = await root();
   await store.list(id, rootFolderId);

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -247,6 +248,28 @@ describe.skipIf(!fuseExists)('a mount', () => {
     expect(readFileSync(join(shown, 'appended'), 'utf8')).toBe('after, and longer!');
     await drive.succeed(['flush', drive.mountpoint]);
     expect(readFileSync(join(data, 'appended'), 'utf8')).toBe('after, and longer!');
+    await drive.unmount();
+  });
+
+  it('waits for a directory of this machine that is taken away, as for a service', async () => {
+    const data = drive.user.directory('data', 'docs');
+    writeFileSync(join(data, 'kept.txt'), 'kept');
+    await drive.succeed(
+      ['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'],
+      JSON.stringify({ uri: data }),
+    );
+    await drive.succeed(['mount', 'local', drive.mountpoint, '--poll-interval', '1s']);
+    const shown = join(drive.mountpoint, 'docs');
+    expect(readFileSync(join(shown, 'kept.txt'), 'utf8')).toBe('kept');
+    renameSync(data, `${data}.away`);
+    const status = async (): Promise<string> => (await drive.succeed(['status', drive.mountpoint])).stdout;
+    await expect.poll(status, { timeout: 15_000, interval: 500 }).toContain(`no such directory: ${data}`);
+    expect(readFileSync(join(shown, 'kept.txt'), 'utf8')).toBe('kept');
+    writeFileSync(join(shown, 'new.txt'), 'new');
+    renameSync(`${data}.away`, data);
+    await drive.succeed(['flush', drive.mountpoint]);
+    expect(readFileSync(join(data, 'new.txt'), 'utf8')).toBe('new');
+    expect(readdirSync(shown).toSorted()).toEqual(['kept.txt', 'new.txt']);
     await drive.unmount();
   });
 
