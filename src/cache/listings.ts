@@ -110,7 +110,7 @@ export class Listings {
     const { trust, journal, drive } = options;
     this.#vaultSizes = new VaultSizes(journal.tree, drive, this.#stop.signal);
     this.#relisting = new Relisting({
-      isWorthIt: (inode) => ['suspect', 'old'].includes(trust.standing(inode).kind),
+      isWorthIt: (inode) => ['suspect', 'old', 'due'].includes(trust.standing(inode).kind),
       isAtRest: (inode) => trust.isAtRest(inode),
       refresh: async (inode, callClass) => {
         const directory = journal.tree.node(inode);

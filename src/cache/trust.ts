@@ -36,7 +36,7 @@ export interface TrustOptions {
 /**
  * `fresh`: good, and the kernel may keep it for so long. `old`: unchanged as far as events tell, for longer than they are believed.
  * `suspect`: something in its syncpoint changed since; `own`: as far as is known, by us. `unconfirmed`: nobody asked for events lately.
- * `due`: its lifetime is over. `unlisted`: never listed.
+ * `due`: its lifetime is over, or it turned out to be wrong. `unlisted`: never listed.
  */
 export type Standing =
   | { readonly kind: 'fresh'; readonly forMs: number }
@@ -151,6 +151,8 @@ export class Trust {
     const record = journal.get(directory);
     // The service has no such folder yet: everything in it is known.
     if (record !== undefined && record.at === undefined) return { kind: 'fresh', forMs: KERNEL_LIFETIME_MS };
+    // It turned out to be wrong, whatever events say.
+    if (listing.listedAtMs === 0) return DUE;
     const ageMs = Date.now() - listing.listedAtMs;
     if (pollIntervalMs > 0) {
       if (directory === ROOT_INODE) return this.#isConfirmed() ? { kind: 'fresh', forMs: KERNEL_LIFETIME_MS } : DUE;

@@ -194,6 +194,19 @@ test('our own changes make listings suspect as well, but they do not lag', async
   expect(trust.standing(top().inode)).toEqual({ kind: 'suspect', own: false });
 });
 
+test('a listing that turned out to be wrong is brought before anything of it is shown, after our own changes too', async () => {
+  trust.changing(syncpoint.id)();
+  happens('2');
+  await poll();
+  // A walk has used up what anybody may wait for.
+  for (let index = 0; index < 40; index += 1) await ensure(child(`d${index}`));
+  tree.expireListing(child('d39').inode);
+  drive.calls.length = 0;
+  await ensure(child('d39'));
+  expect(listed()).toEqual([child('d39').remote?.folderId]);
+  expect(standing(child('d39'))).toBe('fresh');
+});
+
 test('our own events are asked for when they are over, not while a program goes on', () => {
   const changes = new LocalChanges(journal);
   const done = trust.changing(syncpoint.id);
