@@ -14,7 +14,7 @@ const services: Readonly<Record<string, CutDriveOptions>> = {
   'listings lag, no moves': { lagMs: 1_500, moves: 'unsupported' },
   'names are blind to case, no moves': { ignoresCase: true, moves: 'unsupported', tellsIds: false },
 };
-beforeEach(enterVirtualTime);
+beforeEach(() => enterVirtualTime());
 afterEach(leaveVirtualTime);
 
 const only = process.env['CRASH_SCENARIO'];

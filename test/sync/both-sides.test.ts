@@ -3,7 +3,8 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { CALL_KINDS, type Dialect } from './support/shared-drive.ts';
-import { SharedTree, type Step } from './support/shared-tree.ts';
+import type { Step } from './support/shared-steps.ts';
+import { SharedTree } from './support/shared-tree.ts';
 
 const RUNS = Number(process.env['BOTH_SIDES_RUNS'] ?? 150);
 const SEED = Number(process.env['BOTH_SIDES_SEED'] ?? 20_261);
@@ -22,6 +23,12 @@ const here: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ here: one('unlink', 'removeAll'), pick }) },
   { weight: 2, arbitrary: fc.record({ here: one('read', 'readdir', 'utimes'), pick }) },
   { weight: 5, arbitrary: fc.record({ here: one('rename'), pick, into: pick, name }) },
+  { weight: 3, arbitrary: fc.record({ here: one('replace', 'exchange'), pick, other: pick }) },
+);
+const held: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ open: one('to read', 'to write', 'to append', 'emptied'), pick }) },
+  { weight: 1, arbitrary: fc.record({ open: one('new'), into: pick, name }) },
+  { weight: 6, arbitrary: fc.record({ held: pick, does: one('append', 'cut', 'start', 'read', 'sync', 'close') }) },
 );
 const there: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ there: one('add'), into: pick, name }) },
@@ -34,8 +41,9 @@ const there: fc.Arbitrary<Step> = fc.oneof(
 );
 const between: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ pass: fc.constantFrom(10, 700, 4_000, 20_000, 70_000) }) },
-  { weight: 2, arbitrary: fc.record({ pusher: one('pause', 'resume') }) },
+  { weight: 2, arbitrary: fc.record({ pusher: one('pause', 'resume', 'flush') }) },
   { weight: 2, arbitrary: fc.record({ list: pick }) },
+  { weight: 1, arbitrary: fc.record({ restart: one('killed', 'ended') }) },
 );
 const faults: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ fail: one(...CALL_KINDS), how: one('unavailable') }),
@@ -44,6 +52,7 @@ const faults: fc.Arbitrary<Step> = fc.oneof(
 );
 const step = fc.oneof(
   { weight: 6, arbitrary: here },
+  { weight: 3, arbitrary: held },
   { weight: 5, arbitrary: there },
   { weight: 3, arbitrary: between },
   { weight: 2, arbitrary: faults },
@@ -56,6 +65,7 @@ const dialect: fc.Arbitrary<Dialect> = fc.record({
   ignoresCase: fc.boolean(),
   lagMs: fc.constantFrom(0, 0, 1_500),
   latencyMs: fc.constantFrom(0, 40),
+  eventsAfterMs: fc.constantFrom(undefined, undefined, 0, 3_000),
 });
 
 async function carryOut(service: Dialect, steps: readonly Step[]): Promise<void> {
@@ -64,7 +74,8 @@ async function carryOut(service: Dialect, steps: readonly Step[]): Promise<void>
     for (const each of steps) await tree.take(each);
     await tree.settle();
   } catch (error) {
-    if (error instanceof Error) error.message += `\n${tree.trace.join('\n')}\n`;
+    if (error instanceof Error)
+      error.message = `${error.message}\n${tree.trace.join('\n')}\n`.replaceAll(/\.{4,}/g, '..');
     throw error;
   } finally {
     await tree.stop();

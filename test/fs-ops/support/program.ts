@@ -71,6 +71,11 @@ export class Program {
     }
   }
 
+  /** What is open there: descriptors of one node share its content. */
+  node(descriptor: number): NodeId {
+    return this.#at(descriptor).node;
+  }
+
   /** close(2) of a duplicate: the descriptor stays open. */
   async closeDuplicate(descriptor: number): Promise<void> {
     const { node, handle } = this.#at(descriptor);

@@ -8,7 +8,7 @@ export function pusherFor(
   made: TestFileSystem,
   drive: RemoteDrive,
   uploadsMax = 2,
-  more: Pick<PusherOptions, 'storesTimes' | 'purgesRemoved' | 'steadyMs'> = {},
+  more: Pick<PusherOptions, 'storesTimes' | 'purgesRemoved' | 'steadyMs' | 'onChange'> = {},
 ): Pusher {
   const { journal, listings, staging, fileSystem } = made;
   return new Pusher({

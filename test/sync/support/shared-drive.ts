@@ -11,6 +11,7 @@ import {
   type RemoteErrorKind,
   type RemoteFile,
   type RemoteFolder,
+  type RemoteSyncpoint,
   type SyncpointId,
   type UploadOutcome,
   type VersionId,
@@ -26,6 +27,8 @@ export interface Dialect {
   readonly lagMs: number;
   /** How long a call takes. */
   readonly latencyMs: number;
+  /** How long after a change its event is told; undefined: the service tells of none. */
+  readonly eventsAfterMs: number | undefined;
 }
 
 /** A folder is removed so soon after it was looked at. */
@@ -63,9 +66,13 @@ export class SharedDrive extends MemoryDrive {
   readonly #dialect: Dialect;
   readonly #failNext = new Map<string, RemoteErrorKind>();
   readonly #loseNext = new Set<string>();
+  /** When something happened in each syncpoint, wall clock, ms. */
+  readonly #events = new Map<SyncpointId, number[]>();
   readonly #history: { readonly atMs: number; readonly before: Snapshot }[] = [];
   /** As of when folders were shown last, wall clock, ms. */
   readonly #shownAsOfMs = new Map<string, number>();
+  /** Ids that came with versions. */
+  readonly #numbered = new Map<VersionId, FileId>();
   #last: Snapshot = new Map();
   #ids = 0;
   #times = 0;
@@ -78,16 +85,29 @@ export class SharedDrive extends MemoryDrive {
     this.ignoresCase = dialect.ignoresCase;
     this.gate = async (call) => {
       const kind = kindOf(call);
-      if (dialect.latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, dialect.latencyMs));
+      await this.#travels();
       const failure = this.#failNext.get(kind);
       if (!this.#failNext.delete(kind) || failure === undefined) return;
       throw new RemoteError(failure, `${call}: it was to fail`);
     };
-    this.reply = (call) => {
+    this.reply = async (call) => {
       this.changed('here');
-      if (!this.#loseNext.delete(kindOf(call))) return Promise.resolve();
-      return Promise.reject(new RemoteError('unavailable', `${call}: the reply was lost`));
+      await this.#travels();
+      if (this.#loseNext.delete(kindOf(call))) throw new RemoteError('unavailable', `${call}: the reply was lost`);
     };
+  }
+
+  get tellsEvents(): boolean {
+    return this.#dialect.eventsAfterMs !== undefined;
+  }
+
+  override async syncpoints(options?: CallOptions): Promise<RemoteSyncpoint[]> {
+    const found = await super.syncpoints(options);
+    const { eventsAfterMs } = this.#dialect;
+    if (eventsAfterMs === undefined) return found;
+    const toldMs = Date.now() - eventsAfterMs;
+    const told = (id: SyncpointId): number => (this.#events.get(id) ?? []).filter((atMs) => atMs <= toldMs).length;
+    return found.map((syncpoint) => ({ ...syncpoint, lastEvent: `event ${told(syncpoint.id)}` }));
   }
 
   fail(kind: CallKind, how: RemoteErrorKind): void {
@@ -192,6 +212,10 @@ export class SharedDrive extends MemoryDrive {
         if (version !== undefined) version.overwrittenAtMs = now;
       }
     }
+    for (const { id, rootFolderId } of this.syncpointList) {
+      if (isSame(below(rootFolderId, this.#last), below(rootFolderId, present))) continue;
+      this.#events.set(id, [...(this.#events.get(id) ?? []), now]);
+    }
     if (this.#dialect.lagMs > 0) this.#history.push({ atMs: now, before: this.#last });
     this.#last = present;
   }
@@ -215,9 +239,8 @@ export class SharedDrive extends MemoryDrive {
 
   override async upload(...args: Parameters<MemoryDrive['upload']>): Promise<UploadOutcome> {
     const outcome = await super.upload(...args);
-    if (outcome.state !== 'stored') return outcome;
-    const stored = this.held().find(({ entry }) => entry.kind === 'file' && entry.versionId === outcome.versionId);
-    return stored?.entry.kind === 'file' ? { ...outcome, fileId: stored.entry.id } : outcome;
+    if (outcome.state !== 'stored' || outcome.versionId === undefined) return outcome;
+    return { ...outcome, fileId: this.#numbered.get(outcome.versionId) ?? outcome.fileId };
   }
 
   override async moveFolder(...args: Parameters<MemoryDrive['moveFolder']>): Promise<MoveOutcome> {
@@ -227,6 +250,12 @@ export class SharedDrive extends MemoryDrive {
       throw new RemoteError('invalid', `${folder.name}: a folder cannot move into itself`);
     }
     return super.moveFolder(...args);
+  }
+
+  /** Half of what a call takes: there, or back. */
+  async #travels(): Promise<void> {
+    const { latencyMs } = this.#dialect;
+    if (latencyMs > 0) await new Promise((resolve) => setTimeout(resolve, latencyMs / 2));
   }
 
   /** No two versions of others are of one time. */
@@ -273,6 +302,7 @@ export class SharedDrive extends MemoryDrive {
       this.#ids += 1;
       const numbered: RemoteFile = { ...entry, id: `changed ${this.#ids}` as FileId };
       entries[entries.indexOf(entry)] = numbered;
+      this.#numbered.set(entry.versionId, numbered.id);
     }
   }
 
@@ -280,6 +310,18 @@ export class SharedDrive extends MemoryDrive {
     for (const entry of this.entries(folder)) if (entry.kind === 'folder') this.#drop(entry.id);
     this.dropFolder(folder);
   }
+}
+
+/** What lies below a folder, told as text. */
+function below(folder: string, folders: Snapshot): string[] {
+  return (folders.get(folder) ?? []).flatMap((entry) => [
+    `${folder} ${entry.name} ${entry.id} ${entry.kind === 'file' ? entry.versionId : ''}`,
+    ...(entry.kind === 'folder' ? below(entry.id, folders) : []),
+  ]);
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((line, at) => line === other[at]);
 }
 
 function kindOf(call: string): string {

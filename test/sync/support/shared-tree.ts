@@ -1,36 +1,17 @@
 // A small tree that programs here and others at the service change at the same time, with the pusher at work and faults in between.
 // Promises to tell, when all has come to rest, whatever was lost, came back, was doubled, or is not the same on both sides.
-import { LocalChanges } from '../../../src/cache/local-changes.ts';
 import { isPending } from '../../../src/cache/journal.ts';
 import { ROOT_INODE, type TreeDirectory, type TreeFile, type TreeNode } from '../../../src/cache/tree.ts';
 import { FsError } from '../../../src/fs-ops/operations.ts';
-import type { FolderId, RemoteErrorKind } from '../../../src/remote-drive.ts';
-import type { Pusher } from '../../../src/sync/pusher.ts';
+import type { FolderId } from '../../../src/remote-drive.ts';
 import { enterVirtualTime, leaveVirtualTime, pass, passing } from '../../crash/support/virtual-time.ts';
-import { memoryDirectory } from '../../fakes/temporary-directory.ts';
-import { O_CREAT, O_RDWR, Program } from '../../fs-ops/support/program.ts';
-import { nobody, TestFileSystem } from '../../fs-ops/support/test-file-system.ts';
+import { nobody } from '../../fs-ops/support/test-file-system.ts';
+import { OtherBytes, type Doing, type Opening } from './held-open.ts';
 import { Ledger } from './ledger.ts';
-import { pusherFor } from './pusher-for.ts';
-import { SharedDrive, type CallKind, type Dialect, type Held } from './shared-drive.ts';
-
-/** `pick` chooses among what is there, `into` among folders. */
-export type Step =
-  | { readonly here: 'create' | 'mkdir'; readonly into: number; readonly name: string }
-  | {
-      readonly here: 'write' | 'append' | 'unlink' | 'removeAll' | 'read' | 'utimes' | 'readdir';
-      readonly pick: number;
-    }
-  | { readonly here: 'rename'; readonly pick: number; readonly into: number; readonly name: string }
-  | { readonly there: 'add' | 'mkdir'; readonly into: number; readonly name: string }
-  | { readonly there: 'write' | 'remove' | 'removeAll' | 'replace'; readonly pick: number }
-  | { readonly there: 'rename'; readonly pick: number; readonly name: string }
-  | { readonly there: 'move'; readonly pick: number; readonly into: number }
-  | { readonly pass: number }
-  | { readonly pusher: 'pause' | 'resume' }
-  | { readonly list: number }
-  | { readonly fail: CallKind; readonly how: RemoteErrorKind }
-  | { readonly lose: CallKind };
+import { Others } from './others.ts';
+import { SharedDrive, type Dialect } from './shared-drive.ts';
+import { SharedMachine } from './shared-machine.ts';
+import { pick, type HeldStep, type HereStep, type Step } from './shared-steps.ts';
 
 /** Time after which no listing is taken for one that lags any more. */
 const CALM_MS = 70_000;
@@ -38,6 +19,11 @@ const CALM_MS = 70_000;
 const REST_LIMIT_MS = 3_600_000;
 /** How long others' versions may stay unseen by who stores the same file: a look may be a minute old where the file is new here. */
 const WINDOW_MS = 63_000;
+/** Nobody waits longer for a flush. */
+const FLUSH_LIMIT_MS = 10_000;
+/** Programs that walk over everything now and then, for ten minutes: less than events alone are believed. */
+const WALKS = 12;
+const WALK_PAUSE_MS = 50_000;
 /** Rounds of looking at everything and storing what came of it. */
 const ROUNDS_MAX = 4;
 /** A quarter of an hour in which nobody does anything. */
@@ -48,96 +34,61 @@ const QUIET_CALLS_MAX = 10;
 /** What is wrong in the end. */
 export class Wrong extends Error {}
 
-/** Tells which content each removal and replacement by a program took away. */
-class WatchedChanges extends LocalChanges {
-  onGone: (node: TreeNode) => void = () => undefined;
-  onMoved: (node: TreeNode) => void = () => undefined;
-  onContent: (generation: number) => void = () => undefined;
-
-  override remove(node: TreeNode): void {
-    this.onGone(node);
-    super.remove(node);
-  }
-
-  override rename(...args: Parameters<LocalChanges['rename']>): TreeNode {
-    const [node, , replaced] = args;
-    if (replaced !== undefined) this.onGone(replaced);
-    this.onMoved(node);
-    return super.rename(...args);
-  }
-
-  override commitContent(...args: Parameters<LocalChanges['commitContent']>): TreeFile {
-    const [, staged] = args;
-    if (staged !== undefined) this.onContent(staged.id);
-    return super.commitContent(...args);
-  }
-}
-
 export class SharedTree {
   readonly trace: string[] = [];
   readonly #drive: SharedDrive;
-  readonly #made: TestFileSystem;
-  readonly #pusher: Pusher;
-  readonly #program: Program;
+  readonly #others: Others;
   readonly #ledger = new Ledger();
   readonly #textOf = new Map<number, string>();
-  #writing = '';
+  #machine!: SharedMachine;
   #texts = 0;
+  /** Files that got a content which nobody wrote. */
+  readonly #unwritten: string[] = [];
   /** A folder that is there was said to be gone: what was removed in it may come back, or go with what nobody saw there. */
   #deceived = false;
 
-  private constructor(drive: SharedDrive, made: TestFileSystem, changes: WatchedChanges) {
+  private constructor(drive: SharedDrive) {
     this.#drive = drive;
-    this.#made = made;
-    this.#pusher = pusherFor(made, drive);
-    this.#program = new Program(made.fileSystem);
-    changes.onGone = (node) => this.#ledger.gaveUp(this.#text(node), 'here');
-    changes.onMoved = (node) => this.#touchedHere(node);
-    changes.onContent = (generation) => this.#textOf.set(generation, this.#writing);
+    this.#others = new Others({
+      drive,
+      ledger: this.#ledger,
+      newText: (by) => this.#newText(by),
+      log: (line) => this.#log(line),
+    });
   }
 
   static async start(dialect: Dialect): Promise<SharedTree> {
-    enterVirtualTime();
-    const drive = new SharedDrive(dialect);
-    const seen: WatchedChanges[] = [];
-    const made = await TestFileSystem.start(drive, {
-      state: memoryDirectory(),
-      changes: (journal, nowMs) => {
-        const changes = new WatchedChanges(journal, nowMs);
-        seen.push(changes);
-        return changes;
-      },
-    });
-    const [changes] = seen;
-    if (changes === undefined) throw new Error('nothing was made');
-    const tree = new SharedTree(drive, made, changes);
-    await tree.#fill();
+    enterVirtualTime({ monotonic: true });
+    const tree = new SharedTree(new SharedDrive(dialect));
+    tree.#fill();
+    await tree.#startMachine();
+    await pass(CALM_MS);
+    await passing(tree.#everything(''));
     return tree;
   }
 
   async stop(): Promise<void> {
-    leaveVirtualTime();
-    await this.#pusher.stop();
-    await this.#made.stop();
+    try {
+      await passing(this.#machine.stop());
+    } finally {
+      leaveVirtualTime();
+    }
   }
 
   async take(step: Step): Promise<void> {
     await pass(0);
     if ('here' in step) return this.#doHere(step);
+    if ('open' in step || 'held' in step) return this.#doHeld(step);
     if ('there' in step) {
-      this.#doThere(step);
+      this.#others.take(step);
       return;
     }
     if ('pass' in step) {
       this.#log(`${step.pass} ms pass`);
       return pass(step.pass);
     }
-    if ('pusher' in step) {
-      this.#log(`${step.pusher} the pusher`);
-      if (step.pusher === 'resume') this.#pusher.resume();
-      else await passing(this.#pusher.pause());
-      return;
-    }
+    if ('pusher' in step) return this.#doPusher(step.pusher);
+    if ('restart' in step) return this.#restart(step.restart);
     if ('list' in step) {
       const folder = pick(this.#directories(), step.list);
       if (folder === undefined) return;
@@ -157,24 +108,66 @@ export class SharedTree {
     }
   }
 
+  get #made(): SharedMachine['made'] {
+    return this.#machine.made;
+  }
+
+  async #startMachine(...state: [] | [Awaited<ReturnType<SharedMachine['kill']>>]): Promise<void> {
+    this.#machine = await passing(
+      SharedMachine.start(
+        this.#drive,
+        {
+          onGone: (node) => this.#ledger.gaveUp(this.#text(node), 'here'),
+          onMoved: (node) => this.#touchedHere(node),
+          onContent: (file, staged) => {
+            const text = this.#machine.held.committed(staged);
+            if (text === undefined) {
+              this.#unwritten.push(file.name);
+              return;
+            }
+            this.#textOf.set(staged.id, text);
+            this.#ledger.gaveUp(this.#text(file), 'here');
+            this.#ledger.made(text, 'here');
+          },
+        },
+        ...state,
+      ),
+    );
+  }
+
+  async #restart(how: 'killed' | 'ended'): Promise<void> {
+    this.#log(`the process is ${how}, and another one begins`);
+    if (how === 'ended') for (const held of this.#machine.held.all) await this.#doesHeld(held, 'close');
+    await this.#startMachine(await (how === 'killed' ? this.#machine.kill() : this.#machine.end()));
+  }
+
+  async #doPusher(what: 'pause' | 'resume' | 'flush'): Promise<void> {
+    this.#log(`${what} the pusher`);
+    const { pusher } = this.#machine;
+    if (what === 'resume') pusher.resume();
+    else if (what === 'pause') await passing(pusher.pause());
+    else await passing(pusher.flush(AbortSignal.any([nobody.signal, impatience(FLUSH_LIMIT_MS)])));
+  }
+
   /** All comes to rest, and is as it is to be. Rejects with {@link Wrong}. */
   async settle(): Promise<void> {
     this.#log('--- the end');
     this.#drive.getWell();
-    this.#pusher.resume();
+    for (const held of this.#machine.held.all) await this.#doesHeld(held, 'close');
+    this.#machine.pusher.resume();
     await pass(CALM_MS);
-    await this.#lookAtAll();
+    await this.#look();
     for (let round = 1; ; round += 1) {
       await this.#flush();
       await pass(CALM_MS);
-      await this.#lookAtAll();
+      await this.#look();
       if (this.#pending().length === 0) break;
       this.#log(`round ${round}: a listing made something pending: ${this.#pending().join('; ')}`);
       if (round === ROUNDS_MAX) throw new Wrong('it does not come to rest');
     }
     const calls = this.#drive.calls.length;
     await pass(QUIET_MS, 15_000);
-    const more = this.#drive.calls.slice(calls);
+    const more = this.#drive.calls.slice(calls).filter((call) => call !== 'syncpoints');
     if (more.length > QUIET_CALLS_MAX)
       throw new Wrong(`${more.length} calls when all was stored: ${more.slice(0, 20).join('; ')}`);
     await this.#compare();
@@ -183,13 +176,14 @@ export class SharedTree {
 
   async #flush(): Promise<void> {
     const endMs = Date.now() + REST_LIMIT_MS;
-    await passing(this.#pusher.flush(nobody.signal), () => {
+    await passing(this.#machine.pusher.flush(nobody.signal), () => {
       if (Date.now() > endMs)
         throw new Wrong(
           `flush does not end: ${this.#pending().join('; ')}\n  last calls: ${this.#drive.calls.slice(-12).join('; ')}`,
         );
     });
-    const left = this.#pending();
+    // Where events are told, what others did may be seen at any time.
+    const left = this.#drive.tellsEvents ? [] : this.#pending();
     if (left.length > 0) throw new Wrong(`flush left ${left.join('; ')}`);
   }
 
@@ -198,7 +192,8 @@ export class SharedTree {
     return [...journal.records()].filter(isPending).map((record) => {
       const node = tree.node(record.inode);
       const path = node === undefined ? `(gone) ${record.gone?.path ?? ''}` : tree.path(node);
-      const trouble = this.#pusher.progress().find((one) => one.record.inode === record.inode)?.trouble?.message;
+      const trouble = this.#machine.pusher.progress().find((one) => one.record.inode === record.inode)
+        ?.trouble?.message;
       return `${path} #${record.inode}${record.failed === undefined ? '' : ` refused: ${record.failed.message}`}${trouble === undefined ? '' : ` (${trouble})`} ${JSON.stringify(record)}`;
     });
   }
@@ -218,16 +213,19 @@ export class SharedTree {
 
   async #everything(path: string): Promise<string[]> {
     const found: string[] = [];
-    for (const name of await this.#program.readdir(path)) {
+    for (const name of await this.#machine.program.readdir(path)) {
       const at = path === '' ? name : `${path}/${name}`;
-      if ((await this.#program.stat(at)).type === 'directory') found.push(`${at}/`, ...(await this.#everything(at)));
-      else found.push(`${at}: ${await this.#program.readFile(at)}`);
+      if ((await this.#machine.program.stat(at)).type === 'directory')
+        found.push(`${at}/`, ...(await this.#everything(at)));
+      else found.push(`${at}: ${await this.#machine.program.readFile(at)}`);
     }
     return found;
   }
 
   /** What is wanted is there, what is not wanted is not, and nothing is there twice. */
   #account(): void {
+    const [unwritten] = this.#unwritten;
+    if (unwritten !== undefined) throw new Wrong(`nobody wrote what became the content of ${unwritten}`);
     const counts = new Map<string, number>();
     for (const { entry } of this.#drive.held()) {
       if (entry.kind === 'folder') continue;
@@ -260,6 +258,29 @@ export class SharedTree {
     });
   }
 
+  /** All that the service has comes to be seen: by itself where it tells of events, and nobody asks for more. */
+  async #look(): Promise<void> {
+    if (!this.#drive.tellsEvents) return this.#lookAtAll();
+    for (let walk = 0; walk < WALKS; walk += 1) {
+      await passing(this.#walk(''));
+      await pass(WALK_PAUSE_MS);
+    }
+  }
+
+  /** As find(1) does. */
+  async #walk(path: string): Promise<void> {
+    const { program } = this.#machine;
+    try {
+      for (const name of await program.readdir(path)) {
+        const at = path === '' ? name : `${path}/${name}`;
+        if ((await program.stat(at)).type === 'directory') await this.#walk(at);
+      }
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+      this.#log(`  find ${path}: ${told(error)}`);
+    }
+  }
+
   async #lookAtAll(): Promise<void> {
     const look = async (inode: number): Promise<void> => {
       const node = this.#made.tree.node(inode);
@@ -273,7 +294,7 @@ export class SharedTree {
     await passing(look(ROOT_INODE));
   }
 
-  async #fill(): Promise<void> {
+  #fill(): void {
     const drive = this.#drive;
     const p = drive.addSyncpoint('P').rootFolderId;
     const q = drive.addSyncpoint('Q').rootFolderId;
@@ -294,9 +315,6 @@ export class SharedTree {
     file(q, 'a');
     file(drive.addFolder(q, 'b'), 'c');
     drive.changed('there');
-    this.#pusher.start();
-    await pass(CALM_MS);
-    await passing(this.#everything(''));
   }
 
   #text(node: TreeNode): string {
@@ -335,7 +353,7 @@ export class SharedTree {
     return this.#nodes().filter((node) => node.kind === 'directory');
   }
 
-  async #doHere(step: Extract<Step, { here: unknown }>): Promise<void> {
+  async #doHere(step: HereStep): Promise<void> {
     const { tree } = this.#made;
     const inside = this.#nodes().filter((node) => node.kind === 'file' || node.syncpoint === undefined);
     const chosen = (nodes: readonly TreeNode[], index: number): string | undefined => {
@@ -349,7 +367,7 @@ export class SharedTree {
       case 'mkdir': {
         const into = chosen(this.#directories(), step.into) ?? 'P';
         const path = `${into}/${step.name}`;
-        if (step.here === 'mkdir') return this.#try(`mkdir ${path}`, () => this.#program.mkdir(path));
+        if (step.here === 'mkdir') return this.#try(`mkdir ${path}`, () => this.#machine.program.mkdir(path));
         return this.#write(path, false);
       }
       case 'write':
@@ -359,7 +377,7 @@ export class SharedTree {
       }
       case 'unlink': {
         const path = chosen(files, step.pick);
-        return path === undefined ? undefined : this.#try(`unlink ${path}`, () => this.#program.unlink(path));
+        return path === undefined ? undefined : this.#try(`unlink ${path}`, () => this.#machine.program.unlink(path));
       }
       case 'removeAll': {
         const path = chosen(folders, step.pick);
@@ -367,49 +385,82 @@ export class SharedTree {
       }
       case 'read': {
         const path = chosen(files, step.pick);
-        return path === undefined ? undefined : this.#try(`read ${path}`, () => this.#program.readFile(path));
+        return path === undefined ? undefined : this.#try(`read ${path}`, () => this.#machine.program.readFile(path));
       }
       case 'readdir': {
         const path = chosen(this.#directories(), step.pick);
-        return path === undefined ? undefined : this.#try(`readdir ${path}`, () => this.#program.readdir(path));
+        return path === undefined ? undefined : this.#try(`readdir ${path}`, () => this.#machine.program.readdir(path));
       }
       case 'utimes': {
         const path = chosen(files, step.pick);
         const modified = { seconds: 1_600_000_000, nanoseconds: 0 };
         return path === undefined
           ? undefined
-          : this.#try(`utimes ${path}`, () => this.#program.setattr(path, { modified }));
+          : this.#try(`utimes ${path}`, () => this.#machine.program.setattr(path, { modified }));
       }
       case 'rename': {
         const from = chosen(inside, step.pick);
         const to = `${chosen(this.#directories(), step.into) ?? 'P'}/${step.name}`;
-        return from === undefined ? undefined : this.#try(`rename ${from} ${to}`, () => this.#program.rename(from, to));
+        return from === undefined ? undefined : this.#rename(from, to);
+      }
+      case 'replace':
+      case 'exchange': {
+        const node = pick(inside, step.pick);
+        const alike = inside.filter(({ kind, inode }) => kind === node?.kind && inode !== node.inode);
+        const [from, to] = [chosen(inside, step.pick), chosen(alike, step.other)];
+        if (from === undefined || to === undefined) return;
+        return this.#rename(from, to, step.here === 'exchange');
       }
     }
   }
 
   async #removeTree(path: string): Promise<void> {
-    for (const name of await this.#program.readdir(path)) {
+    for (const name of await this.#machine.program.readdir(path)) {
       const at = `${path}/${name}`;
-      if ((await this.#program.stat(at)).type === 'directory') await this.#removeTree(at);
-      else await this.#program.unlink(at);
+      if ((await this.#machine.program.stat(at)).type === 'directory') await this.#removeTree(at);
+      else await this.#machine.program.unlink(at);
     }
-    await this.#program.rmdir(path);
+    await this.#machine.program.rmdir(path);
+  }
+
+  #rename(from: string, to: string, exchange = false): Promise<void> {
+    return this.#try(`${exchange ? 'exchange' : 'rename'} ${from} ${to}`, () =>
+      this.#machine.program.rename(from, to, { exchange }),
+    );
   }
 
   #write(path: string, appends: boolean): Promise<void> {
     const token = this.#newText('here');
     return this.#try(`${appends ? 'append to' : 'write'} ${path}: ${token}`, async () => {
-      const file = await this.#program.open(path, O_RDWR | O_CREAT);
-      const before = (await this.#program.pread(file, 0, 1 << 16)).toString();
-      if (!appends) await this.#program.ftruncate(file, 0);
-      await this.#program.pwrite(file, appends ? before.length : 0, token);
-      const text = appends ? before + token : token;
-      this.#writing = text;
-      await this.#program.close(file);
-      this.#ledger.gaveUp(before, 'here');
-      this.#ledger.made(text, 'here');
+      const { held } = this.#machine;
+      const file = await held.open(path, 'new');
+      await held.does(file, appends ? 'append' : 'rewrite', token).finally(() => held.close(file));
     });
+  }
+
+  async #doHeld(step: HeldStep): Promise<void> {
+    if ('held' in step) {
+      const held = pick(this.#machine.held.all, step.held);
+      if (held !== undefined) await this.#doesHeld(held, step.does);
+      return;
+    }
+    const { tree } = this.#made;
+    const files = this.#nodes().filter(({ kind }) => kind === 'file');
+    const node = step.open === 'new' ? pick(this.#directories(), step.into) : pick(files, step.pick);
+    if (node === undefined) return;
+    await this.#opens(`${tree.path(node).slice(1)}${step.open === 'new' ? `/${step.name}` : ''}`, step.open);
+  }
+
+  #opens(path: string, how: Opening): Promise<void> {
+    return this.#try(`open ${path} ${how}`, () => this.#machine.held.open(path, how));
+  }
+
+  #doesHeld(held: SharedMachine['held']['all'][number], what: Doing): Promise<void> {
+    if (!held.writes && !['read', 'close'].includes(what)) return this.#doesHeld(held, 'read');
+    const token = ['append', 'cut', 'start'].includes(what) ? this.#newText('here') : '';
+    return this.#try(`${what} ${held.path}, which is open as ${held.descriptor} ${token}`, () =>
+      this.#machine.held.does(held, what, token),
+    );
   }
 
   async #try(what: string, work: () => Promise<unknown>): Promise<void> {
@@ -417,101 +468,16 @@ export class SharedTree {
     try {
       await passing(work());
     } catch (error) {
+      if (error instanceof OtherBytes) throw new Wrong(error.message);
       if (!(error instanceof FsError)) throw error;
       this.#log(`  ${told(error)}`);
     }
   }
 
-  #doThere(step: Extract<Step, { there: unknown }>): void {
-    const drive = this.#drive;
-    const held = drive.held();
-    const roots = drive.syncpointList.map(({ name, rootFolderId }) => ({ path: name, id: rootFolderId }));
-    const folders = [
-      ...roots,
-      ...held.flatMap(({ path, entry }) => (entry.kind === 'folder' ? [{ path, id: entry.id }] : [])),
-    ];
-    const into = 'into' in step ? pick(folders, step.into) : undefined;
-    const wanted = (one: Held): boolean =>
-      'pick' in step &&
-      (step.there === 'rename' ||
-        step.there === 'move' ||
-        (one.entry.kind === 'folder') === (step.there === 'removeAll'));
-    const one = 'pick' in step ? pick(held.filter(wanted), step.pick) : undefined;
-    switch (step.there) {
-      case 'add':
-      case 'mkdir':
-        if (into === undefined || drive.isTaken(into.id, step.name)) return;
-        this.#log(`there: ${step.there} ${into.path}/${step.name}`);
-        if (step.there === 'mkdir') drive.addFolder(into.id, step.name);
-        else drive.addFile(into.id, step.name, this.#newTheirs());
-        break;
-      case 'write':
-        if (one === undefined) return;
-        this.#log(`there: write ${one.path}`);
-        this.#ledger.gaveUp(this.#textHeld(one), 'there');
-        drive.write(one.parent, one.entry.name, this.#newTheirs());
-        break;
-      case 'remove':
-      case 'removeAll':
-        if (one === undefined) return;
-        this.#log(`there: remove ${one.path}`);
-        this.#gaveUpThere(one);
-        drive.removeAll(one);
-        break;
-      case 'replace':
-        if (one === undefined) return;
-        this.#log(`there: a folder in place of ${one.path}`);
-        this.#gaveUpThere(one);
-        drive.removeAll(one);
-        drive.addFolder(one.parent, one.entry.name);
-        break;
-      case 'rename':
-        if (one === undefined || drive.isTaken(one.parent, step.name, one.entry) || one.entry.name === step.name)
-          return;
-        this.#log(`there: rename ${one.path} ${step.name}`);
-        this.#touchedThere(one);
-        drive.moveAll(one, one.parent, step.name);
-        break;
-      case 'move':
-        if (one === undefined || into === undefined || into.id === one.parent || drive.isTaken(into.id, one.entry.name))
-          return;
-        if (one.path.slice(0, 1) !== into.path.slice(0, 1)) return;
-        if (one.entry.kind === 'folder' && drive.isWithin(one.entry.id, into.id)) return;
-        this.#log(`there: move ${one.path} to ${into.path}`);
-        this.#touchedThere(one);
-        drive.moveAll(one, into.id, one.entry.name);
-        break;
-    }
-    drive.changed('there');
-  }
-
-  #newTheirs(): string {
-    const text = this.#newText('there');
-    this.#ledger.made(text, 'there');
-    this.#log(`  ${text}`);
-    return text;
-  }
-
-  #textHeld({ entry }: Held): string {
-    return entry.kind === 'file' ? this.#drive.text(entry.versionId) : '';
-  }
-
-  #touchedThere(one: Held): void {
-    for (const held of this.#at(one)) this.#ledger.touched(this.#textHeld(held), 'there');
-  }
-
-  #gaveUpThere(one: Held): void {
-    for (const held of this.#at(one)) this.#ledger.gaveUp(this.#textHeld(held), 'there');
-  }
-
-  #at({ path }: Held): Held[] {
-    return this.#drive.held().filter((held) => held.path === path || held.path.startsWith(`${path}/`));
-  }
-
   #newText(by: string): string {
     this.#texts += 1;
-    // No two of one length: a version is told by its length where nothing else tells it.
-    return `${by}${this.#texts}${'.'.repeat(this.#texts)};`;
+    // No two of one length, nor what is put together of several: a version is told by its length where nothing else tells it.
+    return `${by}${this.#texts}${'.'.repeat(this.#texts ** 2)};`;
   }
 
   #log(line: string): void {
@@ -519,9 +485,11 @@ export class SharedTree {
   }
 }
 
-/** One of several, whatever the number. */
-function pick<T>(from: readonly T[], index: number): T | undefined {
-  return from[index % Math.max(1, from.length)];
+/** Aborts after that long. */
+function impatience(limitMs: number): AbortSignal {
+  const patience = new AbortController();
+  setTimeout(() => patience.abort(new Error('it took too long')), limitMs);
+  return patience.signal;
 }
 
 function told(error: unknown): string {
