@@ -45,6 +45,14 @@ it('a file moved there: the same, and nobody goes on trying', async () => {
   expect(await storedLater()).toEqual([conflict('Name', 'to be moved'), 'name: theirs']);
 });
 
+it('a file renamed in its folder: the same, for its former name is still there and tells nothing', async () => {
+  drive.addFile(folder, 'former', 'to be renamed');
+  await written.relist('P/folder');
+  await passing(written.program.rename('P/folder/former', 'P/folder/Name'));
+  drive.addFile(folder, 'name', 'theirs');
+  expect(await storedLater()).toEqual([conflict('Name', 'to be renamed'), 'name: theirs']);
+});
+
 it('a new folder: the two are one, under their name', async () => {
   const { program } = written;
   await passing(program.mkdir('P/folder/Name'));

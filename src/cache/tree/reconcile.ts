@@ -1,6 +1,7 @@
 // Where a listing meets what is pending here: decides, entry by entry, whether the listing, the local state or both win, and has that
 // written down. J7: a remote change under a pending local one keeps both. A listing counts as of when its request was sent: what the
 // service confirmed later, or within the lag window before, keeps its state.
+import { foldName } from '../../base/fold-name.ts';
 import { createLog } from '../../base/log.ts';
 import type { RemoteEntry, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import type { Journal } from '../journal.ts';
@@ -385,8 +386,10 @@ export class Reconciliation {
     for (const record of index.wantedNear({ parent: this.#directory.inode, name })) {
       const node = tree.node(record.inode);
       if (node === undefined || record.doneAtMs !== undefined || record.localOnly) continue;
-      // Where the service has both, it tells them apart.
-      const own = record.at?.parent === this.#directory.inode ? [node.remoteName, record.at.name] : [node.remoteName];
+      // Where the service has both, it tells them apart. Under a name that is not alike it may have this one as well.
+      const present =
+        record.at?.parent === this.#directory.inode ? [node.remoteName, record.at.name] : [node.remoteName];
+      const own = present.filter((one) => foldName(one) === foldName(name));
       if (this.#entries.some((entry) => entry.name !== name && own.includes(entry.name))) continue;
       return { node, record };
     }
