@@ -9,7 +9,7 @@ import { SharedTree } from './support/shared-tree.ts';
 const RUNS = Number(process.env['BOTH_SIDES_RUNS'] ?? 150);
 const SEED = Number(process.env['BOTH_SIDES_SEED'] ?? 20_261);
 const STEPS_MAX = Number(process.env['BOTH_SIDES_STEPS'] ?? 14);
-/** A run takes a tenth of a second; a counterexample is run some hundred times before it is told. */
+/** A run takes a fifth of a second; a counterexample is run some hundred times before it is told. */
 const RUN_LIMIT_MS = 2_000;
 
 const name = fc.constantFrom('a', 'b', 'c', 'd', 'A');

@@ -1,7 +1,7 @@
 // What programs have open, with what each file is to hold: descriptors of one node share its content, whatever becomes of its name.
 // Promises to tell where a descriptor shows anything else. Knows no names and no service.
 import type { NodeId } from '../../../src/fs-ops/operations.ts';
-import type { StagedContent } from '../../../src/cache/tree.ts';
+import type { StagedContent, TreeFile } from '../../../src/cache/tree.ts';
 import { O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, type Program } from '../../fs-ops/support/program.ts';
 import type { HeldStep } from './shared-steps.ts';
 
@@ -41,8 +41,10 @@ export class HeldOpen {
   }
 
   /** What a commit of that length makes of a file; it is committed from here on. Undefined where no program has it open. */
-  committed({ lengthBytes }: StagedContent): string | undefined {
-    const content = [...this.#contents.values()].find(({ dirty, text }) => dirty && text.length === lengthBytes);
+  committed({ inode }: TreeFile, { lengthBytes }: StagedContent): string | undefined {
+    const fitting = [...this.#contents].filter(([, { dirty, text }]) => dirty && text.length === lengthBytes);
+    // A node has another number than its file only where that was replaced while it was open.
+    const [, content] = fitting.find(([node]) => node === inode) ?? fitting[0] ?? [];
     if (content === undefined) return undefined;
     content.dirty = false;
     return content.text;

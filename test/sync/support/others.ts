@@ -1,4 +1,5 @@
 // Others, who change a shared tree at the service. Notes in the ledger what they made, gave up and touched.
+import type { FolderId } from '../../../src/remote-drive.ts';
 import type { Ledger } from './ledger.ts';
 import type { Held, SharedDrive } from './shared-drive.ts';
 import { pick, type ThereStep } from './shared-steps.ts';
@@ -7,6 +8,8 @@ export interface OthersOptions {
   readonly drive: SharedDrive;
   readonly ledger: Ledger;
   readonly newText: (by: string) => string;
+  /** Told of folders that get another place. */
+  readonly onMoved: (folder: FolderId) => void;
   readonly log: (line: string) => void;
 }
 
@@ -92,6 +95,7 @@ export class Others {
   }
 
   #touchedThere(one: Held): void {
+    if (one.entry.kind === 'folder') this.#options.onMoved(one.entry.id);
     for (const held of this.#at(one)) this.#options.ledger.touched(this.#textHeld(held), 'there');
   }
 

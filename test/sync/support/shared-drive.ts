@@ -71,6 +71,8 @@ export class SharedDrive extends MemoryDrive {
   readonly #history: { readonly atMs: number; readonly before: Snapshot }[] = [];
   /** As of when folders were shown last, wall clock, ms. */
   readonly #shownAsOfMs = new Map<string, number>();
+  /** As of when events were told last, wall clock, ms. */
+  #eventsAsOfMs = -Infinity;
   /** Ids that came with versions. */
   readonly #numbered = new Map<VersionId, FileId>();
   #last: Snapshot = new Map();
@@ -106,6 +108,7 @@ export class SharedDrive extends MemoryDrive {
     const { eventsAfterMs } = this.#dialect;
     if (eventsAfterMs === undefined) return found;
     const toldMs = Date.now() - eventsAfterMs;
+    this.#eventsAsOfMs = toldMs;
     const told = (id: SyncpointId): number => (this.#events.get(id) ?? []).filter((atMs) => atMs <= toldMs).length;
     return found.map((syncpoint) => ({ ...syncpoint, lastEvent: `event ${told(syncpoint.id)}` }));
   }
@@ -203,8 +206,10 @@ export class SharedDrive extends MemoryDrive {
       for (const entry of before) {
         if (entry.kind !== 'file' || by === 'there') continue;
         const gone = present.has(folder) ? undefined : this.versionsStored.get(entry.versionId);
-        const asOfMs = this.#shownAsOfMs.get(folder) ?? -Infinity;
-        const mayBeUnseen = gone !== undefined && gone.storedAtMs > asOfMs && now - asOfMs < LOOK_MS;
+        // That nothing happened, as the events tell, is as good as a look.
+        const looks = [this.#shownAsOfMs.get(folder) ?? -Infinity, this.#eventsAsOfMs];
+        const mayBeUnseen =
+          gone !== undefined && looks.some((asOfMs) => gone.storedAtMs > asOfMs && now - asOfMs < LOOK_MS);
         if (gone !== undefined) gone.wentWithFolder = mayBeUnseen ? 'unseen' : 'unlooked';
         const successor = present.get(folder)?.find((one) => one.kind === 'file' && one.name === entry.name);
         if (successor?.kind !== 'file' || successor.versionId === entry.versionId) continue;

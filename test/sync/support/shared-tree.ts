@@ -7,7 +7,7 @@ import type { FolderId } from '../../../src/remote-drive.ts';
 import { enterVirtualTime, leaveVirtualTime, pass, passing } from '../../crash/support/virtual-time.ts';
 import { nobody } from '../../fs-ops/support/test-file-system.ts';
 import { OtherBytes, type Doing, type Opening } from './held-open.ts';
-import { Ledger } from './ledger.ts';
+import { Ledger, type Side } from './ledger.ts';
 import { Others } from './others.ts';
 import { SharedDrive, type Dialect } from './shared-drive.ts';
 import { SharedMachine } from './shared-machine.ts';
@@ -53,6 +53,7 @@ export class SharedTree {
       drive,
       ledger: this.#ledger,
       newText: (by) => this.#newText(by),
+      onMoved: (folder) => this.#movedThere(folder),
       log: (line) => this.#log(line),
     });
   }
@@ -76,7 +77,8 @@ export class SharedTree {
   }
 
   async take(step: Step): Promise<void> {
-    await pass(0);
+    // No two things happen at one moment of the clocks: what was looked at before is not taken for what was looked at since.
+    await pass(1);
     if ('here' in step) return this.#doHere(step);
     if ('open' in step || 'held' in step) return this.#doHeld(step);
     if ('there' in step) {
@@ -120,7 +122,7 @@ export class SharedTree {
           onGone: (node) => this.#ledger.gaveUp(this.#text(node), 'here'),
           onMoved: (node) => this.#touchedHere(node),
           onContent: (file, staged) => {
-            const text = this.#machine.held.committed(staged);
+            const text = this.#machine.held.committed(file, staged);
             if (text === undefined) {
               this.#unwritten.push(file.name);
               return;
@@ -332,8 +334,18 @@ export class SharedTree {
   }
 
   #touchedHere(node: TreeNode): void {
-    this.#ledger.touched(this.#text(node), 'here');
-    if (node.kind === 'directory') for (const child of this.#made.tree.children(node.inode)) this.#touchedHere(child);
+    this.#touched(node, 'here');
+  }
+
+  /** What programs put into a folder may be on its way to it while others move that. */
+  #movedThere(folder: FolderId): void {
+    const moved = this.#directories().find(({ remote }) => remote?.folderId === folder);
+    if (moved !== undefined) this.#touched(moved, 'there');
+  }
+
+  #touched(node: TreeNode, by: Side): void {
+    this.#ledger.touched(this.#text(node), by);
+    if (node.kind === 'directory') for (const child of this.#made.tree.children(node.inode)) this.#touched(child, by);
   }
 
   #nodes(): TreeNode[] {
