@@ -121,3 +121,21 @@ it('a file made here goes into one that others gave its name, and that is then m
   expect(heldIn(drive, folder)).toEqual(['a: of P']);
   expect(drive.calls.filter((call) => call === 'moveSeen file false')).toEqual([]);
 });
+
+it('a file exchanged here that others change, where the service moves nothing: theirs has the name, and ours is beside it', async () => {
+  const { program } = written;
+  drive.moves = 'ignored';
+  const folder = drive.addFolder(root, 'folder');
+  drive.addFile(folder, 'a', 'of the folder');
+  await written.relist('P');
+  await passing(program.readdir('P/folder'));
+  await passing(program.rename('P/a', 'P/folder/a', { exchange: true }));
+  drive.write(root, 'a', 'theirs');
+  await written.store();
+  expect(heldIn(drive, root).sort()).toEqual([
+    '',
+    expect.stringMatching(/^a \(.*conflicting version.*\): of the folder$/),
+    'a: theirs',
+  ]);
+  expect(heldIn(drive, folder)).toEqual(['a: of P']);
+});

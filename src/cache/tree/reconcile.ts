@@ -329,8 +329,8 @@ export class Reconciliation {
       this.#outcomes.vanished(node, record);
       return 'merge';
     }
-    // A temporary name at the service is nobody's but ours.
-    if (record.via === undefined)
+    // A temporary name at the service is nobody's but ours; the name that it leads to is anybody's.
+    if (record.via === undefined || !samePlace(record.via, here))
       this.#outcomes.conflict(node, record, record.at === undefined || samePlace(record.at, here));
     return 'merge';
   }
