@@ -139,3 +139,34 @@ it('a file exchanged here that others change, where the service moves nothing: t
   ]);
   expect(heldIn(drive, folder)).toEqual(['a: of P']);
 });
+
+it('a file made here takes the name of one that is renamed and written to here, and others change that and take its new name: all are kept', async () => {
+  const { program } = written;
+  await passing(program.writeFile('P/b', 'made here'));
+  await passing(program.rename('P/a', 'P/b', { exchange: true }));
+  await passing(program.writeFile('P/b', 'written here'));
+  drive.write(root, 'a', 'theirs');
+  drive.addFile(root, 'b', 'theirs too');
+  await written.store();
+  expect(heldIn(drive, root).sort()).toEqual([
+    expect.stringMatching(/^a \(.*conflicting version.*\): made here$/),
+    'a: theirs',
+    expect.stringMatching(/^b \(.*conflicting version.*\): written here$/),
+    'b: theirs too',
+  ]);
+});
+
+it('a file just stored gets the name that another one is made under here: both are kept', async () => {
+  const { program, pusher } = written;
+  await passing(program.writeFile('P/a', 'stored'));
+  await written.store();
+  await pusher.pause();
+  await passing(program.writeFile('P/b', 'made here'));
+  drive.rename(root, 'a', 'b');
+  await written.relist('P');
+  await written.store();
+  expect(heldIn(drive, root).sort()).toEqual([
+    expect.stringMatching(/^b \(.*conflicting version.*\): made here$/),
+    'b: stored',
+  ]);
+});

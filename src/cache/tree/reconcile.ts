@@ -55,7 +55,7 @@ export class Reconciliation {
 
   /** Decides on one entry, and does what follows for the objects here. `isKnown`: an object here has its id. */
   entry(entry: RemoteEntry, isKnown: boolean): Verdict {
-    return this.pending(entry, isKnown) ?? this.#newHere(entry, isKnown);
+    return this.pending(entry, isKnown) === 'skip' ? 'skip' : this.#newHere(entry, isKnown);
   }
 
   /**
@@ -287,7 +287,7 @@ export class Reconciliation {
     return 'skip';
   }
 
-  /** An entry whose id is not known here, but its name may be. */
+  /** An entry of which nothing is pending here, but what has its name here may be. */
   #newHere(entry: RemoteEntry, isKnown: boolean): Verdict {
     if (entry.kind === 'file') {
       if (this.#isFormer(entry)) return 'skip';
