@@ -1,5 +1,6 @@
 // A host directory as a tree of ids: finds folders by id, lists them from the host anew, gives what is new its id.
-// Promises: changes made beside the emulator show at once, and count as events once they are found; nothing outside the directory is reached, symbolic links being left out.
+// Promises: changes made beside the emulator show at once, and count as events once they are found; nothing outside the directory is
+// reached, symbolic links being left out.
 // Must not know: contents, trash, HTTP.
 import { accessSync, constants, lstatSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
