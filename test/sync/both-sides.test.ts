@@ -6,7 +6,7 @@ import { CALL_KINDS, type Dialect } from './support/shared-drive.ts';
 import type { Step } from './support/shared-steps.ts';
 import { SharedTree } from './support/shared-tree.ts';
 
-const RUNS = Number(process.env['BOTH_SIDES_RUNS'] ?? 150);
+const RUNS = Number(process.env['BOTH_SIDES_RUNS'] ?? 100);
 const SEED = Number(process.env['BOTH_SIDES_SEED'] ?? 20_261);
 const STEPS_MAX = Number(process.env['BOTH_SIDES_STEPS'] ?? 14);
 /** A run takes a fifth of a second; a counterexample is run some hundred times before it is told. */
