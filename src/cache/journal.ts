@@ -79,6 +79,7 @@ export class Journal {
   /** Records as the transaction under way has changed them; undefined: dropped. */
   #touched = new Map<number, PendingRecord | undefined>();
   #transaction: JournalTransaction | undefined;
+  #commitOpen: ((inode: number) => void) | undefined;
   #nextRevision = 1;
   #localChangeAtMs = -Infinity;
 
@@ -115,15 +116,34 @@ export class Journal {
     return this.#index.all();
   }
 
-  /** True where an object below the directory, at any depth here, has something pending. What stays on this machine has nothing. */
+  /**
+   * True where an object below the directory, at any depth here, has something pending. What stays on this machine has nothing. What
+   * programs have written there to files that they did not close yet is pending from now on: who asks may let the directory go.
+   */
   hasPendingBelow(directory: number): boolean {
+    if (this.#isPendingBelow(directory)) return true;
+    const written = [...this.#openForWriting.keys()].filter((inode) => this.#isBelow(inode, directory));
+    for (const inode of written) this.#commitOpen?.(inode);
+    return written.length > 0 && this.#isPendingBelow(directory);
+  }
+
+  /** Who holds what is written to open files: `commit` is told of one whose content is to be committed now, and never throws. */
+  onNeeded(commit: (inode: number) => void): void {
+    this.#commitOpen = commit;
+  }
+
+  #isPendingBelow(directory: number): boolean {
     for (const record of this.#index.all()) {
-      if (record.gone !== undefined || !isPending(record)) continue;
-      let at = this.tree.node(record.inode)?.parent;
-      for (let depth = 0; at !== undefined && at !== ROOT_INODE && depth < 4096; depth += 1) {
-        if (at === directory) return true;
-        at = this.tree.node(at)?.parent;
-      }
+      if (record.gone === undefined && isPending(record) && this.#isBelow(record.inode, directory)) return true;
+    }
+    return false;
+  }
+
+  #isBelow(inode: number, directory: number): boolean {
+    let at = this.tree.node(inode)?.parent;
+    for (let depth = 0; at !== undefined && at !== ROOT_INODE && depth < 4096; depth += 1) {
+      if (at === directory) return true;
+      at = this.tree.node(at)?.parent;
     }
     return false;
   }

@@ -101,6 +101,7 @@ export class OpenContents {
 
   constructor(options: OpenContentsOptions) {
     this.#options = options;
+    options.journal.onNeeded((inode) => this.#tryToCommit(options.nodes.node(inode), false));
   }
 
   /** A handle of the node is opened; `file` is the object as the node shows it. `unclosed`: it was made by this very open. */
@@ -212,14 +213,18 @@ export class OpenContents {
     for (const { node, sinceMs, unclosed } of [...this.#opened.values()]) {
       const isNew = unclosed && ageMs === 0;
       if (!isNew && (sinceMs === undefined || this.#options.nowMs() - sinceMs < ageMs)) continue;
-      try {
-        this.commit(node, isNew);
-      } catch (error) {
-        // The program hears of it when it closes the file.
-        log('node %d could not be committed: %O', node, error);
-      }
+      this.#tryToCommit(node, isNew);
     }
     for (const inode of this.#left) this.#complete(inode);
+  }
+
+  #tryToCommit(node: NodeId, closing: boolean): void {
+    try {
+      this.commit(node, closing);
+    } catch (error) {
+      // The program hears of it when it closes the file.
+      log('node %d could not be committed: %O', node, error);
+    }
   }
 
   /** A file that its program could not close, for want of room most likely, is from here on what it looks like: empty. */

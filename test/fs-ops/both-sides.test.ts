@@ -93,7 +93,7 @@ describe('a file that the service replaces while it is written here', () => {
     expect(made.tree.conflicts()).toEqual([]);
   });
 
-  it('and whose folder went says so when it is closed', async () => {
+  it('and whose folder went stays, and the folder with it', async () => {
     const folder = drive.addFolder(syncpoint.rootFolderId, 'd');
     drive.addFile(folder, 'b', 'x');
     await relist();
@@ -101,6 +101,21 @@ describe('a file that the service replaces while it is written here', () => {
     await program.pwrite(descriptor, 0, 'y');
     drive.remove(syncpoint.rootFolderId, 'd');
     await relist();
+    await program.pwrite(descriptor, 1, 'z');
+    await program.close(descriptor);
+    expect(await program.readFile('P/d/b')).toBe('yz');
+    const { inode } = await program.stat('P/d/b');
+    expect(made.journal.get(inode)).toMatchObject({ content: true, at: undefined });
+  });
+
+  it('for the first time after its folder went says so when it is closed', async () => {
+    const folder = drive.addFolder(syncpoint.rootFolderId, 'd');
+    drive.addFile(folder, 'b', 'x');
+    await relist();
+    const descriptor = await program.open('P/d/b', O_RDWR);
+    drive.remove(syncpoint.rootFolderId, 'd');
+    await relist();
+    await program.pwrite(descriptor, 0, 'y');
     await expect(program.close(descriptor)).rejects.toMatchObject({ errno: errno.ESTALE });
     expect(made.failures).toContainEqual(expect.stringContaining('gone'));
   });

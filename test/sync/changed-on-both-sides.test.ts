@@ -1,8 +1,10 @@
 // Programs here and others at the service change the same: what one side left and nobody gave up is there in the end, once.
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { FolderId } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { O_WRONLY } from '../fs-ops/support/program.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 let drive: MemoryDrive;
@@ -170,3 +172,28 @@ it('a file just stored gets the name that another one is made under here: both a
     'b: stored',
   ]);
 });
+
+it.each(['P/folder', 'P/folder/below'])(
+  'what is written in %s to files that are open stays when others remove P/folder',
+  async (path) => {
+    const { program } = written;
+    const top = drive.addFolder(root, 'folder');
+    const folder = path === 'P/folder' ? top : drive.addFolder(top, 'below');
+    drive.addFile(folder, 'log', 'begun, ');
+    await written.relist('P');
+    for (const each of new Set(['P/folder', path])) await passing(program.readdir(each));
+    const log = await passing(program.open(`${path}/log`, O_WRONLY));
+    await passing(program.pwrite(log, 7, 'goes on, '));
+    drive.remove(root, 'folder');
+    for (const gone of [top, folder]) drive.dropFolder(gone);
+    await written.relist('P');
+    await passing(program.pwrite(log, 16, 'ends'));
+    await passing(program.close(log));
+    await written.store();
+    expect(await written.relist(path)).toEqual(['log']);
+    expect(await passing(program.readFile(`${path}/log`))).toBe('begun, goes on, ends');
+    const { inode } = await passing(program.stat(path));
+    const stored = written.made.tree.node(inode) as TreeDirectory;
+    expect(heldIn(drive, stored.remote?.folderId ?? root)).toEqual(['log: begun, goes on, ends']);
+  },
+);
