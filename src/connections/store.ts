@@ -1,7 +1,7 @@
 // The stored connections of one user: connections.json in the config directory, which also holds their secrets, unless those are in the
 // desktop's keyring. Promises: mode 0600, replaced as a whole under a lock, never overwritten when it cannot be understood.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readlink, realpath, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdir, open, readlink, realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { replaceFile } from '../base/atomic-file.ts';
 import { shellWord } from '../base/shell-word.ts';
@@ -366,13 +366,21 @@ function present(stored: StoredConnection, all: readonly StoredConnection[]): Co
 /** Where the file itself lies: who keeps it elsewhere, with a link to it, as dotfiles are often kept, goes on doing so. */
 async function behindLink(path: string): Promise<string> {
   try {
+    if (!(await lstat(path)).isSymbolicLink()) return path;
+  } catch (error) {
+    // The first connection of all.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return path;
+    throw error;
+  }
+  try {
     return await realpath(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const target = await readlink(path);
+    throw new Error(`${path} is a link to ${target}, which is not there; bring that back, or remove the link`, {
+      cause: error,
+    });
   }
-  const target = await readlink(path).catch(() => undefined);
-  if (target === undefined) return path;
-  throw new Error(`${path} is a link to ${target}, which is not there; bring that back, or remove the link`);
 }
 
 async function readStore(path: string, warn: (message: string) => void): Promise<StoredFile> {
