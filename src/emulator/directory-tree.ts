@@ -97,6 +97,8 @@ export class DirectoryTree {
       roots.set(id, { path, syncpoint: { id, name, rootFolderId, permission, ...facts, lastEventId } });
     }
     this.#roots = roots;
+    // An event that was told and is forgotten would stand for another one.
+    if (lookForChanges) await this.index.committed();
     return [...roots.values()].map(({ syncpoint }) => syncpoint);
   }
 
@@ -334,16 +336,20 @@ export class DirectoryTree {
     return this.#unseen.has(id);
   }
 
-  /** True where others made or changed something in a folder, at any depth, that no listing told yet. Looks at the disk. */
+  /**
+   * True where others made or changed something in a folder, at any depth, since it was listed, that no listing told yet. Who never
+   * listed a folder was told nothing else of it. Looks at the disk.
+   */
   async holdsUnseen(folderId: number, path: string): Promise<boolean> {
     if (this.#options.exclusive) return false;
+    const wasTold = this.#watch.wasTold(folderId);
     const known = await this.known(folderId);
     const { entries } = await scanDirectory(path);
     for (const { name, isFolder, fingerprint } of entries) {
       const entry = known.get(name);
-      if (entry?.isFolder !== isFolder || this.isUnseen(entry.id)) return true;
-      if (isFolder ? await this.holdsUnseen(entry.id, `${path}/${name}`) : entry.fingerprint !== fingerprint)
-        return true;
+      const isAsTold = entry?.isFolder === isFolder && entry.fingerprint === fingerprint && !this.isUnseen(entry.id);
+      if (wasTold && !isAsTold) return true;
+      if (isFolder && entry?.isFolder === true && (await this.holdsUnseen(entry.id, `${path}/${name}`))) return true;
     }
     return false;
   }

@@ -1,8 +1,8 @@
 // What a directory store's events tell of changes made beside it: each one that a client may not know of, and no others.
 import {
   appendFileSync,
+  cpSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,58 +10,29 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DirectoryStore } from '../../src/emulator/directory-store.ts';
+import type { DirectoryStore } from '../../src/emulator/directory-store.ts';
 import { DirectoryWatch } from '../../src/emulator/directory-watch.ts';
+import { HostDirectory, onlySyncpoint, walk } from './host-directory.ts';
 
-// A clock that stands: no look is put off after the one before.
-const nowMs = (): number => 0;
-
-let directory: string;
+let host: HostDirectory;
 let data: string;
 let store: DirectoryStore;
 
 beforeEach(async () => {
-  directory = mkdtempSync(join(tmpdir(), 'emulator-events-'));
-  data = join(directory, 'data');
-  mkdirSync(join(data, 'sub', 'deep'), { recursive: true });
-  writeFileSync(join(data, 'a.txt'), 'hello');
-  writeFileSync(join(data, 'sub', 'b.txt'), 'below');
-  store = await open();
+  host = new HostDirectory({ 'a.txt': 'hello', 'sub/deep/': '', 'sub/b.txt': 'below' });
+  ({ data } = host);
+  store = await host.open();
 });
 afterEach(async () => {
   await store.close();
-  rmSync(directory, { recursive: true });
+  host.remove();
 });
-
-function open(): Promise<DirectoryStore> {
-  return DirectoryStore.open({ directory: data, stateDirectory: join(directory, 'state'), nowMs });
-}
-
-async function root(): Promise<{ id: number; rootFolderId: number }> {
-  const [first] = await store.syncpoints();
-  if (first === undefined) throw new Error('no syncpoint');
-  return first;
-}
 
 async function event(): Promise<number | undefined> {
   return (await store.syncpoints({ lookForChanges: true }))[0]?.lastEventId;
-}
-
-/** All names below a folder, each folder listed once, as a client that walks it. */
-async function walk(folderId?: number): Promise<Record<string, number>> {
-  const { id, rootFolderId } = await root();
-  const listing = await store.list(id, folderId ?? rootFolderId);
-  const found: Record<string, number> = {};
-  for (const file of listing?.files ?? []) found[`${listing?.folder.virtualPath}${file.name}`] = file.versionId;
-  for (const folder of listing?.folders ?? []) {
-    found[folder.virtualPath] = folder.id;
-    Object.assign(found, await walk(folder.id));
-  }
-  return found;
 }
 
 describe('what others do in a folder that was listed is an event', () => {
@@ -81,26 +52,26 @@ describe('what others do in a folder that was listed is an event', () => {
     },
   };
   test.each(Object.entries(changes))('%s', async (_name, change) => {
-    await walk();
+    await walk(store);
     const before = await event();
     expect(await event()).toBe(before);
     change();
     expect(await event()).toBeGreaterThan(before ?? 0);
-    await walk();
+    await walk(store);
     const after = await event();
-    await walk();
+    await walk(store);
     expect(await event()).toBe(after);
   });
 });
 
 test('what is found by a listing, or by name, before it was looked for is an event too: another client does not know it', async () => {
-  await walk();
+  await walk(store);
   const before = (await event()) ?? 0;
   writeFileSync(join(data, 'sub', 'new'), '');
-  await walk();
+  await walk(store);
   const found = (await store.syncpoints())[0]?.lastEventId ?? 0;
   expect(found).toBeGreaterThan(before);
-  const { id, rootFolderId } = await root();
+  const { id, rootFolderId } = await onlySyncpoint(store);
   appendFileSync(join(data, 'a.txt'), '!');
   await store.child(id, rootFolderId, 'a.txt', { ignoreCase: false });
   const byName = (await store.syncpoints())[0]?.lastEventId ?? 0;
@@ -111,8 +82,8 @@ test('what is found by a listing, or by name, before it was looked for is an eve
 });
 
 test('what a call removes is one event, however many folders below it were listed', async () => {
-  const ids = await walk();
-  const { id } = await root();
+  const ids = await walk(store);
+  const { id } = await onlySyncpoint(store);
   await event();
   await store.removeFolder(id, ids['\\sub\\'] ?? 0);
   const removed = (await store.syncpoints())[0]?.lastEventId;
@@ -120,47 +91,58 @@ test('what a call removes is one event, however many folders below it were liste
 });
 
 test('while the directory is away nothing is told, and nothing taken for removed', async () => {
-  const ids = await walk();
+  const ids = await walk(store);
   const before = await event();
   renameSync(data, `${data}.away`);
   await expect(event()).rejects.toMatchObject({ reason: 'away', message: `no such directory: ${data}` });
   await expect(store.space()).rejects.toMatchObject({ reason: 'away' });
   renameSync(`${data}.away`, data);
   expect(await event()).toBe(before);
-  expect(await walk()).toEqual(ids);
+  expect(await walk(store)).toEqual(ids);
 });
 
 test('a folder that nobody has listed yet makes no events', async () => {
-  const { id, rootFolderId } = await root();
+  const { id, rootFolderId } = await onlySyncpoint(store);
   await store.list(id, rootFolderId);
   const before = await event();
   writeFileSync(join(data, 'sub', 'new'), '');
-  expect(Object.keys(await walk())).toContain('\\sub\\new');
+  expect(Object.keys(await walk(store))).toContain('\\sub\\new');
   expect(await event()).toBe(before);
 });
 
 test('a start is an event: what was changed meanwhile nobody knows', async () => {
-  await walk();
+  await walk(store);
   const before = (await event()) ?? 0;
   await store.close();
   appendFileSync(join(data, 'a.txt'), '!');
-  store = await open();
+  store = await host.open();
   expect(await event()).toBeGreaterThan(before);
 });
 
 test('a change made through a call is one event, and looking finds no other', async () => {
-  await walk();
-  const { id, rootFolderId } = await root();
+  await walk(store);
+  const { id, rootFolderId } = await onlySyncpoint(store);
   const before = (await event()) ?? 0;
   const folder = await store.createFolder(id, rootFolderId, 'made');
   expect(await event()).toBe(before + 1);
   await store.moveFolder(id, folder.id, rootFolderId, 'moved');
   expect(await event()).toBe(before + 2);
-  await walk();
+  await walk(store);
   await store.removeFolder(id, folder.id);
   const after = await event();
-  await walk();
+  await walk(store);
   expect(await event()).toBe(after);
+});
+
+test('an event that was told is not told once more after the emulator is killed', async () => {
+  const { id, rootFolderId } = await onlySyncpoint(store);
+  await store.createFolder(id, rootFolderId, 'made');
+  const told = (await event()) ?? 0;
+  const state = join(host.path, 'state-at-the-kill');
+  cpSync(host.state, state, { recursive: true });
+  await store.close();
+  store = await host.open({ stateDirectory: state });
+  expect(await event()).toBeGreaterThan(told);
 });
 
 type Step = readonly [
@@ -178,16 +160,14 @@ test(
       fc.nat(3),
       fc.constantFrom('x', 'y'),
     );
-    let run = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 20 }), async (steps) => {
-        const base = join(directory, `run${run++}`);
-        const top = join(base, 'data');
-        mkdirSync(join(top, 'one', 'two'), { recursive: true });
+        const one = new HostDirectory({ 'one/two/': '' });
+        const top = one.data;
         const places = [top, join(top, 'one'), join(top, 'one', 'two'), join(top, 'x')];
-        const one = await DirectoryStore.open({ directory: top, stateDirectory: join(base, 'state'), nowMs });
+        const shared = await one.open();
         try {
-          const clients = [new KeepingClient(one), new KeepingClient(one)];
+          const clients = [new KeepingClient(shared), new KeepingClient(shared)];
           let count = 0;
           for (const [kind, where, name] of steps) {
             const place = places[where] ?? top;
@@ -204,7 +184,8 @@ test(
           }
           for (const client of clients) expect(await client.walk()).toEqual(onDisk(top));
         } finally {
-          await one.close();
+          await shared.close();
+          one.remove();
         }
       }),
       { numRuns: 150 },
