@@ -438,19 +438,27 @@ async function outcome<T>(work: () => T | Promise<T>): Promise<{ readonly value:
   }
 }
 
+async function agree(steps: readonly Step[]): Promise<void> {
+  const comparison = new Comparison();
+  await comparison.start();
+  try {
+    await comparison.run(steps);
+  } finally {
+    await comparison.stop();
+  }
+}
+
 describe('file system', () => {
   it('does what POSIX says, whatever a program does', { timeout: 600_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 80 }), async (steps) => {
-        const comparison = new Comparison();
-        await comparison.start();
-        try {
-          await comparison.run(steps);
-        } finally {
-          await comparison.stop();
-        }
-      }),
-      { numRuns: RUNS },
-    );
+    await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 80 }), agree), { numRuns: RUNS });
+  });
+
+  it.each([
+    ['renamed', { verb: 'rename', path: 'P/a', to: 'P/b', how: 'replace' }],
+    ['exchanged', { verb: 'rename', path: 'P/a', to: 'P/stored', how: 'exchange' }],
+  ] as const)('keeps through a kill what was written to a new file that was %s before it was closed', async (_, rename) => {
+    const open = { verb: 'open', path: 'P/a', flags: O_WRONLY | O_CREAT | O_TRUNC } as const;
+    const write = { verb: 'pwrite', descriptor: 0, offset: 0, data: 'x' } as const;
+    await agree([open, write, rename, { ...write, data: 'yy' }, { verb: 'kill' }]);
   });
 });

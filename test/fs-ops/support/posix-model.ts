@@ -301,14 +301,20 @@ export class PosixModel {
     if (this.#syncpoint(source.directory) !== this.#syncpoint(target.directory)) fail(errno.EINVAL);
     source.directory.entries.set(source.name, other);
     target.directory.entries.set(target.name, node);
-    this.#attributesChanged(other);
+    this.#renamed(other);
     this.#moved(node, source.directory, target.directory);
   }
 
   #moved(node: ModelNode, source: ModelDirectory, target: ModelDirectory): void {
-    this.#attributesChanged(node);
+    this.#renamed(node);
     this.#entriesChanged(source);
     this.#entriesChanged(target);
+  }
+
+  /** What is renamed has its content from then on, whether or not who made it has closed it. */
+  #renamed(node: ModelNode): void {
+    if (node.kind === 'file') this.#commit(node, true);
+    this.#attributesChanged(node);
   }
 
   #syncpoint(directory: ModelDirectory): string | undefined {
