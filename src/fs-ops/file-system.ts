@@ -132,7 +132,7 @@ export class FileSystem implements Operations {
       staging,
       nodes,
       nowMs,
-      onAppeared: (file) => this.#news.appeared(file),
+      onAppeared: (object) => this.#news.appeared(object),
     });
     const askers = new Askers();
     const view = new View({ tree, listings, nodes, contents, waits, askers, ownership, opTimeoutMs });

@@ -1,7 +1,7 @@
 // Node ids, which the kernel holds, and inodes, which the tree keeps. They are the same number except while an older version
 // of a file is open: the kernel's page cache is per node, so the new version gets a new node and the old one keeps its size
 // and bytes until it is released and forgotten (both show the same st_ino). What was removed stays as it was, likewise.
-import { ROOT_INODE, type TreeFile, type TreeNode } from '../cache/tree.ts';
+import { ROOT_INODE, type TreeDirectory, type TreeFile, type TreeNode } from '../cache/tree.ts';
 import { ROOT_NODE, type NodeId } from './operations.ts';
 
 /** An object as it was when something happened to it while the kernel held it. */
@@ -9,6 +9,8 @@ export interface FrozenNode {
   readonly object: TreeNode;
   /** `replaced`: the service has another version. `removed`: by a program here. `vanished`: from the service. */
   readonly how: 'replaced' | 'removed' | 'vanished';
+  /** Where it lay when it vanished: the directories from its syncpoint's on. */
+  readonly above: readonly TreeDirectory[];
 }
 
 /** Node ids from here on are given to new versions; inode numbers stay below 2^48. */
@@ -92,19 +94,23 @@ export class Nodes {
   replaced(file: TreeFile): boolean {
     const node = this.node(file.inode);
     if (!this.#opens.has(node)) return false;
-    this.#freeze(node, { object: file, how: 'replaced' });
+    this.#freeze(node, { object: file, how: 'replaced', above: [] });
     this.#addExtra(file.inode);
     return true;
   }
 
-  /** An object is gone: every node of it that is held shows it as it was. True where its present node is open. */
-  removed(object: TreeNode, how: 'removed' | 'vanished'): boolean {
+  /**
+   * An object is gone: every node of it that is held shows it as it was. `above`: the directories it lay in, from its syncpoint's on. True
+   * where its present node is open.
+   */
+  removed(object: TreeNode, how: 'removed' | 'vanished', above: readonly TreeDirectory[] = []): boolean {
     for (const [node, frozen] of this.#frozen) {
-      if (frozen.object.inode === object.inode) this.#frozen.set(node, { ...frozen, how });
+      if (frozen.object.inode === object.inode) this.#frozen.set(node, { ...frozen, how, above });
     }
     const node = this.node(object.inode);
     const open = this.#opens.has(node);
-    if (open || this.#lookups.has(node)) this.#freeze(node, { object, how });
+    if (open || this.#lookups.has(node)) this.#freeze(node, { object, how, above });
+    else this.#dropIfUnused(node);
     return open;
   }
 
@@ -124,6 +130,11 @@ export class Nodes {
   /** The nodes that the kernel holds; may be gone on with while that changes. */
   held(): Iterable<NodeId> {
     return this.#lookups.keys();
+  }
+
+  /** The nodes that are open; may be gone on with while that changes. */
+  open(): Iterable<NodeId> {
+    return this.#opens.keys();
   }
 
   /** Nodes the kernel holds, for tests and status. */

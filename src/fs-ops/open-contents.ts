@@ -8,11 +8,19 @@ import { errno } from '../base/errno.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
-import { shownLengthBytes, shownModified, type StagedContent, type TreeChange, type TreeFile } from '../cache/tree.ts';
+import {
+  shownLengthBytes,
+  shownModified,
+  type StagedContent,
+  type TreeChange,
+  type TreeDirectory,
+  type TreeFile,
+  type TreeNode,
+} from '../cache/tree.ts';
 import { timestampOf, type ContentReference, type RemoteError, type Timestamp } from '../remote-drive.ts';
 import { later, type UncommittedState } from './attributes.ts';
 import { naming } from './names.ts';
-import type { Nodes } from './nodes.ts';
+import type { FrozenNode, Nodes } from './nodes.ts';
 import { FsError, type Answer, type NodeId } from './operations.ts';
 
 const log = createLog('fs-ops');
@@ -65,8 +73,8 @@ export interface OpenContentsOptions {
   readonly nodes: Nodes;
   /** Wall clock. */
   readonly nowMs: () => number;
-  /** Told of a file that nobody made by its name. */
-  readonly onAppeared: (file: TreeFile) => void;
+  /** Told of what nobody made by its name. */
+  readonly onAppeared: (object: TreeNode) => void;
 }
 
 /** A generation is journaled as unfinished this long after its first write: most files are closed before, and need it never. */
@@ -301,9 +309,8 @@ export class OpenContents {
     const { nodes, journal } = this.#options;
     const frozen = nodes.frozen(opened.node);
     if (frozen?.how === 'removed') return undefined;
-    if (frozen?.object.kind === 'file') return this.#keepBoth(opened.node, frozen.object, frozen.how);
+    if (frozen?.object.kind === 'file') return this.#keepBoth(opened.node, frozen.object, frozen);
     const file = journal.tree.node(nodes.inode(opened.node));
-    // A folder that went with all it holds leaves its files behind for a while, cut off from the root.
     if (file?.kind === 'file' && journal.tree.syncpointOf(file) !== undefined) return file;
     throw new FsError(errno.ESTALE, `the folder of what is written to ${file?.name ?? 'a file'} is gone`);
   }
@@ -312,16 +319,15 @@ export class OpenContents {
    * The service replaced what was being written, or lost it. Ours becomes a file of its own, which the node stands for from then on: under
    * its name where that is free, else beside theirs (J7).
    */
-  #keepBoth(node: NodeId, file: TreeFile, how: 'replaced' | 'vanished'): TreeFile {
+  #keepBoth(node: NodeId, file: TreeFile, { how, above }: FrozenNode): TreeFile {
     const { changes, journal, nodes } = this.#options;
     const { tree } = journal;
-    const parent = tree.node(file.parent);
-    if (parent?.kind !== 'directory') throw new FsError(errno.ESTALE, `the folder of ${file.name} is gone`);
+    const parent = this.#folderOf(file, above);
+    if (parent === undefined) throw new FsError(errno.ESTALE, `the folder of ${file.name} is gone`);
     const sinceMs = this.#options.nowMs();
     let { name, remoteName } = file;
     if (how === 'replaced' || tree.child(parent.inode, name) !== undefined) {
-      name = naming.conflicting(file.name, new Date(sinceMs));
-      while (tree.child(parent.inode, name) !== undefined) name = naming.distinct(name, String(file.inode));
+      name = this.#conflictName(file, parent);
       remoteName = name;
     }
     const ours = changes.createFile({ parent, name, remoteName }, file.local ?? {}, false);
@@ -333,6 +339,45 @@ export class OpenContents {
     journal.change('local', (transaction) => transaction.putConflict({ inode: ours.inode, path, keptAs, sinceMs }));
     log('%s was replaced at the service while it was written here: ours is kept as %s', path, keptAs);
     return ours;
+  }
+
+  /** The folder of a file, made anew with those above it where others removed them; undefined where its syncpoint is gone. */
+  #folderOf(file: TreeFile, above: readonly TreeDirectory[]): TreeDirectory | undefined {
+    const { journal } = this.#options;
+    const { tree } = journal;
+    const attached = (inode: number): TreeDirectory | undefined => {
+      const directory = tree.node(inode);
+      return directory?.kind === 'directory' && tree.syncpointOf(directory) !== undefined ? directory : undefined;
+    };
+    let at = attached(file.parent);
+    if (at !== undefined) return at;
+    for (const directory of above) {
+      at = attached(directory.inode) ?? (at === undefined ? undefined : this.#folderAgain(directory, at));
+      if (at === undefined) return undefined;
+    }
+    return at;
+  }
+
+  #folderAgain(gone: TreeDirectory, parent: TreeDirectory): TreeDirectory {
+    const { changes, journal, onAppeared } = this.#options;
+    const there = journal.tree.child(parent.inode, gone.name);
+    if (there?.kind === 'directory') return there;
+    let { name, remoteName } = gone;
+    if (there !== undefined) {
+      name = this.#conflictName(gone, parent);
+      remoteName = name;
+    }
+    const again = changes.makeDirectory({ parent, name, remoteName }, { permissions: gone.local?.permissions });
+    onAppeared(again);
+    log('%s was removed at the service: it is made anew for what is written in it', journal.tree.path(again));
+    return again;
+  }
+
+  #conflictName({ name, inode }: TreeNode, parent: TreeDirectory): string {
+    const { tree } = this.#options.journal;
+    let free = naming.conflicting(name, new Date(this.#options.nowMs()));
+    while (tree.child(parent.inode, free) !== undefined) free = naming.distinct(free, String(inode));
+    return free;
   }
 
   /** False where the journal goes on naming what was written to it as unfinished. */

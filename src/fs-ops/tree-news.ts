@@ -2,7 +2,15 @@
 // knows already; our own uploads change ids, not bytes. Knows no verbs.
 import { Slices } from '../base/event-loop.ts';
 import { createLog } from '../base/log.ts';
-import type { ChangeOrigin, Tree, TreeChange, TreeDirectory, TreeFile, TreeNode } from '../cache/tree.ts';
+import {
+  ROOT_INODE,
+  type ChangeOrigin,
+  type Tree,
+  type TreeChange,
+  type TreeDirectory,
+  type TreeFile,
+  type TreeNode,
+} from '../cache/tree.ts';
 import { timestampOf } from '../remote-drive.ts';
 import type { FoldedNames } from './folded-names.ts';
 import type { Nodes } from './nodes.ts';
@@ -12,6 +20,9 @@ import type { KernelCache } from './operations.ts';
 import type { View } from './view.ts';
 
 const log = createLog('news');
+
+/** Directories deeper than this are damage: a path has 4,096 bytes at most. */
+const DEPTH_MAX = 2048;
 
 /** What follows the tree's changes. */
 export interface TreeNewsOptions {
@@ -101,9 +112,36 @@ export class TreeNews {
       if (object.kind === 'file') contents.removed(node);
       return;
     }
-    nodes.removed(object, 'vanished');
+    const above = this.#above(object);
+    nodes.removed(object, 'vanished', above);
     if (nodes.known(node)) this.#options.kernelCache.invalidateNode(node, { content: false });
     this.#vanished(object);
+    if (object.kind === 'directory') this.#removedBelow(object, above);
+  }
+
+  /** What a directory held went with it, and nobody tells of that: files that are open stay as they were. */
+  #removedBelow(directory: TreeDirectory, above: readonly TreeDirectory[]): void {
+    const { nodes, tree, kernelCache } = this.#options;
+    for (const node of nodes.open()) {
+      const file = tree.node(nodes.inode(node));
+      if (file === undefined) continue;
+      const between = this.#above(file);
+      if ((between[0] ?? file).parent !== directory.inode) continue;
+      nodes.removed(file, 'vanished', [...above, directory, ...between]);
+      if (nodes.known(node)) kernelCache.invalidateNode(node, { content: false });
+    }
+  }
+
+  /** The directories that an object lies in, from its syncpoint's on, or from where they are cut off. */
+  #above(object: TreeNode): TreeDirectory[] {
+    const { tree } = this.#options;
+    const above: TreeDirectory[] = [];
+    for (let at: TreeNode | undefined = object; ;) {
+      if (at.kind === 'directory' && at.syncpoint !== undefined) return above;
+      at = tree.node(at.parent);
+      if (at?.kind !== 'directory' || at.inode === ROOT_INODE || above.length === DEPTH_MAX) return above;
+      above.unshift(at);
+    }
   }
 
   #changed(change: Extract<TreeChange, { kind: 'changed' }>, origin: ChangeOrigin): void {

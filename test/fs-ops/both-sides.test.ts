@@ -108,13 +108,59 @@ describe('a file that the service replaces while it is written here', () => {
     expect(made.journal.get(inode)).toMatchObject({ content: true, at: undefined });
   });
 
-  it('for the first time after its folder went says so when it is closed', async () => {
-    const folder = drive.addFolder(syncpoint.rootFolderId, 'd');
-    drive.addFile(folder, 'b', 'x');
+  it.each([
+    ['at once', false],
+    ['later', true],
+  ])(
+    'for the first time after others removed the folders above it, %s, is kept in folders made anew',
+    async (_, later) => {
+      const folder = drive.addFolder(drive.addFolder(syncpoint.rootFolderId, 'd'), 'e');
+      drive.addFile(folder, 'b', 'content');
+      await relist();
+      const descriptor = await program.open('P/d/e/b', O_RDWR);
+      await program.setattr('P/d', { permissions: 0o700 });
+      drive.remove(syncpoint.rootFolderId, 'd');
+      await relist();
+      // What hung below the folder is swept from the tree by and by.
+      while (later && made.tree.sweepOrphans());
+      expect(await program.readdir('P')).toEqual(['a']);
+      expect(await program.fstat(descriptor)).toMatchObject({ sizeBytes: 7, linkCount: 0 });
+      await program.pwrite(descriptor, 0, 'C');
+      await program.closeDuplicate(descriptor);
+      expect(await program.readFile('P/d/e/b')).toBe('Content');
+      expect((await program.stat('P/d')).permissions).toBe(0o700);
+      const { inode } = await program.stat('P/d/e/b');
+      expect(made.journal.get(inode)).toMatchObject({ content: true, at: undefined });
+      while (made.tree.sweepOrphans());
+      await program.pwrite(descriptor, 7, ', more');
+      await program.close(descriptor);
+      expect(await program.readFile('P/d/e/b')).toBe('Content, more');
+      expect(await program.readdir('P/d')).toEqual(['e']);
+    },
+  );
+
+  it('for the first time after others put a file in the place of its folder is kept beside that', async () => {
+    drive.addFile(drive.addFolder(syncpoint.rootFolderId, 'd'), 'b', 'content');
     await relist();
     const descriptor = await program.open('P/d/b', O_RDWR);
     drive.remove(syncpoint.rootFolderId, 'd');
+    drive.addFile(syncpoint.rootFolderId, 'd', 'theirs');
     await relist();
+    await program.pwrite(descriptor, 0, 'C');
+    await program.close(descriptor);
+    const [, theirs, ours = ''] = await program.readdir('P');
+    expect([theirs, await program.readFile('P/d')]).toEqual(['d', 'theirs']);
+    expect(await program.readFile(`P/${ours}/b`)).toBe('Content');
+  });
+
+  it('for the first time after its syncpoint went says so when it is closed', async () => {
+    const other = drive.addSyncpoint('Q');
+    drive.addFile(other.rootFolderId, 'b', 'x');
+    await made.listings.refresh(made.tree.root(), nobody.signal);
+    const descriptor = await program.open('Q/b', O_RDWR);
+    drive.syncpointList.splice(drive.syncpointList.indexOf(other), 1);
+    await made.listings.refresh(made.tree.root(), nobody.signal);
+    expect(await program.readdir('')).toEqual(['P']);
     await program.pwrite(descriptor, 0, 'y');
     await expect(program.close(descriptor)).rejects.toMatchObject({ errno: errno.ESTALE });
     expect(made.failures).toContainEqual(expect.stringContaining('gone'));

@@ -173,9 +173,14 @@ it('a file just stored gets the name that another one is made under here: both a
   ]);
 });
 
-it.each(['P/folder', 'P/folder/below'])(
-  'what is written in %s to files that are open stays when others remove P/folder',
-  async (path) => {
+it.each([
+  ['P/folder', true],
+  ['P/folder/below', true],
+  ['P/folder', false],
+  ['P/folder/below', false],
+])(
+  'what is written in %s to files that are open stays when others remove P/folder; before that, too: %s',
+  async (path, begins) => {
     const { program } = written;
     const top = drive.addFolder(root, 'folder');
     const folder = path === 'P/folder' ? top : drive.addFolder(top, 'below');
@@ -183,10 +188,12 @@ it.each(['P/folder', 'P/folder/below'])(
     await written.relist('P');
     for (const each of new Set(['P/folder', path])) await passing(program.readdir(each));
     const log = await passing(program.open(`${path}/log`, O_WRONLY));
-    await passing(program.pwrite(log, 7, 'goes on, '));
+    if (begins) await passing(program.pwrite(log, 7, 'goes on, '));
     drive.remove(root, 'folder');
     for (const gone of [top, folder]) drive.dropFolder(gone);
     await written.relist('P');
+    if (!begins) await pass(60_000);
+    if (!begins) await passing(program.pwrite(log, 7, 'goes on, '));
     await passing(program.pwrite(log, 16, 'ends'));
     await passing(program.close(log));
     await written.store();
