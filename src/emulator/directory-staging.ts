@@ -15,11 +15,14 @@ import {
 import { copyFile, open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setFileTime } from '../base/file-times.ts';
+import { createLog } from '../base/log.ts';
 import { ARRIVING_PREFIX } from './directory-scan.ts';
 import { diskRefusal, onDisk } from './disk-refusal.ts';
 import type { Staged, Ticks } from './store.ts';
+
+const log = createLog('emulator');
 
 // Written at once; an upload below this touches the disk once.
 const HELD_BYTES_MAX = 512 * 1024;
@@ -39,13 +42,17 @@ interface StagingPlace {
 export class DirectoryStaging {
   readonly #place: StagingPlace;
 
-  /** Opens the staging place below a state directory; what an ended process had not kept is removed. */
+  /** Opens the staging place below a state directory; what an ended process had not kept, or was copying to its place, is removed. */
   constructor(stateDirectory: string) {
     const directory = join(stateDirectory, 'uploads');
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#place = { directory, device: statSync(directory).dev, kept: new Map(), live: new Set() };
     for (const name of readdirSync(directory)) {
       const path = join(directory, name);
+      if (name.endsWith('.arriving')) {
+        removeArriving(path);
+        continue;
+      }
       const key = /^(.+)\.bytes$/.exec(name)?.[1];
       const note = key === undefined ? undefined : readNote(join(directory, `${key}.note`));
       if (key !== undefined && note !== undefined) {
@@ -76,6 +83,22 @@ export function setModified(path: string, modified: Ticks): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** What a process that ended was copying to its place. Where that disk is away, the next start tries again. */
+function removeArriving(notePath: string): void {
+  const path = readFileSync(notePath, 'utf8');
+  // A note that is not whole names nothing: it is written before the copy begins.
+  if (basename(path).startsWith(ARRIVING_PREFIX)) {
+    if (!existsSync(dirname(path))) return;
+    try {
+      rmSync(path, { force: true });
+    } catch (error) {
+      log('%s is left of a copy that was cut off: %O', path, error);
+      return;
+    }
+  }
+  rmSync(notePath);
 }
 
 function readNote(path: string): string | undefined {
@@ -161,7 +184,10 @@ export class FileStaged implements Staged {
     const path = isElsewhere ? join(directory, `${ARRIVING_PREFIX}${this.#key}`) : own;
     if (isElsewhere) this.#arrived = path;
     try {
-      if (isElsewhere) await copyFile(own, path);
+      if (isElsewhere) {
+        writeFileSync(this.#path('arriving'), path, { mode: 0o600 });
+        await copyFile(own, path);
+      }
       setModified(path, modified);
     } catch (error) {
       throw diskRefusal(error);
@@ -182,14 +208,17 @@ export class FileStaged implements Staged {
     this.#writtenBytes = 0;
     rmSync(this.#path('bytes'), { force: true });
     // Not there any more where it came to its place.
-    if (this.#arrived !== undefined) rmSync(this.#arrived, { force: true });
+    if (this.#arrived !== undefined) {
+      rmSync(this.#arrived, { force: true });
+      rmSync(this.#path('arriving'), { force: true });
+    }
     if (this.#note !== undefined) rmSync(this.#path('note'), { force: true });
     this.#note = undefined;
     this.#place.kept.delete(this.#key);
     this.#place.live.delete(this);
   }
 
-  #path(extension: 'bytes' | 'note'): string {
+  #path(extension: 'bytes' | 'note' | 'arriving'): string {
     return join(this.#place.directory, `${this.#key}.${extension}`);
   }
 

@@ -1,6 +1,8 @@
 // What a directory store owes to the host's directory when it changes it: modes, links, its own state, other file systems, limits.
 import {
+  accessSync,
   chmodSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,9 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { DirectoryIndex } from '../../src/emulator/directory-index.ts';
+import { FileStaged } from '../../src/emulator/directory-staging.ts';
 import { DirectoryStore } from '../../src/emulator/directory-store.ts';
 import { diskRefusal } from '../../src/emulator/disk-refusal.ts';
 import { StoreRefusal } from '../../src/emulator/store.ts';
@@ -55,6 +58,15 @@ async function put(name: string, text: string, folderId = rootFolderId): Promise
     return await store.storeFile({ ...target, replace: 'next-version' });
   } finally {
     await staged.drop();
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }
 
@@ -164,6 +176,34 @@ test('what an ended process had not kept is removed at the next start', async ()
   expect(existsSync(join(directory, 'state', 'uploads'))).toBe(true);
   expect(readdirSync(join(directory, 'state', 'uploads'))).toEqual([]);
 });
+
+/** Another file system than that of temporary files, where there is one. */
+const otherDisk = ['/dev/shm', '/run'].find(
+  (path) => existsSync(path) && statSync(path).dev !== statSync(tmpdir()).dev && isWritable(path),
+);
+
+test.skipIf(otherDisk === undefined)(
+  'a copy from another disk that a kill cut off is removed at the next start',
+  async () => {
+    await store.close();
+    data = mkdtempSync(join(otherDisk ?? '', 'emulator-changes-'));
+    try {
+      await open(join(directory, 'state'));
+      const staged = await store.stage();
+      if (!(staged instanceof FileStaged)) throw new Error('a directory store stages files');
+      await staged.append(Buffer.from('half'));
+      const arriving = await staged.finish(data, 1n);
+      expect(readdirSync(data)).toEqual([basename(arriving)]);
+      await put('whole', 'content');
+      await store.close();
+      await open(join(directory, 'state'));
+      expect(readdirSync(data)).toEqual(['whole']);
+      expect(readdirSync(join(directory, 'state', 'uploads'))).toEqual([]);
+    } finally {
+      rmSync(data, { recursive: true });
+    }
+  },
+);
 
 test.skipIf(process.getuid?.() === 0)('a directory that cannot be written is a syncpoint to read', async () => {
   chmodSync(data, 0o500);
