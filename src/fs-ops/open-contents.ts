@@ -17,6 +17,7 @@ import {
   type TreeFile,
   type TreeNode,
 } from '../cache/tree.ts';
+import { conflictName } from '../cache/tree/naming.ts';
 import { timestampOf, type ContentReference, type RemoteError, type Timestamp } from '../remote-drive.ts';
 import { later, type UncommittedState } from './attributes.ts';
 import { naming } from './names.ts';
@@ -373,11 +374,9 @@ export class OpenContents {
     return again;
   }
 
-  #conflictName({ name, inode }: TreeNode, parent: TreeDirectory): string {
-    const { tree } = this.#options.journal;
-    let free = naming.conflicting(name, new Date(this.#options.nowMs()));
-    while (tree.child(parent.inode, free) !== undefined) free = naming.distinct(free, String(inode));
-    return free;
+  #conflictName(ours: TreeNode, parent: TreeDirectory): string {
+    const isTaken = (name: string): boolean => this.#options.journal.tree.child(parent.inode, name) !== undefined;
+    return conflictName(naming, ours, isTaken, new Date(this.#options.nowMs()));
   }
 
   /** False where the journal goes on naming what was written to it as unfinished. */

@@ -4,7 +4,7 @@ import { createLog } from '../../base/log.ts';
 import type { FolderId, RemoteFile, RemoteFolder } from '../../remote-drive.ts';
 import type { Journal, JournalTransaction } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
-import type { Naming } from './naming.ts';
+import { conflictName, type Naming } from './naming.ts';
 import {
   isStoredAsWanted,
   samePlace,
@@ -289,11 +289,8 @@ export class ListingOutcomes {
   }
 
   #conflictName(node: TreeNode): string {
-    let name = this.#naming.conflicting(node.name, new Date());
-    while (this.#journal.tree.child(node.parent, name) !== undefined) {
-      name = this.#naming.distinct(name, String(node.inode));
-    }
-    return name;
+    const isTaken = (name: string): boolean => this.#journal.tree.child(node.parent, name) !== undefined;
+    return conflictName(this.#naming, node, isTaken, new Date());
   }
 
   /** Keeps the record while anything is left to do, else as a guard. */

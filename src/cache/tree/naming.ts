@@ -9,3 +9,15 @@ export interface Naming {
   /** The name that our file goes on under when another one took its own at the service. */
   conflicting(name: string, at: Date): string;
 }
+
+/** A free name in a directory for what has lost its own to another one there at a time. */
+export function conflictName(
+  naming: Naming,
+  ours: { readonly name: string; readonly inode: number },
+  isTaken: (name: string) => boolean,
+  at: Date,
+): string {
+  let name = naming.conflicting(ours.name, at);
+  while (isTaken(name)) name = naming.distinct(name, String(ours.inode));
+  return name;
+}
