@@ -148,12 +148,23 @@ export class Listings {
   }
 
   /** See {@link Trust}. */
+  get eventLagMs(): number {
+    return this.#options.trust.eventLagMs;
+  }
+
+  /** Looks at a folder that nobody opens, behind everybody, where something may have changed in it since it was listed. */
+  lookAgain(directory: number): void {
+    const { kind } = this.#options.trust.standing(directory);
+    if (kind === 'suspect' || kind === 'due') this.#relisting.add(directory, 'pinned');
+  }
+
+  /** See {@link Trust}. */
   get eventsAgeMs(): number {
     return this.#options.trust.eventsAgeMs;
   }
 
-  /** Tells each syncpoint in which something happened. */
-  onMoved(listener: (top: TreeDirectory) => void): void {
+  /** Tells each syncpoint in which something happened; `own`: by us, as far as is known. */
+  onMoved(listener: (top: TreeDirectory, own: boolean) => void): void {
     this.#options.trust.onMoved(listener);
   }
 

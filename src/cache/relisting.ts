@@ -7,8 +7,8 @@ import type { CallClass } from '../remote-drive.ts';
 
 const log = createLog('relisting');
 
-/** Why a folder is looked at again: others changed something in its syncpoint, we did, or it is old. */
-export type RelistingReason = 'others' | 'own' | 'old';
+/** Why a folder is looked at again: others changed something in its syncpoint, we did, it is old, or what is in it is to be kept here. */
+export type RelistingReason = 'others' | 'own' | 'old' | 'pinned';
 
 /** A tree that is walked while it changes: the rest is left to the next walk. */
 const FOLDERS_MAX = 4_096;
@@ -24,10 +24,12 @@ const paces: Readonly<
   // once that what others changed beside us in the folders in use is seen when we are done.
   own: { burst: 10, perSecond: 1 / 40, callClass: 'background' },
   old: { burst: 8, perSecond: 0.2, callClass: 'background' },
+  // A fifteenth of the hour's calls, where others never come to rest.
+  pinned: { burst: 16, perSecond: 0.2, callClass: 'background' },
 };
 /** Where calls cost nobody anything. */
 const FREE_PACE = { burst: 100, perSecond: 100 } as const;
-const reasons: readonly RelistingReason[] = ['others', 'own', 'old'];
+const reasons: readonly RelistingReason[] = ['others', 'own', 'old', 'pinned'];
 
 export interface RelistingOptions {
   /** True where the folder is still worth a call. */
@@ -47,6 +49,7 @@ export class Relisting {
     others: new Set(),
     own: new Set(),
     old: new Set(),
+    pinned: new Set(),
   };
   readonly #buckets: Readonly<Record<RelistingReason, TokenBucket>>;
   #underWay = 0;
@@ -59,7 +62,7 @@ export class Relisting {
     this.#options = options;
     const bucket = (reason: RelistingReason): TokenBucket =>
       new TokenBucket({ ...(options.callsAreFree === true ? FREE_PACE : paces[reason]), nowMs: options.nowMs });
-    this.#buckets = { others: bucket('others'), own: bucket('own'), old: bucket('old') };
+    this.#buckets = { others: bucket('others'), own: bucket('own'), old: bucket('old'), pinned: bucket('pinned') };
   }
 
   /** Looks at a folder again when its turn comes; at once where few came before it. */

@@ -57,7 +57,8 @@ interface Moment {
 export class Trust {
   readonly #options: TrustOptions;
   readonly #tops: Tops;
-  readonly #lagMs: number;
+  /** So long after an event was seen, a listing may not have it yet, ms. */
+  readonly eventLagMs: number;
   /** When the events were last asked for with success. */
   #confirmed: Moment | undefined;
   /** Syncpoints' top directories by inode: when another event was seen, and whose it was. */
@@ -70,7 +71,7 @@ export class Trust {
     this.#options = options;
     const { tree } = options.journal;
     this.#tops = new Tops(tree);
-    this.#lagMs = Math.min(LAG_MS, options.journal.lagWindowMs);
+    this.eventLagMs = Math.min(LAG_MS, options.journal.lagWindowMs);
     tree.onChange((change) => {
       if (change.kind !== 'changed' || change.current.kind !== 'directory' || change.previous.kind !== 'directory')
         return;
@@ -177,9 +178,9 @@ export class Trust {
     const moved = this.#moved.get(top);
     if (listing.moment < lastEventMoment) return { kind: 'suspect', own: moved?.own ?? false };
     if (!this.#isConfirmed()) return UNCONFIRMED;
-    if (moved?.own === false && listing.listedAtMs < moved.atMs + this.#lagMs) {
+    if (moved?.own === false && listing.listedAtMs < moved.atMs + this.eventLagMs) {
       const believed = LAGGING_LIFETIME_MS - ageMs;
-      const isSoon = Date.now() < moved.atMs + this.#lagMs;
+      const isSoon = Date.now() < moved.atMs + this.eventLagMs;
       return isSoon && believed > 0 && ageMs >= 0
         ? { kind: 'fresh', forMs: believed }
         : { kind: 'suspect', own: false };
@@ -204,7 +205,7 @@ export class Trust {
     const now = Date.now();
     const before = this.#moved.get(top.inode);
     // Behind a listing that lags there may still be what others did a moment ago.
-    const isOthers = before?.own === false && now - before.atMs < this.#lagMs;
+    const isOthers = before?.own === false && now - before.atMs < this.eventLagMs;
     const isOwn = own !== undefined && (own.underWay > 0 || own.endedMs >= sinceMs) && !isOthers;
     this.#moved.set(top.inode, { atMs: now, own: isOwn });
     for (const listener of this.#movedListeners) listener(top, isOwn);

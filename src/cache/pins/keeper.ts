@@ -12,6 +12,7 @@ import type { Pins } from '../pins.ts';
 import type { StagedContent, TreeChange, TreeFile, TreeNode } from '../tree.ts';
 import { Holdings, type HoldingSums } from './holdings.ts';
 import { PinJob, type NotKept, type PinnedKind } from './jobs.ts';
+import { PinnedFolders } from './pinned-folders.ts';
 import { PinQueue, type Waiting } from './queue.ts';
 
 const log = createLog('pins');
@@ -30,7 +31,7 @@ const PAUSED = 'transfers are paused';
 export interface PinKeeperOptions {
   readonly journal: Journal;
   readonly pins: Pins;
-  readonly listings: Pick<Listings, 'ensure'>;
+  readonly listings: Pick<Listings, 'ensure' | 'onMoved' | 'eventLagMs' | 'lookAgain'>;
   readonly blocks: Pick<ContentBlocks, 'keep' | 'isKept' | 'commit' | 'protected'>;
   /** The size of the cache. */
   readonly cacheBytesMax: number;
@@ -62,6 +63,7 @@ export class PinKeeper {
   readonly #options: PinKeeperOptions;
   readonly #holdings: Holdings;
   readonly #bytesMax: number;
+  readonly #folders: PinnedFolders;
   readonly #queue = new PinQueue();
   readonly #running = { directory: new Map<number, Waiting>(), file: new Map<number, Waiting>() };
   /** Staged content that goes when the service's version of it is here, by inode. */
@@ -82,6 +84,8 @@ export class PinKeeper {
   constructor(options: PinKeeperOptions) {
     this.#options = options;
     this.#holdings = new Holdings(options.blocks);
+    const { journal, pins, listings } = options;
+    this.#folders = new PinnedFolders({ tree: journal.tree, pins, listings, isPaused: () => this.#paused });
     this.#bytesMax = options.cacheBytesMax * (1 - UNPINNED_SHARE);
     this.#retryMs = options.retryMs ?? RETRY_MS;
     // Until the pinned files are looked through, any block may be one of theirs.
@@ -94,6 +98,7 @@ export class PinKeeper {
     this.#started = true;
     for (const node of this.#options.pins.nodes()) this.#add(node, undefined);
     this.#pump();
+    this.#folders.start();
   }
 
   /**
@@ -166,6 +171,7 @@ export class PinKeeper {
   resume(): void {
     this.#paused = false;
     this.#retry();
+    this.#folders.lookSoon();
   }
 
   /**
@@ -190,7 +196,7 @@ export class PinKeeper {
     clearTimeout(this.#retryTimer);
     this.#queue.failAll('the drive is being unmounted');
     this.#stopping.abort(new Error('the drive is being unmounted'));
-    await Promise.all(this.#work);
+    await Promise.all([this.#folders.stop(), ...this.#work]);
   }
 
   // What is to be done.
@@ -261,7 +267,8 @@ export class PinKeeper {
     const { signal } = this.#stopping;
     const directory = tree.node(inode);
     if (directory?.kind !== 'directory' || pins.above(directory) === undefined) return;
-    // Who asks for it now wants what is there now; what is known of old is brought up to date when somebody looks.
+    this.#folders.add(inode);
+    // Who asks for it now wants what is there now; what is known of old is brought up to date by and by.
     if (jobs.size > 0 || tree.listing(inode) === undefined)
       await listings.ensure(directory, signal, { callClass: 'prefetch' });
     const slices = new Slices();
