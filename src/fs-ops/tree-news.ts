@@ -42,6 +42,8 @@ export class TreeNews {
   readonly #options: TreeNewsOptions;
   readonly #unsubscribe: () => void;
   #expiring = Promise.resolve();
+  /** The directories above what is open, those that are gone included; undefined where that may have changed. */
+  #aboveOpen: ReadonlySet<number> | undefined;
   #stopped = false;
 
   constructor(options: TreeNewsOptions) {
@@ -122,6 +124,7 @@ export class TreeNews {
   /** What a directory held went with it, and nobody tells of that: files that are open stay as they were. */
   #removedBelow(directory: TreeDirectory, above: readonly TreeDirectory[]): void {
     const { nodes, tree, kernelCache } = this.#options;
+    if (!this.#holdsOpen(directory.inode)) return;
     for (const node of nodes.open()) {
       const file = tree.node(nodes.inode(node));
       if (file === undefined) continue;
@@ -130,6 +133,22 @@ export class TreeNews {
       nodes.removed(file, 'vanished', [...above, directory, ...between]);
       if (nodes.known(node)) kernelCache.invalidateNode(node, { content: false });
     }
+  }
+
+  /** Whether something open lay below a directory that is gone. Many go at once: what is open is looked through once for all of them. */
+  #holdsOpen(directory: number): boolean {
+    const { nodes, tree } = this.#options;
+    if (this.#aboveOpen === undefined) {
+      const found = new Set<number>();
+      for (const node of nodes.open()) {
+        const file = tree.node(nodes.inode(node));
+        if (file === undefined) continue;
+        for (const { parent } of [...this.#above(file), file]) found.add(parent);
+      }
+      this.#aboveOpen = found;
+      queueMicrotask(() => (this.#aboveOpen = undefined));
+    }
+    return this.#aboveOpen.has(directory);
   }
 
   /** The directories that an object lies in, from its syncpoint's on, or from where they are cut off. */
