@@ -76,8 +76,19 @@ export class UploadOutcomes {
       const seen = !record.sent.some((one) => sameContent(one, sent));
       const left = ids === undefined && !seen ? [...others, { ...sent, stored: true }] : others;
       if (record.gone?.kind === 'file') {
-        // Removed while it was being sent.
-        transaction.updateRecord({ ...record, at: place, sent: left, gone: { ...record.gone, ...ids } });
+        // Removed while it was being sent. Listings that lag show what was there before.
+        const { gone } = record;
+        const { lengthBytes, modified } = sent;
+        const { versionId: former } = gone;
+        const isNew = ids !== undefined && !seen && former !== undefined && former !== ids.versionId;
+        transaction.updateRecord({
+          ...record,
+          at: place,
+          sent: left,
+          confirmedAtMs: now,
+          replaced: isNew ? [...record.replaced, former] : record.replaced,
+          gone: ids === undefined ? gone : { ...gone, ...ids, lengthBytes, modified: keptTime(modified) },
+        });
         return;
       }
       if (node?.kind !== 'file') return;

@@ -65,11 +65,14 @@ export class ListingOutcomes {
     gone: Extract<GoneObject, { kind: 'file' }>,
     ours: SentContent | undefined,
   ): void {
+    const { versionId: former } = gone;
     this.#journal.change('push', (transaction) =>
       transaction.updateRecord({
         ...record,
         // Found: whoever takes the file's place need not look for it.
         sent: record.sent.filter((one) => one !== ours),
+        // An older listing may come later.
+        replaced: former === undefined ? record.replaced : [...record.replaced, former],
         gone: { ...gone, fileId, versionId, lengthBytes, modified, created },
       }),
     );
@@ -265,9 +268,7 @@ export class ListingOutcomes {
         at: undefined,
         doneAtMs: undefined,
       });
-      for (const gone of this.#journal.index.inFolder(directory.inode)) {
-        if (gone.gone !== undefined) transaction.dropRecord(gone.inode);
-      }
+      this.#journal.endRemovalsIn(transaction, directory.inode);
     });
     for (const child of children) {
       const record = this.#journal.get(child.inode);
