@@ -456,9 +456,12 @@ describe('file system', () => {
   it.each([
     ['renamed', { verb: 'rename', path: 'P/a', to: 'P/b', how: 'replace' }],
     ['exchanged', { verb: 'rename', path: 'P/a', to: 'P/stored', how: 'exchange' }],
-  ] as const)('keeps through a kill what was written to a new file that was %s before it was closed', async (_, rename) => {
-    const open = { verb: 'open', path: 'P/a', flags: O_WRONLY | O_CREAT | O_TRUNC } as const;
-    const write = { verb: 'pwrite', descriptor: 0, offset: 0, data: 'x' } as const;
-    await agree([open, write, rename, { ...write, data: 'yy' }, { verb: 'kill' }]);
-  });
+  ] as const)(
+    'keeps through a kill what was written to a new file that was %s before it was closed',
+    async (_, rename) => {
+      const open = { verb: 'open', path: 'P/a', flags: O_WRONLY | O_CREAT | O_TRUNC } as const;
+      const write = { verb: 'pwrite', descriptor: 0, offset: 0, data: 'x' } as const;
+      await agree([open, write, rename, { ...write, data: 'yy' }, { verb: 'kill' }]);
+    },
+  );
 });
