@@ -195,6 +195,24 @@ test.each([
   expect(error.message).not.toContain('tok-1');
 });
 
+test.each([400, 411, 422])(
+  'a bare %d for an empty file leaves it to a listing whether it is stored',
+  async (status) => {
+    await start();
+    vault.fault = (_request, response) => reply(response, status, 'Bad request');
+    expect(await server.drive().upload(uploadOf(Buffer.alloc(0)))).toMatchObject({
+      state: 'unclear',
+      reason: expect.stringContaining(`Bad request (HTTP ${status})`) as string,
+    });
+  },
+);
+
+test('an empty file that is refused for a reason is refused', async () => {
+  await start();
+  vault.fault = (_request, response) => reply(response, 400, 'Invalid File Name');
+  expect((await failure(server.drive().upload(uploadOf(Buffer.alloc(0))))).kind).toBe('invalid');
+});
+
 test.each([404, 405, 400, 403])(
   'a vault that answers %d to saveFile.php is given the newer URL, and keeps it',
   async (status) => {

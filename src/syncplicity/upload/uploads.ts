@@ -99,6 +99,7 @@ export class Uploads {
         return said;
       } catch (error) {
         if (error instanceof UnclearError) return { state: 'unclear', reason: error.message };
+        if (request.lengthBytes === 0 && refusesWithoutWords(error)) return { state: 'unclear', reason: error.message };
         const smaller = failed === undefined ? smallerRequest(error, request.lengthBytes) : undefined;
         if (smaller !== undefined) {
           known.oneRequestBytesMax = Math.min(known.oneRequestBytesMax, smaller);
@@ -111,6 +112,14 @@ export class Uploads {
       }
     }
   }
+}
+
+/**
+ * The request was read, and refused for nothing that was said. There are vaults that store no empty file, and do not say so: whether it is
+ * stored, a listing tells, as where they say nothing at all.
+ */
+function refusesWithoutWords(error: unknown): error is ReplyError {
+  return error instanceof ReplyError && error.kind === 'protocol' && [400, 411, 422].includes(error.status);
 }
 
 /** The limit to believe in after a refusal that may be about the length. */
