@@ -62,6 +62,17 @@ export function namesMissingObject(text: string): boolean {
   return missingTexts.some((pattern) => pattern.test(text));
 }
 
+/**
+ * True where a server seems to have no such call: under no form of its URL, and without a word about what was asked for. Another server may
+ * be meant by now.
+ */
+export function knowsNoSuchCall(error: unknown): boolean {
+  const answer = error instanceof RemoteError && error.cause instanceof ReplyError ? error.cause : error;
+  return (
+    answer instanceof ReplyError && (answer.status === 404 || answer.status === 405) && !namesMissingObject(answer.text)
+  );
+}
+
 /** True for refusals of the call budget, whatever their status. */
 export function isThrottling(reply: ErrorReply): boolean {
   return reply.status === 429 || throttlingTexts.test(replyText(reply)) || /policies\.ratelimit\./i.test(reply.body);

@@ -86,6 +86,16 @@ export class VaultDirectory {
     this.#byId.clear();
   }
 
+  /**
+   * Where a vault is by now that could not be reached where `vault` is, or answered there as if it were none; undefined: where it was. Asks
+   * the gateway no more than {@link forget} lets it.
+   */
+  async moved(id: VaultId | undefined, vault: Vault, options: CallOptions): Promise<Vault | undefined> {
+    this.forget();
+    const now = await this.find(id, options);
+    return now.urls.map(String).join() === vault.urls.map(String).join() ? undefined : now;
+  }
+
   async #listed(options: CallOptions): Promise<readonly VaultFields[]> {
     if (this.#all === undefined || performance.now() >= this.#all.untilMs) {
       // Shared by all who ask at once: it must not end with the first asker's patience.

@@ -455,6 +455,39 @@ test('a vault that is down is looked for again once, not with each read', async 
   expect(server.count('/storage/storageendpoints')).toBe(2);
 });
 
+test('a vault that moved, and left another server behind, is found again', async () => {
+  let at = '/gone';
+  server = await FixtureServer.start(
+    (request, response) =>
+      endpoints([{ Id: vaultId, Name: 'v', Urls: [{ Url: server.url + at }] }], {})(request, response),
+    onRetrieve((request, response) => sendRange(request, response, content)),
+  );
+  const drive = server.drive();
+  const read = (): Promise<Buffer> =>
+    drive.read(version, { offsetBytes: 1, lengthBytes: 5 }).then((stream) => bytesOf(stream));
+  await expect(read()).rejects.toMatchObject({ kind: 'not-found' });
+  await expect(read()).rejects.toMatchObject({ kind: 'not-found' });
+  // Asked for again once a minute.
+  expect(server.count('/storage/storageendpoints')).toBe(2);
+
+  server.routes.unshift((request) => {
+    if (request.path.startsWith('/gone')) at = '';
+    return false;
+  });
+  const other = server.drive();
+  expect(await bytesOf(await other.read(version, { offsetBytes: 1, lengthBytes: 5 }))).toEqual(content.subarray(1, 6));
+});
+
+test('a version that a vault says to be gone is not looked for elsewhere', async () => {
+  server = await FixtureServer.start((request, response) => {
+    if (!/\/(retrieveFile\.php|v2\/files)$/.test(request.path)) return false;
+    return reply(response, 404, { StatusCode: 404, StatusDescription: 'File Not Found' });
+  });
+  const reading = server.drive().read(version, { offsetBytes: 1, lengthBytes: 5 });
+  await expect(reading).rejects.toMatchObject({ kind: 'not-found' });
+  expect(server.count('/storage/storageendpoints')).toBe(1);
+});
+
 test.each(['by id', 'by default'])('a vault missing in the list is found %s', async (how) => {
   const endpoint = (): unknown => [{ Id: vaultId, Name: 'v', Urls: [{ Url: server.url }] }];
   server = await FixtureServer.start(

@@ -418,6 +418,25 @@ test('a vault that does not answer is asked for anew once, and tried a bounded n
   expect([error.kind, server.count('/storage/storageendpoints')]).toEqual(['unavailable', 2]);
 });
 
+test.each([1, 6_000_000])(
+  'a vault that moved, and left another server behind, is found again: %d bytes',
+  async (length) => {
+    await start();
+    const at = ['/gone', '/gone', ''];
+    server.routes.unshift(
+      (request, response) =>
+        request.path.startsWith('/storage/storageendpoints') &&
+        reply(response, 200, [{ Id: vaultId, Name: 'V', Urls: [{ Url: `${server.url}${at.shift() ?? ''}` }] }]),
+    );
+    const content = contentOf(length);
+    // It knows of the move no sooner than the gateway does.
+    expect((await failure(server.drive().upload(uploadOf(content)))).kind).toBe('protocol');
+    at.unshift('/gone');
+    expect(await server.drive().upload(uploadOf(content))).toMatchObject({ state: 'stored' });
+    expect([storedFile()?.equals(content), server.count('/storage/storageendpoints')]).toEqual([true, 4]);
+  },
+);
+
 test('a refusal of the vault costs no more than it says: an upload into the root of a syncpoint', async () => {
   await start();
   await server.drive().upload(uploadOf(Buffer.from('x'), { folder: { ...folder, folderNames: [] } }));

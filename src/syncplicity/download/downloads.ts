@@ -3,7 +3,7 @@
 import { createLog } from '../../base/log.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, ContentReference, ContentStream, RangeSupport, VaultId } from '../../remote-drive.ts';
-import { ReplyError } from '../errors.ts';
+import { ReplyError, knowsNoSuchCall } from '../errors.ts';
 import type { Member } from '../members/member.ts';
 import type { Members } from '../members/members.ts';
 import type { Retries } from '../retries.ts';
@@ -72,14 +72,16 @@ export class Downloads {
     const { members, retries, vaults } = this.#parts;
     const attempt = async (): Promise<ContentStream> => {
       const vault = await vaults.find(content.vaultId, options);
+      const attemptAt = (at: Vault): Promise<ContentStream> =>
+        members.attempt(options.signal, undefined, (member) => this.#attempt(member, content, wanted, at, options));
       try {
-        return await members.attempt(options.signal, undefined, (member) =>
-          this.#attempt(member, content, wanted, vault, options),
-        );
+        return await attemptAt(vault);
       } catch (error) {
-        // None of the known addresses answered: perhaps the vault moved.
+        // None of the known addresses answered, or what is there gives out nothing: perhaps the vault moved.
         if (isUnavailable(error)) vaults.forget();
-        throw error;
+        const moved = knowsNoSuchCall(error) ? await vaults.moved(content.vaultId, vault, options) : undefined;
+        if (moved === undefined) throw error;
+        return attemptAt(moved);
       }
     };
     return retries.run(options.signal, attempt, (error) => options.once !== true || !isUnavailable(error));

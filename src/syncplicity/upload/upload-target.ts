@@ -73,11 +73,15 @@ export class UploadTarget {
     return `file ${JSON.stringify(this.request.name)} of syncpoint ${this.request.folder.syncpointId}`;
   }
 
-  /** None of the known addresses could be reached: perhaps the vault moved. Asked for once an upload, not once a try. */
-  async findAgain(tried: number): Promise<void> {
-    if (tried > 0) return;
-    this.parts.vaults.forget();
-    this.#vault = await this.parts.vaults.find(this.request.folder.vaultId, this.options);
+  /**
+   * Perhaps the vault moved: none of the known addresses could be reached, or what is there takes no uploads. Asked for once an upload, not
+   * once a try. True where it is elsewhere.
+   */
+  async findAgain(tried: number): Promise<boolean> {
+    if (tried > 0) return false;
+    const moved = await this.parts.vaults.moved(this.request.folder.vaultId, this.#vault, this.options);
+    if (moved !== undefined) this.#vault = moved;
+    return moved !== undefined;
   }
 
   /** Asks how far a session is: the one with this ETag, or whatever the vault has for this path. */

@@ -1,7 +1,7 @@
 // RemoteDrive.upload: small content in one request, larger in chunks, and from one to the other where a vault wants it so.
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, UploadOutcome, UploadRequest } from '../../remote-drive.ts';
-import { ReplyError, UnclearError } from '../errors.ts';
+import { ReplyError, UnclearError, knowsNoSuchCall } from '../errors.ts';
 import { wasNeverSent } from '../http/transport.ts';
 import type { Member } from '../members/member.ts';
 import type { Members } from '../members/members.ts';
@@ -50,6 +50,18 @@ export class Uploads {
     const known = this.#knowledge.of(request.folder.vaultId);
     const parts = { transport, vaults, retries, rates, holds, session, counters, memberId };
     const target = await UploadTarget.find(parts, known, request, options);
+    try {
+      return await this.#send(target);
+    } catch (error) {
+      if (!knowsNoSuchCall(error) || !(await target.findAgain(0))) throw error;
+      // What the server that is there now lacks, this one may have.
+      if (known.query === 'no') known.query = 'unknown';
+      return this.#send(target);
+    }
+  }
+
+  async #send(target: UploadTarget): Promise<UploadOutcome> {
+    const { request, known } = target;
     if (request.lengthBytes <= known.oneRequestBytesMax || known.misreadsChunks) {
       const outcome = await this.#whole(target);
       if (outcome !== 'in-chunks') return outcome;
