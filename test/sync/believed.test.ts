@@ -89,6 +89,32 @@ it('a file that others replaced by another one just after it was stored is shown
   expect(await written.program.readFile('P/a')).toBe('theirs');
 });
 
+it.each([
+  ['a version', (): unknown => drive.write(syncpoint.rootFolderId, 'a', 'theirs')],
+  [
+    'a file',
+    (): void => {
+      drive.remove(syncpoint.rootFolderId, 'a');
+      drive.addFile(syncpoint.rootFolderId, 'a', 'theirs');
+    },
+  ],
+])(
+  '%s of others that a listing shows which does not have ours yet goes once listings can no longer lag',
+  async (_, act) => {
+    await store('a', 'b');
+    const entries = drive.entries(syncpoint.rootFolderId);
+    const ours = [...entries];
+    act();
+    await relist();
+    expect(await written.program.readFile('P/a')).toBe('theirs');
+    // Theirs was stored before ours, without anybody here seeing it.
+    entries.splice(0, entries.length, ...ours);
+    vi.advanceTimersByTime(MOMENT_MS);
+    await names();
+    expect(await written.program.readFile('P/a')).toBe('ours a');
+  },
+);
+
 it('nothing is looked at again where nothing was believed', async () => {
   await store('a', 'b');
   const before = lists();

@@ -238,7 +238,11 @@ export class Reconciliation {
         return 'merge';
       }
       if (same && isWantedAt(node, here)) return 'merge';
-      if (!stale && isWantedAt(node, here)) return 'merge';
+      if (!stale && isWantedAt(node, here)) {
+        // Theirs, or what ours has replaced unseen, if the listing lags: another one will tell.
+        this.#isBelieved(record);
+        return 'merge';
+      }
       if (this.#isBelieved(record)) return 'skip';
       return node.parent === this.#directory.inode ? 'merge' : 'skip';
     }
