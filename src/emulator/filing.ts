@@ -159,7 +159,8 @@ export class Filing {
       case 'missing':
         return new Refusal(404, 'Directory Not Found');
       case 'invalid':
-        return new Refusal(400, 'Bad request');
+        // In words that clients know: a bare "Bad request" may be anything, and is tried again.
+        return new Refusal(400, 'Invalid File Name Or Path');
       case 'forbidden':
         return new Refusal(403, 'User Not Authorized For Action');
       case 'full':

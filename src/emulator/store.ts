@@ -235,7 +235,7 @@ export type StoreChange =
 
 /**
  * `taken`: the name. `unseen`: what would be overwritten or removed is not what any listing told. `missing`: an id or a folder. `invalid`:
- * the name, or a folder into itself. `forbidden`, `full`: the disk's. `away`: all of the content, for now.
+ * the name or the path, or a folder into itself. `forbidden`, `full`: the disk's. `away`: all of the content, for now.
  */
 export type RefusalCause = 'taken' | 'unseen' | 'missing' | 'invalid' | 'forbidden' | 'full' | 'away' | 'other';
 

@@ -1,6 +1,6 @@
 // What the user decides about changes that the service refused and about files that were never closed, through a real mount.
-import { open, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Drive, fuseExists } from './drive.ts';
 import { leaveUnfinished } from './unfinished-file.ts';
@@ -76,6 +76,38 @@ describe.skipIf(!fuseExists)('decisions', () => {
       await drive.succeed(['flush', drive.mountpoint]);
       expect(await stored('large')).toBeDefined();
     });
+  });
+
+  it('what the disk below a directory of this machine cannot name is failed, and nothing else waits for it', async () => {
+    let data = drive.user.directory('data');
+    while (data.length < 3_800) data = join(data, 'x'.repeat(200));
+    await mkdir(data, { recursive: true });
+    await drive.succeed(
+      ['connections', 'add', '-p', 'fs', '--name', 'local', '--auth-input'],
+      JSON.stringify({ uri: data }),
+    );
+    await drive.succeed(['mount', 'local', drive.mountpoint, '--settle', '0s']);
+    const shown = join(drive.mountpoint, basename(data));
+    const long = 'y'.repeat(255);
+    await mkdir(join(shown, 'folder'));
+    await writeFile(join(shown, 'folder', `${long.slice(4)}.txt`), 'kept');
+    await mkdir(join(shown, 'folder', long));
+    await writeFile(join(shown, 'folder', long, 'below'), 'kept too');
+    await writeFile(join(shown, 'short'), 'stored');
+    const { code, stderr } = await drive.user.run(['flush', drive.mountpoint]);
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('Invalid File Name') as unknown,
+    });
+    const { failed, pending } = await drive.status();
+    expect(failed.map(({ path }) => basename(path)).toSorted()).toEqual([`${long.slice(4)}.txt`, long].toSorted());
+    expect(pending.items.map(({ path }) => basename(path))).toEqual(['below']);
+    expect(await readdir(data)).toEqual(['folder', 'short']);
+    await rename(join(shown, 'folder', long), join(shown, 'folder', 'y'));
+    await rename(join(shown, 'folder', `${long.slice(4)}.txt`), join(shown, 'folder', 'y.txt'));
+    await drive.succeed(['flush', drive.mountpoint]);
+    expect(await readFile(join(data, 'folder', 'y', 'below'), 'utf8')).toBe('kept too');
+    expect(await readFile(join(data, 'folder', 'y.txt'), 'utf8')).toBe('kept');
   });
 
   it('a file that was open when the daemon was killed is unfinished: not stored, shown, restored when told', async () => {
