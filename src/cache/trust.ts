@@ -204,10 +204,12 @@ export class Trust {
     const sinceMs = (this.#confirmed?.monotonicMs ?? performance.now()) - OWN_EVENT_LATE_MS;
     const now = Date.now();
     const before = this.#moved.get(top.inode);
-    // Behind a listing that lags there may still be what others did a moment ago.
-    const isOthers = before?.own === false && now - before.atMs < this.eventLagMs;
-    const isOwn = own !== undefined && (own.underWay > 0 || own.endedMs >= sinceMs) && !isOthers;
-    this.#moved.set(top.inode, { atMs: now, own: isOwn });
+    const isOurs = own !== undefined && (own.underWay > 0 || own.endedMs >= sinceMs);
+    // Behind a listing that lags there may still be what others did a moment ago. What we do meanwhile makes that no later: else all that
+    // we do without a pause would be taken for theirs.
+    const isAlsoOthers = before?.own === false && now - before.atMs < this.eventLagMs;
+    const isOwn = isOurs && !isAlsoOthers;
+    this.#moved.set(top.inode, { atMs: isOurs && isAlsoOthers ? Math.min(before.atMs, now) : now, own: isOwn });
     for (const listener of this.#movedListeners) listener(top, isOwn);
   }
 }

@@ -230,6 +230,20 @@ test('ours is not taken for the whole truth where others were at it a moment ago
   expect(trust.standing(top().inode)).toEqual({ kind: 'suspect', own: false });
 });
 
+test('whoever goes on changing things is not taken for others for longer than what they did may be behind a listing', async () => {
+  happens('2');
+  await poll();
+  const done = trust.changing(syncpoint.id);
+  for (let event = 3; event < 7; event += 1) {
+    expect(trust.standing(top().inode)).toEqual({ kind: 'suspect', own: false });
+    vi.advanceTimersByTime(9_000);
+    happens(`${event}`);
+    await poll();
+  }
+  expect(trust.standing(top().inode)).toEqual({ kind: 'suspect', own: true });
+  done();
+});
+
 test('the folders used last are looked at again as soon as something happened, the last one first', async () => {
   for (const name of ['d1', 'd2', 'd3']) listings.used.note(child(name).inode);
   happens('2');
