@@ -357,6 +357,38 @@ export class Journal {
   }
 
   /**
+   * A folder that was to be removed is another directory's at the service from here on, as where others moved it there: it is not removed,
+   * and what lies in it, or may, lies in that one.
+   */
+  takeOver(transaction: JournalTransaction, folder: string, directory: number): void {
+    for (const { inode: left } of this.removals('directory', folder)) {
+      const moved = (place: RemotePlace): RemotePlace =>
+        place.parent === left ? { ...place, parent: directory } : place;
+      for (const { inode } of [...this.#index.inFolder(left)]) {
+        const inside = transaction.record(inode);
+        if (inside === undefined) continue;
+        const { at, via, asked, was, sent } = inside;
+        transaction.updateRecord({
+          ...inside,
+          at: at === undefined ? undefined : moved(at),
+          via: via === undefined ? undefined : moved(via),
+          asked: asked.map(moved),
+          was: was.map(moved),
+          sent: sent.map((one) => ({ ...one, place: moved(one.place) })),
+        });
+      }
+      transaction.dropRecord(left);
+    }
+  }
+
+  /** What is still to be removed of the object with that file id or folder id. */
+  removals(kind: PendingRecord['kind'], id: string): PendingRecord[] {
+    return this.#index
+      .withRemoteId(kind, id)
+      .filter(({ gone, doneAtMs }) => gone !== undefined && doneAtMs === undefined);
+  }
+
+  /**
    * Drops guards whose time is over, and records of what stayed on this machine and went with its folder. `askedMs`: when the
    * oldest listing was asked for that is still on its way. Returns how many there were.
    */

@@ -91,11 +91,15 @@ export class Outcomes {
     }[],
   ): void {
     const now = this.#nowMs();
+    /** Those that the service had, and that may hold what nobody here has seen. */
+    const held: number[] = [];
     this.#journal.change('push', (transaction) => {
       for (const { inode, place, folder } of made) {
         const record = transaction.record(inode);
         const node = this.#journal.tree.node(inode);
         if (node?.kind === 'directory') {
+          if (this.#journal.removals('directory', folder.folderId).length > 0) held.push(inode);
+          this.#journal.takeOver(transaction, folder.folderId, inode);
           const stored = transaction.put<TreeDirectory>({ ...node, remote: folder });
           const base = record ?? { ...this.#journal.freshRecord(node, now), revision: 0 };
           const made = { ...base, at: place, asked: [], confirmedAtMs: now, failed: undefined };
@@ -112,6 +116,7 @@ export class Outcomes {
         }
       }
     });
+    for (const inode of held) this.#journal.tree.expireListing(inode);
   }
 
   /** A removal is confirmed; of a folder, with all that was removed in it. `purge`: what is to be done about it in the trash. */

@@ -112,6 +112,12 @@ export class UploadOutcomes {
               created: node.fileId === ids.fileId ? node.created : sent.modified,
               sha256: sent.sha256,
             });
+      // Others have moved here what was to be removed elsewhere: it has a next version now, and its removal would take that along.
+      const moved = ids === undefined ? [] : this.#journal.removals('file', ids.fileId);
+      for (const { inode: removal } of moved) transaction.dropRecord(removal);
+      const former = moved.flatMap(({ gone, replaced }) =>
+        gone?.kind === 'file' && gone.versionId !== undefined ? [...replaced, gone.versionId] : replaced,
+      );
       const outcome = {
         ...record,
         at: place,
@@ -121,7 +127,11 @@ export class UploadOutcomes {
         sent: left,
         failed: undefined,
         confirmedAtMs: now,
-        replaced: seen || before === undefined || isPresent ? record.replaced : [...record.replaced, before],
+        replaced: [
+          ...record.replaced,
+          ...(seen || before === undefined || isPresent ? [] : [before]),
+          ...former.filter((version) => version !== ids?.versionId),
+        ],
       };
       // J3: under which id it is stored, only a listing tells. Until then the version known here is the one before.
       if (ids === undefined && !seen) transaction.updateRecord(outcome);

@@ -130,6 +130,7 @@ export class ListingOutcomes {
     this.#journal.change('push', (transaction) => {
       // What was removed from another folder that stood there went with that.
       if (node.remote !== undefined) this.#journal.endRemovalsIn(transaction, node.inode);
+      this.#journal.takeOver(transaction, entry.id, node.inode);
       transaction.put<TreeDirectory>({ ...node, remote: { syncpointId: remote.syncpointId, folderId: entry.id } });
       this.#settle(transaction, { ...record, at, asked: [] }, node);
     });

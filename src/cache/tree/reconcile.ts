@@ -206,6 +206,7 @@ export class Reconciliation {
     if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
       this.#outcomes.removedFolderWasMade(record, gone, entry.id);
     }
+    if (entry.kind === 'folder') this.#isAnothers(entry, record);
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
@@ -219,12 +220,19 @@ export class Reconciliation {
     return undefined;
   }
 
+  /** Others moved a folder that is to be removed to where another one is to be made: it is that one. */
+  #isAnothers(entry: RemoteFolder, { at, asked, doneAtMs }: PendingRecord): void {
+    const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
+    const isMoved = at !== undefined && [at, ...asked].every((place) => !samePlace(place, here));
+    const holder = isMoved && doneAtMs === undefined ? this.#localHolder(entry.name) : undefined;
+    if (holder?.node.kind !== 'directory' || holder.record.at !== undefined) return;
+    this.#outcomes.adoptFolder(entry, holder.record, holder.node);
+  }
+
   /** What was removed here came to be another object's: its removal is over, unless the listing still shows what was to be removed. */
   #endRemovalsOf(entry: RemoteEntry, living: PendingRecord): void {
-    for (const record of this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id)) {
-      if (record.inode !== living.inode && record.gone !== undefined && record.doneAtMs === undefined)
-        this.#removedHere(entry, record);
-    }
+    for (const record of this.#journal.removals(entry.kind === 'file' ? 'file' : 'directory', entry.id))
+      if (record.inode !== living.inode) this.#removedHere(entry, record);
   }
 
   #knownFile(entry: RemoteFile, record: PendingRecord, node: TreeFile): Verdict {
