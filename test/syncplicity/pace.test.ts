@@ -1,4 +1,5 @@
 // Many calls at once against a gateway that counts: nobody is refused, and nobody waits longer than the limits demand.
+import type { ServerResponse } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
 import { FixtureServer, reply } from './fixture-server.ts';
@@ -56,11 +57,13 @@ test('a gateway that smooths hardly ever refuses, and nobody sees it', async () 
 
 test('calls over connections that take long to make come no closer to each other', async () => {
   const times: number[] = [];
+  const waiting: ServerResponse[] = [];
   server = await FixtureServer.start((request, response) => {
     if (!isFile(request.path)) return false;
     times.push(request.atMs);
-    // So that each call needs a connection of its own.
-    setTimeout(() => reply(response, 200, file), 1000);
+    // All at once, when the last call is here: so each needs a connection of its own.
+    waiting.push(response);
+    if (waiting.length === 8) for (const one of waiting) reply(one, 200, file);
     return true;
   });
   // As TCP and TLS over a long line, each second time.

@@ -111,7 +111,7 @@ test('all who gave up on a hung server leave no transfer behind', async () => {
   await new Promise((resolve) => setTimeout(resolve, 20));
   abort.abort(new Error('op timeout'));
   await read;
-  await expect.poll(() => drive.openCalls).toBe(0);
+  await expect.poll(() => drive.openCalls, { timeout: 10_000 }).toBe(0);
 });
 
 test('a stream that goes on after a pause and then hangs is broken all the same', async () => {
