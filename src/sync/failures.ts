@@ -66,8 +66,9 @@ export class Failures {
     } else if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
     const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
+    const isRefusal = error instanceof RemoteError && error.kind === 'protocol';
     for (const one of inodes) {
-      const { attempts, retryAtMs } = this.#troubles.note(one, message, askedMs);
+      const { attempts, retryAtMs } = this.#troubles.note(one, message, { atLeastMs: askedMs, isRefusal });
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.steadyMs(), message);
     }
   }

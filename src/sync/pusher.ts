@@ -165,7 +165,7 @@ export class Pusher {
   }
 
   /**
-   * Resolves when every change made so far is at the service, or is refused by it, or with the signal: with when the latest of them was made,
+   * Resolves when every change made so far is at the service, or is refused by it, some again and again, or with the signal: with when the latest of them was made,
    * wall clock, ms. Hurries them on: nothing waits to settle meanwhile.
    */
   async flush(signal: AbortSignal, inodes?: readonly number[]): Promise<number> {
@@ -207,8 +207,9 @@ export class Pusher {
   /** Why one of these objects is not stored, where the service refused it, or what it waits for. */
   refusalOf(inodes: readonly number[]): RemoteError | undefined {
     for (const inode of inodes) {
-      const failed = this.#refusedAhead(inode)?.failed;
-      if (failed !== undefined) return new RemoteError(failed.kind, failed.message);
+      const refused = this.#refusedAhead(inode);
+      const why = refused?.failed ?? (refused && this.#troubles.get(refused.inode));
+      if (why !== undefined) return new RemoteError('kind' in why ? why.kind : 'protocol', why.message);
     }
     return undefined;
   }
@@ -489,10 +490,10 @@ export class Pusher {
     if (way !== undefined) this.#parts.outcomes.detour(way.inode, way.place);
   }
 
-  /** What the service refused: the object, or the one that it waits for. */
+  /** What the service refused, or goes on refusing: the object, or the one that it waits for. */
   #refusedAhead(inode: number): PendingRecord | undefined {
     return [...this.#blockers.chain(inode)]
       .map((one) => this.#options.journal.get(one))
-      .find((record) => record?.failed !== undefined);
+      .find((record) => record?.failed !== undefined || (record !== undefined && this.#troubles.isStuck(record.inode)));
   }
 }

@@ -54,3 +54,46 @@ it.each(['while the folder is asked for', 'after it was refused', 'with what was
     expect(pusher.refusalOf([file?.inode ?? 0])?.message).toBe(folder?.error);
   },
 );
+
+it('a flush ends where the service goes on refusing in words that nobody knows; that is tried again all the same', async () => {
+  let refuses = true;
+  drive.gate = (call) =>
+    refuses && call.startsWith('upload refused')
+      ? Promise.reject(new RemoteError('protocol', 'HTTP 400: Bad request'))
+      : Promise.resolve();
+  await passing(program.writeFile('P/refused', 'content'));
+  await passing(program.writeFile('P/taken', 'content'));
+  const startMs = Date.now();
+  await passing(pusher.flush(nobody.signal));
+  expect(Date.now() - startMs).toBeGreaterThan(20_000);
+  expect(Date.now() - startMs).toBeLessThan(60_000);
+  const [file, ...more] = changeReports(written.made.journal, pusher);
+  expect(more).toEqual([]);
+  expect(file).toMatchObject({
+    path: '/P/refused',
+    state: 'retrying',
+    isHopeless: true,
+    error: 'HTTP 400: Bad request',
+  });
+  expect(pusher.refusalOf([file?.inode ?? 0])?.message).toBe('HTTP 400: Bad request');
+  // The next one has it tried once more, and waits no longer.
+  const againMs = Date.now();
+  await passing(pusher.flush(nobody.signal));
+  expect(Date.now() - againMs).toBeLessThan(5_000);
+  refuses = false;
+  await pass(300_000);
+  expect(pusher.progress()).toEqual([]);
+});
+
+it('a flush waits for a service that is away, however often it was', async () => {
+  let isAway = true;
+  drive.gate = (call) =>
+    isAway && call.startsWith('upload') ? Promise.reject(new RemoteError('unavailable', 'away')) : Promise.resolve();
+  await passing(program.writeFile('P/a', 'content'));
+  const flushed = pusher.flush(nobody.signal).then(() => 'ended');
+  const waiting = new Promise((resolve) => setTimeout(resolve, 600_000, 'waits'));
+  expect(await passing(Promise.race([flushed, waiting]))).toBe('waits');
+  isAway = false;
+  expect(await passing(flushed)).toBe('ended');
+  expect(pusher.progress()).toEqual([]);
+});
