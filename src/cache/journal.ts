@@ -358,10 +358,11 @@ export class Journal {
 
   /**
    * A folder that was to be removed is another directory's at the service from here on, as where others moved it there: it is not removed,
-   * and what lies in it, or may, lies in that one.
+   * and what lies in it, or may, lies in that one. False where none of that id was to be removed.
    */
-  takeOver(transaction: JournalTransaction, folder: string, directory: number): void {
-    for (const { inode: left } of this.removals('directory', folder)) {
+  takeOver(transaction: JournalTransaction, folder: string, directory: number): boolean {
+    const removals = this.removals('directory', folder);
+    for (const { inode: left } of removals) {
       const moved = (place: RemotePlace): RemotePlace =>
         place.parent === left ? { ...place, parent: directory } : place;
       for (const { inode } of [...this.#index.inFolder(left)]) {
@@ -379,6 +380,7 @@ export class Journal {
       }
       transaction.dropRecord(left);
     }
+    return removals.length > 0;
   }
 
   /** What is still to be removed of the object with that file id or folder id. */

@@ -98,8 +98,7 @@ export class Outcomes {
         const record = transaction.record(inode);
         const node = this.#journal.tree.node(inode);
         if (node?.kind === 'directory') {
-          if (this.#journal.removals('directory', folder.folderId).length > 0) held.push(inode);
-          this.#journal.takeOver(transaction, folder.folderId, inode);
+          if (this.#journal.takeOver(transaction, folder.folderId, inode)) held.push(inode);
           const stored = transaction.put<TreeDirectory>({ ...node, remote: folder });
           const base = record ?? { ...this.#journal.freshRecord(node, now), revision: 0 };
           const made = { ...base, at: place, asked: [], confirmedAtMs: now, failed: undefined };

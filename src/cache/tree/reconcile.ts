@@ -206,7 +206,7 @@ export class Reconciliation {
     if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
       this.#outcomes.removedFolderWasMade(record, gone, entry.id);
     }
-    if (entry.kind === 'folder') this.#isAnothers(entry, record);
+    if (entry.kind === 'folder') this.#adoptMoved(entry, record);
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
@@ -221,7 +221,7 @@ export class Reconciliation {
   }
 
   /** Others moved a folder that is to be removed to where another one is to be made: it is that one. */
-  #isAnothers(entry: RemoteFolder, { at, asked, doneAtMs }: PendingRecord): void {
+  #adoptMoved(entry: RemoteFolder, { at, asked, doneAtMs }: PendingRecord): void {
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     const isMoved = at !== undefined && [at, ...asked].every((place) => !samePlace(place, here));
     const holder = isMoved && doneAtMs === undefined ? this.#localHolder(entry.name) : undefined;
