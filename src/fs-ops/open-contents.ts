@@ -5,6 +5,7 @@
 // RELEASE. What was unlinked is never journaled: its bytes go with its last handle.
 import type { Waiting } from '../base/after-reply.ts';
 import { errno } from '../base/errno.ts';
+import { foldName } from '../base/fold-name.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal } from '../cache/journal.ts';
 import type { LocalChanges } from '../cache/local-changes.ts';
@@ -327,7 +328,7 @@ export class OpenContents {
     if (parent === undefined) throw new FsError(errno.ESTALE, `the folder of ${file.name} is gone`);
     const sinceMs = this.#options.nowMs();
     let { name, remoteName } = file;
-    if (how === 'replaced' || tree.child(parent.inode, name) !== undefined) {
+    if (how === 'replaced' || this.#namesake(parent, file) !== undefined) {
       name = this.#conflictName(file, parent);
       remoteName = name;
     }
@@ -361,7 +362,7 @@ export class OpenContents {
 
   #folderAgain(gone: TreeDirectory, parent: TreeDirectory): TreeDirectory {
     const { changes, journal, onAppeared } = this.#options;
-    const there = journal.tree.child(parent.inode, gone.name);
+    const there = this.#namesake(parent, gone);
     if (there?.kind === 'directory') return there;
     let { name, remoteName } = gone;
     if (there !== undefined) {
@@ -372,6 +373,16 @@ export class OpenContents {
     onAppeared(again);
     log('%s was removed at the service: it is made anew for what is written in it', journal.tree.path(again));
     return again;
+  }
+
+  /** What has the name of a node in a directory by now, or one that the service may take for it. */
+  #namesake(parent: TreeDirectory, { name, remoteName }: TreeNode): TreeNode | undefined {
+    const { tree } = this.#options.journal;
+    const there = tree.child(parent.inode, name);
+    if (there !== undefined) return there;
+    const folded = foldName(remoteName);
+    for (const child of tree.children(parent.inode)) if (foldName(child.remoteName) === folded) return child;
+    return undefined;
   }
 
   #conflictName(ours: TreeNode, parent: TreeDirectory): string {

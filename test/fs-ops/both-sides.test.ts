@@ -139,6 +139,23 @@ describe('a file that the service replaces while it is written here', () => {
     },
   );
 
+  it('for the first time after others removed its folder is kept beside what has such a name in the one made here since', async () => {
+    drive.addFile(drive.addFolder(syncpoint.rootFolderId, 'd'), 'b', 'content');
+    await relist();
+    const descriptor = await program.open('P/d/b', O_RDWR);
+    drive.remove(syncpoint.rootFolderId, 'd');
+    await relist();
+    await program.mkdir('P/D');
+    await program.writeFile('P/D/B', 'another');
+    await program.pwrite(descriptor, 0, 'C');
+    await program.close(descriptor);
+    expect(await program.readdir('P')).toEqual(['D', 'a']);
+    const [another, ours = ''] = await program.readdir('P/D');
+    expect([another, await program.readFile('P/D/B')]).toEqual(['B', 'another']);
+    expect(ours).toMatch(/^b \(.*conflicting version/);
+    expect(await program.readFile(`P/D/${ours}`)).toBe('Content');
+  });
+
   it('for the first time after others put a file in the place of its folder is kept beside that', async () => {
     drive.addFile(drive.addFolder(syncpoint.rootFolderId, 'd'), 'b', 'content');
     await relist();

@@ -1,7 +1,7 @@
 // A service that is blind to case, and others who give a name that differs from one given here by case alone: the two meet as one name does.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { FolderId } from '../../src/remote-drive.ts';
-import { passing } from '../crash/support/virtual-time.ts';
+import type { FolderId, RemoteFile } from '../../src/remote-drive.ts';
+import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
@@ -70,6 +70,37 @@ it('where the service has both, it tells them apart, and so does the drive', asy
   drive.addFile(folder, 'Name', 'theirs too');
   expect(await storedLater()).toEqual([conflict('Name', 'ours'), 'Name: theirs too', 'name: theirs']);
 });
+
+it.each([
+  ['a moment ago', 0],
+  ['long ago', 300_000],
+])(
+  'what was stored here %s, and others rename so while the new file is sent, is not taken for a part of that',
+  async (_, agoMs) => {
+    drive.ignoresCase = false;
+    const { program, made } = written;
+    const writeAt = async (path: string, content: string): Promise<void> => {
+      await passing(program.writeFile(path, content));
+      await passing(program.setattr(path, { modified: { seconds: 1_500_000_000, nanoseconds: 0 } }));
+    };
+    await writeAt('P/folder/stored', 'first');
+    await written.store();
+    await pass(agoMs);
+    await writeAt('P/folder/Name', 'the second one');
+    const { inode } = await passing(program.stat('P/folder'));
+    drive.gate = (call) => {
+      const entries = drive.entries(folder);
+      const at = entries.findIndex(({ name }) => name === 'stored');
+      if (call.startsWith('upload') && at >= 0) {
+        entries.push({ ...entries.splice(at, 1)[0], name: 'name' } as RemoteFile);
+        made.tree.expireListing(inode);
+      }
+      return Promise.resolve();
+    };
+    await written.store();
+    expect(await storedLater()).toEqual([conflict('Name', 'the second one'), 'name: first']);
+  },
+);
 
 it('a file changed here that others remove, and whose name they give to another one in another spelling: both are kept', async () => {
   drive.addFile(folder, 'name', 'base');

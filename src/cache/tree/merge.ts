@@ -234,7 +234,7 @@ async function merge(
     existing.delete(id);
     if (listed !== undefined) seen.add(listed.inode);
     const pending = reconciliation?.needed === true;
-    if (pending && entry !== undefined && reconciliation.entry(entry, listed !== undefined) === 'skip') {
+    if (pending && entry !== undefined && reconciliation.entry(entry, listed) === 'skip') {
       const holder = listed === undefined ? undefined : reconciliation.known(entry);
       if (listed !== undefined && holder !== undefined && holder.inode !== listed.inode) doubles.push(listed.inode);
       if (work.due) await store();

@@ -53,9 +53,9 @@ export class Reconciliation {
     return this.#againAtMs;
   }
 
-  /** Decides on one entry, and does what follows for the objects here. `isKnown`: an object here has its id. */
-  entry(entry: RemoteEntry, isKnown: boolean): Verdict {
-    return this.pending(entry, isKnown) === 'skip' ? 'skip' : this.#newHere(entry, isKnown);
+  /** Decides on one entry, and does what follows for the objects here. `known`: the node of this folder that has its id. */
+  entry(entry: RemoteEntry, known: TreeNode | undefined): Verdict {
+    return this.pending(entry, known !== undefined) === 'skip' ? 'skip' : this.#newHere(entry, known);
   }
 
   /**
@@ -300,7 +300,7 @@ export class Reconciliation {
   }
 
   /** An entry of which nothing is pending here, but what has its name here may be. */
-  #newHere(entry: RemoteEntry, isKnown: boolean): Verdict {
+  #newHere(entry: RemoteEntry, known: TreeNode | undefined): Verdict {
     if (entry.kind === 'file') {
       if (this.#isFormer(entry)) return 'skip';
       this.#dropRemovalsAt(entry);
@@ -309,11 +309,11 @@ export class Reconciliation {
     if (holder === undefined) return 'merge';
     const { node, record } = holder;
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
-    if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined && !isKnown) {
+    if (node.kind === 'directory' && entry.kind === 'folder' && record.at === undefined && known === undefined) {
       this.#outcomes.adoptFolder(entry, record, record.via === undefined ? this.#spelledAs(entry, node) : node);
       return 'skip';
     }
-    if (node.kind === 'file' && entry.kind === 'file') {
+    if (node.kind === 'file' && entry.kind === 'file' && !this.#isAnothers(entry, known, node)) {
       const sent = sentAs(record.sent, entry);
       const same = entry.versionId === node.versionId;
       if (
@@ -345,6 +345,16 @@ export class Reconciliation {
     if (record.via === undefined || !samePlace(record.via, here))
       this.#outcomes.conflict(node, record, record.at === undefined || samePlace(record.at, here));
     return 'merge';
+  }
+
+  /** True for the version that another file here has: whatever it looks like, no upload of this one made it. */
+  #isAnothers({ id, versionId }: RemoteFile, known: TreeNode | undefined, { inode }: TreeFile): boolean {
+    const { index, tree } = this.#journal;
+    const living = index.withRemoteId('file', id).filter(({ gone }) => gone === undefined);
+    return [known, ...living].some((one) => {
+      const other = one === undefined || one.inode === inode ? undefined : tree.node(one.inode);
+      return other?.kind === 'file' && other.versionId === versionId;
+    });
   }
 
   /** Two folders of one name become one, under the name that the service has. */
