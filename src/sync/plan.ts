@@ -208,7 +208,7 @@ function folderStep(record: PendingRecord, node: TreeDirectory, nowMs: number, a
     return mayBeElsewhere(record, target) ? looking(record, nowMs, around) : arrived(record, node, around);
   }
   if (record.at !== undefined && !isMovable(record.at, node, parent, around)) {
-    return leaving(record, record.at, node, target, around);
+    return leaving(record, record.at, node, target, nowMs, around);
   }
   const occupied = occupant(record, target, around);
   if (occupied !== undefined) return { kind: 'blocked', by: occupied.inode };
@@ -238,7 +238,7 @@ function fileStep(record: PendingRecord, node: TreeFile, nowMs: number, around: 
     // New content that takes a removed file's place becomes that file's next version, and only then goes what is left behind (J6).
     const replaces = record.content && occupied?.gone?.kind === 'file';
     if (replaces || !isMovable(record.at, node, parent, around))
-      return leaving(record, record.at, node, target, around);
+      return leaving(record, record.at, node, target, nowMs, around);
   }
   if (occupied !== undefined) {
     const { gone, after, asked, failed } = occupied;
@@ -296,7 +296,16 @@ function isSucceeded({ inode, fileId }: TreeFile, journal: Journal): boolean {
 }
 
 /** What cannot be moved leaves its old self behind, to be removed when it is stored anew. */
-function leaving(record: PendingRecord, at: RemotePlace, node: TreeNode, to: RemotePlace, around: Surroundings): Step {
+function leaving(
+  record: PendingRecord,
+  at: RemotePlace,
+  node: TreeNode,
+  to: RemotePlace,
+  nowMs: number,
+  around: Surroundings,
+): Step {
+  // A move that nobody heard of may have taken it elsewhere, and what is left behind is known by its place alone.
+  if (mayBeElsewhere(record, at)) return looking(record, nowMs, around);
   for (const [inode, { folders }] of around.underWay)
     if (folders.has(node.inode)) return { kind: 'blocked', by: inode };
   // Its folder is what an upload without an answer is looked for in.

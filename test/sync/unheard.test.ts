@@ -15,6 +15,7 @@ import { memoryDirectory } from '../fakes/temporary-directory.ts';
 import { Program } from '../fs-ops/support/program.ts';
 import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
 import { pusherFor } from './support/pusher-for.ts';
+import { heldIn } from './support/written-drive.ts';
 
 /** Far less than a look in vain takes. */
 const AT_ONCE_MS = 900;
@@ -123,5 +124,34 @@ it.each(['file', 'directory'] as const)(
     const [folder] = drive.entries(root);
     expect(folder?.kind === 'folder' ? drive.entries(folder.id) : []).toEqual([]);
     expect(drive.entries(root)).toHaveLength(what === 'file' ? 1 : 0);
+  },
+);
+
+it.each([
+  ['keeps its version', false],
+  ['makes a version', true],
+])(
+  'a file that goes to another syncpoint after a move that nobody heard of and that %s is there once',
+  async (_, makes) => {
+    drive.movesMakeVersions = makes;
+    const [from] = drive.syncpointList;
+    const to = drive.addSyncpoint('Q');
+    await passing(made.listings.refresh(made.tree.root(), nobody.signal));
+    await passing(program.mkdir('P/folder'));
+    await passing(program.writeFile('P/a', 'content'));
+    await flushMs();
+    drive.answersMoves = false;
+    await passing(program.rename('P/a', 'P/folder/a'));
+    await passing(new Promise((resolve) => setTimeout(resolve, 5_000)));
+    await pusher.stop();
+
+    drive.answersMoves = true;
+    await passing(program.rename('P/folder/a', 'Q/a'));
+    start();
+    await flushMs();
+    const [folder, ...more] = drive.entries((from as RemoteSyncpoint).rootFolderId);
+    expect(more).toEqual([]);
+    expect(folder?.kind === 'folder' ? drive.entries(folder.id) : undefined).toEqual([]);
+    expect(heldIn(drive, to.rootFolderId)).toEqual(['a: content']);
   },
 );
