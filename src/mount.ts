@@ -329,7 +329,8 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       free: (paths) => pinning.free(paths),
       locate: (at) => locate({ journal, listings, opTimeoutMs: config.opTimeoutMs }, at),
       service: () => mountedService(config, service.access),
-      refresh: (paths, recursive, signal) => refreshPaths({ tree, listings }, paths, recursive, signal),
+      refresh: (paths, recursive, signal) =>
+        refreshPaths({ tree, listings, believesEvents: config.pollIntervalMs > 0 }, paths, recursive, signal),
     }),
   });
   stops.add('control socket', () => control.stop());

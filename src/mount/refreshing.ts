@@ -10,11 +10,14 @@ const FOLDERS_AT_ONCE = 4;
 export interface RefreshOptions {
   readonly tree: Tree;
   readonly listings: Pick<Listings, 'refresh' | 'ensure'>;
+  /** Listings are believed as long as no event tells otherwise. */
+  readonly believesEvents: boolean;
 }
 
 /**
- * Brings the listing of each path's folder; of all below it that were listed before where it is `recursive`. Returns how many. Rejects
- * with the first failure when all others are through.
+ * Brings the listing of each path's folder; of all below it that were listed before where it is `recursive`. Returns how many. First it asks
+ * what happened, where events are believed: all other listings are as current then as after a poll. Rejects with the first failure when all
+ * others are through.
  */
 export async function refreshPaths(
   options: RefreshOptions,
@@ -25,18 +28,26 @@ export async function refreshPaths(
   const refreshed = new Set<number>();
   const failures: unknown[] = [];
   const waiting: TreeDirectory[] = [];
+  const root = options.tree.root();
+  const bring = async (directory: TreeDirectory): Promise<boolean> => {
+    try {
+      await refreshOne(options, directory, signal);
+      return true;
+    } catch (error) {
+      failures.push(error);
+      return false;
+    }
+  };
+  const folders: TreeDirectory[] = [];
+  for (const path of paths) folders.push(await folderOf(options, path, signal));
+  const isRootBrought = options.believesEvents && (await bring(root));
   const refresh = async (directory: TreeDirectory): Promise<void> => {
     if (refreshed.has(directory.inode) || options.tree.node(directory.inode) === undefined) return;
     refreshed.add(directory.inode);
-    try {
-      await refreshOne(options, directory, signal);
-    } catch (error) {
-      failures.push(error);
-      return;
-    }
-    if (recursive) waiting.push(...listedBelow(options.tree, directory));
+    const isBrought = (directory.inode === root.inode && isRootBrought) || (await bring(directory));
+    if (isBrought && recursive) waiting.push(...listedBelow(options.tree, directory));
   };
-  for (const path of paths) await refresh(await folderOf(options, path, signal));
+  for (const folder of folders) await refresh(folder);
   while (waiting.length > 0) {
     signal.throwIfAborted();
     const now = waiting.splice(0, FOLDERS_AT_ONCE);

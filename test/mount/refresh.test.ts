@@ -91,6 +91,25 @@ describe.skipIf(!fuseExists)('refresh', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
+  it('where events are believed, what happened in other folders shows as well, for one call more', async () => {
+    await drive.unmount();
+    await drive.mount({ mount: ['--poll-interval', '1h'] });
+    const one = drive.store.addFolder(id, rootFolderId, 'one');
+    add(one.id, 'goes', 'here still');
+    const archive = drive.store.addSyncpoint('Archive');
+    await drive.succeed(['refresh', drive.mountpoint]);
+    expect(await readdir(join(folder, 'one'))).toEqual(['goes']);
+    expect(await readdir(join(drive.mountpoint, 'Archive'))).toEqual([]);
+    drive.store.remove(id, one.id);
+    drive.store.addFile(archive.id, archive.rootFolderId, 'new', Buffer.from('new'));
+    expect(await readdir(folder)).toEqual(['one']);
+    const { total } = drive.emulator.calls();
+    await drive.succeed(['refresh', join(folder, 'one')]);
+    expect(drive.emulator.calls().total - total).toBe(3);
+    expect(await readdir(folder)).toEqual([]);
+    expect(await readdir(join(drive.mountpoint, 'Archive'))).toEqual(['new']);
+  });
+
   it('says that the service is away', async () => {
     await readdir(folder);
     await drive.emulator.stop();
