@@ -6,7 +6,7 @@ import type { TreeNode } from '../cache/tree.ts';
 import { RemoteError, type MoveOutcome } from '../remote-drive.ts';
 import { lookAt } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
-import type { FolderPlace } from './plan.ts';
+import { folderPlace, type FolderPlace } from './plan.ts';
 
 /** When listings are looked at after a move, ms after its reply. They may lag for some seconds. */
 const LOOKS_AFTER_MS = [0, 500, 1_000, 2_000, 4_000] as const;
@@ -55,6 +55,9 @@ export async function moveObject(
       throw new Replan(error.message);
     }
     parts.outcomes.moveFailed(record.inode, at, target);
+    // What a service says to a folder that would get into itself is not known.
+    const isRefused = error instanceof RemoteError && (error.kind === 'invalid' || error.kind === 'protocol');
+    if (isRefused && move.node.kind === 'directory') await requireTarget(parts, move, signal);
     throw error;
   }
   if (outcome === 'unsupported') {
@@ -75,6 +78,17 @@ export async function moveObject(
   parts.drive.moveSeen(move.to.syncpointId, kind, false);
   parts.outcomes.moveFailed(record.inode, at, target);
   throw new Replan('the service answered and did not move it');
+}
+
+/**
+ * Rejects with {@link Replan} unless the folder that is moved to is still the one there: others may have moved it, or one above it, into the
+ * very folder that is to go into it, which nobody can do.
+ */
+async function requireTarget(parts: Parts, { to }: Move, signal: AbortSignal): Promise<void> {
+  const { tree } = parts.journal;
+  for (let at = tree.node(to.inode); at?.kind === 'directory' && at.syncpoint === undefined; at = tree.node(at.parent))
+    await lookAt(parts, at.parent, 0, signal);
+  if (folderPlace(parts.journal, to.inode)?.folderId !== to.folderId) throw new Replan('its folder went elsewhere');
 }
 
 function request(parts: Parts, at: RemotePlace, move: Move, signal: AbortSignal): Promise<MoveOutcome> {

@@ -37,6 +37,8 @@ interface Folder {
   readonly entries: RemoteEntry[];
 }
 
+type MoveArguments<Entry> = [SyncpointId, entry: Entry, from: FolderId, to: MoveTarget, options?: CallOptions];
+
 /** A drive whose content tests write directly. */
 export class MemoryDrive implements RemoteDrive {
   readonly syncpointList: RemoteSyncpoint[] = [];
@@ -315,24 +317,18 @@ export class MemoryDrive implements RemoteDrive {
     await this.reply(`deleteFolder ${folder}`);
   }
 
-  moveFile(
-    syncpoint: SyncpointId,
-    file: RemoteFile,
-    from: FolderId,
-    to: MoveTarget,
-    options?: CallOptions,
-  ): Promise<MoveOutcome> {
-    return this.#move(syncpoint, file, from, to, options);
+  moveFile(...args: MoveArguments<RemoteFile>): Promise<MoveOutcome> {
+    return this.#move(...args);
   }
 
-  moveFolder(
-    syncpoint: SyncpointId,
-    folder: RemoteFolder,
-    from: FolderId,
-    to: MoveTarget,
-    options?: CallOptions,
-  ): Promise<MoveOutcome> {
-    return this.#move(syncpoint, folder, from, to, options);
+  moveFolder(...args: MoveArguments<RemoteFolder>): Promise<MoveOutcome> {
+    return this.#move(...args);
+  }
+
+  /** True for a folder that is `folder`, or lies in it. */
+  isWithin(folder: FolderId, inner: FolderId): boolean {
+    if (folder === inner) return true;
+    return this.entries(folder).some((entry) => entry.kind === 'folder' && this.isWithin(entry.id, inner));
   }
 
   moveSupport(syncpoint: SyncpointId, kind: RemoteEntry['kind']): MoveSupport {
@@ -369,13 +365,7 @@ export class MemoryDrive implements RemoteDrive {
     return Buffer.concat(pieces);
   }
 
-  async #move(
-    syncpoint: SyncpointId,
-    entry: RemoteEntry,
-    from: FolderId,
-    to: MoveTarget,
-    options?: CallOptions,
-  ): Promise<MoveOutcome> {
+  async #move(...[syncpoint, entry, from, to, options]: MoveArguments<RemoteEntry>): Promise<MoveOutcome> {
     const call = `move ${entry.name} to ${to.folderId}/${to.name}`;
     await this.#call(call, options);
     if (this.moves === 'unsupported') {
@@ -386,6 +376,8 @@ export class MemoryDrive implements RemoteDrive {
     const source = this.entries(from);
     const found = source.find((one) => one.kind === entry.kind && one.id === entry.id);
     if (found === undefined) throw new RemoteError('not-found', `${entry.kind} ${entry.id}: it is not there`);
+    if (entry.kind === 'folder' && this.isWithin(entry.id, to.folderId))
+      throw new RemoteError('invalid', `${entry.name}: a folder cannot move into itself`);
     const target = this.entries(to.folderId);
     if (target.some((one) => one !== found && this.#isSame(one.name, to.name))) {
       throw new RemoteError('exists', `${to.name}: the name is taken`);

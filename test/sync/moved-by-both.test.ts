@@ -93,3 +93,21 @@ describe.each(['work', 'unsupported', 'ignored'] as const)('where moves are: %s'
     },
   );
 });
+
+it.each(['P/inner', 'P/inner/empty'])(
+  'a folder moved to %s, which others move into that very folder, is in one made anew, with all it holds',
+  async (to) => {
+    await passing(written.program.rename('P/folder', `${to}/folder`));
+    theyMove('inner');
+    await written.store();
+    expect(await written.relist('P')).toEqual(['a', 'inner']);
+    await written.relist(`${to}/folder`);
+    expect(await written.relist(`${to}/folder/inner`)).toEqual(['b', 'empty']);
+    const names = to.split('/').slice(1);
+    let at = root;
+    for (const name of [...names, 'folder', 'inner'])
+      at = drive.entries(at).find((entry) => entry.name === name)?.id as FolderId;
+    expect(heldIn(drive, at)).toEqual(['b: content of b', '']);
+    expect(drive.entries(root).map(({ name }) => name)).toEqual(['a', 'inner']);
+  },
+);

@@ -6,11 +6,9 @@ import {
   type CallOptions,
   type FileId,
   type FolderId,
-  type MoveOutcome,
   type RemoteEntry,
   type RemoteErrorKind,
   type RemoteFile,
-  type RemoteFolder,
   type RemoteSyncpoint,
   type SyncpointId,
   type UploadOutcome,
@@ -172,12 +170,6 @@ export class SharedDrive extends MemoryDrive {
     this.entries(to).push({ ...entry, name });
   }
 
-  /** True for a folder that is `folder`, or lies in it. */
-  isWithin(folder: FolderId, inner: FolderId): boolean {
-    if (folder === inner) return true;
-    return this.entries(folder).some((entry) => entry.kind === 'folder' && this.isWithin(entry.id, inner));
-  }
-
   /** Something changed: to be called after what others do. */
   changed(by: 'here' | 'there'): void {
     this.#renumber();
@@ -248,15 +240,6 @@ export class SharedDrive extends MemoryDrive {
     return { ...outcome, fileId: this.#numbered.get(outcome.versionId) ?? outcome.fileId };
   }
 
-  override async moveFolder(...args: Parameters<MemoryDrive['moveFolder']>): Promise<MoveOutcome> {
-    const [, folder, , to] = args;
-    if (this.moves !== 'unsupported' && this.#exists(folder) && this.isWithin(folder.id, to.folderId)) {
-      this.calls.push(`move ${folder.name} into itself`);
-      throw new RemoteError('invalid', `${folder.name}: a folder cannot move into itself`);
-    }
-    return super.moveFolder(...args);
-  }
-
   /** Half of what a call takes: there, or back. */
   async #travels(): Promise<void> {
     const { latencyMs } = this.#dialect;
@@ -270,10 +253,6 @@ export class SharedDrive extends MemoryDrive {
     const dated = { ...file, modified: { seconds: 1_500_000_000 + this.#times, nanoseconds: 0 } };
     entries[entries.indexOf(file)] = dated;
     return dated;
-  }
-
-  #exists(folder: RemoteFolder): boolean {
-    return this.held().some(({ entry }) => entry.kind === 'folder' && entry.id === folder.id);
   }
 
   #shown(folder: FolderId): readonly RemoteEntry[] {
