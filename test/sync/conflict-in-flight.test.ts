@@ -1,32 +1,14 @@
 // Another one's version that a listing shows while the last request of our upload is on its way: both are kept, and all comes to rest.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
-import type { CallOptions, FolderId, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
 import { isPending } from '../../src/cache/journal.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
 import { passing } from '../crash/support/virtual-time.ts';
-import { MemoryDrive } from '../fakes/memory-drive.ts';
 import type { Program } from '../fs-ops/support/program.ts';
 import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
+import { SlowDrive } from './support/slow-drive.ts';
 import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
-
-/** Lets others act when the last request of an upload has left, and may keep the ids of what it stored to itself. */
-class SlowDrive extends MemoryDrive {
-  tellsIds = true;
-  meanwhile: (() => Promise<void>) | undefined;
-
-  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
-    const beforeLast = async (): Promise<void> => {
-      await request.beforeLast?.();
-      const { meanwhile } = this;
-      this.meanwhile = undefined;
-      await meanwhile?.();
-    };
-    const outcome = await super.upload({ ...request, beforeLast }, options);
-    if (this.tellsIds || outcome.state !== 'stored') return outcome;
-    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
-  }
-}
 
 let drive: SlowDrive;
 let root: FolderId;

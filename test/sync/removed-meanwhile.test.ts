@@ -1,22 +1,9 @@
 // Files removed here while a call about them is on its way, or not heard of: they stay removed, whatever listings show then.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { CallOptions, FolderId, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import type { FolderId } from '../../src/remote-drive.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
-import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { SlowDrive } from './support/slow-drive.ts';
 import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
-
-/** Lets the test act when the last request of an upload has left. */
-class SlowDrive extends MemoryDrive {
-  meanwhile: () => Promise<void> = () => Promise.resolve();
-
-  override upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
-    const beforeLast = async (): Promise<void> => {
-      await request.beforeLast?.();
-      await this.meanwhile();
-    };
-    return super.upload({ ...request, beforeLast }, options);
-  }
-}
 
 let drive: SlowDrive;
 let root: FolderId;
