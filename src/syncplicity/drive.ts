@@ -209,9 +209,18 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     return fileWithLength(fields, fields.lengthBytes ?? 0);
   };
   const list = (syncpointId: SyncpointId, folderId: FolderId, call: CallOptions = {}): AsyncIterable<RemoteEntry[]> => {
-    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number | undefined> =>
-      (await fileFields(syncpointId, entry.id, asker)).lengthBytes;
-    return listing.list(syncpointId, folderId, call, askLength);
+    const askFile = async (entry: FileFields, asker: CallOptions): Promise<FileFields | undefined> => {
+      try {
+        return readFile(await fileEntry(syncpointId, entry.id, '', asker), fileGet);
+      } catch (error) {
+        if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+        // It is the file that is missing, or the call: not the folder.
+        throw new RemoteError('protocol', `file ${entry.id} is listed without a length: ${error.message}`, {
+          cause: error,
+        });
+      }
+    };
+    return listing.list(syncpointId, folderId, call, askFile);
   };
   const listing = new FolderListing(gateway, retries);
   const deleted = (
@@ -219,11 +228,11 @@ export function driveOf(line: ServiceLine, members: Members): SyncplicityDrive {
     call: CallOptions = {},
   ): AsyncIterable<RemoteEntry[]> => {
     // file.svc need not know what lies in the trash.
-    const askLength = async (entry: FileFields, asker: CallOptions): Promise<number | undefined> => {
+    const askFile = async (entry: FileFields, asker: CallOptions): Promise<FileFields> => {
       const versions = await versionsOf(gateway, syncpointId, entry.versionId, asker);
-      return versions.find(({ id }) => id === entry.versionId)?.lengthBytes;
+      return { ...entry, lengthBytes: versions.find(({ id }) => id === entry.versionId)?.lengthBytes };
     };
-    return listing.list(syncpointId, folderId, call, askLength, isRemoved ? 'all' : 'deleted');
+    return listing.list(syncpointId, folderId, call, askFile, isRemoved ? 'all' : 'deleted');
   };
 
   return {

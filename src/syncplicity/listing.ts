@@ -2,7 +2,7 @@
 // page. Every id comes once, whatever the paging means, and a listing that cannot be completed is an error, never a part.
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
-import type { CallOptions, FolderId, RemoteEntry, SyncpointId } from '../remote-drive.ts';
+import type { CallOptions, FolderId, RemoteEntry, SyncpointId, VersionId } from '../remote-drive.ts';
 import { ReplyError } from './errors.ts';
 import type { Gateway, GatewayCall } from './gateway.ts';
 import { readListing } from './listing-reply.ts';
@@ -23,11 +23,16 @@ const missingProofs = 3;
 const missingForgottenMs = 86_400_000;
 /** As long as folder.svc never listed anything, this many empty folders are looked at by the other calls as well. */
 const emptyProofs = 3;
+/** Lengths of versions that were asked for file by file are kept for as many as one folder may hold. */
+const lengthsMax = 50_000;
 /** It is believed not to list what folders hold after so many that it calls empty both before and after the other calls list them. */
 const contradictionProofs = 2;
 
-/** Asks for the length of one file whose listing entry had none; undefined where that reply has none either. */
-export type AskLength = (entry: FileFields, options: CallOptions) => Promise<number | undefined>;
+/**
+ * Asks another call for one file whose listing entry had no length: perhaps its next version, and perhaps without a length, too; undefined
+ * where it is gone by then.
+ */
+export type AskFile = (entry: FileFields, options: CallOptions) => Promise<FileFields | undefined>;
 
 export type FolderListingCapability = 'unknown' | 'folder.svc' | 'folder_folders.svc';
 
@@ -37,8 +42,10 @@ export class FolderListing {
   #proofs = 0;
   #missingUntilMs = 0;
   #proven = false;
-  /** Some listing carried lengths: where one is left out it is the default, 0. */
-  #tellsLengths = false;
+  /** Calls whose replies carried lengths: where one of them leaves one out it is the default, 0. Another call may never tell any. */
+  readonly #tellLengths = new Set<string>();
+  /** What file.svc said of the length of versions, which never changes, the one longest known first. */
+  readonly #lengths = new Map<VersionId, number>();
   /** Some reply of file.svc carried a length. */
   #fileTellsLengths = false;
   /** folder.svc listed something: it does not stop at a folder's own fields. */
@@ -61,15 +68,15 @@ export class FolderListing {
     syncpointId: SyncpointId,
     folderId: FolderId,
     options: CallOptions,
-    askLength: AskLength,
+    askFile: AskFile,
     wanted: Wanted = 'active',
   ): AsyncGenerator<RemoteEntry[]> {
-    const lengthless: FileFields[] = [];
-    for await (const batch of this.entries(syncpointId, folderId, options, wanted)) {
+    const lengthless: Told<FileFields>[] = [];
+    for await (const batch of this.#batches(syncpointId, folderId, options, wanted)) {
       const known = this.#knownOf(batch, lengthless);
       if (known.length > 0) yield known;
     }
-    yield* this.#withLengths({ syncpointId, folderId, options, lengthless }, askLength);
+    yield* this.#withLengths({ syncpointId, folderId, options, lengthless }, askFile);
   }
 
   /** The entries as the service tells them, files without a length among them: what asks for nothing more. */
@@ -79,6 +86,15 @@ export class FolderListing {
     options: CallOptions,
     wanted: Wanted = 'active',
   ): AsyncGenerator<ListedEntry[]> {
+    for await (const { told } of this.#batches(syncpointId, folderId, options, wanted)) yield told;
+  }
+
+  async *#batches(
+    syncpointId: SyncpointId,
+    folderId: FolderId,
+    options: CallOptions,
+    wanted: Wanted,
+  ): AsyncGenerator<Batch> {
     const folder: Folder = { syncpointId, folderId, options, wanted, seen: new Set() };
     if (this.capability === 'folder_folders.svc') {
       yield* this.#paged(folder);
@@ -94,7 +110,7 @@ export class FolderListing {
   }
 
   /** folder.svc GET; returns true when the server seems to lack the call. */
-  async *#single(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
+  async *#single(folder: Folder): AsyncGenerator<Batch, boolean> {
     let isEmpty: boolean;
     try {
       isEmpty = yield* this.#calledEmpty(folder);
@@ -110,7 +126,7 @@ export class FolderListing {
   }
 
   /** The one call's entries; true where it has none. */
-  async *#calledEmpty(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
+  async *#calledEmpty(folder: Folder): AsyncGenerator<Batch, boolean> {
     const { syncpointId, folderId } = folder;
     const call: GatewayCall = {
       name: 'folder.svc GET',
@@ -125,7 +141,7 @@ export class FolderListing {
    * Lists a folder that folder.svc calls empty by the other calls: some servers may answer with a folder's own fields alone, and
    * an empty directory in place of a full one is the worst answer. Returns true when it has content that folder.svc leaves out.
    */
-  async *#isNotEmpty(folder: Folder): AsyncGenerator<ListedEntry[], boolean> {
+  async *#isNotEmpty(folder: Folder): AsyncGenerator<Batch, boolean> {
     try {
       yield* this.#paged(folder);
     } catch (error) {
@@ -155,7 +171,7 @@ export class FolderListing {
     return false;
   }
 
-  async *#paged(folder: Folder): AsyncGenerator<ListedEntry[]> {
+  async *#paged(folder: Folder): AsyncGenerator<Batch> {
     const thing = `folder ${folder.folderId} of syncpoint ${folder.syncpointId}`;
     const below = `${folder.syncpointId}/folder/${folder.folderId}`;
     const folders = yield* this.#pages(folder, 'folders', (limit, last) => ({
@@ -177,7 +193,7 @@ export class FolderListing {
     folder: Folder,
     what: 'files' | 'folders',
     callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
-  ): AsyncGenerator<ListedEntry[], ListingFrame> {
+  ): AsyncGenerator<Batch, ListingFrame> {
     let first: ListingFrame | undefined;
     let last: string | undefined;
     let received = 0;
@@ -211,7 +227,7 @@ export class FolderListing {
     folder: Folder,
     callFor: (limit: number | undefined, last: string | undefined) => GatewayCall,
     received: number,
-  ): AsyncGenerator<ListedEntry[]> {
+  ): AsyncGenerator<Batch> {
     for (let position = received; position < pageEntries * pagesMax;) {
       const before = folder.seen.size;
       let frame: ListingFrame;
@@ -235,7 +251,7 @@ export class FolderListing {
     what: 'files' | 'folders',
     call: GatewayCall,
     pageCount: number,
-  ): AsyncGenerator<ListedEntry[]> {
+  ): AsyncGenerator<Batch> {
     const before = folder.seen.size;
     const frame = yield* this.#entries(folder, call, what);
     const count = what === 'files' ? frame.fileCount : frame.folderCount;
@@ -252,7 +268,7 @@ export class FolderListing {
     folder: Folder,
     call: GatewayCall,
     arrayHolds: 'files' | 'folders',
-  ): AsyncGenerator<ListedEntry[], ListingFrame> {
+  ): AsyncGenerator<Batch, ListingFrame> {
     const { signal } = folder.options;
     for (let tried = 0; ; tried += 1) {
       const opened = await this.#gateway.open(call, folder.options);
@@ -270,7 +286,7 @@ export class FolderListing {
           const next = await batches.next();
           if (next.done === true) return next.value;
           const fresh = this.#fresh(folder, next.value);
-          if (fresh.length > 0) yield fresh;
+          if (fresh.length > 0) yield { by: call.name, told: fresh };
         }
       } catch (error) {
         failure = this.#gateway.broken(error, opened, signal);
@@ -291,36 +307,45 @@ export class FolderListing {
   }
 
   /** The entries whose length is known; the others go to `lengthless`. */
-  #knownOf(entries: readonly ListedEntry[], lengthless: FileFields[]): RemoteEntry[] {
+  #knownOf({ by, told }: Batch, lengthless: Told<FileFields>[]): RemoteEntry[] {
     const known: RemoteEntry[] = [];
-    for (const entry of entries) {
+    for (const entry of told) {
       if (entry.kind === 'folder') {
         known.push(entry);
       } else if (entry.lengthBytes !== undefined) {
-        this.#tellsLengths = true;
+        this.#tellLengths.add(by);
         known.push(fileWithLength(entry, entry.lengthBytes));
-      } else if (this.#tellsLengths) {
+      } else if (this.#tellLengths.has(by)) {
         known.push(fileWithLength(entry, 0));
       } else {
-        lengthless.push(entry);
+        lengthless.push({ by, told: entry });
       }
     }
     return known;
   }
 
-  /** Files whose entry had no Length, before it was known whether this server leaves out zeros only. */
-  async *#withLengths(folder: Lengthless, askLength: AskLength): AsyncGenerator<RemoteEntry[]> {
+  /** Files whose entry had no Length, before it was known whether the call that told them leaves out zeros only. */
+  async *#withLengths(folder: Lengthless, askFile: AskFile): AsyncGenerator<RemoteEntry[]> {
     for (let start = 0; start < folder.lengthless.length; start += pageEntries) {
       const batch: RemoteEntry[] = [];
       const untold: FileFields[] = [];
-      for (const entry of folder.lengthless.slice(start, start + pageEntries)) {
-        const lengthBytes = this.#tellsLengths ? 0 : await askLength(entry, folder.options);
-        if (lengthBytes === undefined) {
-          untold.push(entry);
+      for (const { by, told } of folder.lengthless.slice(start, start + pageEntries)) {
+        const lengthBytes = this.#tellLengths.has(by) ? 0 : this.#lengths.get(told.versionId);
+        if (lengthBytes !== undefined) {
+          batch.push(fileWithLength(told, lengthBytes));
+          continue;
+        }
+        const file = await askFile(told, folder.options);
+        if (file === undefined) continue;
+        if (file.lengthBytes === undefined) {
+          untold.push(told);
           continue;
         }
         this.#fileTellsLengths = true;
-        batch.push(fileWithLength(entry, lengthBytes));
+        this.#remember(file.versionId, file.lengthBytes);
+        // Its length is that of the version it came with. Where the file lies is for the listing to say.
+        const { versionId, modified, created } = file;
+        batch.push(fileWithLength({ ...told, versionId, modified, created }, file.lengthBytes));
       }
       // What leaves out zeros tells other lengths; what tells none must not make every file an empty one.
       if (untold.length > 0 && !this.#fileTellsLengths) {
@@ -334,7 +359,23 @@ export class FolderListing {
       yield batch;
     }
   }
+
+  #remember(version: VersionId, lengthBytes: number): void {
+    this.#lengths.delete(version);
+    this.#lengths.set(version, lengthBytes);
+    const [oldest] = this.#lengths.keys();
+    if (this.#lengths.size > lengthsMax && oldest !== undefined) this.#lengths.delete(oldest);
+  }
 }
+
+/** What a reply of one call says. */
+interface Told<T> {
+  /** The call's name. */
+  readonly by: string;
+  readonly told: T;
+}
+
+type Batch = Told<ListedEntry[]>;
 
 interface Folder {
   readonly syncpointId: SyncpointId;
@@ -346,7 +387,7 @@ interface Folder {
 }
 
 interface Lengthless extends Pick<Folder, 'syncpointId' | 'folderId' | 'options'> {
-  readonly lengthless: readonly FileFields[];
+  readonly lengthless: readonly Told<FileFields>[];
 }
 
 /** The specification's word, as the samples have it; the guide writes "delete". */

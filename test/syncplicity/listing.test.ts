@@ -171,6 +171,75 @@ test('lengths that no entry has are asked for file by file', async () => {
   expect(server.count('/sync/file.svc')).toBe(3);
 });
 
+test('a length that was asked for once is known of that version', async () => {
+  const folder = folderOf(3, 0);
+  const unlike: { versions: Record<string, unknown>[] } = {
+    versions: folder.files.map((file) => ({ ...file, Length: undefined })),
+  };
+  server = await FixtureServer.start(
+    lacksFolderCall(405),
+    (request, response) => pagedCalls({ files: unlike.versions, folders: [] }, 'array', 'exclusive')(request, response),
+    (request, response) => {
+      const file = folder.files.find((one) => request.path === `/sync/file.svc/1/file/${String(one['FileId'])}`);
+      // Stored once more since the folder was listed.
+      const isNewer = file?.['FileId'] === 1001;
+      return file !== undefined && reply(response, 200, isNewer ? { ...file, LatestVersionId: 7, Length: 70 } : file);
+    },
+  );
+  const drive = server.drive();
+  const lengths = async (): Promise<unknown[]> =>
+    (await list(drive)).map((entry) => entry.kind === 'file' && [entry.versionId, entry.lengthBytes]);
+  expect(await lengths()).toEqual([
+    ['5000', 0],
+    ['7', 70],
+    ['5002', 2],
+  ]);
+  unlike.versions = unlike.versions.map((file) => (file['FileId'] === 1001 ? { ...file, LatestVersionId: 7 } : file));
+  expect(await lengths()).toEqual([
+    ['5000', 0],
+    ['7', 70],
+    ['5002', 2],
+  ]);
+  expect(server.count('/sync/file.svc')).toBe(3);
+});
+
+test('what one call tells of lengths says nothing of those that another call leaves out', async () => {
+  const folder = folderOf(3, 0);
+  let isAway = false;
+  server = await FixtureServer.start(
+    (request, response) =>
+      request.path.startsWith('/sync/folder.svc/') &&
+      (isAway ? reply(response, 404, nothing) : reply(response, 200, { FolderId: 2, Files: folder.files })),
+    pagedCalls(
+      { ...folder, files: folder.files.map((file) => ({ ...file, Length: undefined })) },
+      'array',
+      'exclusive',
+    ),
+    (request, response) => {
+      const file = folder.files.find((one) => request.path === `/sync/file.svc/1/file/${String(one['FileId'])}`);
+      return file !== undefined && reply(response, 200, file);
+    },
+  );
+  const drive = server.drive();
+  await list(drive);
+  isAway = true;
+  expect((await list(drive)).map((entry) => entry.kind === 'file' && entry.lengthBytes)).toEqual([0, 1, 2]);
+});
+
+test('a file that is gone when its length is asked for does not make its folder one that is gone', async () => {
+  const folder = folderOf(2, 0);
+  server = await FixtureServer.start(
+    lacksFolderCall(405),
+    pagedCalls(
+      { ...folder, files: folder.files.map((file) => ({ ...file, Length: undefined })) },
+      'array',
+      'exclusive',
+    ),
+    (request, response) => request.path.startsWith('/sync/file.svc/') && reply(response, 404, 'File Not Found'),
+  );
+  await expect(list(server.drive())).rejects.toMatchObject({ kind: 'protocol' });
+});
+
 test('a length left out among others is zero', async () => {
   const Files = [
     { FileId: 1, Filename: 'empty', LatestVersionId: 2 },
