@@ -369,13 +369,16 @@ export class RemoteError extends Error {
   readonly kind: RemoteErrorKind;
   /** The service asked to be left alone for so long. */
   readonly retryAfterMs: number | undefined;
+  /** A refusal without a word about what is refused: what stands between, or is out of order, says it like that as well. */
+  readonly isUnexplained: boolean;
   constructor(
     kind: RemoteErrorKind,
     message: string,
-    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+    options?: { cause?: unknown; retryAfterMs?: number | undefined; isUnexplained?: boolean | undefined },
   ) {
     super(message, options);
     this.kind = kind;
     this.retryAfterMs = options?.retryAfterMs;
+    this.isUnexplained = options?.isUnexplained ?? false;
   }
 }

@@ -46,7 +46,7 @@ export class Failures {
       return;
     }
     const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof RemoteError && refusals.has(error.kind)) {
+    if (error instanceof RemoteError && refusals.has(error.kind) && !error.isUnexplained) {
       log('inode %d is refused: %s', inode, message);
       // One of several may be what is refused: each is tried by itself.
       if (inodes.length > 1) for (const one of inodes) this.#troubles.note(one, message);
@@ -66,7 +66,8 @@ export class Failures {
     } else if (!(error instanceof RemoteError)) log('a step of inode %d failed: %O', inode, error);
     else if (error.kind === 'not-found') this.lookAbove(record);
     const askedMs = error instanceof RemoteError ? error.retryAfterMs : undefined;
-    const isRefusal = error instanceof RemoteError && error.kind === 'protocol';
+    const isRefusal = error instanceof RemoteError && (error.kind === 'protocol' || error.isUnexplained);
+    if (error instanceof RemoteError && error.isUnexplained) this.#learnFrom(error.kind);
     for (const one of inodes) {
       const { attempts, retryAtMs } = this.#troubles.note(one, message, { atLeastMs: askedMs, isRefusal });
       log('inode %d failed %d times, again in %d ms: %s', one, attempts, retryAtMs - this.#parts.steadyMs(), message);

@@ -14,7 +14,7 @@ export class ReplyError extends RemoteError {
   /** The service's own words. */
   readonly text: string;
   constructor(kind: RemoteErrorKind, message: string, reply: Pick<ReplyError, 'status' | 'text' | 'retryAfterMs'>) {
-    super(kind, message, { retryAfterMs: reply.retryAfterMs });
+    super(kind, message, { retryAfterMs: reply.retryAfterMs, isUnexplained: isBare403(reply.status, reply.text) });
     this.status = reply.status;
     this.text = reply.text;
   }
@@ -54,7 +54,12 @@ function fullText(reply: ErrorReply): string {
 /** True when the token may be stale: 401, or 403 that says nothing but Forbidden. */
 export function asksForNewToken(reply: ErrorReply): boolean {
   if (reply.status === 401) return true;
-  return reply.status === 403 && /^(forbidden\.?)?$/i.test(replyText(reply));
+  return isBare403(reply.status, replyText(reply));
+}
+
+/** True for a 403 that says nothing but Forbidden. */
+function isBare403(status: number, text: string): boolean {
+  return status === 403 && /^(forbidden\.?)?$/i.test(text);
 }
 
 /** True for words about an object that is gone or never was, which a missing endpoint has none of. */

@@ -197,6 +197,7 @@ export class Gateway {
       const isDone = reply.status === 200 || (call.method !== undefined && reply.status > 200 && reply.status < 300);
       if (isDone) {
         member.served(call.name);
+        member.session.token.accepted(token);
         this.#served(attempt);
         return { reply, url };
       }

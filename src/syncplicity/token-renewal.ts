@@ -16,10 +16,10 @@ export class TokenRenewal {
     if (!asksForNewToken(error)) return false;
     const isBare403 = error.status === 403;
     if (this.#used) {
-      if (isBare403) this.#tokens.renewalWasUseless();
+      if (isBare403) this.#tokens.renewalWasUseless(token, error.call);
       return false;
     }
-    if (isBare403 && !this.#tokens.renewalMayHelp) return false;
+    if (isBare403 && !this.#tokens.renewalMayHelp(token, error.call)) return false;
     this.#used = true;
     this.#tokens.reject(token);
     return true;

@@ -26,8 +26,14 @@ const marginMs = 100_000;
 const assumedLifetimeMs = 3_600_000;
 /** How long a refusal of the credentials stands before they are tried again. */
 const refusalStandsMs = 60_000;
-/** After a new token did not help against a bare 403, further bare 403s count as refusals for this long. */
+/** After a new token did not help a call against a bare 403, further bare 403s to that call count as refusals for this long ... */
 const uselessRenewalMs = 60_000;
+/** ... unless so many calls in a row got one and none was accepted: then it is the token that is not. */
+const bareRefusalsMax = 3;
+/** Where that goes on with the next token it is something else: a new one is asked for after this, and after twice as long each time ... */
+const renewAgainMs = 5_000;
+/** ... up to this. */
+const renewAgainMaxMs = 60_000;
 
 export class AccessToken {
   readonly #fetch: FetchToken;
@@ -38,7 +44,11 @@ export class AccessToken {
   #issued: readonly string[] = [];
   #fetching: Promise<Token> | undefined;
   #refusal: { readonly error: RemoteError; readonly untilMs: number } | undefined;
-  #uselessUntilMs = 0;
+  /** By the name of the call. */
+  readonly #uselessUntilMs = new Map<string, number>();
+  /** Bare 403s in a row to requests with the present token. */
+  #bareRefusals = 0;
+  #renewAgain = { atMs: 0, pauseMs: renewAgainMs };
 
   /** `isChanged`: whether the credentials are others than those that were refused. */
   constructor(fetch: FetchToken, isChanged: () => Promise<boolean> = () => Promise.resolve(false)) {
@@ -76,14 +86,32 @@ export class AccessToken {
     return this.#issued;
   }
 
-  /** Whether a bare 403 is worth a new token. */
-  get renewalMayHelp(): boolean {
-    return performance.now() >= this.#uselessUntilMs;
+  /** A call with this token was carried out. */
+  accepted(token: Token): void {
+    if (this.#token !== token) return;
+    this.#bareRefusals = 0;
+    this.#renewAgain = { atMs: 0, pauseMs: renewAgainMs };
   }
 
-  /** A call got the same bare 403 with a new token. */
-  renewalWasUseless(): void {
-    this.#uselessUntilMs = performance.now() + uselessRenewalMs;
+  /** A call with this token got a bare 403. Whether that is worth a new token. */
+  renewalMayHelp(token: Token, call: string): boolean {
+    // Somebody has another one by now.
+    if (this.#token !== token) return true;
+    this.#bareRefusals += 1;
+    const now = performance.now();
+    if (now >= (this.#uselessUntilMs.get(call) ?? 0)) return true;
+    if (this.#bareRefusals < bareRefusalsMax || now < this.#renewAgain.atMs) return false;
+    const { pauseMs } = this.#renewAgain;
+    this.#renewAgain = { atMs: now + pauseMs, pauseMs: Math.min(pauseMs * 2, renewAgainMaxMs) };
+    return true;
+  }
+
+  /** A call got the same bare 403 with this new token. */
+  renewalWasUseless(token: Token, call: string): void {
+    // Given up meanwhile, it may have been no better than the one before.
+    if (this.#token !== token) return;
+    this.#bareRefusals += 1;
+    this.#uselessUntilMs.set(call, performance.now() + uselessRenewalMs);
   }
 
   stop(): void {
@@ -97,6 +125,7 @@ export class AccessToken {
       // A lifetime shorter than the margin must not make every call fetch a token.
       const renewAtMs = performance.now() + Math.max(lifetimeMs - marginMs, lifetimeMs / 2);
       this.#token = { ...fields, renewAtMs };
+      this.#bareRefusals = 0;
       this.#issued = [fields.accessToken, ...this.#issued].slice(0, 4);
       this.#refusal = undefined;
       log('a new token, renewed in %d s', Math.round((renewAtMs - performance.now()) / 1000));

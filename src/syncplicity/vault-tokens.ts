@@ -188,6 +188,7 @@ export class RequestTokens {
   /** The vault took this one: those that it refused before are not sent there any more. */
   accepted(): void {
     if (this.#current !== undefined) this.#current.isProven = true;
+    if (this.#token !== undefined) this.#current?.tokens.accepted(this.#token);
     for (const candidate of this.#refused)
       this.#skip(candidate, Infinity, `the vault takes ${this.#current?.name ?? ''}`);
     this.#refused.clear();

@@ -55,12 +55,12 @@ it.each(['while the folder is asked for', 'after it was refused', 'with what was
   },
 );
 
-it('a flush ends where the service goes on refusing in words that nobody knows; that is tried again all the same', async () => {
+it.each([
+  ['in words that nobody knows', new RemoteError('protocol', 'HTTP 400: Bad request')],
+  ['without a word', new RemoteError('forbidden', 'Forbidden (HTTP 403)', { isUnexplained: true })],
+])('a flush ends where the service goes on refusing %s; that is tried again all the same', async (_, refusal) => {
   let refuses = true;
-  drive.gate = (call) =>
-    refuses && call.startsWith('upload refused')
-      ? Promise.reject(new RemoteError('protocol', 'HTTP 400: Bad request'))
-      : Promise.resolve();
+  drive.gate = (call) => (refuses && call.startsWith('upload refused') ? Promise.reject(refusal) : Promise.resolve());
   await passing(program.writeFile('P/refused', 'content'));
   await passing(program.writeFile('P/taken', 'content'));
   const startMs = Date.now();
@@ -73,9 +73,9 @@ it('a flush ends where the service goes on refusing in words that nobody knows; 
     path: '/P/refused',
     state: 'retrying',
     isHopeless: true,
-    error: 'HTTP 400: Bad request',
+    error: refusal.message,
   });
-  expect(pusher.refusalOf([file?.inode ?? 0])?.message).toBe('HTTP 400: Bad request');
+  expect(pusher.refusalOf([file?.inode ?? 0])?.message).toBe(refusal.message);
   // The next one has it tried once more, and waits no longer.
   const againMs = Date.now();
   await passing(pusher.flush(nobody.signal));

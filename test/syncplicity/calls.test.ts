@@ -2,7 +2,7 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, expect, test } from 'vitest';
 import { RemoteError } from '../../src/remote-drive.ts';
-import type { FileId, SyncpointId } from '../../src/remote-drive.ts';
+import type { FileId, FolderId, SyncpointId } from '../../src/remote-drive.ts';
 import { createSyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import type { SyncplicityDrive } from '../../src/syncplicity/drive.ts';
 import { emailHash } from '../../src/syncplicity/rols.ts';
@@ -74,6 +74,44 @@ test('a bare 403 that a new token does not cure is a refusal, and asks for no to
   expect((await failure(ask(drive))).kind).toBe('forbidden');
   expect((await failure(ask(drive))).kind).toBe('forbidden');
   expect([server.tokensIssued, server.count('/sync/file.svc')]).toEqual([2, 3]);
+});
+
+test('a token that ends after a bare 403 was a refusal is given up all the same', async () => {
+  let refused = '1';
+  let good = 0;
+  server = await FixtureServer.start(
+    (request, response) => request.path === `/sync/file.svc/3/file/${refused}` && reply(response, 403, ''),
+    (request, response) =>
+      request.headers.authorization !== `Bearer tok-${good}` &&
+      request.path !== '/oauth/token' &&
+      reply(response, 403, ''),
+    serveFile,
+    (request, response) =>
+      request.path.startsWith('/sync/folder.svc/') && reply(response, 200, { FolderId: 1, Files: [file] }),
+  );
+  const drive = server.drive();
+  const askFor = (id: string): Promise<unknown> => drive.file('3' as SyncpointId, id as FileId);
+  const list = async (): Promise<void> => {
+    for await (const entries of drive.list('3' as SyncpointId, '1' as FolderId)) expect(entries).toHaveLength(1);
+  };
+  good = 2;
+  expect((await failure(askFor('1'))).kind).toBe('forbidden');
+  await askFor('2');
+  expect(server.tokensIssued).toBe(2);
+  // Another call finds out at once.
+  good = 3;
+  await list();
+  await askFor('2');
+  expect(server.tokensIssued).toBe(3);
+  // The same call needs a few refusals in a row.
+  good = 4;
+  for (let tried = 0; tried < 2; tried += 1) expect((await failure(askFor('2'))).kind).toBe('forbidden');
+  await askFor('2');
+  expect(server.tokensIssued).toBe(4);
+  // What is refused whatever the token does not fetch one after the other.
+  refused = '2';
+  for (let tried = 0; tried < 20; tried += 1) expect((await failure(askFor('2'))).kind).toBe('forbidden');
+  expect(server.tokensIssued).toBeLessThan(7);
 });
 
 test('a 403 with a text is a refusal at once', async () => {
