@@ -84,9 +84,17 @@ export class Reconciliation {
 
   /** The same for an entry that something is pending for; undefined for another one. */
   pending(entry: RemoteEntry, isKnown = false): Verdict | undefined {
-    const byId = this.#recordOf(entry, isKnown);
+    let byId = this.#recordOf(entry, isKnown);
     if (byId !== undefined) this.#seen.add(byId.inode);
-    if (byId?.gone !== undefined) return this.#removedHere(entry, byId);
+    if (byId?.gone !== undefined) {
+      const verdict = this.#removedHere(entry, byId);
+      if (verdict !== undefined) return verdict;
+      // Services may give the id of what was removed to what is stored there next.
+      byId = this.#sentHere(entry);
+      if (byId === undefined) return undefined;
+      this.#seen.add(byId.inode);
+      if (byId.gone !== undefined) return this.#removedHere(entry, byId);
+    }
     if (byId !== undefined) this.#endRemovalsOf(entry, byId);
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
@@ -163,7 +171,11 @@ export class Reconciliation {
     const last = living.toSorted((a, b) => (b.confirmedAtMs ?? 0) - (a.confirmedAtMs ?? 0))[0];
     if (last !== undefined || byId.length > 0) return last ?? byId[0];
     if (isKnown && entry.kind === 'folder') return undefined;
-    // Its ids were never told, and it may have been moved or removed here while it was under way.
+    return this.#sentHere(entry);
+  }
+
+  /** The record of an object whose ids were never told, and that may have been moved or removed here while it was under way. */
+  #sentHere(entry: RemoteEntry): PendingRecord | undefined {
     const here = { parent: this.#directory.inode, name: entry.name };
     return this.#journal.index.sentNear(here).find((record) => {
       if (entry.kind === 'file')

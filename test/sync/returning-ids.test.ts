@@ -1,0 +1,129 @@
+// A service that gives what is stored under the name of something removed the id which that had, and tells none of its ids.
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
+import type {
+  CallOptions,
+  RemoteFile,
+  RemoteSyncpoint,
+  SyncpointId,
+  UploadOutcome,
+  UploadRequest,
+  VersionId,
+} from '../../src/remote-drive.ts';
+import type { Pusher } from '../../src/sync/pusher.ts';
+import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { Program } from '../fs-ops/support/program.ts';
+import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
+import { pusherFor } from './support/pusher-for.ts';
+
+class RevivingDrive extends MemoryDrive {
+  readonly #removed = new Map<string, RemoteFile>();
+
+  override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
+    await super.upload(request, options);
+    const entries = this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId);
+    const at = entries.findIndex(({ name }) => name === request.name);
+    const entry = entries[at];
+    const former = this.#removed.get(request.name);
+    if (entry?.kind === 'file' && former !== undefined) entries[at] = { ...entry, id: former.id };
+    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+  }
+
+  override async deleteFile(syncpoint: SyncpointId, version: VersionId, options?: CallOptions): Promise<void> {
+    for (const entry of this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId))
+      if (entry.kind === 'file' && entry.versionId === version) this.#removed.set(entry.name, entry);
+    await super.deleteFile(syncpoint, version, options);
+  }
+}
+
+let drive: RevivingDrive;
+let syncpoint: RemoteSyncpoint;
+let made: TestFileSystem;
+let pusher: Pusher;
+let program: Program;
+
+beforeEach(async () => {
+  drive = new RevivingDrive();
+  syncpoint = drive.addSyncpoint('P');
+  made = await TestFileSystem.start(drive);
+  pusher = pusherFor(made, drive);
+  program = new Program(made.fileSystem);
+  pusher.start();
+});
+
+afterEach(async () => {
+  await pusher.stop();
+  await made.stop();
+});
+
+const flush = (): Promise<unknown> => pusher.flush(AbortSignal.timeout(10_000));
+const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+const names = (): string[] => drive.entries(syncpoint.rootFolderId).map(({ name }) => name);
+
+/** Does something while the next upload of a file is stored and not yet answered. */
+function beforeTheReply(work: () => Promise<void>): void {
+  drive.reply = async (call) => {
+    if (!call.startsWith('upload')) return;
+    drive.reply = () => Promise.resolve();
+    await work();
+  };
+}
+
+it('what is stored in place of a removed file is one file', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.unlink('P/a');
+  await flush();
+  await program.writeFile('P/a', 'second, longer');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual(['a']);
+  expect(await program.readFile('P/a')).toBe('second, longer');
+  expect(made.tree.conflicts()).toEqual([]);
+});
+
+it('what is replaced before a listing shows it has not been changed by anybody else', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.unlink('P/a');
+  await flush();
+  beforeTheReply(async () => {
+    await program.writeFile('P/new', 'third, the longest');
+    await program.rename('P/new', 'P/a');
+  });
+  await program.writeFile('P/a', 'second, longer');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual(['a']);
+  expect(await program.readFile('P/a')).toBe('third, the longest');
+  expect(made.tree.conflicts()).toEqual([]);
+  expect(names()).toEqual(['a']);
+});
+
+it('what is removed before a listing shows it is gone', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.unlink('P/a');
+  await flush();
+  beforeTheReply(() => program.unlink('P/a'));
+  await program.writeFile('P/a', 'second, longer');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual([]);
+  expect(names()).toEqual([]);
+  expect(pusher.progress()).toEqual([]);
+});
+
+it('what is renamed before a listing shows it goes to its new name', async () => {
+  await program.writeFile('P/a', 'first');
+  await flush();
+  await program.unlink('P/a');
+  await flush();
+  beforeTheReply(() => program.rename('P/a', 'P/b'));
+  await program.writeFile('P/a', 'second, longer');
+  await flush();
+  await relist();
+  expect(await program.readdir('P')).toEqual(['b']);
+  expect(names()).toEqual(['b']);
+  expect(made.tree.conflicts()).toEqual([]);
+});
