@@ -5,11 +5,13 @@ import { errorText, bodyBytes } from './http/body-text.ts';
 import { retryAfterMs } from './http/retry-after.ts';
 import { below } from './http/service-url.ts';
 import type { HttpTransport } from './http/transport.ts';
+import { isThrottling } from './errors.ts';
 import type { ErrorReply } from './errors.ts';
 import type { SyncplicityCredentials } from './options.ts';
 import { readToken } from './wire/entities.ts';
 import type { TokenFields } from './wire/entities.ts';
 import { parseReply } from './wire/reply.ts';
+import { webPage } from './wire/web-page.ts';
 
 export const tokenCall = 'token POST';
 /** A token reply is a kilobyte or two. */
@@ -103,6 +105,10 @@ export async function requestToken(transport: HttpTransport, request: TokenReque
       body: withoutSecrets(await errorText(reply)),
       retryAfterMs: retryAfterMs(reply.headers, Date.now()),
     };
+    // An application server may say 401 in a page; any other page is not the service's word about credentials.
+    const page =
+      reply.status === 401 ? undefined : webPage(refusal.body, `${tokenCall}: ${refusal.thing}: HTTP ${reply.status}`);
+    if (page !== undefined && !isThrottling(refusal) && reply.status < 500) throw page;
     return { refusal };
   }
   let bytes: Buffer | undefined;

@@ -164,6 +164,20 @@ test('a gateway that does nothing but fail is asked once each time, and counts a
   expect(await asked()).toBe(4);
 });
 
+test.each([400, 403, 404])('a web page that answers %d for the token service is no refusal', async (status) => {
+  server = await FixtureServer.start(
+    (request, response) =>
+      request.path === '/oauth/token' && reply(response, status, '<html><title>Request Too Long</title></html>'),
+    serveFile,
+  );
+  const drive = server.drive();
+  const { kind, message } = await failure(ask(drive));
+  expect(kind).toBe('unavailable');
+  expect(message).toContain(`HTTP ${status}: a web page came instead of an answer ("Request Too Long")`);
+  server.routes.shift();
+  await ask(drive);
+});
+
 test('an outage of the token service is no refusal', async () => {
   server = await FixtureServer.start(
     (request, response) => request.path === '/oauth/token' && reply(response, 503, '<html><title>x</title></html>'),
