@@ -1,7 +1,7 @@
 // Removes at the service what was removed here. J6: only what is known to be what was removed: a file in the version that was seen, a
 // folder whose whole content was. What another one added or changed stays, and comes back here.
 import { ROOT_INODE, type SyncpointFacts, type TreeNode } from '../cache/tree.ts';
-import { isRemovedAfterMove, sentAs, type PendingRecord } from '../cache/journal.ts';
+import { isRemovedAfterMove, sentAs, type GoneObject, type PendingRecord } from '../cache/journal.ts';
 import { RemoteError, type RemoteEntry } from '../remote-drive.ts';
 import { lookAt, refresh } from './freshness.ts';
 import { type Parts, Replan } from './parts.ts';
@@ -49,8 +49,10 @@ export async function removeFolder(parts: Parts, record: PendingRecord, signal: 
   try {
     await parts.drive.deleteFolder(syncpointId, folderId, { signal, callClass: 'commit' });
   } catch (error) {
-    if (error instanceof RemoteError && error.kind === 'conflict') await keepUnseen(parts, inside, signal);
-    throw error;
+    if (!(error instanceof RemoteError)) throw error;
+    if (error.kind === 'conflict') await keepUnseen(parts, inside, signal);
+    // What was removed by a call whose answer was lost may be refused in words that nobody knows.
+    if (error.kind !== 'protocol' || !(await isGone(parts, gone, signal))) throw error;
   }
   const { inode, after } = record;
   const isForGood = parts.purgesRemoved === true && after === undefined;
@@ -127,6 +129,22 @@ async function holdsUnseen(parts: Parts, folder: PendingRecord, signal: AbortSig
     if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
   }
   return false;
+}
+
+/** True for a folder of which the service says that there is none. */
+async function isGone(parts: Parts, folder: GoneObject, signal: AbortSignal): Promise<boolean> {
+  if (folder.kind !== 'directory' || folder.folderId === undefined) return false;
+  const { syncpointId, folderId } = folder;
+  const batches = parts.drive.list(syncpointId, folderId, { signal, callClass: 'commit' })[Symbol.asyncIterator]();
+  try {
+    await batches.next();
+    return false;
+  } catch (error) {
+    if (error instanceof RemoteError && error.kind === 'not-found') return true;
+    throw error;
+  } finally {
+    await batches.return?.();
+  }
 }
 
 function isKnown(entry: RemoteEntry, record: PendingRecord | undefined): boolean {

@@ -71,6 +71,24 @@ async function flushMs(): Promise<number> {
   return Date.now() - begunMs;
 }
 
+it('a folder that is gone, and whose removal is refused in words that nobody knows, is removed', async () => {
+  await passing(program.mkdir('P/d'));
+  await passing(program.writeFile('P/d/file', 'one'));
+  await flushMs();
+  drive.reply = (call) => {
+    if (!call.startsWith('deleteFolder')) return Promise.resolve();
+    drive.gate = (again) =>
+      again.startsWith('deleteFolder')
+        ? Promise.reject(new RemoteError('protocol', 'Bad Request (HTTP 400)'))
+        : Promise.resolve();
+    return Promise.reject(new RemoteError('unavailable', 'no answer'));
+  };
+  await passing(program.unlink('P/d/file'));
+  await passing(program.rmdir('P/d'));
+  expect(await flushMs()).toBeLessThan(5_000);
+  expect(pusher.progress()).toEqual([]);
+});
+
 it('a new version stored under an id not told is known before it counts as done, and not looked for again', async () => {
   await passing(program.writeFile('P/file', 'one'));
   await flushMs();
