@@ -1,8 +1,9 @@
-// A service that gives what is stored under the name of something removed the id which that had, and tells none of its ids.
+// A service that gives what is stored under the name of something removed the id which that had.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type {
   CallOptions,
+  RemoteEntry,
   RemoteFile,
   RemoteSyncpoint,
   SyncpointId,
@@ -17,6 +18,10 @@ import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
 import { pusherFor } from './support/pusher-for.ts';
 
 class RevivingDrive extends MemoryDrive {
+  /** Whether replies name what was stored. */
+  tellsIds = false;
+  /** What listings show instead of what is there. */
+  shown: readonly RemoteEntry[] | undefined;
   readonly #removed = new Map<string, RemoteFile>();
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
@@ -24,14 +29,20 @@ class RevivingDrive extends MemoryDrive {
     const entries = this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId);
     const at = entries.findIndex(({ name }) => name === request.name);
     const entry = entries[at];
-    const former = this.#removed.get(request.name);
+    const former = this.#removed.get(request.name.toLowerCase());
     if (entry?.kind === 'file' && former !== undefined) entries[at] = { ...entry, id: former.id };
-    return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
+    const stored = this.tellsIds && entries[at]?.kind === 'file' ? entries[at] : undefined;
+    return { state: 'stored', fileId: stored?.id, versionId: stored?.versionId, already: false };
+  }
+
+  override async *list(...args: Parameters<MemoryDrive['list']>): AsyncGenerator<RemoteEntry[]> {
+    if (this.shown === undefined) yield* super.list(...args);
+    else yield [...this.shown];
   }
 
   override async deleteFile(syncpoint: SyncpointId, version: VersionId, options?: CallOptions): Promise<void> {
     for (const entry of this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId))
-      if (entry.kind === 'file' && entry.versionId === version) this.#removed.set(entry.name, entry);
+      if (entry.kind === 'file' && entry.versionId === version) this.#removed.set(entry.name.toLowerCase(), entry);
     await super.deleteFile(syncpoint, version, options);
   }
 }
@@ -127,3 +138,30 @@ it('what is renamed before a listing shows it goes to its new name', async () =>
   expect(names()).toEqual(['b']);
   expect(made.tree.conflicts()).toEqual([]);
 });
+
+it.each([true, false])(
+  'what is stored anew under the same id, told: %s, stays what it is while listings lag',
+  async (tells) => {
+    drive.tellsIds = tells;
+    drive.moves = 'unsupported';
+    drive.ignoresCase = true;
+    await program.writeFile('P/a', 'first');
+    await flush();
+    await relist();
+    const before = [...drive.entries(syncpoint.rootFolderId)];
+    await program.rename('P/a', 'P/A');
+    await flush();
+    expect(names()).toEqual(['A']);
+    drive.shown = before;
+    await relist();
+    expect(await program.readdir('P')).toEqual(['A']);
+    await program.writeFile('P/A', 'second, longer');
+    await relist();
+    expect(await program.readdir('P')).toEqual(['A']);
+    expect(made.tree.conflicts()).toEqual([]);
+    drive.shown = undefined;
+    await flush();
+    expect(names()).toEqual(['A']);
+    expect(await program.readFile('P/A')).toBe('second, longer');
+  },
+);

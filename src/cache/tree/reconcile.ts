@@ -89,13 +89,17 @@ export class Reconciliation {
     if (byId?.gone !== undefined) {
       const verdict = this.#removedHere(entry, byId);
       if (verdict !== undefined) return verdict;
-      // Services may give the id of what was removed to what is stored there next.
-      byId = this.#sentHere(entry);
-      if (byId === undefined) return undefined;
+      // Services may give the id of what was removed to what is stored there next, of which that is a former version then.
+      const { gone } = byId;
+      const next = this.#sentHere(entry);
+      if (next === undefined) return undefined;
+      const former = gone.kind === 'file' && gone.versionId !== undefined ? [gone.versionId] : [];
+      byId = { ...next, replaced: [...next.replaced, ...former] };
       this.#seen.add(byId.inode);
       if (byId.gone !== undefined) return this.#removedHere(entry, byId);
     }
     if (byId !== undefined) this.#endRemovalsOf(entry, byId);
+    if (byId !== undefined && this.#isRemovedSelf(entry, byId)) return 'skip';
     const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
     if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
     if (byId !== undefined && node?.kind === 'directory') {
@@ -245,6 +249,20 @@ export class Reconciliation {
   #endRemovalsOf(entry: RemoteEntry, living: PendingRecord): void {
     for (const record of this.#journal.removals(entry.kind === 'file' ? 'file' : 'directory', entry.id))
       if (record.inode !== living.inode) this.#removedHere(entry, record);
+  }
+
+  /**
+   * True for a version that was removed here while its file was stored anew under another name, which a service may take for the same file:
+   * listings may still show it.
+   */
+  #isRemovedSelf(entry: RemoteEntry, living: PendingRecord): boolean {
+    if (entry.kind !== 'file') return false;
+    return this.#journal.index.withRemoteId('file', entry.id).some((record) => {
+      const { inode, gone, replaced, doneAtMs } = record;
+      if (inode === living.inode || gone?.kind !== 'file') return false;
+      const isRemoved = gone.versionId === entry.versionId || replaced.includes(entry.versionId);
+      return isRemoved && (doneAtMs === undefined || this.#isBelieved(record));
+    });
   }
 
   #knownFile(entry: RemoteFile, record: PendingRecord, node: TreeFile): Verdict {
