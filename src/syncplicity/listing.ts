@@ -21,8 +21,6 @@ const pagesMax = 1_000;
 const missingProofs = 3;
 /** Then it is not tried again for a day: servers get upgraded. */
 const missingForgottenMs = 86_400_000;
-/** As long as folder.svc never listed anything, this many empty folders are looked at by the other calls as well. */
-const emptyProofs = 3;
 /** Lengths of versions that were asked for file by file are kept for as many as one folder may hold. */
 const lengthsMax = 50_000;
 /** It is believed not to list what folders hold after so many that it calls empty both before and after the other calls list them. */
@@ -50,7 +48,6 @@ export class FolderListing {
   #fileTellsLengths = false;
   /** folder.svc listed something: it does not stop at a folder's own fields. */
   #listsContent = false;
-  #emptyProofs = 0;
   #contradictions = 0;
 
   constructor(gateway: Gateway, retries: Retries) {
@@ -166,8 +163,7 @@ export class FolderListing {
       }
       return true;
     }
-    this.#emptyProofs += 1;
-    if (this.#emptyProofs >= emptyProofs) this.#listsContent = true;
+    // However many are empty: that proves nothing of those that are not.
     return false;
   }
 

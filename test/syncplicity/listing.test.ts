@@ -256,6 +256,21 @@ test('a length left out among others is zero', async () => {
   expect(server.count('/sync/file.svc')).toBe(0);
 });
 
+test('folders that are empty do not prove that a call tells what others hold', async () => {
+  const full = folderOf(2, 1);
+  let folder: Folder = { files: [], folders: [] };
+  server = await FixtureServer.start(
+    (request, response) =>
+      request.path.startsWith('/sync/folder.svc/') &&
+      reply(response, 200, { FolderId: 2, Name: 'd', Files: [], Folders: [] }),
+    (request, response) => pagedCalls(folder, 'array', 'exclusive')(request, response),
+  );
+  const drive = server.drive();
+  for (let round = 0; round < 5; round += 1) expect(await list(drive)).toEqual([]);
+  folder = full;
+  for (let round = 0; round < 5; round += 1) expectWhole(await list(drive), full);
+});
+
 test('a reply that breaks off is asked for again, and no id comes twice', async () => {
   const folder = folderOf(5000, 10);
   const text = JSON.stringify({ FolderId: 2, Files: folder.files, Folders: folder.folders });
