@@ -1,6 +1,7 @@
 // A service that composes the accents of names: what is spelled otherwise here is stored once, and keeps its spelling here.
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { TreeDirectory } from '../../src/cache/tree.ts';
+import { RemoteError } from '../../src/remote-drive.ts';
 import type {
   CallOptions,
   FolderId,
@@ -25,7 +26,8 @@ class ComposingDrive extends MemoryDrive {
   override moves = 'unsupported' as const;
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
-    await super.upload(request, options);
+    const outcome = await super.upload(request, options);
+    if (outcome.state !== 'stored') return outcome;
     return { state: 'stored', fileId: undefined, versionId: undefined, already: false };
   }
 
@@ -84,6 +86,33 @@ it('a removal and a rename find what is spelled otherwise at the service', async
   expect(await program.readdir('P')).toEqual(['o\u0308.txt']);
   expect(drive.entries(syncpoint.rootFolderId).map(({ name }) => name.normalize('NFC'))).toEqual(['\u00f6.txt']);
 });
+
+it.each(['renamed', 'removed', 'moved'])(
+  'what is %s while it is sent under another spelling is no second file',
+  async (how) => {
+    await program.mkdir('P/d');
+    await flushAndRelist();
+    drive.reply = async (call) => {
+      if (!call.startsWith('upload')) return;
+      drive.reply = () => Promise.resolve();
+      if (how === 'removed') await program.unlink(`P/${decomposed}`);
+      else await program.rename(`P/${decomposed}`, how === 'moved' ? `P/d/${decomposed}` : 'P/other.txt');
+      throw new RemoteError('unavailable', 'no answer');
+    };
+    await program.writeFile(`P/${decomposed}`, 'ours');
+    await flushAndRelist();
+    expect(made.tree.conflicts()).toEqual([]);
+    const left = how === 'renamed' ? ['d', 'other.txt'] : ['d'];
+    expect((await program.readdir('P')).toSorted()).toEqual(left);
+    expect(await program.readdir('P/d')).toEqual(how === 'moved' ? [decomposed] : []);
+    expect(
+      drive
+        .entries(syncpoint.rootFolderId)
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(left);
+  },
+);
 
 it('two names that differ by their composition are two where the service has both', async () => {
   drive.composes = false;

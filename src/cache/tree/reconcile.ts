@@ -181,16 +181,18 @@ export class Reconciliation {
   /** The record of an object whose ids were never told, and that may have been moved or removed here while it was under way. */
   #sentHere(entry: RemoteEntry): PendingRecord | undefined {
     const here = { parent: this.#directory.inode, name: entry.name };
-    return this.#journal.index.sentNear(here).find((record) => {
-      if (entry.kind === 'file')
-        return (
-          sentAs(
-            record.sent.filter(({ place }) => samePlace(place, here)),
-            entry,
-          ) !== undefined
-        );
-      return record.asked.some((place) => samePlace(place, here)) && this.#isUnknownFolder(record);
-    });
+    const near = this.#journal.index.sentNear(here);
+    const sentTo = (isHere: (place: RemotePlace) => boolean): PendingRecord | undefined =>
+      near.find((record) =>
+        entry.kind === 'file'
+          ? sentAs(
+              record.sent.filter(({ place }) => isHere(place)),
+              entry,
+            ) !== undefined
+          : record.asked.some(isHere) && this.#isUnknownFolder(record),
+      );
+    // Services may compose accents, and keep the case that a name had there.
+    return sentTo((place) => samePlace(place, here)) ?? sentTo((place) => isAlikePlace(place, here));
   }
 
   #isUnknownFolder({ inode, gone }: PendingRecord): boolean {
@@ -454,6 +456,11 @@ function isOnlyMoved(entry: RemoteFile, here: RemotePlace, { at, was }: PendingR
   const moved = was.length > 0 || at === undefined || !samePlace(at, here);
   const known = node.versionId !== undefined && node.lengthBytes === entry.lengthBytes;
   return moved && known && isKeptTime(node.modified, entry.modified);
+}
+
+/** True for places that a service blind to case, or to how accents are composed, takes for one. */
+function isAlikePlace(a: RemotePlace, b: RemotePlace): boolean {
+  return a.parent === b.parent && foldName(a.name) === foldName(b.name);
 }
 
 function byName(entries: readonly RemoteEntry[]): Map<string, RemoteFile[]> {
