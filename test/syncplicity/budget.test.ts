@@ -272,7 +272,10 @@ test.each<[Record<string, string>, number | undefined]>([
   [{ 'x-ratelimit-reset': String(Date.UTC(2026, 10, 22, 12, 0, 9)) }, 9_000],
   // The server's clock is an hour ahead, or behind.
   [{ 'retry-after': 'Sun, 22 Nov 2026 13:00:03 GMT', date: 'Sun, 22 Nov 2026 13:00:00 GMT' }, 3_000],
-  [{ 'x-ratelimit-reset': String(Date.UTC(2026, 10, 22, 11, 0, 20) / 1000), date: 'Sun, 22 Nov 2026 11:00:00 GMT' }, 20_000],
+  [
+    { 'x-ratelimit-reset': String(Date.UTC(2026, 10, 22, 11, 0, 20) / 1000), date: 'Sun, 22 Nov 2026 11:00:00 GMT' },
+    20_000,
+  ],
   [{ 'retry-after': '5', date: 'Sun, 22 Nov 2026 13:00:00 GMT' }, 5_000],
   [{ 'retry-after': 'Sun, 22 Nov 2026 12:00:04 GMT', date: 'now' }, 4_000],
   [{ 'retry-after': 'soon' }, undefined],
