@@ -3,13 +3,17 @@
 import { type StatsFs, statfsSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 
-/** What this process may still take of the disk on which `directory` lies; Infinity where a network file system does not tell. Throws as statfs(2) does. */
+/** What may still be taken of the disk on which `directory` lies; Infinity where a network file system does not tell. Throws as statfs(2) does. */
 export function freeBytesOn(directory: string): number {
   return freeBytesOf(statfsSync(directory));
 }
 
-function freeBytesOf({ bsize, blocks, bfree, bavail }: StatsFs): number {
-  return blocks === 0 ? Infinity : bsize * (process.geteuid?.() === 0 ? bfree : bavail);
+/**
+ * What the disk keeps back counts as taken for root, too: root of a container may not have it, on some file systems nobody has, and
+ * who may have it is who looks after a full disk.
+ */
+function freeBytesOf({ bsize, blocks, bavail }: StatsFs): number {
+  return blocks === 0 ? Infinity : bsize * bavail;
 }
 
 /** What the lock files and first pages of a few databases take, with some to spare. */
