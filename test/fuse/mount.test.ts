@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, opendirSync, readFileSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { open, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { asRoot, eventually, requests, useMount } from './support/fixture.ts';
 import { patternBytes } from './support/memory-file.ts';
@@ -198,6 +199,22 @@ describe.skipIf(!asRoot)('a mount as root', () => {
       const { lookups, handles } = await daemon.statistics();
       return lookups === 0 && handles === 0;
     });
+  });
+
+  it('does not let Ctrl-Z or a timer fail what a program waits for, nor keep Ctrl-C from ending it', async () => {
+    const daemon = await mount({ hangingName: 'slow' });
+    const ticking = 'use Time::HiRes "ualarm"; $SIG{ALRM} = sub {}; ualarm(50_000, 50_000); exit(-e $ARGV[0] ? 0 : 1)';
+    const program = background('perl', ['-e', ticking, join(directory, 'slow')]);
+    await eventually(async () => (await daemon.statistics()).pending > 0);
+    await sleep(300);
+    program.kill('SIGTSTP');
+    await sleep(300);
+    program.kill('SIGCONT');
+    await sleep(300);
+    expect([program.exitCode, await daemon.statistics()]).toMatchObject([null, { pending: 1, interrupted: 0 }]);
+    const ended = once(program, 'exit');
+    program.kill('SIGINT');
+    expect((await ended)[1]).toBe('SIGINT');
   });
 
   it('keeps its counts through a storm of interrupted programs', async () => {

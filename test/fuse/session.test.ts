@@ -1,6 +1,6 @@
 // The conversation without a kernel: what is replied to which message, what is taken back, and that nothing ends it.
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { errno } from '../../src/base/errno.ts';
 import { FsError, ROOT_NODE } from '../../src/fs-ops/operations.ts';
 import { opcode, opcodeName } from '../../src/fuse/kernel/protocol/constants.ts';
@@ -251,6 +251,33 @@ describe('INTERRUPT', () => {
     await settled();
     expect(answerOf(replies)).toMatchObject({ error: errno.EINTR, unique: 2 });
     expect([session.pendingCount, operations.aborted, counters.interrupted]).toEqual([0, 1, 1]);
+  });
+
+  it('aborts nothing for a signal that is to end nothing, until another one comes that is, which the kernel does not tell', async () => {
+    const operations = new MemoryOperations();
+    operations.hangingName = 'slow';
+    const told: number[] = [];
+    const { ask, replies, session, counters } = start(operations, undefined, (thread) => told.push(thread) > 2);
+    ask(request(opcode.LOOKUP, 2, ROOT_NODE, name('slow')));
+    ask(interrupt(2));
+    await settled();
+    expect([session.pendingCount, operations.aborted, counters.interrupted]).toEqual([1, 0, 0]);
+    await vi.waitFor(() => expect(answerOf(replies)).toMatchObject({ error: errno.EINTR, unique: 2 }));
+    expect([session.pendingCount, operations.aborted, counters.interrupted]).toEqual([0, 1, 1]);
+  });
+
+  it('asks no more for signals once the request is answered', async () => {
+    const operations = new MemoryOperations();
+    operations.hangingName = 'slow';
+    let asked = 0;
+    const { ask, session } = start(operations, undefined, () => ++asked < 0);
+    ask(request(opcode.LOOKUP, 2, ROOT_NODE, name('slow')));
+    ask(interrupt(2));
+    session.end();
+    await settled();
+    const askedUntilThen = asked;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(asked).toBe(askedUntilThen);
   });
 
   it('asks the kernel to repeat it when it arrives before its request', async () => {

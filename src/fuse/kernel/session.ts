@@ -4,6 +4,7 @@ import { isAbort } from '../../base/abort.ts';
 import { errno } from '../../base/errno.ts';
 import { createLog } from '../../base/log.ts';
 import { FsError, type Answer, type Operations } from '../../fs-ops/operations.ts';
+import { Interruptions } from './interruptions.ts';
 import { opcode, opcodeName, size } from './protocol/constants.ts';
 import { DirectoryPage } from './protocol/directory-page.ts';
 import { negotiate, type Agreement } from './protocol/init.ts';
@@ -96,6 +97,7 @@ export class Session implements VerbContext {
   readonly #reply = new ReplyBuffer(size.OUT_HEADER + size.ENTRY_OUT + size.OPEN_OUT);
   /** Requests whose verb has not answered yet: bounded by what the kernel lets programs wait for. */
   readonly #pending = new Map<number, Request>();
+  readonly #interruptions: Interruptions;
   readonly #idlePages: DirectoryPage[] = [];
   #ended = false;
 
@@ -105,12 +107,15 @@ export class Session implements VerbContext {
     counters: RequestCounters;
     events: SessionEvents;
     maxReadAheadBytes: number;
+    /** Whether a thread got a signal that ends what it waits for; by default /proc tells. */
+    isToEnd?: (thread: number) => boolean;
   }) {
     this.operations = parts.operations;
     this.#channel = parts.channel;
     this.#counters = parts.counters;
     this.#events = parts.events;
     this.#maxReadAheadBytes = parts.maxReadAheadBytes;
+    this.#interruptions = new Interruptions((request) => this.#abort(request), parts.isToEnd);
   }
 
   get pendingCount(): number {
@@ -176,18 +181,22 @@ export class Session implements VerbContext {
       this.#answer(verb, request, answer);
       return;
     }
-    const { unique } = request;
-    this.#pending.set(unique, request);
+    this.#pending.set(request.unique, request);
     answer.then(
       (result) => {
-        this.#pending.delete(unique);
+        this.#settled(request);
         this.#answer(verb, request, result);
       },
       (error: unknown) => {
-        this.#pending.delete(unique);
+        this.#settled(request);
         this.#fail(request, error);
       },
     );
+  }
+
+  #settled(request: Request): void {
+    this.#pending.delete(request.unique);
+    this.#interruptions.answered(request);
   }
 
   #answer<R>(verb: Verb<R>, request: Request, result: R): void {
@@ -290,7 +299,10 @@ export class Session implements VerbContext {
       this.#replyError(new Request(message), errno.EAGAIN);
       return;
     }
-    if (request.aborted) return;
+    if (!request.aborted) this.#interruptions.heard(request);
+  }
+
+  #abort(request: Request): void {
     this.#counters.interrupted++;
     request.abort(new FsError(errno.EINTR, 'the caller was interrupted'));
   }

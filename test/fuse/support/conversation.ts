@@ -8,10 +8,11 @@ import { received, reply } from './messages.ts';
 
 type Outcome = ReturnType<ReplyChannel['send']>;
 
-/** Starts a conversation; `outcome` says what the kernel makes of a reply. */
+/** Starts a conversation; `outcome` says what the kernel makes of a reply, `isToEnd` which threads got a signal to end. */
 export function start(
   operations: Operations = new MemoryOperations(),
   outcome: (bytes: Buffer) => Outcome = () => 'sent',
+  isToEnd: (thread: number) => boolean = () => true,
 ): {
   session: Session;
   counters: RequestCounters;
@@ -32,6 +33,7 @@ export function start(
     },
     events: { agreed: () => undefined, refused: () => undefined },
     maxReadAheadBytes: 2 ** 20,
+    isToEnd,
   });
   return { session, counters, replies, ask: (bytes) => session.receive(received(bytes), bytes.length) };
 }
