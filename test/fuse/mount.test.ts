@@ -274,6 +274,24 @@ describe.skipIf(!asRoot)('the end of a mount', () => {
     expect(await daemon.finished).toMatchObject({ reason: 'unmounted', handles: 0 });
   });
 
+  it('says what else keeps it busy: a mount in it, and a loop device', async () => {
+    const daemon = await mount({ files: { image: 2 ** 20 }, directories: { sub: 0 } });
+    const inside = join(directory, 'sub');
+    expect((await run('mount', ['-t', 'tmpfs', 'scratch', inside])).code).toBe(0);
+    await expect(daemon.order({ kind: 'unmount', lazy: false })).rejects.toThrow(
+      `${directory} is busy: scratch is mounted on ${inside}`,
+    );
+    await run('umount', [inside]);
+    const { code, stdout } = await run('losetup', ['-r', '-f', '--show', join(directory, 'image')]);
+    if (code === 0) {
+      const device = stdout.trim();
+      await expect(daemon.order({ kind: 'unmount', lazy: false })).rejects.toThrow(`${device} uses ${directory}/image`);
+      await run('losetup', ['-d', device]);
+    }
+    await daemon.order({ kind: 'unmount', lazy: false });
+    expect(await isMounted(directory)).toBe(false);
+  });
+
   it('is noticed when somebody else unmounts', async () => {
     const daemon = await mount({ files: { a: 'x' } });
     readFileSync(join(directory, 'a'));

@@ -1,7 +1,8 @@
-// Who keeps a mount busy: processes with their working directory, root, program or an open file below it. Reads links in
-// /proc only, which never asks the file system in question.
+// Who keeps a mount busy: processes with their working directory, root, program or an open file below it, other mounts below it, and
+// loop devices of its files. Reads /proc and /sys only, which never asks the file system in question.
 import { readFile, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readMountTable } from '../../base/mount-table.ts';
 
 export interface BusyProcess {
   readonly pid: number;
@@ -37,7 +38,24 @@ async function usedBy(process: string, mountpoint: string): Promise<string | und
   return undefined;
 }
 
-/** "bash (pid 12) in /mnt/x/docs, less (pid 13) in ..." */
-export function describe(processes: readonly BusyProcess[]): string {
-  return processes.map(({ command, pid, path }) => `${command} (pid ${pid}) uses ${path}`).join(', ');
+/** What uses something below the path without a process, in words: "tmpfs is mounted on ..." */
+export async function whatUses(mountpoint: string): Promise<string[]> {
+  const isBelow = (path: string): boolean => path.startsWith(`${mountpoint}/`);
+  const mounts = (await readMountTable())
+    .filter((entry) => isBelow(entry.mountpoint))
+    .map(({ source, mountpoint: where }) => `${source} is mounted on ${where}`);
+  const loops: string[] = [];
+  // Without loop devices, and in a container without them, there is nothing to read.
+  for (const name of await readdir('/sys/block').catch(() => [])) {
+    if (!name.startsWith('loop')) continue;
+    const path = (await readFile(join('/sys/block', name, 'loop/backing_file'), 'utf8').catch(() => '')).trimEnd();
+    if (isBelow(path)) loops.push(`/dev/${name} uses ${path}`);
+  }
+  return [...mounts, ...loops].slice(0, PROCESSES_MAX);
+}
+
+/** "bash (pid 12) uses /mnt/x/docs, tmpfs is mounted on /mnt/x/tmp" */
+export function describe(processes: readonly BusyProcess[], others: readonly string[]): string {
+  const words = processes.map(({ command, pid, path }) => `${command} (pid ${pid}) uses ${path}`);
+  return [...words, ...others].join(', ') || 'a process that cannot be seen from here uses it';
 }

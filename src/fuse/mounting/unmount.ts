@@ -2,7 +2,7 @@
 import { errno } from '../../base/errno.ts';
 import { findMount } from '../../base/mount-table.ts';
 import { FsError } from '../../fs-ops/operations.ts';
-import { describe, whoUses } from './busy.ts';
+import { describe, whatUses, whoUses } from './busy.ts';
 import { runCommand, type CommandResult } from './command.ts';
 
 /** Unmounts whatever is on top at `path`. Throws FsError EBUSY naming who uses it, or EIO with the program's message. */
@@ -20,9 +20,7 @@ export async function detach(path: string, options: { readonly lazy: boolean }):
   if (result.kind === 'timeout') throw new FsError(errno.EIO, `${path} could not be unmounted: it does not answer`);
   if (result.code === 0) return;
   if (/busy/i.test(result.message)) {
-    const processes = await whoUses(path);
-    const who = processes.length > 0 ? describe(processes) : 'a process that cannot be seen from here uses it';
-    throw new FsError(errno.EBUSY, `${path} is busy: ${who}`);
+    throw new FsError(errno.EBUSY, `${path} is busy: ${describe(await whoUses(path), await whatUses(path))}`);
   }
   throw new FsError(errno.EIO, `${path} could not be unmounted: ${reasonIn(result.message)}`);
 }
