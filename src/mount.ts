@@ -56,6 +56,8 @@ const FAILURE_LOG_INTERVAL_MS = 5_000;
 const SPARE_FILES = 1024;
 /** Between two tries to unmount a mount that is in use. */
 const BUSY_RETRY_MS = 200;
+/** A mount that nobody uses ends sooner after it was unmounted. */
+const LIVED_ON_MS = 2_000;
 
 /** A mounted drive. */
 export interface RunningMount {
@@ -288,8 +290,11 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
     stops.add('metrics', () => metrics.stop());
   }
   let ending = new AbortController();
+  /** When somebody had it unmounted, who did not want this process to end whatever happens. */
+  let unmountedMs = Infinity;
   const unmount: RunningMount['unmount'] = async (options) => {
     ending.abort(new Error('the mount is being ended'));
+    unmountedMs = Infinity;
     try {
       await unmountWhenFree(kernelMount, options?.timeoutMs ?? 0, options?.lazy ?? false);
     } catch (error) {
@@ -310,6 +315,7 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
       left: () => left(),
       unmount: async (options) => {
         await unmount(options);
+        unmountedMs = performance.now();
         changesKept ??= left().length;
       },
       changesLeft: () => changesKept ?? left().length,
@@ -337,7 +343,9 @@ async function build(config: MountConfig, stops: Stops, warn: (line: string) => 
   await stat(config.mountpoint);
   const finished = kernelMount.finished.then(async (end) => {
     // The last releases of the kernel are committed by now. An unmount that nobody asked this process for leaves it to bring what is
-    // pending to the service, without a mountpoint, until somebody ends it or the next mount takes over.
+    // pending to the service, without a mountpoint, until somebody ends it or the next mount takes over. So does the end of a mount that
+    // was used on elsewhere after it was unmounted here, as by a container: what was changed there meanwhile is nobody's to send but ours.
+    if (performance.now() - unmountedMs > LIVED_ON_MS) ending = new AbortController();
     if (!config.readOnly) await pusher.flush(ending.signal);
     changesKept ??= left().length;
     const failures = await stops.run();

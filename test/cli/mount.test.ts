@@ -278,10 +278,15 @@ describe.skipIf(!fuseExists)('a mount', () => {
         new RegExp(`has not ended: it is mounted on ${other} as well\numount ${other} ends it\n$`),
       );
       expect([code, readFileSync(join(other, 'hello.txt'), 'utf8')]).toEqual([1, 'hello\n']);
+      await sleep(500);
+      writeFileSync(join(other, 'late.txt'), 'late\n');
     } finally {
       await promisify(execFile)('umount', [other]);
     }
     await until(() => Promise.resolve(!isAlive(pid)));
+    expect(readFileSync(join(user.home, 'data', 'late.txt'), 'utf8'), 'what was written there after that').toBe(
+      'late\n',
+    );
   });
 
   it('made in a session is found without one, and the reverse', async () => {
