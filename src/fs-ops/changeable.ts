@@ -42,7 +42,7 @@ export class Changeable {
     );
   }
 
-  /** The set of entries of this directory. */
+  /** The set of entries of this directory; ENOENT where it is gone: what is made in a removed directory has no way to anywhere. */
   requireEntries(directory: TreeDirectory): void {
     if (directory.inode === ROOT_INODE && !this.#readOnly)
       throw new FsError(
@@ -50,5 +50,7 @@ export class Changeable {
         'top-level directories are syncpoints: they are made, renamed and removed with --manage-syncpoints alone',
       );
     this.require(directory);
+    const isThere = this.#tree.node(directory.inode) !== undefined && this.#tree.syncpointOf(directory) !== undefined;
+    if (!isThere) throw new FsError(errno.ENOENT, `the directory ${directory.name} is gone`);
   }
 }

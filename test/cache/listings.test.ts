@@ -161,3 +161,16 @@ test('what lies in the folder that was listed is not taken for being in the one 
     rootFolderId,
   ]);
 });
+
+test('a folder that goes while its listing is merged has none, and is gone for who asked', async () => {
+  const list = listings.refresh(folder, never);
+  const outcome = expect(list).rejects.toMatchObject({ kind: 'not-found' });
+  await settle();
+  calls[0]?.turn.resolve(undefined);
+  calls[0]?.answer.resolve(undefined);
+  while (tree.child(folder.inode, 'a') === undefined) await settle();
+  tree.apply([], [folder], false);
+  await outcome;
+  expect(tree.listing(folder.inode)).toBeUndefined();
+  expect(listings.isGood(folder.inode)).toBe(false);
+});

@@ -5,6 +5,7 @@ import type { TreeDirectory, TreeFile } from '../../src/cache/tree.ts';
 import { RemoteError, type FileId, type RemoteSyncpoint, type VersionId } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { O_CREAT, O_RDONLY, O_RDWR, Program } from './support/program.ts';
+import { ROOT_NODE, type Entry, type NodeId } from '../../src/fs-ops/operations.ts';
 import { TestFileSystem, nobody, type TestFileSystemOptions } from './support/test-file-system.ts';
 
 let drive: MemoryDrive;
@@ -181,6 +182,51 @@ describe('a file that the service replaces while it is written here', () => {
     await program.pwrite(descriptor, 0, 'y');
     await expect(program.close(descriptor)).rejects.toMatchObject({ errno: errno.ESTALE });
     expect(made.failures).toContainEqual(expect.stringContaining('gone'));
+  });
+});
+
+describe('a directory that others move elsewhere while it is looked at for a program, and the service goes away', () => {
+  const attempts: [string, (top: NodeId, node: NodeId) => Promise<unknown>][] = [
+    ['create', async (_, node) => made.fileSystem.create(node, 'new', 0o644, O_RDWR, nobody)],
+    ['mknod', async (_, node) => made.fileSystem.makeFile(node, 'new', 0o644, nobody)],
+    ['mkdir', async (_, node) => made.fileSystem.makeDirectory(node, 'new', 0o755, nobody)],
+    ['unlink', async (_, node) => made.fileSystem.unlink(node, 'b', nobody)],
+    [
+      'rename',
+      async (top, node) => {
+        const flags = { noReplace: false, exchange: false };
+        await made.fileSystem.rename({ parent: top, name: 'a' }, { parent: node, name: 'a' }, flags, nobody);
+      },
+    ],
+  ];
+
+  it.each(attempts)('is gone for %s, of which nothing is left', async (_, attempt) => {
+    const { fileSystem, tree } = made;
+    const folder = drive.addFolder(syncpoint.rootFolderId, 'd');
+    const other = drive.addFolder(syncpoint.rootFolderId, 'other');
+    drive.addFile(folder, 'b', 'content');
+    await relist();
+    await program.readdir('P/d');
+    made.tree.expireListing((await program.stat('P/d')).inode);
+    const top = (await fileSystem.lookup(ROOT_NODE, 'P', nobody)) as Entry;
+    const { node } = (await fileSystem.lookup(top.node, 'd', nobody)) as Entry;
+    const entries = drive.entries(syncpoint.rootFolderId);
+    drive.gate = async (call) => {
+      const at = entries.findIndex(({ name }) => name === 'd');
+      if (call !== `list ${folder}` || at < 0) return;
+      drive.entries(other).push(...entries.splice(at, 1));
+      await relist();
+      throw new RemoteError('unavailable', 'the service went away');
+    };
+    await expect(attempt(top.node, node)).rejects.toMatchObject({ errno: errno.ENOENT });
+    expect(drive.entries(other).map(({ name }) => name)).toEqual(['d']);
+    expect([...made.journal.records()]).toEqual([]);
+    expect([...tree.children((tree.child(1, 'P') as TreeDirectory).inode)].map(({ name }) => name)).toEqual([
+      'a',
+      'other',
+    ]);
+    fileSystem.forget(node, 1);
+    fileSystem.forget(top.node, 1);
   });
 });
 

@@ -32,10 +32,10 @@ type Candidate = {
   readonly entry: RemoteEntry | undefined;
 };
 
-/** A folder became another one at the service while its listing was brought or merged, and the listing says nothing of that one. */
+/** A folder went, or became another one at the service, while its listing was brought or merged, and the listing says nothing of that one. */
 export class FolderReplaced extends Error {
   constructor() {
-    super('the folder is another one at the service by now');
+    super('the folder is gone, or another one at the service by now');
   }
 }
 
@@ -364,13 +364,16 @@ class MergeWork {
     this.#check();
   }
 
-  /** What cannot be moved is stored anew: what lies in its old self would be taken for being in the new one. */
+  /**
+   * What cannot be moved is stored anew: what lies in its old self would be taken for being in the new one. And a folder that is gone here would
+   * have a listing, and children that nobody removes.
+   */
   #check(): void {
     const { inode, remote } = this.#folder;
     const present = this.#tree.node(inode);
-    if (present?.kind !== 'directory') return;
-    const { syncpointId, folderId } = present.remote ?? {};
-    if (syncpointId !== remote?.syncpointId || folderId !== remote?.folderId) throw new FolderReplaced();
+    const { syncpointId, folderId } = present?.kind === 'directory' ? (present.remote ?? {}) : {};
+    if (present === undefined || syncpointId !== remote?.syncpointId || folderId !== remote?.folderId)
+      throw new FolderReplaced();
   }
 }
 
