@@ -84,32 +84,20 @@ export class Reconciliation {
 
   /** The same for an entry that something is pending for; undefined for another one. */
   pending(entry: RemoteEntry, isKnown = false): Verdict | undefined {
-    let byId = this.#recordOf(entry, isKnown);
-    if (byId !== undefined) this.#seen.add(byId.inode);
-    if (byId?.gone !== undefined) {
-      const verdict = this.#removedHere(entry, byId);
-      if (verdict !== undefined) return verdict;
-      // Services may give the id of what was removed to what is stored there next, of which that is a former version then.
-      const { gone } = byId;
-      const next = this.#sentHere(entry);
-      if (next === undefined) return undefined;
-      const former = gone.kind === 'file' && gone.versionId !== undefined ? [gone.versionId] : [];
-      byId = { ...next, replaced: [...next.replaced, ...former] };
-      this.#seen.add(byId.inode);
-      if (byId.gone !== undefined) return this.#removedHere(entry, byId);
-    }
-    if (byId !== undefined) this.#endRemovalsOf(entry, byId);
-    if (byId !== undefined && this.#isRemovedSelf(entry, byId)) return 'skip';
-    const node = byId === undefined ? undefined : this.#journal.tree.node(byId.inode);
-    if (byId !== undefined && node?.kind === 'file' && entry.kind === 'file') return this.#knownFile(entry, byId, node);
-    if (byId !== undefined && node?.kind === 'directory') {
-      if (entry.kind === 'folder' && node.remote === undefined) {
-        this.#outcomes.adoptFolder(entry, byId, node);
-        return 'skip';
-      }
-      return this.#knownFolder(entry, byId, node);
-    }
-    return undefined;
+    const byId = this.#recordOf(entry, isKnown);
+    if (byId === undefined) return undefined;
+    this.#seen.add(byId.inode);
+    if (byId.gone === undefined) return this.#livingHere(entry, byId);
+    const verdict = this.#removedHere(entry, byId);
+    if (verdict !== undefined) return verdict;
+    // Services may give the id of what was removed to what is stored there next, of which that is a former version then.
+    const sent = this.#sentHere(entry);
+    if (sent === undefined) return undefined;
+    const { gone } = byId;
+    const former = gone.kind === 'file' && gone.versionId !== undefined ? [gone.versionId] : [];
+    const next = { ...sent, replaced: [...sent.replaced, ...former] };
+    this.#seen.add(next.inode);
+    return next.gone === undefined ? this.#livingHere(entry, next) : this.#removedHere(entry, next);
   }
 
   /**
@@ -215,6 +203,18 @@ export class Reconciliation {
     this.#filesByName ??= byName(this.#entries);
     const here = this.#filesByName.get(node.remoteName) ?? [];
     return here.some((entry) => entry.id !== node.fileId && !this.#isFormer(entry));
+  }
+
+  /** Decides on an entry that is an object of ours, which was not removed here. */
+  #livingHere(entry: RemoteEntry, record: PendingRecord): Verdict | undefined {
+    this.#endRemovalsOf(entry, record);
+    if (this.#isRemovedSelf(entry, record)) return 'skip';
+    const node = this.#journal.tree.node(record.inode);
+    if (node?.kind === 'file') return entry.kind === 'file' ? this.#knownFile(entry, record, node) : undefined;
+    if (node === undefined) return undefined;
+    if (entry.kind === 'file' || node.remote !== undefined) return this.#knownFolder(entry, record, node);
+    this.#outcomes.adoptFolder(entry, record, node);
+    return 'skip';
   }
 
   /** Undefined where the removal is over, and the entry is one as any other that is new here. */
