@@ -50,7 +50,7 @@ export class Changeable {
         'top-level directories are syncpoints: they are made, renamed and removed with --manage-syncpoints alone',
       );
     this.require(directory);
-    const isThere = this.#tree.node(directory.inode) !== undefined && this.#tree.syncpointOf(directory) !== undefined;
+    const isThere = this.#tree.node(directory.inode) !== undefined && this.#view.syncpoint(directory) !== undefined;
     if (!isThere) throw new FsError(errno.ENOENT, `the directory ${directory.name} is gone`);
   }
 }

@@ -29,17 +29,20 @@ export async function refreshPaths(
   const failures: unknown[] = [];
   const waiting: TreeDirectory[] = [];
   const root = options.tree.root();
-  const bring = async (directory: TreeDirectory): Promise<boolean> => {
-    try {
-      await refreshOne(options, directory, signal);
-      return true;
-    } catch (error) {
+  /** Undefined where it failed. */
+  const attempt = <T>(work: Promise<T>): Promise<T | undefined> =>
+    work.catch((error: unknown) => {
       failures.push(error);
-      return false;
-    }
-  };
+      return undefined;
+    });
+  const bring = async (directory: TreeDirectory): Promise<boolean> =>
+    (await attempt(refreshOne(options, directory, signal).then(() => true))) === true;
+  // Found before anything is looked at again: a folder that turns out to be gone goes without an error.
   const folders: TreeDirectory[] = [];
-  for (const path of paths) folders.push(await folderOf(options, path, signal));
+  for (const path of paths) {
+    const folder = await attempt(folderOf(options, path, signal));
+    if (folder !== undefined) folders.push(folder);
+  }
   const isRootBrought = options.believesEvents && (await bring(root));
   const refresh = async (directory: TreeDirectory): Promise<void> => {
     if (refreshed.has(directory.inode) || options.tree.node(directory.inode) === undefined) return;

@@ -57,7 +57,12 @@ describe.skipIf(!fuseExists)('refresh', () => {
     await drive.succeed(['refresh', join(folder, 'new')]);
     expect(await readdir(folder)).toEqual(['new', 'other']);
     const nothing = await drive.user.run(['refresh', join(folder, 'nothing')]);
-    expect([nothing.code, nothing.stderr]).toEqual([1, 'syncplicityfs: the drive has nothing at /Projects/nothing\n']);
+    const said = [1, 'syncplicityfs: the drive has nothing at /Projects/nothing\n'];
+    expect([nothing.code, nothing.stderr]).toEqual(said);
+    add(rootFolderId, 'last', 'last');
+    const both = await drive.user.run(['refresh', join(folder, 'nothing'), folder]);
+    expect([both.code, both.stderr]).toEqual(said);
+    expect(await readdir(folder)).toEqual(['last', 'new', 'other']);
   });
 
   it('--recursive looks into what was listed below, and at nothing else', async () => {
