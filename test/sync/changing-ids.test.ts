@@ -1,12 +1,8 @@
 // A service that gives a file another id with each version, and tells none of them: what was overwritten and removed stays removed.
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type { CallOptions, FileId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
-import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import { pushedDrive, type PushedDrive } from './support/pushed-drive.ts';
 
 class ChangingDrive extends MemoryDrive {
   #changes = 0;
@@ -24,26 +20,20 @@ class ChangingDrive extends MemoryDrive {
 
 let drive: ChangingDrive;
 let syncpoint: RemoteSyncpoint;
-let made: TestFileSystem;
-let pusher: Pusher;
-let program: Program;
+let made: PushedDrive['made'];
+let pusher: PushedDrive['pusher'];
+let program: PushedDrive['program'];
+let flush: PushedDrive['flush'];
+let relist: PushedDrive['relist'];
+let stop: PushedDrive['stop'];
 
 beforeEach(async () => {
   drive = new ChangingDrive();
   syncpoint = drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive);
-  pusher = pusherFor(made, drive);
-  program = new Program(made.fileSystem);
-  pusher.start();
+  ({ made, pusher, program, flush, relist, stop } = await pushedDrive(drive));
 });
 
-afterEach(async () => {
-  await pusher.stop();
-  await made.stop();
-});
-
-const flush = (): Promise<unknown> => pusher.flush(AbortSignal.timeout(10_000));
-const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
+afterEach(() => stop());
 
 it('an overwritten file is shown once, with its new content', async () => {
   await program.writeFile('P/a', 'first');

@@ -1,6 +1,5 @@
 // A service that composes the accents of names: what is spelled otherwise here is stored once, and keeps its spelling here.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { TreeDirectory } from '../../src/cache/tree.ts';
 import { RemoteError } from '../../src/remote-drive.ts';
 import type {
   CallOptions,
@@ -11,11 +10,8 @@ import type {
   UploadOutcome,
   UploadRequest,
 } from '../../src/remote-drive.ts';
-import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import { pushedDrive, type PushedDrive } from './support/pushed-drive.ts';
 
 const composed = '\u00e9.txt';
 const decomposed = 'e\u0301.txt';
@@ -40,28 +36,25 @@ class ComposingDrive extends MemoryDrive {
 
 let drive: ComposingDrive;
 let syncpoint: RemoteSyncpoint;
-let made: TestFileSystem;
-let pusher: Pusher;
-let program: Program;
+let made: PushedDrive['made'];
+let pusher: PushedDrive['pusher'];
+let program: PushedDrive['program'];
+let flush: PushedDrive['flush'];
+let relist: PushedDrive['relist'];
+let stop: PushedDrive['stop'];
 
 beforeEach(async () => {
   drive = new ComposingDrive();
   syncpoint = drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive);
-  pusher = pusherFor(made, drive);
-  program = new Program(made.fileSystem);
-  pusher.start();
+  ({ made, pusher, program, flush, relist, stop } = await pushedDrive(drive));
 });
 
-afterEach(async () => {
-  await pusher.stop();
-  await made.stop();
-});
+afterEach(() => stop());
 
 async function flushAndRelist(): Promise<void> {
-  await pusher.flush(AbortSignal.timeout(10_000));
-  await made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
-  await pusher.flush(AbortSignal.timeout(10_000));
+  await flush();
+  await relist();
+  await flush();
   expect(pusher.progress()).toEqual([]);
 }
 

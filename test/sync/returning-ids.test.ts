@@ -1,6 +1,5 @@
 // A service that gives what is stored under the name of something removed the id which that had.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type {
   CallOptions,
   RemoteEntry,
@@ -11,11 +10,8 @@ import type {
   UploadRequest,
   VersionId,
 } from '../../src/remote-drive.ts';
-import type { Pusher } from '../../src/sync/pusher.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
-import { Program } from '../fs-ops/support/program.ts';
-import { TestFileSystem, nobody } from '../fs-ops/support/test-file-system.ts';
-import { pusherFor } from './support/pusher-for.ts';
+import { pushedDrive, type PushedDrive } from './support/pushed-drive.ts';
 
 class RevivingDrive extends MemoryDrive {
   /** Whether replies name what was stored. */
@@ -49,26 +45,21 @@ class RevivingDrive extends MemoryDrive {
 
 let drive: RevivingDrive;
 let syncpoint: RemoteSyncpoint;
-let made: TestFileSystem;
-let pusher: Pusher;
-let program: Program;
+let made: PushedDrive['made'];
+let pusher: PushedDrive['pusher'];
+let program: PushedDrive['program'];
+let flush: PushedDrive['flush'];
+let relist: PushedDrive['relist'];
+let stop: PushedDrive['stop'];
 
 beforeEach(async () => {
   drive = new RevivingDrive();
   syncpoint = drive.addSyncpoint('P');
-  made = await TestFileSystem.start(drive);
-  pusher = pusherFor(made, drive);
-  program = new Program(made.fileSystem);
-  pusher.start();
+  ({ made, pusher, program, flush, relist, stop } = await pushedDrive(drive));
 });
 
-afterEach(async () => {
-  await pusher.stop();
-  await made.stop();
-});
+afterEach(() => stop());
 
-const flush = (): Promise<unknown> => pusher.flush(AbortSignal.timeout(10_000));
-const relist = (): Promise<void> => made.listings.refresh(made.tree.child(1, 'P') as TreeDirectory, nobody.signal);
 const names = (): string[] => drive.entries(syncpoint.rootFolderId).map(({ name }) => name);
 
 /** Does something while the next upload of a file is stored and not yet answered. */
