@@ -89,6 +89,8 @@ export class Beside {
   }
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
+    // By a file handle. Another process may have given the number to something else.
+    if (name === '.' || name === '..') throw new FsError(errno.ESTALE, `node ${parent} was forgotten`);
     const directory = this.#directory(parent);
     const { contents } = directory;
     const found = (item: Item | undefined): Entry | NoEntry =>

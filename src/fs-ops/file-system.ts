@@ -179,6 +179,8 @@ export class FileSystem implements Operations {
 
   lookup(parent: NodeId, name: string, caller: Caller): Answer<Entry | NoEntry> {
     requireShort(name);
+    if (name === '.') return this.view.again(parent);
+    if (name === '..') return this.view.above(parent);
     const directory = this.view.directory(parent);
     const known = this.#tree.child(directory.inode, name);
     // What somebody wants in it will ask for its own listing: the way there need not be waited for folder by folder.

@@ -36,6 +36,11 @@ export class Nodes {
     return this.#inodeOf.get(node) ?? this.#frozen.get(node)?.object.inode ?? node;
   }
 
+  /** True for numbers that mean the same in every process; those of further versions are given anew by each. */
+  isLasting(node: NodeId): boolean {
+    return node < FIRST_EXTRA_NODE;
+  }
+
   /** The node under which an inode's present state is known, or would be. */
   node(inode: number): NodeId {
     if (inode === this.#rootInode) return ROOT_NODE;

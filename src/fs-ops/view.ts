@@ -2,14 +2,22 @@
 // files have before the tree does. Decides nothing about changes. Knows no handles.
 import { errno } from '../base/errno.ts';
 import type { Listings } from '../cache/listings.ts';
-import type { Tree, TreeDirectory, TreeNode } from '../cache/tree.ts';
+import { ROOT_INODE, type Tree, type TreeDirectory, type TreeNode } from '../cache/tree.ts';
 import { Tops } from '../cache/tree/tops.ts';
 import type { SyncpointPermission } from '../remote-drive.ts';
 import type { Askers } from './askers.ts';
 import { attributesOf, type Ownership } from './attributes.ts';
 import type { Nodes } from './nodes.ts';
 import type { OpenContents } from './open-contents.ts';
-import { FsError, type Answer, type Attributes, type Caller, type Entry, type NodeId } from './operations.ts';
+import {
+  FsError,
+  ROOT_NODE,
+  type Answer,
+  type Attributes,
+  type Caller,
+  type Entry,
+  type NodeId,
+} from './operations.ts';
 import type { Waits } from './waits.ts';
 
 /** What a view looks at. */
@@ -123,6 +131,22 @@ export class View {
     return entry;
   }
 
+  /**
+   * The present entry of a node that the kernel may have forgotten: whoever has a file handle of it (NFS, open_by_handle_at(2)) comes back with
+   * its number alone, even after a remount. Counts one lookup. ESTALE for a number that is no inode's, and for what is no longer in the drive.
+   */
+  again(node: NodeId): Entry {
+    const object = this.#nodes.isLasting(node) ? this.#tree.node(this.#nodes.inode(node)) : undefined;
+    if (object === undefined || !this.#isShown(object))
+      throw new FsError(errno.ESTALE, `node ${node} is not in the drive`);
+    return this.grant(object);
+  }
+
+  /** The entry of the directory that such a node lies in; counts one lookup. The root lies in itself. */
+  above(node: NodeId): Entry {
+    return node === ROOT_NODE ? this.again(node) : this.again(this.#nodes.node(this.object(node).parent));
+  }
+
   permission(object: TreeNode): SyncpointPermission {
     return this.syncpoint(object)?.syncpoint?.permission ?? 'read-write';
   }
@@ -130,5 +154,13 @@ export class View {
   /** The top directory of the syncpoint that an object lies in; undefined for the root. */
   syncpoint(object: TreeNode): TreeDirectory | undefined {
     return this.#tops.above(object);
+  }
+
+  /** Whether an object lies below the mount's root: what was cut off does not, nor what is beside a mounted folder. */
+  #isShown(object: TreeNode): boolean {
+    const root = this.#nodes.inode(ROOT_NODE);
+    let at: TreeNode | undefined = object;
+    while (at !== undefined && at.inode !== root) at = at.inode === ROOT_INODE ? undefined : this.#tree.node(at.parent);
+    return at !== undefined;
   }
 }

@@ -277,7 +277,7 @@ describe('INIT', () => {
     expect(result).toMatchObject({ kind: 'agreed', lengthBytes: 64 });
     expect(result).toMatchObject({ agreement: { minor: 38, expireOnly: true, epoch: true, maxWriteBytes: 2 ** 20 } });
     expect(out.toString('hex')).toBe(
-      hex('07000000 26000000 00001000', '29206452', '4000 3000 00001000 01000000 0001 0000 08000000', '00'.repeat(28)),
+      hex('07000000 26000000 00001000', '39206452', '4000 3000 00001000 01000000 0001 0000 08000000', '00'.repeat(28)),
     );
   });
 

@@ -89,7 +89,9 @@ describe.skipIf(!asRoot)('a mount as root', () => {
     await file.close();
     expect(hash.digest('hex')).toBe(expected.digest('hex'));
     const reads = (await daemon.statistics()).byOpcode['READ'];
-    expect(reads?.bytes).toBe(2 ** 30);
+    // Once, but for what was read ahead when another test had the machine's caches dropped.
+    expect(reads?.bytes).toBeGreaterThanOrEqual(2 ** 30);
+    expect(reads?.bytes).toBeLessThan(1.1 * 2 ** 30);
     expect(reads?.requests).toBeLessThan(1200);
 
     const fd = openSync(join(directory, 'huge'), 'r');

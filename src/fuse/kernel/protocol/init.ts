@@ -32,6 +32,7 @@ const CONGESTION_THRESHOLD = 48;
 const WANTED =
   initFlag.ASYNC_READ |
   initFlag.ATOMIC_O_TRUNC |
+  initFlag.EXPORT_SUPPORT |
   initFlag.BIG_WRITES |
   initFlag.DO_READDIRPLUS |
   initFlag.PARALLEL_DIROPS |
