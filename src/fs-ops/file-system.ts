@@ -285,7 +285,7 @@ export class FileSystem implements Operations {
     data: Uint8Array,
     killPrivileges: boolean,
     caller: Caller,
-  ): number {
+  ): Answer<number> {
     return this.#attempt('write', node, () => this.#files.write(handle, offsetBytes, data, killPrivileges, caller));
   }
 

@@ -50,6 +50,8 @@ export interface FileContent {
   readonly writingId: number | undefined;
   reader(): HandleReader;
   write(offsetBytes: number, data: Uint8Array, waiting: Waiting): void;
+  /** Resolves when whoever wrote may write on; undefined where that is at once. */
+  keptUp(): Promise<void> | undefined;
   truncate(lengthBytes: number): void;
   allocate(offsetBytes: number, lengthBytes: number, keepSize: boolean): void;
   punch(offsetBytes: number, lengthBytes: number): void;

@@ -196,19 +196,27 @@ export class OpenFiles {
 
   /**
    * Takes all of `data`. Where to is the kernel's to say, with O_APPEND too: it holds the file's lock and its length, and stores through
-   * a mapping come through the same handles.
+   * a mapping come through the same handles. The writer is held back where it is faster than what has to be done with the bytes.
    */
-  write(handle: number, offsetBytes: number, data: Uint8Array, killPrivileges: boolean, caller: Caller): number {
+  write(
+    handle: number,
+    offsetBytes: number,
+    data: Uint8Array,
+    killPrivileges: boolean,
+    caller: Caller,
+  ): Answer<number> {
     const { node } = this.#writer(handle);
+    let goOn: Promise<void> | undefined;
     if (killPrivileges) this.#options.attributes.killPrivileges(node);
     this.#options.contents.change(node, (content) => {
       const endBytes = offsetBytes + data.length;
       // One that no vault could hold is another error.
       if (endBytes > content.lengthBytes && endBytes <= fileBytesMax) this.#requireRoom(node, endBytes);
       content.write(offsetBytes, data, caller);
+      goOn = content.keptUp();
       return data.length > 0;
     });
-    return data.length;
+    return goOn === undefined ? data.length : goOn.then(() => data.length);
   }
 
   #requireRoom(node: NodeId, lengthBytes: number): void {

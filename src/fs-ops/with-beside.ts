@@ -129,7 +129,7 @@ export class WithBeside implements Operations {
     data: Uint8Array,
     killPrivileges: boolean,
     caller: Caller,
-  ): number {
+  ): Answer<number> {
     this.#requireChangeable(node);
     return this.#files.write(node, handle, offsetBytes, data, killPrivileges, caller);
   }

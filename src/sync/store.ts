@@ -1,6 +1,6 @@
 // Stores one file: content made complete and durable, the folder looked at, the bytes sent, the outcome written down. What was begun
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
-import { createHash } from 'node:crypto';
+import { sha256Of } from '../base/hashing-thread.ts';
 import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from '../cache/journal.ts';
 import { sameKeptTime, shownModified, type StagedContent, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
@@ -189,14 +189,14 @@ function isAwaited({ journal }: Parts, inode: number, { generation }: SentConten
 /** J8: rejects with {@link DamagedContent} unless the bytes are those that were written before the machine went down. */
 async function prove(content: SendableContent, sha256: string | undefined, signal: AbortSignal): Promise<void> {
   if (sha256 === undefined) throw new DamagedContent('nothing tells whether all of its bytes are there');
-  const hash = createHash('sha256');
+  let found: string;
   try {
-    for await (const piece of content.read(0, content.lengthBytes, signal)) hash.update(piece);
+    found = await sha256Of(content.lengthBytes, () => content.read(0, content.lengthBytes, signal));
   } catch (error) {
     if (signal.aborted) throw error;
     throw new DamagedContent(error instanceof Error ? error.message : String(error));
   }
-  if (hash.digest('hex') !== sha256) throw new DamagedContent('some of its bytes are gone');
+  if (found !== sha256) throw new DamagedContent('some of its bytes are gone');
 }
 
 /** True where the service has these bytes as this file's present version. */

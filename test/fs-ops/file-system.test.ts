@@ -298,13 +298,13 @@ describe('file system', () => {
 
   it('tells what used up the time of a read', async () => {
     await made.stop();
-    await start({ opTimeoutMs: 30, trouble: new RemoteError('unavailable', 'Internal error (HTTP 500)') });
+    await start({ opTimeoutMs: 500, trouble: new RemoteError('unavailable', 'Internal error (HTTP 500)') });
     drive.addFile(syncpoint.rootFolderId, 'a', 'first');
     const { node } = await walk('Projects/a');
     const { handle } = fileSystem.open(node, 0, nobody);
     drive.gate = () => new Promise(() => undefined);
     const read = Promise.resolve(fileSystem.read(node, handle, 0, 5, nobody));
-    const message = 'read /Projects/a: no answer within 0.03 s: Internal error (HTTP 500)';
+    const message = 'read /Projects/a: no answer within 0.5 s: Internal error (HTTP 500)';
     await expect(read).rejects.toMatchObject({ errno: errno.EIO, message });
     expect(failures).toEqual([message]);
   });

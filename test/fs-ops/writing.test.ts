@@ -68,6 +68,22 @@ describe('files', () => {
     expect(await record('P/a')).toMatchObject({ unclosed: false });
   });
 
+  it('hold back who writes faster than their bytes are hashed, and nobody else', async () => {
+    let catchUp: () => void = () => undefined;
+    await made.stop();
+    await start({ keptUp: () => new Promise((resolve) => (catchUp = resolve)) });
+    const writer = await program.open('P/a', O_WRONLY | O_CREAT);
+    let isAnswered = false;
+    const written = program.pwrite(writer, 0, 'xyz').then(() => (isAnswered = true));
+    const reader = await program.open('P/a', O_RDONLY);
+    expect((await program.pread(reader, 0, 100)).toString()).toBe('xyz');
+    expect(isAnswered).toBe(false);
+    catchUp();
+    await written;
+    await program.close(reader);
+    await program.close(writer);
+  });
+
   it('that nobody wrote to are complete when the one that made them is closed', async () => {
     const maker = await program.open('P/a', O_RDONLY | O_CREAT);
     expect(await record('P/a')).toMatchObject({ unclosed: true, content: true });

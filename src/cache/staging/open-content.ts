@@ -110,6 +110,11 @@ export class OpenContent {
     this.#around.gapFilling.check(generation);
   }
 
+  /** Resolves when hashing has caught up so far that the next write holds up nobody else; undefined where it has. */
+  keptUp(): Promise<void> | undefined {
+    return this.#hash.keptUp();
+  }
+
   /** As ftruncate(2): what is added is zeros. Throws StagingError. */
   truncate(lengthBytes: number): void {
     refuseTooLarge(lengthBytes);

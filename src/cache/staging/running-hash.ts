@@ -1,7 +1,8 @@
 // SHA-256 of content that is written from its beginning on: of the bytes [0, hashedBytes), whatever happens behind them. Promises a
 // digest of the whole or none. A program that writes does not wait for the hashing: that takes longer than the writing. Knows no files.
-import { createHash, hash as hashOf, type Hash } from 'node:crypto';
+import { hash as hashOf } from 'node:crypto';
 import { afterReply, type Waiting } from '../../base/after-reply.ts';
+import { growingHash, hashingRoom, type GrowingHash } from '../../base/hashing-thread.ts';
 
 /** What is written in one piece of up to this length is hashed in one piece: a hash that can go on costs several times as much to make. */
 const pieceBytesMax = 64 * 1024;
@@ -11,7 +12,7 @@ const keptBytesMax = 4 * 1024 * 1024;
 let keptBytes = 0;
 
 export class RunningHash {
-  #hash: Hash | undefined;
+  #hash: GrowingHash | undefined;
   /** All that was written so far, where it came in one piece. */
   #piece: Buffer | undefined;
   /** What `#hash` lacks of the bytes that count as hashed: the last ones. */
@@ -27,28 +28,35 @@ export class RunningHash {
       keptBytes += data.length;
     } else {
       this.#catchUp();
-      this.#hash ??= this.#begun();
+      this.#hash ??= this.#begun(data.length);
       this.#unhashed = data;
-      afterReply(waiting, () => this.#catchUp());
+      if (this.#hash.isBeside) this.#catchUp();
+      else afterReply(waiting, () => this.#catchUp());
     }
     this.#hashedBytes += data.length;
+  }
+
+  /** Resolves when what is written next would be taken at once; undefined where it is. */
+  keptUp(): Promise<void> | undefined {
+    return this.#hash?.isBeside === true ? hashingRoom() : undefined;
   }
 
   /** Something at or behind this offset is different now. */
   changed(offsetBytes: number): void {
     if (offsetBytes >= this.#hashedBytes) return;
     this.#dropPiece();
+    this.#hash?.close();
     this.#hash = undefined;
     this.#unhashed = undefined;
     this.#hashedBytes = 0;
   }
 
-  /** Of content of this length; undefined where not all of it came in order. */
+  /** Of content of this length; undefined where not all of it came in order, or hashing failed. */
   digest(lengthBytes: number): string | undefined {
     if (this.#hashedBytes !== lengthBytes) return undefined;
     if (this.#piece !== undefined) return hashOf('sha256', this.#piece);
     this.#catchUp();
-    return (this.#hash ?? createHash('sha256')).copy().digest('hex');
+    return (this.#hash ?? growingHash(0)).digest();
   }
 
   /** Nothing is written any more, nor asked. */
@@ -67,8 +75,9 @@ export class RunningHash {
     this.#piece = undefined;
   }
 
-  #begun(): Hash {
-    const begun = createHash('sha256');
+  /** A hash that goes on with a piece of this length. */
+  #begun(pieceBytes: number): GrowingHash {
+    const begun = growingHash(pieceBytes);
     if (this.#piece !== undefined) begun.update(this.#piece);
     this.#dropPiece();
     return begun;

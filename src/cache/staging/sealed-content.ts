@@ -1,7 +1,7 @@
 // A committed generation, complete and immutable until it is closed: what an upload reads. Reads without holding up the event loop. Knows
 // no service and no journal.
-import { createHash } from 'node:crypto';
 import { abortReason } from '../../base/abort.ts';
+import { sha256Of } from '../../base/hashing-thread.ts';
 import type { StagedContent } from '../tree/records.ts';
 import { eachSegment, type Generation } from './generation.ts';
 import type { StagedFiles } from './staged-files.ts';
@@ -54,12 +54,14 @@ export class SealedGeneration implements SealedContent {
   async sha256(signal: AbortSignal): Promise<string> {
     const known = this.#generation.sha256;
     if (known !== undefined) return known;
-    const hash = createHash('sha256');
+    return (this.#generation.sha256 = await sha256Of(this.lengthBytes, () => this.#readUnless(signal)));
+  }
+
+  async *#readUnless(signal: AbortSignal): AsyncIterable<Uint8Array> {
     for await (const piece of this.read(0, this.lengthBytes)) {
       if (signal.aborted) throw abortReason(signal);
-      hash.update(piece);
+      yield piece;
     }
-    return (this.#generation.sha256 = hash.digest('hex'));
   }
 
   async *read(offsetBytes: number, lengthBytes: number): AsyncIterable<Uint8Array> {

@@ -1,6 +1,7 @@
 // The body of one upload request: multipart/form-data with the parts of section "Upload" in their usual order, streamed, its
 // length known before, the hash of its bytes computed on the way. Knows no HTTP and no session.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { growingHash, hashingRoom } from '../../base/hashing-thread.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { SyncpointId, Timestamp } from '../../remote-drive.ts';
 import type { StreamedBody } from '../http/body-progress.ts';
@@ -80,24 +81,30 @@ export function contentForm(form: ContentForm): Multipart {
 async function* pieces(form: ContentForm, head: Buffer, tail: (sha256: string) => Buffer): AsyncGenerator<Uint8Array> {
   const gathered: Uint8Array[] | undefined = form.lengthBytes <= onePieceBytesMax ? [head] : undefined;
   if (gathered === undefined) yield head;
-  const hash = createHash('sha256');
-  let left = form.lengthBytes;
-  for await (const piece of form.read()) {
-    left -= piece.length;
-    if (left < 0) throw changed(form, 'more bytes than it should have');
-    if (form.hash.of === 'bytes') hash.update(piece);
-    if (gathered === undefined) yield piece;
-    else gathered.push(piece);
+  const hash = growingHash(form.hash.of === 'bytes' ? form.lengthBytes : 0);
+  try {
+    let left = form.lengthBytes;
+    for await (const piece of form.read()) {
+      left -= piece.length;
+      if (left < 0) throw changed(form, 'more bytes than it should have');
+      if (form.hash.of === 'bytes') hash.update(piece);
+      if (hash.isBeside) await hashingRoom();
+      if (gathered === undefined) yield piece;
+      else gathered.push(piece);
+    }
+    if (left > 0) throw changed(form, `${left} bytes less than it should have`);
+    const end = tail(hashText(form, hash.digest()));
+    if (gathered === undefined) yield end;
+    else yield Buffer.concat([...gathered, end]);
+  } finally {
+    hash.close();
   }
-  if (left > 0) throw changed(form, `${left} bytes less than it should have`);
-  const end = tail(hashText(form, hash.digest('hex')));
-  if (gathered === undefined) yield end;
-  else yield Buffer.concat([...gathered, end]);
 }
 
-function hashText(form: ContentForm, sha256: string): string {
+function hashText(form: ContentForm, sha256: string | undefined): string {
   switch (form.hash.of) {
     case 'bytes':
+      if (sha256 === undefined) throw new RemoteError('unavailable', `${form.fileName} could not be hashed`);
       if (form.expectedSha256 !== undefined && sha256 !== form.expectedSha256) {
         throw changed(form, 'another hash than it should have');
       }

@@ -1,5 +1,5 @@
 // One file on its way to one vault: sends parts of it, and knows how it is named there.
-import { createHash } from 'node:crypto';
+import { sha256Of } from '../../base/hashing-thread.ts';
 import { RemoteError } from '../../remote-drive.ts';
 import type { CallOptions, UploadRequest } from '../../remote-drive.ts';
 import type { Vault } from '../vault.ts';
@@ -129,12 +129,14 @@ export class UploadTarget {
   /** SHA-256 of the whole content; read once more where nobody knows it. */
   async wholeSha256(): Promise<string> {
     if (this.request.sha256 !== undefined) return this.request.sha256;
-    const hash = createHash('sha256');
+    return sha256Of(this.request.lengthBytes, () => this.#whole());
+  }
+
+  async *#whole(): AsyncGenerator<Uint8Array> {
     for await (const piece of this.request.read(0, this.request.lengthBytes)) {
       this.options.signal?.throwIfAborted();
-      hash.update(piece);
+      yield piece;
     }
-    return hash.digest('hex');
   }
 
   async *#counted(part: UploadPart): AsyncGenerator<Uint8Array> {

@@ -271,7 +271,7 @@ describe('without power', () => {
       commit(content);
       if (direction === 'down') await content.sync();
       await flush();
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await staging.idle();
       content.write(500, Buffer.alloc(1, 3));
       const last = commit(content);
       expect(idsOf(last)).toHaveLength(2);

@@ -38,6 +38,8 @@ export interface TestFileSystemOptions extends Partial<
   readonly changes?: (journal: Journal, nowMs: () => number) => LocalChanges;
   /** What keeps bytes from coming. */
   readonly trouble?: RemoteError;
+  /** Holds back who writes, as hashing does that is behind. */
+  readonly keptUp?: () => Promise<void> | undefined;
   /** A directory with the state of a former one. */
   readonly state?: ReturnType<typeof temporaryDirectory>;
 }
@@ -80,7 +82,12 @@ export class TestFileSystem {
       journal: this.journal,
       changes: options.changes?.(this.journal, nowMs) ?? new LocalChanges(this.journal, nowMs),
       listings: this.listings,
-      staging,
+      staging: {
+        openContent: (origin) => {
+          const content = staging.openContent(origin);
+          return options.keptUp === undefined ? content : Object.assign(content, { keptUp: options.keptUp });
+        },
+      },
       kernelCache: {
         invalidateEntry: (parent, name) => void this.kernel.push(`entry ${parent} ${name}`),
         canExpireNames: () => options.canExpireNames ?? true,
