@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Deferred, deferred } from '../../src/base/deferred.ts';
 import type { CallOptions, FolderId, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import { LAG_WINDOW_MS } from '../../src/cache/journal.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import { nobody } from '../fs-ops/support/test-file-system.ts';
@@ -70,6 +71,25 @@ it('moved to another folder: ours is stored anew where it was', async () => {
   expect(heldIn(drive, root).sort()).toEqual(['', 'draft: ours']);
   expect(heldIn(drive, other)).toEqual(['draft: base']);
 });
+
+it.each(['moved', 'restored'])(
+  '%s to a folder with something pending, as soon as listings no longer lag: the first one shows it',
+  async (how) => {
+    await store();
+    const [entry] = drive.entries(root).filter(({ kind }) => kind === 'file');
+    if (entry === undefined) throw new Error('it was not stored');
+    if (how === 'restored') {
+      await passing(written.program.unlink('P/draft'));
+      await store();
+    }
+    const { doneAtMs = 0 } = written.made.journal.get(inode) ?? {};
+    await written.pusher.pause();
+    await passing(written.program.writeFile('P/other/new', 'ours'));
+    await pass(doneAtMs + LAG_WINDOW_MS + 1 - Date.now());
+    drive.entries(other).push(entry);
+    expect(await written.relist('P/other')).toEqual(['draft', 'new']);
+  },
+);
 
 it('renamed there and here: ours is what is wanted', async () => {
   await passing(written.program.rename('P/draft', 'P/mine'));

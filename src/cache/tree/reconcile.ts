@@ -157,13 +157,22 @@ export class Reconciliation {
 
   /** The record of the object with that id, a living one before a removed one. */
   #recordOf(entry: RemoteEntry, isKnown = false): PendingRecord | undefined {
-    const byId = this.#journal.index.withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id);
+    const byId = this.#journal.index
+      .withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id)
+      .filter((record) => !this.#isOver(record));
     const living = byId.filter(({ gone }) => gone === undefined);
     // Of two that are one file at the service, the one that came to be stored last.
     const last = living.toSorted((a, b) => (b.confirmedAtMs ?? 0) - (a.confirmedAtMs ?? 0))[0];
     if (last !== undefined || byId.length > 0) return last ?? byId[0];
     if (isKnown && entry.kind === 'folder') return undefined;
     return this.#sentHere(entry);
+  }
+
+  /** True for the guard of what is not in this folder here, whose time was over when the listing was asked for: the listing wins. */
+  #isOver(record: PendingRecord): boolean {
+    const { doneAtMs, asked, gone, inode } = record;
+    if (doneAtMs === undefined || asked.length > 0 || this.#journal.isWithinLag(record, this.#listedAtMs)) return false;
+    return gone !== undefined || this.#journal.tree.node(inode)?.parent !== this.#directory.inode;
   }
 
   /** The record of an object whose ids were never told, and that may have been moved or removed here while it was under way. */
