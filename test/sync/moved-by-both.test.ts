@@ -67,6 +67,17 @@ describe.each(['work', 'unsupported', 'ignored'] as const)('where moves are: %s'
     expect(await written.relist('P')).toEqual(['folder', 'inner']);
   });
 
+  it('a folder removed here that others give the name for which a file left it: the file comes there, the folder goes', async () => {
+    const { program } = written;
+    await passing(program.rename('P/inner/b', 'P/b'));
+    await passing(program.rmdir('P/inner/empty'));
+    await passing(program.rmdir('P/inner'));
+    drive.rename(root, 'inner', 'b');
+    await written.store();
+    expect(heldIn(drive, root).sort()).toEqual(['', 'a: content of a', 'b: content of b']);
+    expect(await written.relist('P')).toEqual(['a', 'b', 'folder']);
+  });
+
   it('a file removed here and moved by others to where another one is stored does not take that along', async () => {
     await passing(written.program.unlink('P/a'));
     await passing(written.program.writeFile('P/folder/a', 'new'));

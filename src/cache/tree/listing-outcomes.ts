@@ -58,6 +58,15 @@ export class ListingOutcomes {
     );
   }
 
+  /** Others moved or renamed a folder that is to be removed: what is wanted in its new place waits for that, and not for its former one. */
+  removedIsAt({ inode }: PendingRecord, name: string): void {
+    const record = this.#journal.get(inode);
+    if (record?.gone === undefined || record.doneAtMs !== undefined) return;
+    const { at, asked } = this.#placeSeen(record, name);
+    if (at === undefined || (record.at !== undefined && samePlace(at, record.at))) return;
+    this.#journal.change('push', (transaction) => transaction.updateRecord({ ...record, at, asked }));
+  }
+
   /** An upload or a move that was under way when the file was removed made this version. */
   removedFileIsNow(
     { id: fileId, versionId, lengthBytes, modified, created }: RemoteFile,

@@ -233,7 +233,7 @@ export class Reconciliation {
     if (entry.kind === 'folder' && gone?.kind === 'directory' && gone.folderId === undefined) {
       this.#outcomes.removedFolderWasMade(record, gone, entry.id);
     }
-    if (entry.kind === 'folder') this.#adoptMoved(entry, record);
+    if (entry.kind === 'folder' && !this.#adoptMoved(entry, record)) this.#outcomes.removedIsAt(record, entry.name);
     if (entry.kind === 'folder' || gone?.kind !== 'file') return 'skip';
     const known = entry.versionId === gone.versionId || record.replaced.includes(entry.versionId);
     if (known) return 'skip';
@@ -248,12 +248,13 @@ export class Reconciliation {
   }
 
   /** Others moved a folder that is to be removed to where another one is to be made: it is that one. */
-  #adoptMoved(entry: RemoteFolder, { at, asked, doneAtMs }: PendingRecord): void {
+  #adoptMoved(entry: RemoteFolder, { at, asked, doneAtMs }: PendingRecord): boolean {
     const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
     const isMoved = at !== undefined && [at, ...asked].every((place) => !samePlace(place, here));
     const holder = isMoved && doneAtMs === undefined ? this.#localHolder(entry.name) : undefined;
-    if (holder?.node.kind !== 'directory' || holder.record.at !== undefined) return;
+    if (holder?.node.kind !== 'directory' || holder.record.at !== undefined) return false;
     this.#outcomes.adoptFolder(entry, holder.record, holder.node);
+    return true;
   }
 
   /** What was removed here came to be another object's: its removal is over, unless the listing still shows what was to be removed. */
