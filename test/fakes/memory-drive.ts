@@ -60,6 +60,10 @@ export class MemoryDrive implements RemoteDrive {
   quotaBytes = Infinity;
   /** Made and replaced names of folders that differ only by case are the same. */
   ignoresCase = false;
+  /** Accents of names that are made are composed, and names that differ by their composition are the same. */
+  composes = false;
+  /** Removing what is gone is refused, in words that tell nothing. */
+  refusesGone = false;
   batchSize = 1000;
   /** What `deleted` tells, by folder, and `versions`, by file: tests write it. */
   readonly trash = new Map<FolderId, readonly RemoteEntry[]>();
@@ -103,13 +107,18 @@ export class MemoryDrive implements RemoteDrive {
   }
 
   addFolder(parent: FolderId, name: string): FolderId {
-    const folder = this.#newFolder();
-    this.entries(parent).push({ kind: 'folder', id: folder.id as FolderId, name });
+    const folder = this.#newFolder(this.idFor('folder', parent, name));
+    this.entries(parent).push({ kind: 'folder', id: folder.id as FolderId, name: this.named(name) });
     return folder.id as FolderId;
   }
 
-  addFile(parent: FolderId, name: string, content: string | Uint8Array, id: string = this.#id()): RemoteFile {
-    const file = this.#version(id, name, content);
+  addFile(
+    parent: FolderId,
+    name: string,
+    content: string | Uint8Array,
+    id = this.idFor('file', parent, name),
+  ): RemoteFile {
+    const file = this.#version(id, this.named(name), content);
     this.entries(parent).push(file);
     return file;
   }
@@ -231,9 +240,11 @@ export class MemoryDrive implements RemoteDrive {
     if (names.length > FOLDERS_PER_CALL) throw new RemoteError('invalid', `${names.length} folders in one call`);
     this.#writable(syncpoint);
     const entries = this.entries(parent);
-    const taken = names.find((name) => entries.some((entry) => this.#isSame(entry.name, name)));
+    const taken = names.find((name) => entries.some((entry) => this.isSame(entry.name, name)));
     if (taken !== undefined) throw new RemoteError('exists', `${taken}: Folder With The Same Name Already Exists`);
-    const made = names.map((name) => ({ kind: 'folder', id: this.addFolder(parent, name), name }) as const);
+    const made = names.map(
+      (name) => ({ kind: 'folder', id: this.addFolder(parent, name), name: this.named(name) }) as const,
+    );
     await this.reply(call);
     return made;
   }
@@ -246,12 +257,13 @@ export class MemoryDrive implements RemoteDrive {
     const hash = sha256(bytes);
     if (request.sha256 !== undefined && request.sha256 !== hash) throw new Error(`upload of ${path}: another hash`);
     await request.beforeLast?.();
-    const entries = this.entries(this.#folderAt(request.folder));
+    const folder = this.#folderAt(request.folder);
+    const entries = this.entries(folder);
     const used = [...this.#folders.values()]
-      .flatMap((folder) => folder.entries)
+      .flatMap((one) => one.entries)
       .reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.lengthBytes : 0), 0);
     if (used + bytes.length > this.quotaBytes) throw new RemoteError('quota', `upload of ${path}: Quota Exceeded`);
-    const at = entries.findIndex((entry) => this.#isSame(entry.name, request.name));
+    const at = entries.findIndex((entry) => this.isSame(entry.name, request.name));
     const old = entries[at];
     if (old?.kind === 'folder') throw new RemoteError('exists', `upload of ${path}: a folder has this name`);
     let stored: RemoteFile;
@@ -259,7 +271,11 @@ export class MemoryDrive implements RemoteDrive {
       stored = old;
     } else {
       stored = {
-        ...this.#version(old?.id ?? this.#id(), old?.name ?? request.name, bytes),
+        ...this.#version(
+          old?.id ?? this.idFor('file', folder, request.name),
+          old?.name ?? this.named(request.name),
+          bytes,
+        ),
         modified: kept(request.modified),
         created: kept(request.created),
       };
@@ -282,8 +298,10 @@ export class MemoryDrive implements RemoteDrive {
     const place = this.#place((entry) => entry.kind === 'file' && entry.versionId === version);
     if (place === undefined) {
       const file = this.#fileOfVersion.get(version);
-      if (file === undefined || this.#place((entry) => entry.kind === 'file' && entry.id === file) === undefined)
+      if (file === undefined || this.#place((entry) => entry.kind === 'file' && entry.id === file) === undefined) {
+        this.#isGone(`version ${version}`);
         return;
+      }
       throw new RemoteError('conflict', `version ${version}: Invalid Version ID`);
     }
     place.entries.splice(place.entries.indexOf(place.entry), 1);
@@ -311,7 +329,10 @@ export class MemoryDrive implements RemoteDrive {
     await this.#call(`deleteFolder ${folder}`, options);
     this.#writable(syncpoint);
     const place = this.#place((entry) => entry.kind === 'folder' && entry.id === folder);
-    if (place === undefined) return;
+    if (place === undefined) {
+      this.#isGone(`folder ${folder}`);
+      return;
+    }
     place.entries.splice(place.entries.indexOf(place.entry), 1);
     this.#forgetFolder(folder);
     await this.reply(`deleteFolder ${folder}`);
@@ -338,6 +359,25 @@ export class MemoryDrive implements RemoteDrive {
   moveSeen(syncpoint: SyncpointId, kind: RemoteEntry['kind'], worked: boolean): void {
     this.calls.push(`moveSeen ${kind} ${worked}`);
     this.#moveSupport.set(`${syncpoint} ${kind}`, worked ? 'yes' : 'no');
+  }
+
+  /** The id that what is made there gets. */
+  protected idFor(...[]: [kind: RemoteEntry['kind'], parent: FolderId, name: string]): string {
+    return this.#id();
+  }
+
+  /** How a name that is given is kept. */
+  named(name: string): string {
+    return this.composes ? name.normalize('NFC') : name;
+  }
+
+  protected isSame(a: string, b: string): boolean {
+    const [one, other] = [this.named(a), this.named(b)];
+    return this.ignoresCase ? one.toLowerCase() === other.toLowerCase() : one === other;
+  }
+
+  #isGone(what: string): void {
+    if (this.refusesGone) throw new RemoteError('protocol', `${what}: Bad Request (HTTP 400)`);
   }
 
   /** The bytes of an upload, taking those of a session that goes on from where it ended. */
@@ -379,12 +419,12 @@ export class MemoryDrive implements RemoteDrive {
     if (entry.kind === 'folder' && this.isWithin(entry.id, to.folderId))
       throw new RemoteError('invalid', `${entry.name}: a folder cannot move into itself`);
     const target = this.entries(to.folderId);
-    if (target.some((one) => one !== found && this.#isSame(one.name, to.name))) {
+    if (target.some((one) => one !== found && this.isSame(one.name, to.name))) {
       throw new RemoteError('exists', `${to.name}: the name is taken`);
     }
     if (this.moves === 'work') {
       source.splice(source.indexOf(found), 1);
-      target.push(this.#moved(found, to.name));
+      target.push(this.#moved(found, this.named(to.name)));
     }
     try {
       await this.reply(call);
@@ -403,10 +443,6 @@ export class MemoryDrive implements RemoteDrive {
     return { ...entry, name, versionId };
   }
 
-  #isSame(a: string, b: string): boolean {
-    return this.ignoresCase ? a.toLowerCase() === b.toLowerCase() : a === b;
-  }
-
   #writable(syncpoint: SyncpointId): void {
     const found = this.syncpointList.find((one) => one.id === syncpoint);
     if (found === undefined) throw new RemoteError('not-found', `syncpoint ${syncpoint}: SyncPoint Does Not Exist`);
@@ -418,7 +454,7 @@ export class MemoryDrive implements RemoteDrive {
   #folderAt(path: RemotePath): FolderId {
     let id = this.syncpointList.find((one) => one.id === path.syncpointId)?.rootFolderId;
     for (const name of path.folderNames) {
-      const next = id === undefined ? undefined : this.entries(id).find((entry) => this.#isSame(entry.name, name));
+      const next = id === undefined ? undefined : this.entries(id).find((entry) => this.isSame(entry.name, name));
       id = next?.kind === 'folder' ? next.id : undefined;
     }
     if (id === undefined) throw new RemoteError('not-found', `${path.folderNames.join('/')}: Directory Not Found`);
@@ -453,8 +489,8 @@ export class MemoryDrive implements RemoteDrive {
     return waitFor(this.gate(name), options.signal);
   }
 
-  #newFolder(): Folder {
-    const folder = { id: this.#id(), entries: [] };
+  #newFolder(id = this.#id()): Folder {
+    const folder = { id, entries: [] };
     this.#folders.set(folder.id, folder);
     return folder;
   }

@@ -18,7 +18,7 @@ const decomposed = 'e\u0301.txt';
 
 /** Tells no ids of what it stored, and moves nothing. */
 class ComposingDrive extends MemoryDrive {
-  composes = true;
+  override composes = true;
   override moves = 'unsupported' as const;
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {

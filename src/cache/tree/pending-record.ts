@@ -1,5 +1,6 @@
 // What the tree keeps of all that is between here and the service: the record of an object whose wanted state the service does not
 // have, content that no program has finished, files kept under another name. Must not know: how it is stored, what is done about it.
+import { foldName } from '../../base/fold-name.ts';
 import type {
   ContentReference,
   FileId,
@@ -24,6 +25,11 @@ export interface RemotePlace {
 
 export function samePlace(a: RemotePlace, b: RemotePlace): boolean {
   return a.parent === b.parent && a.name === b.name;
+}
+
+/** True for places that a service blind to case, or to how accents are composed, takes for one. */
+export function isAlikePlace(a: RemotePlace, b: RemotePlace): boolean {
+  return a.parent === b.parent && foldName(a.name) === foldName(b.name);
 }
 
 /** True where a node is wanted at that place. */

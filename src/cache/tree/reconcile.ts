@@ -8,8 +8,15 @@ import type { Journal } from '../journal.ts';
 import type { TreeDirectory, TreeFile, TreeNode } from '../tree.ts';
 import { ListingOutcomes, type ListedFolder } from './listing-outcomes.ts';
 import type { Naming } from './naming.ts';
-import { isWantedAt, samePlace, sentPlaces, type PendingRecord, type RemotePlace } from './pending-record.ts';
-import { isKeptTime, isRemovedAfterMove, sentAs, sentInPartAs, storedAs } from './sent-content.ts';
+import {
+  isAlikePlace,
+  isWantedAt,
+  samePlace,
+  sentPlaces,
+  type PendingRecord,
+  type RemotePlace,
+} from './pending-record.ts';
+import { isOnlyMoved, isRemovedAfterMove, sentAs, sentInPartAs, storedAs } from './sent-content.ts';
 
 const log = createLog('reconcile');
 
@@ -55,7 +62,7 @@ export class Reconciliation {
 
   /** Decides on one entry, and does what follows for the objects here. `known`: the node of this folder that has its id. */
   entry(entry: RemoteEntry, known: TreeNode | undefined): Verdict {
-    return this.pending(entry, known !== undefined) === 'skip' ? 'skip' : this.#newHere(entry, known);
+    return this.pending(entry, known) === 'skip' ? 'skip' : this.#newHere(entry, known);
   }
 
   /**
@@ -83,8 +90,8 @@ export class Reconciliation {
   }
 
   /** The same for an entry that something is pending for; undefined for another one. */
-  pending(entry: RemoteEntry, isKnown = false): Verdict | undefined {
-    const byId = this.#recordOf(entry, isKnown);
+  pending(entry: RemoteEntry, known?: TreeNode): Verdict | undefined {
+    const byId = this.#recordOf(entry, known);
     if (byId === undefined) return undefined;
     this.#seen.add(byId.inode);
     if (byId.gone === undefined) return this.#livingHere(entry, byId);
@@ -155,17 +162,36 @@ export class Reconciliation {
     return record === undefined || record.gone !== undefined ? undefined : this.#journal.tree.node(record.inode);
   }
 
-  /** The record of the object with that id, a living one before a removed one. */
-  #recordOf(entry: RemoteEntry, isKnown = false): PendingRecord | undefined {
+  /** The record of the object with that id, a living one before a removed one. `known`: the node of this folder that has it. */
+  #recordOf(entry: RemoteEntry, known?: TreeNode): PendingRecord | undefined {
     const byId = this.#journal.index
       .withRemoteId(entry.kind === 'file' ? 'file' : 'directory', entry.id)
       .filter((record) => !this.#isOver(record));
     const living = byId.filter(({ gone }) => gone === undefined);
     // Of two that are one file at the service, the one that came to be stored last.
     const last = living.toSorted((a, b) => (b.confirmedAtMs ?? 0) - (a.confirmedAtMs ?? 0))[0];
+    if (last !== undefined && entry.kind === 'file' && !this.#isLike(last, entry)) {
+      // Services may give what is stored next the id of what others removed, and tell nobody.
+      const stored = living.find(({ inode }) => this.#hasVersion(inode, entry)) ?? this.#sentHere(entry);
+      return stored ?? (known !== undefined && this.#hasVersion(known.inode, entry) ? undefined : last);
+    }
     if (last !== undefined || byId.length > 0) return last ?? byId[0];
-    if (isKnown && entry.kind === 'folder') return undefined;
+    if (known !== undefined && entry.kind === 'folder') return undefined;
     return this.#sentHere(entry);
+  }
+
+  /** True for a version that a file has, had, or was sent as. */
+  #isLike(record: PendingRecord, entry: RemoteFile): boolean {
+    const { inode, replaced, sent } = record;
+    const node = this.#journal.tree.node(inode);
+    if (this.#hasVersion(inode, entry) || replaced.includes(entry.versionId)) return true;
+    const here: RemotePlace = { parent: this.#directory.inode, name: entry.name };
+    return sentAs(sent, entry) !== undefined || (node?.kind === 'file' && isOnlyMoved(entry, here, record, node));
+  }
+
+  #hasVersion(inode: number, { versionId }: RemoteFile): boolean {
+    const node = this.#journal.tree.node(inode);
+    return node?.kind === 'file' && node.versionId === versionId;
   }
 
   /** True for the guard of what is not in this folder here, whose time was over when the listing was asked for: the listing wins. */
@@ -459,18 +485,6 @@ export class Reconciliation {
     }
     return undefined;
   }
-}
-
-/** Services may count a rename as a version: a file elsewhere than before, with length and time as before, has the content it had. */
-function isOnlyMoved(entry: RemoteFile, here: RemotePlace, { at, was }: PendingRecord, node: TreeFile): boolean {
-  const moved = was.length > 0 || at === undefined || !samePlace(at, here);
-  const known = node.versionId !== undefined && node.lengthBytes === entry.lengthBytes;
-  return moved && known && isKeptTime(node.modified, entry.modified);
-}
-
-/** True for places that a service blind to case, or to how accents are composed, takes for one. */
-function isAlikePlace(a: RemotePlace, b: RemotePlace): boolean {
-  return a.parent === b.parent && foldName(a.name) === foldName(b.name);
 }
 
 function byName(entries: readonly RemoteEntry[]): Map<string, RemoteFile[]> {

@@ -1,7 +1,8 @@
 // How a version made by an upload of ours is told from one that somebody else made, where no reply named it (J3).
 // Must not know: listings' merging, calls.
 import type { RemoteFile, Timestamp } from '../../remote-drive.ts';
-import type { PendingRecord, SentContent } from './pending-record.ts';
+import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from './pending-record.ts';
+import type { TreeFile } from './records.ts';
 
 /** Services keep times in units of 1 ns, 100 ns, a microsecond, a millisecond or a second, and cut off or round what is below. */
 const TIME_UNITS_NS = [1, 100, 1_000, 1_000_000, 1_000_000_000] as const;
@@ -54,4 +55,11 @@ export function isRemovedAfterMove({ gone, was, asked }: PendingRecord, entry: R
     gone.lengthBytes === entry.lengthBytes &&
     isKeptTime(gone.modified, entry.modified)
   );
+}
+
+/** Services may count a rename as a version: a file elsewhere than before, with length and time as before, has the content it had. */
+export function isOnlyMoved(entry: RemoteFile, here: RemotePlace, { at, was }: PendingRecord, node: TreeFile): boolean {
+  const moved = was.length > 0 || at === undefined || !samePlace(at, here);
+  const known = node.versionId !== undefined && node.lengthBytes === entry.lengthBytes;
+  return moved && known && isKeptTime(node.modified, entry.modified);
 }
