@@ -12,7 +12,7 @@ const STEPS_MAX = Number(process.env['BOTH_SIDES_STEPS'] ?? 14);
 /** A run takes a fifth of a second; a counterexample is run some hundred times before it is told. */
 const RUN_LIMIT_MS = 2_000;
 
-const name = fc.constantFrom('a', 'b', 'c', 'd', 'A');
+const name = fc.constantFrom('a', 'b', 'c', 'd', 'A', 'e\u0301', '\u00e9');
 const pick = fc.nat(30);
 const one = <const Word extends string>(...words: Word[]): fc.Arbitrary<Word> => fc.constantFrom(...words);
 
@@ -24,6 +24,7 @@ const here: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ here: one('read', 'readdir', 'utimes'), pick }) },
   { weight: 5, arbitrary: fc.record({ here: one('rename'), pick, into: pick, name }) },
   { weight: 3, arbitrary: fc.record({ here: one('replace', 'exchange'), pick, other: pick }) },
+  { weight: 2, arbitrary: fc.record({ here: one('recase', 'respell'), pick }) },
 );
 const held: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ open: one('to read', 'to write', 'to append', 'emptied'), pick }) },
@@ -38,6 +39,7 @@ const there: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ there: one('replace'), pick }) },
   { weight: 3, arbitrary: fc.record({ there: one('rename'), pick, name }) },
   { weight: 3, arbitrary: fc.record({ there: one('move'), pick, into: pick }) },
+  { weight: 1, arbitrary: fc.record({ there: one('recase', 'respell'), pick }) },
 );
 const between: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ pass: fc.constantFrom(10, 700, 4_000, 20_000, 70_000) }) },
@@ -63,6 +65,11 @@ const dialect: fc.Arbitrary<Dialect> = fc.record({
   moves: one('work', 'work', 'unsupported', 'ignored'),
   versions: one('keep ids', 'keep ids', 'change ids', 'are made by moves'),
   ignoresCase: fc.boolean(),
+  composes: fc.constantFrom(false, false, false, true),
+  idsAgain: one('never', 'never', 'for the name', 'for the next'),
+  tellsIds: fc.constantFrom(true, true, true, false),
+  tellsLengths: fc.constantFrom(true, true, true, false),
+  refusesGone: fc.boolean(),
   lagMs: fc.constantFrom(0, 0, 1_500),
   latencyMs: fc.constantFrom(0, 40),
   eventsAfterMs: fc.constantFrom(undefined, undefined, 0, 3_000),
@@ -75,7 +82,9 @@ async function carryOut(service: Dialect, steps: readonly Step[]): Promise<void>
     await tree.settle();
   } catch (error) {
     if (error instanceof Error)
-      error.message = `${error.message}\n${tree.trace.join('\n')}\n`.replaceAll(/\.{4,}/g, '..');
+      error.message = `${error.message}\n${tree.trace.join('\n')}\n`
+        .replaceAll(/\.{4,}/g, '..')
+        .replaceAll('\u0301', '\\u0301');
     throw error;
   } finally {
     await tree.stop();

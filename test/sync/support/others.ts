@@ -1,8 +1,11 @@
 // Others, who change a shared tree at the service. Notes in the ledger what they made, gave up and touched.
-import type { FolderId } from '../../../src/remote-drive.ts';
+import type { FolderId, RemoteFile } from '../../../src/remote-drive.ts';
 import type { Ledger } from './ledger.ts';
 import type { Held, SharedDrive } from './shared-drive.ts';
-import { pick, type ThereStep } from './shared-steps.ts';
+import { pick, spelledOtherwise, type ThereStep } from './shared-steps.ts';
+
+/** What others leave alone: what is written to a name that lasts for a moment goes with that. */
+const TEMPORARY_NAME = /^\.syncplicityfs-/;
 
 export interface OthersOptions {
   readonly drive: SharedDrive;
@@ -29,11 +32,11 @@ export class Others {
       ...held.flatMap(({ path, entry }) => (entry.kind === 'folder' ? [{ path, id: entry.id }] : [])),
     ];
     const into = 'into' in step ? pick(folders, step.into) : undefined;
-    const wanted = (one: Held): boolean =>
-      'pick' in step &&
-      (step.there === 'rename' ||
-        step.there === 'move' ||
-        (one.entry.kind === 'folder') === (step.there === 'removeAll'));
+    const wanted = (one: Held): boolean => {
+      if (!('pick' in step) || TEMPORARY_NAME.test(one.entry.name)) return false;
+      if (['rename', 'move', 'recase', 'respell'].includes(step.there)) return true;
+      return (one.entry.kind === 'folder') === (step.there === 'removeAll');
+    };
     const one = 'pick' in step ? pick(held.filter(wanted), step.pick) : undefined;
     switch (step.there) {
       case 'add':
@@ -41,13 +44,13 @@ export class Others {
         if (into === undefined || drive.isTaken(into.id, step.name)) return;
         log(`there: ${step.there} ${into.path}/${step.name}`);
         if (step.there === 'mkdir') drive.addFolder(into.id, step.name);
-        else drive.addFile(into.id, step.name, this.#newTheirs());
+        else this.#store((text) => drive.addFile(into.id, step.name, text));
         break;
       case 'write':
         if (one === undefined) return;
         log(`there: write ${one.path}`);
         ledger.gaveUp(this.#textHeld(one), 'there');
-        drive.write(one.parent, one.entry.name, this.#newTheirs());
+        this.#store((text) => drive.write(one.parent, one.entry.name, text));
         break;
       case 'remove':
       case 'removeAll':
@@ -64,11 +67,11 @@ export class Others {
         drive.addFolder(one.parent, one.entry.name);
         break;
       case 'rename':
-        if (one === undefined || drive.isTaken(one.parent, step.name, one.entry) || one.entry.name === step.name)
-          return;
-        log(`there: rename ${one.path} ${step.name}`);
-        this.#touchedThere(one);
-        drive.moveAll(one, one.parent, step.name);
+        if (one !== undefined) this.#rename(one, step.name);
+        break;
+      case 'recase':
+      case 'respell':
+        if (one !== undefined) this.#rename(one, spelledOtherwise(one.entry.name, step.there));
         break;
       case 'move':
         if (one === undefined || into === undefined || into.id === one.parent || drive.isTaken(into.id, one.entry.name))
@@ -83,11 +86,21 @@ export class Others {
     drive.changed('there');
   }
 
-  #newTheirs(): string {
-    const text = this.#options.newText('there');
-    this.#options.ledger.made(text, 'there');
-    this.#options.log(`  ${text}`);
-    return text;
+  #rename(one: Held, name: string): void {
+    const { drive, log } = this.#options;
+    if (drive.isTaken(one.parent, name, one.entry) || drive.named(name) === one.entry.name) return;
+    log(`there: rename ${one.path} ${name}`);
+    this.#touchedThere(one);
+    drive.moveAll(one, one.parent, name);
+  }
+
+  #store(work: (text: string) => RemoteFile): void {
+    const { drive, ledger, log, newText } = this.#options;
+    const text = newText('there');
+    ledger.made(text, 'there');
+    log(`  ${text}`);
+    // What has the id of something known here may be taken for what others did to that, and go where it is wanted.
+    if (drive.hasIdAgain(work(text))) ledger.touched(text, 'here');
   }
 
   #textHeld({ entry }: Held): string {

@@ -21,6 +21,16 @@ export interface Dialect {
   /** A file has another id with each content; or a moved one is its next version. With both, nobody could tell what was moved. */
   readonly versions: 'keep ids' | 'change ids' | 'are made by moves';
   readonly ignoresCase: boolean;
+  /** Accents of names are composed. */
+  readonly composes: boolean;
+  /** The id of what was removed is given again: to what is stored next under its name, or to whatever is. */
+  readonly idsAgain: 'never' | 'for the name' | 'for the next';
+  /** False: replies to uploads tell no ids. */
+  readonly tellsIds: boolean;
+  /** False: listings tell no lengths, and each version not met before is asked for by itself. */
+  readonly tellsLengths: boolean;
+  /** Removing what is gone is refused, in words that tell nothing. */
+  readonly refusesGone: boolean;
   /** How old what listings show is. */
   readonly lagMs: number;
   /** How long a call takes. */
@@ -42,8 +52,8 @@ export interface StoredVersion {
   readonly by: 'here' | 'there';
   /** Wall clock, ms: when it came to be at its place. */
   readonly storedAtMs: number;
-  /** A listing showed it there. */
-  listed: boolean;
+  /** Wall clock, ms: when a listing first showed it there. */
+  listedAtMs: number | undefined;
   /** Wall clock, ms: when a call from here put another version in its place. */
   overwrittenAtMs?: number;
   /** A call from here removed the folder that it was in, after a look that could not show it yet; `unlooked`: after none, or one that did. */
@@ -55,6 +65,14 @@ export interface Held {
   readonly path: string;
   readonly parent: FolderId;
   readonly entry: RemoteEntry;
+}
+
+/** The id of something that is removed. */
+interface FreeId {
+  readonly kind: RemoteEntry['kind'];
+  readonly id: string;
+  readonly parent: string;
+  readonly name: string;
 }
 
 type Snapshot = ReadonlyMap<string, readonly RemoteEntry[]>;
@@ -73,6 +91,13 @@ export class SharedDrive extends MemoryDrive {
   #eventsAsOfMs = -Infinity;
   /** Ids that came with versions. */
   readonly #numbered = new Map<VersionId, FileId>();
+  /** Ids that may be given again, of what was removed last at the end. */
+  readonly #freeIds: FreeId[] = [];
+  readonly #idsGivenAgain = new Set<string>();
+  /** Ids that files had before another content gave them others. */
+  readonly #formerIds = new Set<string>();
+  /** Versions whose length was asked for. */
+  readonly #measured = new Set<VersionId>();
   #last: Snapshot = new Map();
   #ids = 0;
   #times = 0;
@@ -83,6 +108,8 @@ export class SharedDrive extends MemoryDrive {
     this.moves = dialect.moves;
     this.movesMakeVersions = dialect.versions === 'are made by moves';
     this.ignoresCase = dialect.ignoresCase;
+    this.composes = dialect.composes;
+    this.refusesGone = dialect.refusesGone;
     this.gate = async (call) => {
       const kind = kindOf(call);
       await this.#travels();
@@ -147,14 +174,17 @@ export class SharedDrive extends MemoryDrive {
     return this.#dated(args[0], super.write(...args));
   }
 
+  /** True for what has the id of something that was removed: nobody can tell it from what that became. */
+  hasIdAgain({ id }: RemoteEntry): boolean {
+    return this.#idsGivenAgain.has(id);
+  }
+
   text(version: VersionId): string {
     return Buffer.from(this.content(version)).toString();
   }
 
   isTaken(parent: FolderId, name: string, except?: RemoteEntry): boolean {
-    const same = (other: string): boolean =>
-      this.ignoresCase ? other.toLowerCase() === name.toLowerCase() : other === name;
-    return this.entries(parent).some((entry) => entry !== except && same(entry.name));
+    return this.entries(parent).some((entry) => entry !== except && this.isSame(entry.name, name));
   }
 
   /** Files and folders go with all that they hold. */
@@ -167,7 +197,7 @@ export class SharedDrive extends MemoryDrive {
   moveAll({ parent, entry }: Held, to: FolderId, name: string): void {
     const entries = this.entries(parent);
     entries.splice(entries.indexOf(entry), 1);
-    this.entries(to).push({ ...entry, name });
+    this.entries(to).push({ ...entry, name: this.named(name) });
   }
 
   /** Something changed: to be called after what others do. */
@@ -184,16 +214,17 @@ export class SharedDrive extends MemoryDrive {
           const isMoved =
             this.#last.get(folder)?.some(({ id, name }) => id === entry.id && name === entry.name) !== true;
           if (isMoved && by === 'there')
-            this.versionsStored.set(entry.versionId, { ...known, storedAtMs: now, listed: false });
+            this.versionsStored.set(entry.versionId, { ...known, storedAtMs: now, listedAtMs: undefined });
           continue;
         }
         const text = this.text(entry.versionId);
         // A move that makes a version stores nothing new.
         const former = [...this.versionsStored.values()].find((one) => one.text === text);
-        const { listed = false, storedAtMs = now } = former ?? {};
-        this.versionsStored.set(entry.versionId, { text, by: former?.by ?? by, storedAtMs, listed });
+        const { listedAtMs, storedAtMs = now } = former ?? {};
+        this.versionsStored.set(entry.versionId, { text, by: former?.by ?? by, storedAtMs, listedAtMs });
       }
     }
+    this.#freeIdsOf(present);
     for (const [folder, before] of this.#last) {
       for (const entry of before) {
         if (entry.kind !== 'file' || by === 'there') continue;
@@ -217,19 +248,19 @@ export class SharedDrive extends MemoryDrive {
     this.#last = present;
   }
 
-  override async *list(
-    _syncpoint: SyncpointId,
-    folder: FolderId,
-    options?: CallOptions,
-  ): AsyncGenerator<RemoteEntry[]> {
+  override async *list(syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): AsyncGenerator<RemoteEntry[]> {
     this.calls.push(`list ${folder}`);
     await waitFor(this.gate(`list ${folder}`), options?.signal);
-    const shown = [...this.#shown(folder)];
+    const listed = [...this.#shown(folder)];
+    const shown = this.#dialect.tellsLengths
+      ? listed
+      : await waitFor(this.#measure(syncpoint, listed), options?.signal);
     const present = new Map(this.held().map(({ parent, entry }) => [entry.id as string, `${parent}/${entry.name}`]));
     for (const entry of shown) {
       const version = entry.kind === 'file' ? this.versionsStored.get(entry.versionId) : undefined;
       // One that lags shows it where it was.
-      if (version !== undefined && present.get(entry.id) === `${folder}/${entry.name}`) version.listed = true;
+      if (version !== undefined && present.get(entry.id) === `${folder}/${entry.name}`)
+        version.listedAtMs ??= Date.now();
     }
     yield shown;
   }
@@ -237,7 +268,49 @@ export class SharedDrive extends MemoryDrive {
   override async upload(...args: Parameters<MemoryDrive['upload']>): Promise<UploadOutcome> {
     const outcome = await super.upload(...args);
     if (outcome.state !== 'stored' || outcome.versionId === undefined) return outcome;
+    if (!this.#dialect.tellsIds) return { ...outcome, fileId: undefined, versionId: undefined };
     return { ...outcome, fileId: this.#numbered.get(outcome.versionId) ?? outcome.fileId };
+  }
+
+  protected override idFor(kind: RemoteEntry['kind'], parent: FolderId, name: string): string {
+    const { idsAgain } = this.#dialect;
+    const isFree = (free: FreeId): boolean =>
+      free.kind === kind &&
+      (idsAgain === 'for the next' ||
+        (idsAgain === 'for the name' && free.parent === parent && this.isSame(free.name, name)));
+    const at = this.#freeIds.findLastIndex(isFree);
+    const [again] = at < 0 ? [] : this.#freeIds.splice(at, 1);
+    if (again === undefined) return super.idFor(kind, parent, name);
+    this.#idsGivenAgain.add(again.id);
+    return again.id;
+  }
+
+  #freeIdsOf(present: Snapshot): void {
+    const ids = new Set([...present.values()].flat().map(({ id }) => id as string));
+    for (const [parent, before] of this.#last) {
+      for (const { kind, id, name } of before)
+        if (!ids.has(id) && !this.#formerIds.has(id)) this.#freeIds.push({ kind, id, parent, name });
+    }
+  }
+
+  /** Each version is what it is when its length is asked for: perhaps one later than that which was listed. */
+  async #measure(syncpoint: SyncpointId, listed: readonly RemoteEntry[]): Promise<RemoteEntry[]> {
+    const found: RemoteEntry[] = [];
+    for (const entry of listed) {
+      if (entry.kind === 'folder' || this.#measured.has(entry.versionId)) {
+        found.push(entry);
+        continue;
+      }
+      try {
+        const { versionId, lengthBytes, modified, created } = await this.file(syncpoint, entry.id);
+        this.#measured.add(versionId);
+        found.push({ ...entry, versionId, lengthBytes, modified, created });
+      } catch (error) {
+        if (!(error instanceof RemoteError) || error.kind !== 'not-found') throw error;
+        throw new RemoteError('protocol', `file ${entry.id} is listed without a length: ${error.message}`);
+      }
+    }
+    return found;
   }
 
   /** Half of what a call takes: there, or back. */
@@ -287,6 +360,7 @@ export class SharedDrive extends MemoryDrive {
       const numbered: RemoteFile = { ...entry, id: `changed ${this.#ids}` as FileId };
       entries[entries.indexOf(entry)] = numbered;
       this.#numbered.set(entry.versionId, numbered.id);
+      this.#formerIds.add(entry.id);
     }
   }
 

@@ -2,11 +2,14 @@
 import type { RemoteErrorKind } from '../../../src/remote-drive.ts';
 import type { CallKind } from './shared-drive.ts';
 
+/** Another spelling of the same name: in capitals or small letters, its accents composed or not. */
+export type Spelling = 'recase' | 'respell';
+
 /** `pick` chooses among what is there, `into` among folders, `other` among what is of the same kind, `held` among what programs have open. */
 export type HereStep =
   | { readonly here: 'create' | 'mkdir'; readonly into: number; readonly name: string }
   | {
-      readonly here: 'write' | 'append' | 'unlink' | 'removeAll' | 'read' | 'utimes' | 'readdir';
+      readonly here: 'write' | 'append' | 'unlink' | 'removeAll' | 'read' | 'utimes' | 'readdir' | Spelling;
       readonly pick: number;
     }
   | { readonly here: 'rename'; readonly pick: number; readonly into: number; readonly name: string }
@@ -19,7 +22,7 @@ export type HeldStep =
 
 export type ThereStep =
   | { readonly there: 'add' | 'mkdir'; readonly into: number; readonly name: string }
-  | { readonly there: 'write' | 'remove' | 'removeAll' | 'replace'; readonly pick: number }
+  | { readonly there: 'write' | 'remove' | 'removeAll' | 'replace' | Spelling; readonly pick: number }
   | { readonly there: 'rename'; readonly pick: number; readonly name: string }
   | { readonly there: 'move'; readonly pick: number; readonly into: number };
 
@@ -38,4 +41,9 @@ export type Step =
 /** One of several, whatever the number. */
 export function pick<T>(from: readonly T[], index: number): T | undefined {
   return from[index % Math.max(1, from.length)];
+}
+
+export function spelledOtherwise(name: string, how: Spelling): string {
+  if (how === 'recase') return name === name.toUpperCase() ? name.toLowerCase() : name.toUpperCase();
+  return name === name.normalize('NFC') ? name.normalize('NFD') : name.normalize('NFC');
 }

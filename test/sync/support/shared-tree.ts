@@ -11,7 +11,7 @@ import { Ledger, type Side } from './ledger.ts';
 import { Others } from './others.ts';
 import { SharedDrive, type Dialect } from './shared-drive.ts';
 import { SharedMachine } from './shared-machine.ts';
-import { pick, type HeldStep, type HereStep, type Step } from './shared-steps.ts';
+import { pick, spelledOtherwise, type HeldStep, type HereStep, type Step } from './shared-steps.ts';
 
 /** Time after which no listing is taken for one that lags any more. */
 const CALM_MS = 70_000;
@@ -208,7 +208,13 @@ export class SharedTree {
         entry.kind === 'folder' ? `${path}/` : `${path}: ${this.#drive.text(entry.versionId)}`,
       );
     const ours = (await passing(this.#everything(''))).filter((line) => line.replace(/\/$/, '').includes('/'));
-    const [a, b] = [theirs.sort().join('\n  '), ours.sort().join('\n  ')];
+    // What is spelled otherwise here keeps its spelling here.
+    const [a, b] = [theirs, ours].map((lines) =>
+      lines
+        .map((line) => line.normalize('NFC'))
+        .sort()
+        .join('\n  '),
+    );
     if (a !== b) throw new Wrong(`the service has\n  ${a}\nand programs see\n  ${b}`);
     this.#log(`the end:\n  ${a}`);
   }
@@ -251,10 +257,11 @@ export class SharedTree {
    */
   #isInWindow(text: string): boolean {
     return [...this.#drive.versionsStored.values()].some((version) => {
-      const { by, listed, storedAtMs, overwrittenAtMs, wentWithFolder } = version;
+      const { by, listedAtMs, storedAtMs, overwrittenAtMs, wentWithFolder } = version;
       if (version.text !== text) return false;
       if (this.#deceived && wentWithFolder !== undefined) return true;
-      if (by !== 'there' || listed) return false;
+      // What came with a listing at the very moment in which it was overwritten was of no use any more.
+      if (by !== 'there' || (listedAtMs ?? Infinity) < (overwrittenAtMs ?? Infinity)) return false;
       const isOverwritten = overwrittenAtMs !== undefined && overwrittenAtMs - storedAtMs <= WINDOW_MS;
       return isOverwritten || wentWithFolder === 'unseen';
     });
@@ -414,6 +421,14 @@ export class SharedTree {
         const from = chosen(inside, step.pick);
         const to = `${chosen(this.#directories(), step.into) ?? 'P'}/${step.name}`;
         return from === undefined ? undefined : this.#rename(from, to);
+      }
+      case 'recase':
+      case 'respell': {
+        const node = pick(inside, step.pick);
+        const from = chosen(inside, step.pick);
+        if (node === undefined || from === undefined) return;
+        const to = `${from.slice(0, -node.name.length)}${spelledOtherwise(node.name, step.here)}`;
+        return from === to ? undefined : this.#rename(from, to);
       }
       case 'replace':
       case 'exchange': {
