@@ -229,7 +229,8 @@ export class Gateway {
       return undefined;
     }
     member.accepted();
-    const renewal = attempt.renewals.get(member) ?? session.renewal();
+    const isOnce = attempt.unauthorized.size > 0 || this.#parts.members.hasOther(new Set([...attempt.without, member]));
+    const renewal = attempt.renewals.get(member) ?? session.renewal({ isOnce });
     attempt.renewals.set(member, renewal);
     if (renewal.helps(error, token)) {
       attempt.again = member;

@@ -103,9 +103,9 @@ export class Session {
     return without(text, [...own, ...given, ...this.#refreshTokens]);
   }
 
-  /** For one request: decides whether its refusal is worth another token. */
-  renewal(): TokenRenewal {
-    return new TokenRenewal(this.token);
+  /** For one request: decides whether its refusal is worth another token. `isOnce`: there is another way than to insist. */
+  renewal({ isOnce }: { readonly isOnce: boolean }): TokenRenewal {
+    return new TokenRenewal(this.token, { isOnce });
   }
 
   /** Whom calls act for, where that is not the token's own user. */

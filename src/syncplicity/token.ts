@@ -1,6 +1,6 @@
 // The access token of one app key and user: fetched by client credentials (section "token request" of OAuth), renewed ahead of
 // its expiry, shared by all who ask at once. A refused credential fails everybody at once for a while, without asking again.
-import { waitFor } from '../base/abort.ts';
+import { delay, waitFor } from '../base/abort.ts';
 import { createLog } from '../base/log.ts';
 import { RemoteError } from '../remote-drive.ts';
 import type { TokenFields } from './wire/entities.ts';
@@ -34,6 +34,10 @@ const bareRefusalsMax = 3;
 const renewAgainMs = 5_000;
 /** ... up to this. */
 const renewAgainMaxMs = 60_000;
+/** Tokens in a row that nobody was served with: up to here the next one may do better, then it is not the token. */
+const unprovenMax = 3;
+/** Before the second of them is asked for: a service of several machines may know a new one everywhere a moment later. Then twice as long. */
+const unprovenPauseMs = 400;
 
 export class AccessToken {
   readonly #fetch: FetchToken;
@@ -49,6 +53,12 @@ export class AccessToken {
   /** Bare 403s in a row to requests with the present token. */
   #bareRefusals = 0;
   #renewAgain = { atMs: 0, pauseMs: renewAgainMs };
+  /** Somebody was served with the present token. */
+  #isProven = false;
+  /** Somebody was served with one of the tokens. */
+  #isKnown = false;
+  /** Tokens given up in a row that nobody was served with. */
+  #unproven = 0;
 
   /** `isChanged`: whether the credentials are others than those that were refused. */
   constructor(fetch: FetchToken, isChanged: () => Promise<boolean> = () => Promise.resolve(false)) {
@@ -73,7 +83,17 @@ export class AccessToken {
 
   /** The service did not accept this token: the next get() fetches another, unless somebody did already. */
   reject(token: Token): void {
-    if (this.#token === token) this.#token = undefined;
+    if (this.#token !== token) return;
+    this.#token = undefined;
+    if (!this.#isProven) this.#unproven += 1;
+  }
+
+  /**
+   * True for a token that nobody was served with, where somebody was with former ones: it may have ended already, or not be known everywhere
+   * yet, so that yet another one may be accepted where this one was not. False once that came to pass several times in a row.
+   */
+  isUnproven(token: Token): boolean {
+    return this.#isKnown && (this.#token !== token || !this.#isProven) && this.#unproven < unprovenMax;
   }
 
   /** Forgets that the credentials were refused: the next get() tries them again. */
@@ -89,6 +109,9 @@ export class AccessToken {
   /** A call with this token was carried out. */
   accepted(token: Token): void {
     if (this.#token !== token) return;
+    this.#isProven = true;
+    this.#isKnown = true;
+    this.#unproven = 0;
     this.#bareRefusals = 0;
     this.#renewAgain = { atMs: 0, pauseMs: renewAgainMs };
   }
@@ -98,12 +121,17 @@ export class AccessToken {
     // Somebody has another one by now.
     if (this.#token !== token) return true;
     this.#bareRefusals += 1;
+    if (!this.wasUselessFor(call)) return true;
     const now = performance.now();
-    if (now >= (this.#uselessUntilMs.get(call) ?? 0)) return true;
     if (this.#bareRefusals < bareRefusalsMax || now < this.#renewAgain.atMs) return false;
     const { pauseMs } = this.#renewAgain;
     this.#renewAgain = { atMs: now + pauseMs, pauseMs: Math.min(pauseMs * 2, renewAgainMaxMs) };
     return true;
+  }
+
+  /** True where a new token lately did not help this call against a bare 403. */
+  wasUselessFor(call: string): boolean {
+    return performance.now() < (this.#uselessUntilMs.get(call) ?? 0);
   }
 
   /** A call got the same bare 403 with this new token. */
@@ -119,12 +147,16 @@ export class AccessToken {
   }
 
   async #renew(): Promise<Token> {
+    const { signal } = this.#stopping;
     try {
-      const fields = await this.#fetch(this.#stopping.signal);
+      if (this.#isKnown && this.#unproven > 0 && this.#unproven < unprovenMax)
+        await delay(unprovenPauseMs * 2 ** (this.#unproven - 1), signal);
+      const fields = await this.#fetch(signal);
       const lifetimeMs = fields.expiresInSeconds === undefined ? assumedLifetimeMs : fields.expiresInSeconds * 1000;
       // A lifetime shorter than the margin must not make every call fetch a token.
       const renewAtMs = performance.now() + Math.max(lifetimeMs - marginMs, lifetimeMs / 2);
       this.#token = { ...fields, renewAtMs };
+      this.#isProven = false;
       this.#bareRefusals = 0;
       this.#issued = [fields.accessToken, ...this.#issued].slice(0, 4);
       this.#refusal = undefined;

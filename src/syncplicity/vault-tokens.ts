@@ -63,7 +63,7 @@ export class VaultTokens {
       candidates = this.#candidatesFor(vault, purpose === 'download' && isForeign);
       this.#candidates.set(key, candidates);
     }
-    return new RequestTokens(vault.name, candidates);
+    return new RequestTokens(vault.name, candidates, purpose);
   }
 
   /** The tokens that requests under way may carry, the account's own aside. */
@@ -122,15 +122,17 @@ export class VaultTokens {
 /** The tokens that one request tries, until one is accepted. */
 export class RequestTokens {
   readonly #vaultName: string;
+  readonly #purpose: VaultPurpose;
   readonly #candidates: readonly Candidate[];
   readonly #refused = new Set<Candidate>();
   readonly #renewals = new Map<Candidate, TokenRenewal>();
   #current: Candidate | undefined;
   #token: Token | undefined;
 
-  constructor(vaultName: string, candidates: readonly Candidate[]) {
+  constructor(vaultName: string, candidates: readonly Candidate[], purpose: VaultPurpose) {
     this.#vaultName = vaultName;
     this.#candidates = candidates;
+    this.#purpose = purpose;
   }
 
   /** The token to be sent now. Rejects as the last kind of token does that is left. */
@@ -161,12 +163,17 @@ export class RequestTokens {
       return true;
     }
     if (!asksForNewToken(error)) return false;
-    const renewal = this.#renewals.get(candidate) ?? new TokenRenewal(candidate.tokens);
+    const renewal = this.#renewals.get(candidate) ?? this.#renewalOf(candidate);
     this.#renewals.set(candidate, renewal);
     if (renewal.helps(error, token)) return true;
     if (this.#isLast(candidate)) return false;
     this.#refused.add(candidate);
     return true;
+  }
+
+  /** An upload may be refused for the spelling of its session key, too. */
+  #renewalOf({ tokens }: Candidate): TokenRenewal {
+    return new TokenRenewal(tokens, { isOnce: this.#purpose === 'upload' });
   }
 
   /** Begins again with the first kind of token: something else of the request was changed. */

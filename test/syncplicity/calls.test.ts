@@ -68,6 +68,35 @@ test.each([
   expect(server.tokensIssued).toBe(2);
 });
 
+test.each([
+  [401, ''],
+  [403, ''],
+])('a token that has ended when it is first used, after %d, is renewed as well', async (status, body) => {
+  server = await FixtureServer.start(serveFile);
+  const drive = server.drive();
+  await ask(drive);
+  server.routes.unshift(
+    (request, response) =>
+      isFile(request.path) &&
+      request.headers.authorization !== 'Bearer tok-3' &&
+      server.tokensIssued < 4 &&
+      reply(response, status, body),
+  );
+  await ask(drive);
+  expect(server.tokensIssued).toBe(3);
+});
+
+test('an account that was served and then is not any more is told so after few tokens, and to the next call after one', async () => {
+  server = await FixtureServer.start(serveFile);
+  const drive = server.drive();
+  await ask(drive);
+  server.routes.unshift((request, response) => isFile(request.path) && reply(response, 401, ''));
+  expect((await failure(ask(drive))).kind).toBe('unauthenticated');
+  expect(server.tokensIssued).toBe(4);
+  expect((await failure(ask(drive))).kind).toBe('unauthenticated');
+  expect(server.tokensIssued).toBe(5);
+});
+
 test('a bare 403 that a new token does not cure is a refusal, and asks for no token again soon', async () => {
   server = await FixtureServer.start((request, response) => isFile(request.path) && reply(response, 403, ''));
   const drive = server.drive();
