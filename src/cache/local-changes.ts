@@ -296,8 +296,8 @@ export class LocalChanges {
       return { kind: 'directory', ...node.remote, listedAt, path };
     }
     if (node.versionId === undefined) return undefined;
-    const { fileId, versionId, lengthBytes, created, modified } = node;
-    return { kind: 'file', fileId, versionId, lengthBytes, created, modified, path };
+    const { fileId, versionId, lengthBytes, created, modified, sha256 } = node;
+    return { kind: 'file', fileId, versionId, lengthBytes, created, modified, sha256, path };
   }
 
   /** An object that was sent to a place: the service may have it there, under ids not told yet. Undefined where nothing was sent. */

@@ -199,8 +199,8 @@ export class Outcomes {
       const node = this.#journal.tree.node(inode);
       const left = transaction.record(from.inode);
       if (record === undefined || node?.kind !== 'file' || left?.gone?.kind !== 'file' || left.at === undefined) return;
-      const { fileId, versionId, lengthBytes, modified, created } = left.gone;
-      transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256: undefined });
+      const { fileId, versionId, lengthBytes, modified, created, sha256 } = left.gone;
+      transaction.put<TreeFile>({ ...node, fileId, versionId, lengthBytes, modified, created, sha256 });
       transaction.dropRecord(from.inode);
       transaction.updateRecord({
         ...record,
@@ -233,10 +233,10 @@ export class Outcomes {
       };
       if (node.kind === 'file') {
         const version = record.content && node.staged !== undefined ? undefined : this.#journal.version(node);
-        const { fileId, versionId, lengthBytes, modified, created } = node;
+        const { fileId, versionId, lengthBytes, modified, created, sha256 } = node;
         transaction.put<TreeFile>({ ...node, fileId: undefined, versionId: undefined });
         transaction.putRecord({ ...cleared, content: true, sent: [], replaced: [], copyOf: copyOf(node, version) });
-        const gone = { kind: 'file', fileId, versionId, lengthBytes, modified, created, path } as const;
+        const gone = { kind: 'file', fileId, versionId, lengthBytes, modified, created, sha256, path } as const;
         this.#leave(transaction, { inode: left, kind: 'file' }, record.at, gone, {
           sinceMs: record.sinceMs,
           confirmedAtMs: record.confirmedAtMs,

@@ -78,7 +78,7 @@ export class UploadOutcomes {
       if (record.gone?.kind === 'file') {
         // Removed while it was being sent. Listings that lag show what was there before.
         const { gone } = record;
-        const { lengthBytes, modified } = sent;
+        const { lengthBytes, modified, sha256 } = sent;
         const { versionId: former } = gone;
         const isNew = ids !== undefined && !seen && former !== undefined && former !== ids.versionId;
         transaction.updateRecord({
@@ -87,7 +87,7 @@ export class UploadOutcomes {
           sent: left,
           confirmedAtMs: now,
           replaced: isNew ? [...record.replaced, former] : record.replaced,
-          gone: ids === undefined ? gone : { ...gone, ...ids, lengthBytes, modified: keptTime(modified) },
+          gone: ids === undefined ? gone : { ...gone, ...ids, lengthBytes, modified: keptTime(modified), sha256 },
         });
         return;
       }

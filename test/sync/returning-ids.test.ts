@@ -156,3 +156,17 @@ it.each([true, false])(
     expect(await program.readFile('P/A')).toBe('second, longer');
   },
 );
+
+it('a file removed and written anew with the same bytes is not sent again', async () => {
+  await program.writeFile('P/a', 'the same');
+  await flush();
+  await relist();
+  await program.unlink('P/a');
+  await program.writeFile('P/a', 'the same');
+  await flush();
+  await relist();
+  expect(pusher.progress()).toEqual([]);
+  expect(await program.readFile('P/a')).toBe('the same');
+  expect(drive.calls.filter((call) => /^(upload|delete)/.test(call))).toEqual(['upload a']);
+  expect(names()).toEqual(['a']);
+});

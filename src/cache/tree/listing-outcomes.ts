@@ -82,7 +82,7 @@ export class ListingOutcomes {
         sent: record.sent.filter((one) => one !== ours),
         // An older listing may come later.
         replaced: former === undefined ? record.replaced : [...record.replaced, former],
-        gone: { ...gone, fileId, versionId, lengthBytes, modified, created },
+        gone: { ...gone, fileId, versionId, lengthBytes, modified, created, sha256: ours?.sha256 },
       }),
     );
   }

@@ -149,6 +149,8 @@ export type GoneObject =
       readonly lengthBytes: number;
       readonly created: Timestamp;
       readonly modified: Timestamp;
+      /** Of the version, where it is known. */
+      readonly sha256?: string | undefined;
       /** The name it was shown under, for messages. */
       readonly path: string;
     }
