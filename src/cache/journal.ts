@@ -346,22 +346,26 @@ export class Journal {
 
   /**
    * Ends the removals of what was in a folder that the service has not any more. What a move that nobody heard of may have taken out of
-   * it is still to be removed.
+   * it is still to be removed. With `doneAtMs` they were made here, and are kept as guards: a service may give a folder made there next the
+   * same id, and listings that lag show what was in it.
    */
-  endRemovalsIn(transaction: JournalTransaction, folder: number): void {
+  endRemovalsIn(transaction: JournalTransaction, folder: number, doneAtMs?: number): void {
     for (const inside of [...this.#index.inFolder(folder)]) {
-      if (inside.at?.parent !== folder || inside.gone === undefined || inside.asked.length > 0) continue;
-      transaction.dropRecord(inside.inode);
-      if (inside.kind === 'directory') this.endRemovalsIn(transaction, inside.inode);
+      const { inode, kind, at, gone, asked } = inside;
+      if (at?.parent !== folder || gone === undefined || asked.length > 0) continue;
+      if (doneAtMs === undefined) transaction.dropRecord(inode);
+      else if (inside.doneAtMs === undefined) transaction.updateRecord({ ...inside, doneAtMs, failed: undefined });
+      if (kind === 'directory') this.endRemovalsIn(transaction, inode, doneAtMs);
     }
   }
 
   /**
    * A folder that was to be removed is another directory's at the service from here on, as where others moved it there: it is not removed,
-   * and what lies in it, or may, lies in that one. False where none of that id was to be removed.
+   * and what lies in it, or may, lies in that one. So it is with what was in a folder that was removed, where the service gives that one's id
+   * to the next one. False where none of that id was still to be removed.
    */
   takeOver(transaction: JournalTransaction, folder: string, directory: number): boolean {
-    const removals = this.removals('directory', folder);
+    const removals = this.#index.withRemoteId('directory', folder).filter(({ gone }) => gone !== undefined);
     for (const { inode: left } of removals) {
       const moved = (place: RemotePlace): RemotePlace =>
         place.parent === left ? { ...place, parent: directory } : place;
@@ -380,7 +384,7 @@ export class Journal {
       }
       transaction.dropRecord(left);
     }
-    return removals.length > 0;
+    return removals.some(({ doneAtMs }) => doneAtMs === undefined);
   }
 
   /** What is still to be removed of the object with that file id or folder id. */

@@ -126,7 +126,7 @@ export class Outcomes {
       if (present?.gone === undefined) return;
       transaction.updateRecord({ ...present, doneAtMs: now, failed: undefined });
       if (purge !== undefined) transaction.putPurge(purge);
-      this.#journal.endRemovalsIn(transaction, record.inode);
+      this.#journal.endRemovalsIn(transaction, record.inode, now);
     });
   }
 

@@ -130,7 +130,7 @@ function isReadInside(journal: Journal, { inode, kind }: PendingRecord): boolean
   if (kind === 'file') return journal.isOpen(inode);
   if (!journal.isRemovedOpen()) return false;
   for (const record of journal.index.inFolder(inode))
-    if (record.gone !== undefined && isReadInside(journal, record)) return true;
+    if (record.gone !== undefined && record.doneAtMs === undefined && isReadInside(journal, record)) return true;
   return false;
 }
 

@@ -1,9 +1,12 @@
 // A service that gives what is stored under the name of something removed the id which that had.
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { TreeDirectory } from '../../src/cache/tree.ts';
 import type {
   CallOptions,
+  FolderId,
   RemoteEntry,
   RemoteFile,
+  RemoteFolder,
   RemoteSyncpoint,
   SyncpointId,
   UploadOutcome,
@@ -11,6 +14,7 @@ import type {
   VersionId,
 } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
+import { nobody } from '../fs-ops/support/test-file-system.ts';
 import { pushedDrive, type PushedDrive } from './support/pushed-drive.ts';
 
 class RevivingDrive extends MemoryDrive {
@@ -40,6 +44,42 @@ class RevivingDrive extends MemoryDrive {
     for (const entry of this.entries((this.syncpointList[0] as RemoteSyncpoint).rootFolderId))
       if (entry.kind === 'file' && entry.versionId === version) this.#removed.set(entry.name.toLowerCase(), entry);
     await super.deleteFile(syncpoint, version, options);
+  }
+}
+
+/** Gives a folder that is made the id of the one removed last. */
+class FolderRevivingDrive extends MemoryDrive {
+  /** What listings of that folder show instead of what is there. */
+  shown: readonly RemoteEntry[] | undefined;
+  #told: FolderId | undefined;
+  #real: FolderId | undefined;
+
+  override async deleteFolder(syncpoint: SyncpointId, folder: FolderId, options?: CallOptions): Promise<void> {
+    await super.deleteFolder(syncpoint, this.#realId(folder), options);
+    this.#told = folder;
+  }
+
+  override async createFolders(...args: Parameters<MemoryDrive['createFolders']>): Promise<RemoteFolder[]> {
+    const made = await super.createFolders(...args);
+    const { id } = made[0] as RemoteFolder;
+    if (this.#told !== undefined) this.#real = id;
+    return made.map((folder) => this.#toldAs(folder));
+  }
+
+  override async *list(...args: Parameters<MemoryDrive['list']>): AsyncGenerator<RemoteEntry[]> {
+    const [syncpoint, folder, options] = args;
+    if (folder === this.#told && this.shown !== undefined) yield [...this.shown];
+    else
+      for await (const entries of super.list(syncpoint, this.#realId(folder), options))
+        yield entries.map((entry) => this.#toldAs(entry));
+  }
+
+  #realId(folder: FolderId): FolderId {
+    return folder === this.#told ? (this.#real ?? folder) : folder;
+  }
+
+  #toldAs<T extends RemoteEntry>(entry: T): T {
+    return entry.id === this.#real ? { ...entry, id: this.#told } : entry;
   }
 }
 
@@ -169,4 +209,44 @@ it('a file removed and written anew with the same bytes is not sent again', asyn
   expect(await program.readFile('P/a')).toBe('the same');
   expect(drive.calls.filter((call) => /^(upload|delete)/.test(call))).toEqual(['upload a']);
   expect(names()).toEqual(['a']);
+});
+
+it('a folder made anew under the id of a removed one holds what is put into it, and nothing of that one', async () => {
+  await stop();
+  const folders = new FolderRevivingDrive();
+  const top = folders.addSyncpoint('P').rootFolderId;
+  ({ made, pusher, program, flush, relist, stop } = await pushedDrive(folders));
+  const listD = async (): Promise<void> => {
+    const parent = made.tree.child(1, 'P') as TreeDirectory;
+    await made.listings.refresh(made.tree.child(parent.inode, 'd') as TreeDirectory, nobody.signal);
+  };
+  await program.mkdir('P/d');
+  await program.writeFile('P/d/a', 'old a');
+  await program.writeFile('P/d/b', 'old b');
+  await flush();
+  await listD();
+  const [first] = folders.entries(top) as [RemoteFolder];
+  const before = [...folders.entries(first.id)];
+  expect(before).toHaveLength(2);
+  await program.unlink('P/d/a');
+  await program.unlink('P/d/b');
+  await program.rmdir('P/d');
+  await flush();
+  expect(folders.calls.filter((call) => call.startsWith('delete'))).toEqual([`deleteFolder ${first.id}`]);
+  await program.mkdir('P/d');
+  await flush();
+  folders.shown = before;
+  await program.writeFile('P/d/a', 'new a');
+  await listD();
+  expect(await program.readdir('P/d')).toEqual(['a']);
+  await flush();
+  await listD();
+  expect(await program.readdir('P/d')).toEqual(['a']);
+  expect(made.tree.conflicts()).toEqual([]);
+  folders.shown = undefined;
+  await listD();
+  expect(await program.readdir('P/d')).toEqual(['a']);
+  expect(await program.readFile('P/d/a')).toBe('new a');
+  const [second] = folders.entries(top) as [RemoteFolder];
+  expect(folders.entries(second.id).map(({ name }) => name)).toEqual(['a']);
 });
