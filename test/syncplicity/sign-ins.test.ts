@@ -37,9 +37,9 @@ describe('of an account', () => {
     expect(changes).toEqual([expect.stringMatching(/^work: .*invalid_client/)]);
   });
 
-  it('a call refused with a new token is told, and the first one answered takes it back', async () => {
+  it('a call refused with each new token is told, and the first one answered takes it back', async () => {
     await drive.syncpoints();
-    emulator.setFaults([{ kind: 'status', endpoint: 'syncpoints', status: 401, text: 'User is inactive', count: 2 }]);
+    emulator.setFaults([{ kind: 'status', endpoint: 'syncpoints', status: 401, text: 'User is inactive', count: 4 }]);
     await expect(drive.syncpoints()).rejects.toThrow('User is inactive');
     expect(changes).toEqual(['work: accepted', expect.stringContaining('User is inactive')]);
     await drive.syncpoints();
@@ -60,7 +60,7 @@ describe('of an account', () => {
     expect(changes).toEqual([expect.stringContaining('You may only read'), 'work: accepted']);
     deny(0);
     await drive.vaults();
-    deny(2);
+    deny(4);
     await expect(drive.vaults()).rejects.toThrow('You may only read');
     expect(changes.slice(2)).toEqual([expect.stringContaining('You may only read')]);
   });
