@@ -8,6 +8,7 @@ import { Coalesced } from '../../base/coalesced.ts';
 import { fallocate } from '../../base/fallocate.ts';
 import { createLog } from '../../base/log.ts';
 import { nextData } from '../../base/sparse.ts';
+import { beginWriteOut } from '../../base/write-out.ts';
 import { SpareFiles } from './spare-files.ts';
 import { StagingError, stagingErrorOf } from './staging-error.ts';
 
@@ -20,11 +21,18 @@ const ZFS_MAGIC = 0x2fc12fc1;
 /** Zeros written where the disk knows no holes. */
 const zeros = Buffer.alloc(1024 * 1024);
 
+/**
+ * The disk begins with a large file when so much more of it was written: all of it is synced soon, before it is sent, and by whoever copies with
+ * care, who would wait for the whole then.
+ */
+const writeOutBytes = 16 * 2 ** 20;
+
 /** The system calls that a full or failing disk answers differently. */
 export type StagingSystem = Pick<typeof fs, 'openSync' | 'closeSync' | 'readSync' | 'writeSync' | 'ftruncateSync'> & {
   readonly fallocate: typeof fallocate;
   readonly datasync: (descriptor: number) => Promise<void>;
   readonly syncDirectory: (descriptor: number) => Promise<void>;
+  readonly beginWriteOut: typeof beginWriteOut;
 };
 
 const read = promisify(fs.read);
@@ -35,6 +43,9 @@ interface OpenFile {
   readonly descriptor: number;
   /** Calls under way. */
   users: number;
+  /** The disk has begun with what was written up to here; `isBeginning`: it is being told. */
+  writtenOutBytes: number;
+  isBeginning: boolean;
 }
 
 /** The files of generations, by number. */
@@ -65,7 +76,7 @@ export class StagedFiles {
       nextNumber: () => this.#nextNumber(),
       onNamed: (id) => this.#unsyncedNames.add(id),
     });
-    this.#system = { ...fs, fallocate, datasync, syncDirectory, ...system };
+    this.#system = { ...fs, fallocate, datasync, syncDirectory, beginWriteOut, ...system };
   }
 
   get count(): number {
@@ -145,10 +156,13 @@ export class StagedFiles {
   /** Writes all of `data`. After an error any part of it may be there. */
   write(id: number, data: Uint8Array, offsetBytes: number): void {
     this.#guard(`can't write file ${id}`, () => {
-      const { descriptor } = this.#file(id);
+      const file = this.#file(id);
       for (let at = 0; at < data.length;) {
-        at += this.#system.writeSync(descriptor, data, at, data.length - at, offsetBytes + at);
+        at += this.#system.writeSync(file.descriptor, data, at, data.length - at, offsetBytes + at);
       }
+      const endBytes = offsetBytes + data.length;
+      if (endBytes - file.writtenOutBytes >= writeOutBytes && !file.isBeginning)
+        void this.#writeOut(id, file, endBytes);
     });
   }
 
@@ -307,7 +321,7 @@ export class StagedFiles {
   }
 
   #keep(id: number, descriptor: number): OpenFile {
-    const file: OpenFile = { descriptor, users: 0 };
+    const file: OpenFile = { descriptor, users: 0, writtenOutBytes: 0, isBeginning: false };
     this.#closeSurplus(openMax - 1);
     this.#open.set(id, file);
     return file;
@@ -331,11 +345,26 @@ export class StagedFiles {
 
   async #using(id: number, what: string, use: (descriptor: number) => Promise<void>): Promise<void> {
     const file = this.#guard(what, () => this.#file(id));
-    file.users++;
     try {
-      await use(file.descriptor);
+      await this.#holding(id, file, () => use(file.descriptor));
     } catch (error) {
       throw stagingErrorOf(error, what);
+    }
+  }
+
+  async #writeOut(id: number, file: OpenFile, endBytes: number): Promise<void> {
+    const startBytes = file.writtenOutBytes;
+    file.writtenOutBytes = endBytes;
+    file.isBeginning = true;
+    await this.#holding(id, file, () => this.#system.beginWriteOut(file.descriptor, startBytes, endBytes - startBytes));
+    file.isBeginning = false;
+  }
+
+  /** Keeps the file's descriptor until the call has ended. */
+  async #holding(id: number, file: OpenFile, call: () => Promise<void>): Promise<void> {
+    file.users++;
+    try {
+      await call();
     } finally {
       file.users--;
       if (file.users === 0 && this.#open.get(id) !== file) this.#system.closeSync(file.descriptor);

@@ -1,6 +1,6 @@
 // Room and descriptors: what a full disk does to a write, which kept files give way, how many files are open at a time.
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import fs, { readdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type OpenContent, Staging, StagingError } from '../../../src/cache/staging.ts';
@@ -199,6 +199,40 @@ test('a sync that fails is told, and tried again the next time', async () => {
   // The new one, and the one below that it was folded into.
   expect(calls).toBe(5);
   content.close();
+});
+
+test('the disk begins with a large file while it is written, one stretch at a time, in a descriptor that stays open', async () => {
+  const begun: { descriptor: number; startMiB: number; lengthMiB: number; end: () => void }[] = [];
+  const beginWriteOut = (descriptor: number, startBytes: number, lengthBytes: number): Promise<void> =>
+    new Promise((end) => {
+      begun.push({ descriptor, startMiB: startBytes / MiB, lengthMiB: lengthBytes / MiB, end });
+    });
+  const closed: number[] = [];
+  const closeSync = (descriptor: number): void => {
+    closed.push(descriptor);
+    fs.closeSync(descriptor);
+  };
+  const staging = await open({ system: { beginWriteOut, closeSync } });
+  const content = staging.openContent(nothing);
+  const write = (fromMiB: number, toMiB: number): void => {
+    for (let at = fromMiB; at < toMiB; at++) content.write(at * MiB, Buffer.alloc(MiB, at));
+  };
+  write(0, 15);
+  expect(begun).toEqual([]);
+  write(15, 40);
+  expect(begun).toMatchObject([{ startMiB: 0, lengthMiB: 16 }]);
+  begun[0]?.end();
+  await new Promise((resolve) => setImmediate(resolve));
+  write(40, 41);
+  expect(begun).toMatchObject([{}, { startMiB: 16, lengthMiB: 25 }]);
+  // Discarded, while the disk is still told of it.
+  content.close();
+  await staging.idle();
+  const descriptor = begun[1]?.descriptor;
+  expect(closed).not.toContain(descriptor);
+  begun[1]?.end();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(closed).toContain(descriptor);
 });
 
 test('a sync is over when the bytes are safe, whoever asked first', async () => {
