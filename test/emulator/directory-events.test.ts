@@ -277,6 +277,47 @@ describe('looking', () => {
     expect(looked).toHaveLength(4);
   });
 
+  test('a look that wrote down what it found does not put off the next one for that', async () => {
+    let clockMs = 0;
+    let looks = 0;
+    let tookMs = 1;
+    const watch = new DirectoryWatch({
+      nowMs: () => clockMs,
+      look: () => {
+        looks++;
+        clockMs += tookMs;
+        return Promise.resolve();
+      },
+    });
+    for (let folderId = 1; folderId <= 10; folderId++) watch.told(1, folderId);
+    await watch.look();
+    expect(looks).toBe(10);
+    clockMs += 500;
+    tookMs = 30;
+    await watch.look();
+    expect(looks).toBe(20);
+    tookMs = 1;
+    clockMs += 499;
+    await watch.look();
+    expect(looks).toBe(20);
+    clockMs += 1;
+    await watch.look();
+    expect(looks).toBe(30);
+    // A disk that has become slow is looked at less often.
+    tookMs = 30;
+    for (const pauseMs of [500, 500]) {
+      clockMs += pauseMs;
+      await watch.look();
+    }
+    expect(looks).toBe(50);
+    clockMs += 14_999;
+    await watch.look();
+    expect(looks).toBe(50);
+    clockMs += 1;
+    await watch.look();
+    expect(looks).toBe(60);
+  });
+
   test('who asks during a long look waits a second for it, and it goes on', async () => {
     vi.useFakeTimers();
     let finish = (): void => undefined;
