@@ -5,11 +5,14 @@ import type { AccessToken, Token } from './token.ts';
 
 /** What a request of a program waits for; with what was accepted nowhere so often, others are refused as well. */
 const renewalsMax = 3;
+/** Replies that came too late, when others had a new token already: they say nothing of the next one, unless tokens live no longer than calls. */
+const overtakenMax = 10;
 
 export class TokenRenewal {
   readonly #tokens: AccessToken;
   readonly #renewalsMax: number;
   #renewals = 0;
+  #overtaken = 0;
 
   /** `isOnce`: a request that there is another way for, or that may be refused for another reason in the same words and costs much. */
   constructor(tokens: AccessToken, { isOnce = false } = {}) {
@@ -20,6 +23,10 @@ export class TokenRenewal {
   /** True when the request should be sent again with another token; this one is given up then. */
   helps(error: ErrorReply, token: Token): boolean {
     if (!asksForNewToken(error)) return false;
+    if (this.#renewalsMax > 1 && this.#overtaken < overtakenMax && this.#tokens.wasReplaced(token)) {
+      this.#overtaken += 1;
+      return true;
+    }
     const isBare403 = error.status === 403;
     if (this.#renewals > 0) {
       const isWorthAnother = this.#renewals < this.#renewalsMax && this.#tokens.isUnproven(token);

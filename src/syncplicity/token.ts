@@ -96,6 +96,11 @@ export class AccessToken {
     return this.#isKnown && (this.#token !== token || !this.#isProven) && this.#unproven < unprovenMax;
   }
 
+  /** True where somebody gave this token up already, of a service that accepted one lately: the next one costs nothing and is likely accepted. */
+  wasReplaced(token: Token): boolean {
+    return this.#isKnown && this.#token !== token && this.#unproven < unprovenMax;
+  }
+
   /** Forgets that the credentials were refused: the next get() tries them again. */
   forgetRefusal(): void {
     this.#refusal = undefined;

@@ -86,6 +86,41 @@ test.each([
   expect(server.tokensIssued).toBe(3);
 });
 
+test.each([
+  [401, ''],
+  [403, ''],
+])(
+  'a call whose tokens end one after the other, always found out by others first, is made in the end, after %d',
+  async (status, body) => {
+    const rounds = 6;
+    let ended = 0;
+    const held: (() => void)[] = [];
+    server = await FixtureServer.start((request, response) => {
+      if (!isFile(request.path)) return false;
+      const isSlow = request.path.endsWith('/1');
+      const issued = Number(/tok-(\d+)/.exec(request.headers.authorization ?? '')?.[1]);
+      const answer = (): unknown =>
+        issued > ended ? reply(response, 200, { ...file, FileId: isSlow ? 1 : 2 }) : reply(response, status, body);
+      if (isSlow && ended < rounds) held.push(answer as () => void);
+      else answer();
+      return true;
+    });
+    const drive = server.drive({ budget: { perSecond: 10_000 } });
+    const askFor = (id: string): Promise<unknown> => drive.file('3' as SyncpointId, id as FileId);
+    await askFor('2');
+    const slow = askFor('1');
+    slow.catch(() => undefined);
+    while (ended < rounds) {
+      await expect.poll(() => held.length, { interval: 1 }).toBe(1);
+      ended += 1;
+      await askFor('2');
+      held.pop()?.();
+    }
+    await slow;
+    expect(server.tokensIssued).toBe(rounds + 1);
+  },
+);
+
 test('an account that was served and then is not any more is told so after few tokens, and to the next call after one', async () => {
   server = await FixtureServer.start(serveFile);
   const drive = server.drive();
