@@ -2,14 +2,24 @@
 // Whatever reads the mount is another process or goes through asynchronous calls: the emulator must go on meanwhile.
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Dialect } from '../../src/emulator/dialect.ts';
 import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
 import { MemoryStore } from '../../src/emulator/memory-store.ts';
+import { isAlive } from '../../src/base/process-alive.ts';
+import { userDirectories } from '../../src/base/paths.ts';
+import { parseAuth } from '../../src/connections/auth-file.ts';
+import { openConnectionStore } from '../../src/connections/store.ts';
+import { connectControl, type ControlClient } from '../../src/control/client.ts';
+import { askMount } from '../../src/control/methods.ts';
 import { listMounts } from '../../src/control/mounts.ts';
 import type { MountStatus } from '../../src/control/status.ts';
 import { User, type Outcome } from '../cli/program.ts';
 
 export { fuseExists } from '../machine.ts';
+
+/** Of a daemon whose drive nobody uses any more; neither its end nor that of its mount can be awaited. */
+const UNMOUNT_TIMEOUT_MS = 30_000;
 
 export interface DriveOptions {
   readonly dialect?: Partial<Dialect>;
@@ -47,10 +57,11 @@ export class Drive {
       app_token: appToken,
       api_url: this.emulator.gatewayUrl,
     };
-    await this.succeed(
-      ['connections', 'add', '-p', 'syncplicity', '--name', 'test', '--auth-input', '--no-verify'],
-      JSON.stringify(auth),
-    );
+    // What is no test's subject costs no process of its own: one takes half a second of a processor.
+    const store = openConnectionStore(userDirectories(this.user.environment).config, (message) => {
+      throw new Error(message);
+    });
+    await store.add({ name: 'test', auth: parseAuth('syncplicity', auth).auth });
   }
 
   async mount(options: DriveOptions = {}): Promise<void> {
@@ -68,10 +79,13 @@ export class Drive {
   }
 
   async status(): Promise<MountStatus> {
-    const { stdout } = await this.succeed(['status', this.mountpoint, '--json']);
-    const [status] = JSON.parse(stdout) as MountStatus[];
-    if (status === undefined) throw new Error('no status');
-    return status;
+    const client = await this.#control();
+    if (client === undefined) throw new Error(`nothing serves ${this.mountpoint}`);
+    try {
+      return await askMount(client, 'status', {});
+    } finally {
+      client.close();
+    }
   }
 
   /** The daemon's process. */
@@ -100,14 +114,36 @@ export class Drive {
 
   /** Ends all that was started, whatever state it is in. */
   async stop(): Promise<void> {
-    const mounted = readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `);
-    // What is pending may be paused, or for a service that is away.
-    if (mounted) await this.user.run(['unmount', this.mountpoint, '--no-wait']);
+    if (this.#isMounted()) await this.#leave();
     // After a test that killed the daemon.
-    if (readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `))
-      spawnSync('umount', ['-l', this.mountpoint]);
+    if (this.#isMounted()) spawnSync('umount', ['-l', this.mountpoint]);
     await this.#emulator?.stop();
     this.user.remove();
+  }
+
+  #isMounted(): boolean {
+    return readFileSync('/proc/self/mounts', 'utf8').includes(` ${this.mountpoint} `);
+  }
+
+  #control(): Promise<ControlClient | undefined> {
+    const { runtime } = userDirectories(this.user.environment);
+    return connectControl({ runtimeDirectories: runtime, mountpoint: this.mountpoint });
+  }
+
+  /** What is pending stays: it may be paused, or for a service that is away. */
+  async #leave(): Promise<void> {
+    const client = await this.#control();
+    if (client === undefined) return;
+    try {
+      const pid = await this.pid();
+      const limits = { timeoutMs: UNMOUNT_TIMEOUT_MS, lazy: false, wait: false };
+      // The connection may end before the answer, which is what an unmount looks like.
+      await askMount(client, 'unmount', limits, { timeoutMs: 2 * UNMOUNT_TIMEOUT_MS }).catch(() => undefined);
+      const deadline = performance.now() + UNMOUNT_TIMEOUT_MS;
+      while (isAlive(pid) && performance.now() < deadline) await sleep(20);
+    } finally {
+      client.close();
+    }
   }
 }
 
