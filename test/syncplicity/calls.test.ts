@@ -101,7 +101,7 @@ test.each([
       const issued = Number(/tok-(\d+)/.exec(request.headers.authorization ?? '')?.[1]);
       const answer = (): unknown =>
         issued > ended ? reply(response, 200, { ...file, FileId: isSlow ? 1 : 2 }) : reply(response, status, body);
-      if (isSlow && ended < rounds) held.push(answer as () => void);
+      if (isSlow && ended < rounds) held.push(answer);
       else answer();
       return true;
     });

@@ -1,6 +1,6 @@
 // Tells when a request leaves: as its head is handed to the connection, which may have had to be made first or to become free. Of undici's
 // dispatchers; knows no request in particular.
-import type { Dispatcher } from 'undici';
+import type { Dispatcher } from './undici.ts';
 
 /** Options of a request whose departure is of interest. */
 export interface DepartingOptions extends Dispatcher.RequestOptions {

@@ -1,8 +1,8 @@
 // Connections that are made before a request needs them: the first one after a pause does not wait for the two or three round trips that TCP
 // and TLS take. At most one for each host, for a short while. Knows no request, and nothing of what it is connected to.
 import type { Socket } from 'node:net';
-import { buildConnector } from 'undici';
 import { createLog } from '../../base/log.ts';
+import { buildConnector } from './undici.ts';
 
 const log = createLog('ready-connections');
 

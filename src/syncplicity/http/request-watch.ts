@@ -1,6 +1,6 @@
 // The watch over one request: ends it with its caller's signal, or when its time is over. The limits of the HTTP library start
 // with a connection; it tries for ever to get one through a proxy that hangs up.
-import { errors } from 'undici';
+import { errors } from './undici.ts';
 
 /** A body stood still on its way out. */
 export class StalledError extends Error {

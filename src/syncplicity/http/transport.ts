@@ -1,7 +1,5 @@
 // One HTTP request and its reply, over pooled connections: proxies, certificate authorities, time limits, abort. Follows no
 // redirect and repeats nothing. Knows neither tokens nor calls; its errors name the host, never a path or a header.
-import { Agent, EnvHttpProxyAgent, errors } from 'undici';
-import type { Dispatcher } from 'undici';
 import type { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import { namesLoopback } from '../../base/loopback.ts';
@@ -14,6 +12,7 @@ import { acceptedEncodings, decodedBody } from './decoded-body.ts';
 import { type DepartingOptions, tellDeparture } from './departure.ts';
 import { ReadyConnections } from './ready-connections.ts';
 import { RequestWatch, StalledError } from './request-watch.ts';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, errors } from './undici.ts';
 
 /** Gateway and vaults have pools of their own, so that downloads never hold up calls. */
 export type PoolName = 'gateway' | 'vault';
