@@ -13,6 +13,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    // Of what is waited for: a second is nothing on a machine where three suites go on at once.
+    expect: { poll: { timeout: 20_000 } },
     // No daemon of a test shows anything on the desktop of whoever runs it: an address that leads to no bus.
     env: { DBUS_SESSION_BUS_ADDRESS: 'disabled:' },
     globalSetup: ['test/global-setup.ts'],
