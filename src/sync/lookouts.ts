@@ -45,6 +45,11 @@ export class Lookouts {
     return givenUp;
   }
 
+  /** Whether it was looked for long enough before. */
+  wasInVain(inode: number): boolean {
+    return this.#givenUp(inode) > 0;
+  }
+
   forget(inode: number): void {
     this.#lookouts.delete(inode);
   }

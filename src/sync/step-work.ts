@@ -148,9 +148,11 @@ export class StepWork {
       this.#rate.add(sentBytes - progress.sentBytes, this.#parts.nowMs());
       progress.sentBytes = sentBytes;
     };
+    const { node, place } = step;
+    const file = { record, node, place, wasInVain: this.#lookouts.wasInVain(inode), onSent };
     this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
     this.#confirmations.begin(folder);
-    const result = await storeFile(this.#parts, record, step.node, step.place, onSent, signal).finally(() => {
+    const result = await storeFile(this.#parts, file, signal).finally(() => {
       const quiet = this.#confirmations.end(folder);
       if (quiet.length > 0) this.#onQuiet(quiet);
     });

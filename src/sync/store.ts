@@ -14,15 +14,20 @@ const HASH_WORTH_BYTES = 2 ** 20;
 export type StoreResult =
   { readonly state: 'stored' | 'untold' | 'unchanged' } | { readonly state: 'unclear'; readonly reason: string };
 
-/** Stores the file that `record` is about at `place`. `onSent` hears how far it is. Rejects with RemoteError or {@link Replan}. */
-export async function storeFile(
-  parts: Parts,
-  record: PendingRecord,
-  node: TreeFile,
-  place: RemotePlace,
-  onSent: (sentBytes: number, lengthBytes: number) => void,
-  signal: AbortSignal,
-): Promise<StoreResult> {
+/** A file that is to be stored. */
+export interface FileToStore {
+  readonly record: PendingRecord;
+  readonly node: TreeFile;
+  readonly place: RemotePlace;
+  /** No listing showed what was sent of it before. */
+  readonly wasInVain: boolean;
+  /** Hears how far it is. */
+  readonly onSent: (sentBytes: number, lengthBytes: number) => void;
+}
+
+/** Stores a file at its place. Rejects with RemoteError or {@link Replan}. */
+export async function storeFile(parts: Parts, file: FileToStore, signal: AbortSignal): Promise<StoreResult> {
+  const { record, node, place } = file;
   const content = await contentOf(parts, record, node, signal);
   try {
     const sent = {
@@ -31,18 +36,14 @@ export async function storeFile(
       lengthBytes: content.lengthBytes,
       modified: shownModified(node),
     };
-    return await send(parts, { record, node, place, content, onSent, signal }, sent);
+    return await send(parts, { ...file, content, signal }, sent);
   } finally {
     content.close();
   }
 }
 
-interface Sending {
-  readonly record: PendingRecord;
-  readonly node: TreeFile;
-  readonly place: RemotePlace;
+interface Sending extends FileToStore {
   readonly content: SendableContent;
-  readonly onSent: (sentBytes: number, lengthBytes: number) => void;
   readonly signal: AbortSignal;
 }
 
@@ -199,20 +200,31 @@ async function prove(content: SendableContent, sha256: string | undefined, signa
   if (found !== sha256) throw new DamagedContent('some of its bytes are gone');
 }
 
-/** True where the service has these bytes as this file's present version. */
+/**
+ * True where the service has these bytes as this file's present version. A vault may keep that version when the same bytes come again, and
+ * answer nothing: no listing ever shows a new one then, whatever its times were to be.
+ */
 async function isUnchanged(
   parts: Parts,
-  { record, node, place, signal }: Sending,
+  { record, node, place, wasInVain, signal }: Sending,
   sent: SentContent,
 ): Promise<boolean> {
   const home = record.at !== undefined && samePlace(record.at, place);
   if (!home || node.fileId === undefined || node.lengthBytes !== sent.lengthBytes) return false;
-  if (parts.storesTimes === true && !sameKeptTime(node.modified, sent.modified)) return false;
+  if (!wasInVain && parts.storesTimes === true && !sameKeptTime(node.modified, sent.modified)) return false;
   if (node.sha256 !== undefined) return node.sha256 === sent.sha256;
   const folder = parts.journal.folder(place.parent);
-  if (folder === undefined || sent.lengthBytes < HASH_WORTH_BYTES) return false;
+  if (folder === undefined || (!wasInVain && sent.lengthBytes < HASH_WORTH_BYTES)) return false;
   const stored = await parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
-  return stored !== undefined && stored === sent.sha256;
+  if (stored !== undefined) return stored === sent.sha256;
+  const version = wasInVain ? parts.journal.version(node) : undefined;
+  if (version === undefined) return false;
+  const held = parts.content.version(version);
+  try {
+    return (await sha256Of(held.lengthBytes, () => held.read(0, held.lengthBytes, signal))) === sent.sha256;
+  } finally {
+    held.close();
+  }
 }
 
 async function contentOf(

@@ -222,7 +222,7 @@ export class MemoryDrive implements RemoteDrive {
     return 'bounded';
   }
 
-  async contentHash(_syncpoint: SyncpointId, id: FileId, options?: CallOptions): Promise<string> {
+  async contentHash(_syncpoint: SyncpointId, id: FileId, options?: CallOptions): Promise<string | undefined> {
     await this.#call(`contentHash ${id}`, options);
     const place = this.#place((entry) => entry.kind === 'file' && entry.id === id);
     if (place?.entry.kind !== 'file') throw new RemoteError('not-found', `file ${id}: File Not Found`);

@@ -19,6 +19,12 @@ class SilentDrive extends MemoryDrive {
   /** Of content in chunks: each is acknowledged but the last. */
   acknowledges = false;
   readonly sessions: (string | undefined)[] = [];
+  tellsHash = true;
+
+  override async contentHash(...args: Parameters<MemoryDrive['contentHash']>): Promise<string | undefined> {
+    const hash = await super.contentHash(...args);
+    return this.tellsHash ? hash : undefined;
+  }
 
   override async upload(request: UploadRequest, options: CallOptions = {}): Promise<UploadOutcome> {
     this.uploadedAtMs.push(Date.now());
@@ -87,6 +93,25 @@ it('an upload that no listing shows is sent again, later each time, and status t
   expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
   expect(troubles).toContain('the service told of no error, but no listing shows what was sent');
 });
+
+it.each([
+  { what: 'its hash', tellsHash: true },
+  { what: 'its bytes', tellsHash: false },
+])(
+  'a file overwritten by its own bytes, at a vault that keeps the version and says nothing, is known to be stored by $what',
+  async ({ tellsHash }) => {
+    const { rootFolderId } = drive.syncpointList[0] as RemoteSyncpoint;
+    drive.addFile(rootFolderId, 'file', 'the same');
+    drive.tellsHash = tellsHash;
+    expect(await written.relist('P')).toEqual(['file']);
+    await passing(program.writeFile('P/file', 'the same'));
+    await passing(pusher.flush(nobody.signal));
+
+    expect(drive.uploadedAtMs).toHaveLength(1);
+    expect([countOf('contentHash '), countOf('read ')]).toEqual([1, tellsHash ? 0 : 1]);
+    expect(pusher.progress()).toEqual([]);
+  },
+);
 
 it('a vault that stores nothing is tried with one file at a time, and gets all of them when that is over', async () => {
   drive.fails = true;
