@@ -197,6 +197,6 @@ test.each([50_000, 200_000])('%d entries never hold the event loop', async (coun
   console.log(
     `${count} entries, ${megabytes} MB: ${elapsedMs.toFixed(0)} ms; longest turn ${longestMs.toFixed(1)} ms CPU, ${heldMs} ms by the clock`,
   );
-  // One turn may carry the compiler's or the collector's work on other threads.
-  expect(secondMs).toBeLessThan(20);
+  // One turn may carry the compiler's or the collector's work on other threads. Some 8 ms are meant; a batch at once would take seconds.
+  expect(secondMs).toBeLessThan(100);
 });
