@@ -473,7 +473,7 @@ describe('watching', () => {
     await delay(2 * INTERVAL_MS);
     const begun = performance.now();
     await dashboard.stop();
-    expect(performance.now() - begun).toBeLessThan(500);
+    expect(performance.now() - begun).toBeLessThan(2_000);
     await ended;
   });
 });

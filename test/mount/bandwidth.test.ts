@@ -74,7 +74,8 @@ describe.skipIf(!fuseExists)('--bwlimit', () => {
     const reader = run('dd', [`if=${join(folder, 'large')}`, 'of=/dev/null', 'bs=128k', 'count=40']);
     await sleep(1_000);
     const small = await run('cat', [join(folder, 'small')]);
-    expect(small.ms).toBeLessThan(1_000);
+    // Behind what is read ahead it would take five seconds.
+    expect(small.ms).toBeLessThan(2_500);
     await reader;
   });
 });
