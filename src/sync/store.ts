@@ -1,11 +1,14 @@
 // Stores one file: content made complete and durable, the folder looked at, the bytes sent, the outcome written down. What was begun
 // is in the journal before its first byte goes out (J3, J8), and what another one stored meanwhile is not overwritten (J7).
 import { sha256Of } from '../base/hashing-thread.ts';
+import { createLog } from '../base/log.ts';
 import { samePlace, type PendingRecord, type RemotePlace, type SentContent } from '../cache/journal.ts';
 import { sameKeptTime, shownModified, type StagedContent, type TreeFile } from '../cache/tree.ts';
 import { RemoteError, type Timestamp, type UploadOutcome } from '../remote-drive.ts';
 import { CAREFUL_AGE_MS, lookAt, lookAtWay, NEW_NAME_AGE_MS } from './freshness.ts';
 import { DamagedContent, type Parts, Replan, type SendableContent, SourceGone } from './parts.ts';
+
+const log = createLog('store');
 
 /** Below this, asking for a hash costs more than sending the bytes. */
 const HASH_WORTH_BYTES = 2 ** 20;
@@ -215,13 +218,28 @@ async function isUnchanged(
   if (node.sha256 !== undefined) return node.sha256 === sent.sha256;
   const folder = parts.journal.folder(place.parent);
   if (folder === undefined || (!wasInVain && sent.lengthBytes < HASH_WORTH_BYTES)) return false;
-  const stored = await parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
-  if (stored !== undefined) return stored === sent.sha256;
-  const version = wasInVain ? parts.journal.version(node) : undefined;
-  if (version === undefined) return false;
+  const hash = parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
+  if (!wasInVain) return isThat(await hash, sent);
+  try {
+    return isThat((await hash) ?? (await hashOfVersion(parts, node, signal)), sent);
+  } catch (error) {
+    if (signal.aborted || !(error instanceof RemoteError)) throw error;
+    log('what the service has of inode %d cannot be told, so it is sent: %s', node.inode, error.message);
+    return false;
+  }
+}
+
+function isThat(sha256: string | undefined, sent: SentContent): boolean {
+  return sha256 !== undefined && sha256 === sent.sha256;
+}
+
+/** Reads back the version that is known of a file. */
+async function hashOfVersion(parts: Parts, node: TreeFile, signal: AbortSignal): Promise<string | undefined> {
+  const version = parts.journal.version(node);
+  if (version === undefined) return undefined;
   const held = parts.content.version(version);
   try {
-    return (await sha256Of(held.lengthBytes, () => held.read(0, held.lengthBytes, signal))) === sent.sha256;
+    return await sha256Of(held.lengthBytes, () => held.read(0, held.lengthBytes, signal));
   } finally {
     held.close();
   }

@@ -1,12 +1,18 @@
 // A service that answers an upload as if it had stored it, and has not, or a part only: nothing is lost, nothing asked for without end.
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { CallOptions, RemoteSyncpoint, UploadOutcome, UploadRequest } from '../../src/remote-drive.ts';
+import {
+  type CallOptions,
+  RemoteError,
+  type RemoteSyncpoint,
+  type UploadOutcome,
+  type UploadRequest,
+} from '../../src/remote-drive.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
 import { pass, passing } from '../crash/support/virtual-time.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
 import type { Program } from '../fs-ops/support/program.ts';
 import { nobody, type TestFileSystem } from '../fs-ops/support/test-file-system.ts';
-import { writtenDrive, type WrittenDrive } from './support/written-drive.ts';
+import { heldIn, writtenDrive, type WrittenDrive } from './support/written-drive.ts';
 
 /** Tells no ids, and stores nothing of what it is told to ignore. */
 class SilentDrive extends MemoryDrive {
@@ -20,8 +26,10 @@ class SilentDrive extends MemoryDrive {
   acknowledges = false;
   readonly sessions: (string | undefined)[] = [];
   tellsHash = true;
+  refusesHash = false;
 
   override async contentHash(...args: Parameters<MemoryDrive['contentHash']>): Promise<string | undefined> {
+    if (this.refusesHash) throw new RemoteError('forbidden', 'file.svc GET: Not An Owner');
     const hash = await super.contentHash(...args);
     return this.tellsHash ? hash : undefined;
   }
@@ -112,6 +120,20 @@ it.each([
     expect(pusher.progress()).toEqual([]);
   },
 );
+
+it('new bytes of the same length that were sent in vain are sent again, though nobody tells what is there', async () => {
+  const { rootFolderId } = drive.syncpointList[0] as RemoteSyncpoint;
+  drive.addFile(rootFolderId, 'file', 'one text');
+  drive.refusesHash = true;
+  let tries = 0;
+  drive.ignores = () => (tries += 1) < 3;
+  expect(await written.relist('P')).toEqual(['file']);
+  await passing(program.writeFile('P/file', 'the next'));
+  await passing(pusher.flush(nobody.signal));
+
+  expect(drive.uploadedAtMs).toHaveLength(3);
+  expect(heldIn(drive, rootFolderId)).toEqual(['file: the next']);
+});
 
 it('a vault that stores nothing is tried with one file at a time, and gets all of them when that is over', async () => {
   drive.fails = true;
