@@ -81,8 +81,8 @@ describe.skipIf(!fuseExists)('the call budget', () => {
       times.push((performance.now() - begun) / 3);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
-    // Programs that start and end, on a machine that does other things as well.
-    expect(median(times)).toBeLessThan(50);
+    // Programs that start and end, on a machine that does other things as well: for the next call they would wait for minutes.
+    expect(median(times)).toBeLessThan(250);
     expect((await waiting).stderr).toContain('Input/output error');
     const { waiting: told, sendingHeldSeconds } = await drive.status();
     expect(sendingHeldSeconds).toBeGreaterThan(60);
