@@ -28,33 +28,29 @@ export class Lookouts {
 
   /** An outcome without ids is worth a look after this: others of the same folder may come meanwhile, and one listing tells all. */
   delayed(inode: number, pauseMs: number): void {
-    this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs() + pauseMs, givenUp: this.#givenUp(inode) });
+    this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs() + pauseMs, givenUp: this.timesInVain(inode) });
   }
 
   /** It was looked for, in vain. */
   looked(inode: number): void {
     const looks = (this.#lookouts.get(inode)?.looks ?? 0) + 1;
     const nextAtMs = this.#nowMs() + (LOOKS_AFTER_MS[looks] ?? 0);
-    this.#lookouts.set(inode, { looks, nextAtMs, givenUp: this.#givenUp(inode) });
+    this.#lookouts.set(inode, { looks, nextAtMs, givenUp: this.timesInVain(inode) });
   }
 
   /** It was looked for long enough. Returns how often by now. */
   gaveUp(inode: number): number {
-    const givenUp = this.#givenUp(inode) + 1;
+    const givenUp = this.timesInVain(inode) + 1;
     this.#lookouts.set(inode, { looks: 0, nextAtMs: this.#nowMs(), givenUp });
     return givenUp;
   }
 
-  /** Whether it was looked for long enough before. */
-  wasInVain(inode: number): boolean {
-    return this.#givenUp(inode) > 0;
+  /** How often it was looked for long enough. */
+  timesInVain(inode: number): number {
+    return this.#lookouts.get(inode)?.givenUp ?? 0;
   }
 
   forget(inode: number): void {
     this.#lookouts.delete(inode);
-  }
-
-  #givenUp(inode: number): number {
-    return this.#lookouts.get(inode)?.givenUp ?? 0;
   }
 }

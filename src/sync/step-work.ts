@@ -149,7 +149,7 @@ export class StepWork {
       progress.sentBytes = sentBytes;
     };
     const { node, place } = step;
-    const file = { record, node, place, wasInVain: this.#lookouts.wasInVain(inode), onSent };
+    const file = { record, node, place, timesInVain: this.#lookouts.timesInVain(inode), onSent };
     this.#lookouts.delayed(inode, UNCLEAR_PAUSE_MS);
     this.#confirmations.begin(folder);
     const result = await storeFile(this.#parts, file, signal).finally(() => {

@@ -12,6 +12,8 @@ const log = createLog('store');
 
 /** Below this, asking for a hash costs more than sending the bytes. */
 const HASH_WORTH_BYTES = 2 ** 20;
+/** Uploads of bytes that the service has, in vain, after which it takes no other time for them; fewer may have been lost. */
+const TIME_TRIES = 3;
 
 /** What became of a store: `unclear`: its reply was lost, or says something else, and only listings tell. */
 export type StoreResult =
@@ -22,8 +24,8 @@ export interface FileToStore {
   readonly record: PendingRecord;
   readonly node: TreeFile;
   readonly place: RemotePlace;
-  /** No listing showed what was sent of it before. */
-  readonly wasInVain: boolean;
+  /** How often no listing showed what was sent of it before. */
+  readonly timesInVain: number;
   /** Hears how far it is. */
   readonly onSent: (sentBytes: number, lengthBytes: number) => void;
 }
@@ -195,7 +197,7 @@ async function prove(content: SendableContent, sha256: string | undefined, signa
   if (sha256 === undefined) throw new DamagedContent('nothing tells whether all of its bytes are there');
   let found: string;
   try {
-    found = await sha256Of(content.lengthBytes, () => content.read(0, content.lengthBytes, signal));
+    found = await hashOf(content, signal);
   } catch (error) {
     if (signal.aborted) throw error;
     throw new DamagedContent(error instanceof Error ? error.message : String(error));
@@ -203,25 +205,29 @@ async function prove(content: SendableContent, sha256: string | undefined, signa
   if (found !== sha256) throw new DamagedContent('some of its bytes are gone');
 }
 
-/**
- * True where the service has these bytes as this file's present version. A vault may keep that version when the same bytes come again, and
- * answer nothing: no listing ever shows a new one then, whatever its times were to be.
- */
-async function isUnchanged(
-  parts: Parts,
-  { record, node, place, wasInVain, signal }: Sending,
-  sent: SentContent,
-): Promise<boolean> {
+/** True where the service has these bytes as this file's present version, and takes no other time for them. */
+async function isUnchanged(parts: Parts, sending: Sending, sent: SentContent): Promise<boolean> {
+  const { record, node, place, timesInVain } = sending;
   const home = record.at !== undefined && samePlace(record.at, place);
   if (!home || node.fileId === undefined || node.lengthBytes !== sent.lengthBytes) return false;
-  if (!wasInVain && parts.storesTimes === true && !sameKeptTime(node.modified, sent.modified)) return false;
+  const isItsTime = parts.storesTimes !== true || sameKeptTime(node.modified, sent.modified);
+  if (!isItsTime && timesInVain < TIME_TRIES) return false;
+  if (timesInVain > 0) return isThereAlready(parts, sending, sent);
   if (node.sha256 !== undefined) return node.sha256 === sent.sha256;
-  const folder = parts.journal.folder(place.parent);
-  if (folder === undefined || (!wasInVain && sent.lengthBytes < HASH_WORTH_BYTES)) return false;
-  const hash = parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
-  if (!wasInVain) return isThat(await hash, sent);
+  if (sent.lengthBytes < HASH_WORTH_BYTES) return false;
+  const stored = await toldHash(parts, sending);
+  return stored !== undefined && stored === sent.sha256;
+}
+
+/**
+ * The same after an upload in vain, at any cost that is less than uploads without end: a vault may keep the version it has when the same
+ * bytes come again, and answer nothing, so that no listing ever shows a new one.
+ */
+async function isThereAlready(parts: Parts, sending: Sending, sent: SentContent): Promise<boolean> {
+  const { node, content, signal } = sending;
   try {
-    return isThat((await hash) ?? (await hashOfVersion(parts, node, signal)), sent);
+    const held = node.sha256 ?? (await toldHash(parts, sending)) ?? (await hashOfVersion(parts, node, signal));
+    return held !== undefined && held === (sent.sha256 ?? (await hashOf(content, signal)));
   } catch (error) {
     if (signal.aborted || !(error instanceof RemoteError)) throw error;
     log('what the service has of inode %d cannot be told, so it is sent: %s', node.inode, error.message);
@@ -229,8 +235,15 @@ async function isUnchanged(
   }
 }
 
-function isThat(sha256: string | undefined, sent: SentContent): boolean {
-  return sha256 !== undefined && sha256 === sent.sha256;
+/** The hash of a file's present version, where the service tells it. */
+async function toldHash(parts: Parts, { node, place, signal }: Sending): Promise<string | undefined> {
+  const folder = parts.journal.folder(place.parent);
+  if (folder === undefined || node.fileId === undefined) return undefined;
+  return parts.drive.contentHash(folder.syncpointId, node.fileId, { signal, callClass: 'commit' });
+}
+
+function hashOf(content: SendableContent, signal: AbortSignal): Promise<string> {
+  return sha256Of(content.lengthBytes, () => content.read(0, content.lengthBytes, signal));
 }
 
 /** Reads back the version that is known of a file. */
@@ -239,7 +252,7 @@ async function hashOfVersion(parts: Parts, node: TreeFile, signal: AbortSignal):
   if (version === undefined) return undefined;
   const held = parts.content.version(version);
   try {
-    return await sha256Of(held.lengthBytes, () => held.read(0, held.lengthBytes, signal));
+    return await hashOf(held, signal);
   } finally {
     held.close();
   }

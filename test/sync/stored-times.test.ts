@@ -15,9 +15,16 @@ import { pusherFor } from './support/pusher-for.ts';
 class TimedDrive extends MemoryDrive {
   takesTimes = true;
   uploads = 0;
+  /** So many of the next uploads are answered as if they had been stored. */
+  loses = 0;
+  /** Tells nothing of what became of an upload. */
+  isSilent = false;
 
   override async upload(request: UploadRequest, options?: CallOptions): Promise<UploadOutcome> {
     this.uploads += 1;
+    const untold = { state: 'stored', fileId: undefined, versionId: undefined, already: false } as const;
+    this.loses -= 1;
+    if (this.loses >= 0) return untold;
     const outcome = await super.upload(request, options);
     const entries = this.entries(syncpoint.rootFolderId);
     const at = entries.findIndex(({ name }) => name === request.name);
@@ -25,7 +32,7 @@ class TimedDrive extends MemoryDrive {
     const { seconds, nanoseconds } = request.modified;
     if (entry?.kind === 'file' && this.takesTimes)
       entries[at] = { ...entry, modified: { seconds, nanoseconds: nanoseconds - (nanoseconds % 100) } };
-    return outcome;
+    return this.isSilent ? untold : outcome;
   }
 }
 
@@ -160,6 +167,34 @@ it('where the service keeps its own time for bytes it has, the time stays here, 
   await relist();
   await flush();
   expect(drive.uploads).toBe(1);
+  expect((await program.stat('P/a')).modified).toEqual(day);
+});
+
+it('a time is stored though the vault lost the bytes that were to bring it, twice', async () => {
+  drive.loses = 2;
+  await program.setattr('P/a', { modified: day });
+  await flush();
+  expect(drive.uploads).toBe(3);
+  expect(atService('a').modified).toEqual({ ...day, nanoseconds: 123_456_700 });
+});
+
+it('so is that of the same bytes written anew', async () => {
+  await passing(program.writeFile('P/b', 'same'));
+  await flush();
+  await passing(program.writeFile('P/b', 'same'));
+  await program.setattr('P/b', { modified: day });
+  drive.loses = 2;
+  await flush();
+  expect(drive.uploads).toBe(4);
+  expect(atService('b').modified).toEqual({ ...day, nanoseconds: 123_456_700 });
+});
+
+it('where the service keeps its own time for bytes it has, and tells nothing, the time is given up after three uploads', async () => {
+  drive.takesTimes = false;
+  drive.isSilent = true;
+  await program.setattr('P/a', { modified: day });
+  await flush();
+  expect(drive.uploads).toBe(3);
   expect((await program.stat('P/a')).modified).toEqual(day);
 });
 
