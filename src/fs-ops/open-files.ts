@@ -86,6 +86,9 @@ export class OpenFiles {
     const made = how.made === true;
     const { nodes, contents, view, changeable, journal } = this.#options;
     const object = view.object(node);
+    // A handle of open_by_handle_at(2) may find it in the kernel's memory still; its content went with its last descriptor.
+    if (!made && !journal.isOpen(object.inode) && !view.isShown(object))
+      throw new FsError(errno.ESTALE, `${this.#tree.path(object)} was removed`);
     if (object.kind === 'directory') throw new FsError(errno.EISDIR, `${this.#tree.path(object)} is a directory`);
     const access = flags & O_ACCMODE;
     if (access === O_ACCMODE) throw new FsError(errno.EINVAL, 'a file is opened to read, to write or both');

@@ -137,7 +137,7 @@ export class View {
    */
   again(node: NodeId): Entry {
     const object = this.#nodes.isLasting(node) ? this.#tree.node(this.#nodes.inode(node)) : undefined;
-    if (object === undefined || !this.#isShown(object))
+    if (object === undefined || !this.isShown(object))
       throw new FsError(errno.ESTALE, `node ${node} is not in the drive`);
     return this.grant(object);
   }
@@ -157,9 +157,9 @@ export class View {
   }
 
   /** Whether an object lies below the mount's root: what was cut off does not, nor what is beside a mounted folder. */
-  #isShown(object: TreeNode): boolean {
+  isShown(object: TreeNode): boolean {
     const root = this.#nodes.inode(ROOT_NODE);
-    let at: TreeNode | undefined = object;
+    let at = this.#tree.node(object.inode);
     while (at !== undefined && at.inode !== root) at = at.inode === ROOT_INODE ? undefined : this.#tree.node(at.parent);
     return at !== undefined;
   }

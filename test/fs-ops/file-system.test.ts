@@ -205,6 +205,17 @@ describe('file system', () => {
     expect(() => fileSystem.lookup(before.node, '.', nobody)).toThrow(expect.objectContaining({ errno: errno.ESTALE }));
   });
 
+  it('opens what was removed while it is open, and not once its last descriptor is closed', async () => {
+    const above = await walk('Projects');
+    const made = await fileSystem.create(above.node, 'a', 0o644, 2, nobody);
+    await fileSystem.write(made.entry.node, made.opened.handle, 0, Buffer.from('written'), false, nobody);
+    await fileSystem.unlink(above.node, 'a', nobody);
+    const second = fileSystem.open(made.entry.node, 0, nobody);
+    fileSystem.release(second.handle);
+    fileSystem.release(made.opened.handle);
+    expect(() => fileSystem.open(made.entry.node, 0, nobody)).toThrow(expect.objectContaining({ errno: errno.ESTALE }));
+  });
+
   it('lets go of old versions when they are released and forgotten', async () => {
     drive.addFile(syncpoint.rootFolderId, 'a', 'first');
     const before = await walk('Projects/a');
