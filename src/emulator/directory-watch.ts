@@ -1,6 +1,7 @@
 // Looks again at the folders that clients were told, so that the event of a syncpoint tells what others do in the host's directory.
 // Looking, not the host's notifications: those are limited in number, lost under load, and silent for mapped memory and for
-// disks of other machines. Promises: looking takes no more than a fiftieth of the time, where nothing is found. Must not know: what a change is.
+// disks of other machines. Promises: looking takes no more than a fiftieth of the time, where nothing is found. Must not know: what a
+// change is.
 
 export interface DirectoryWatchOptions {
   /** Looks at one folder; what changed in it is counted as an event. */
