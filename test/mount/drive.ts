@@ -3,17 +3,17 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dialect } from '../../src/emulator/dialect.ts';
-import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
-import { MemoryStore } from '../../src/emulator/memory-store.ts';
-import { isAlive } from '../../src/base/process-alive.ts';
 import { userDirectories } from '../../src/base/paths.ts';
+import { isAlive } from '../../src/base/process-alive.ts';
 import { parseAuth } from '../../src/connections/auth-file.ts';
 import { openConnectionStore } from '../../src/connections/store.ts';
 import { connectControl, type ControlClient } from '../../src/control/client.ts';
 import { askMount } from '../../src/control/methods.ts';
 import { listMounts } from '../../src/control/mounts.ts';
 import type { MountStatus } from '../../src/control/status.ts';
+import type { Dialect } from '../../src/emulator/dialect.ts';
+import { startEmulator, type Emulator, type EmulatorOptions } from '../../src/emulator/emulator.ts';
+import { MemoryStore } from '../../src/emulator/memory-store.ts';
 import { User, type Outcome } from '../cli/program.ts';
 
 export { fuseExists } from '../machine.ts';
@@ -112,13 +112,16 @@ export class Drive {
     });
   }
 
-  /** Ends all that was started, whatever state it is in. */
+  /** Ends all that was started, whatever state it is in. Rejects afterwards where a daemon that answers did not leave. */
   async stop(): Promise<void> {
-    if (this.#isMounted()) await this.#leave();
-    // After a test that killed the daemon.
-    if (this.#isMounted()) spawnSync('umount', ['-l', this.mountpoint]);
-    await this.#emulator?.stop();
-    this.user.remove();
+    try {
+      if (this.#isMounted()) await this.#leave();
+    } finally {
+      // After a test that killed the daemon.
+      if (this.#isMounted()) spawnSync('umount', ['-l', this.mountpoint]);
+      await this.#emulator?.stop();
+      this.user.remove();
+    }
   }
 
   #isMounted(): boolean {
@@ -137,10 +140,16 @@ export class Drive {
     try {
       const pid = await this.pid();
       const limits = { timeoutMs: UNMOUNT_TIMEOUT_MS, lazy: false, wait: false };
-      // The connection may end before the answer, which is what an unmount looks like.
-      await askMount(client, 'unmount', limits, { timeoutMs: 2 * UNMOUNT_TIMEOUT_MS }).catch(() => undefined);
+      await askMount(client, 'unmount', limits, { timeoutMs: 2 * UNMOUNT_TIMEOUT_MS }).catch((error: unknown) => {
+        // The connection may end before the answer, which is what an unmount looks like.
+        if (this.#isMounted()) throw error;
+      });
       const deadline = performance.now() + UNMOUNT_TIMEOUT_MS;
-      while (isAlive(pid) && performance.now() < deadline) await sleep(20);
+      while (isAlive(pid)) {
+        if (performance.now() > deadline)
+          throw new Error(`process ${pid} goes on after ${this.mountpoint} was unmounted`);
+        await sleep(20);
+      }
     } finally {
       client.close();
     }

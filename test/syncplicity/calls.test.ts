@@ -109,6 +109,7 @@ test.each([
     const askFor = (id: string): Promise<unknown> => drive.file('3' as SyncpointId, id as FileId);
     await askFor('2');
     const slow = askFor('1');
+    // Awaited below; until then its failure is nobody's.
     slow.catch(() => undefined);
     while (ended < rounds) {
       await expect.poll(() => held.length, { interval: 1 }).toBe(1);
