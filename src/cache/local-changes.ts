@@ -233,13 +233,16 @@ export class LocalChanges {
     });
   }
 
-  /** The file's content is safe against power loss: fsync(2) made it so. Where that is forgotten, its hash tells as well. */
+  /**
+   * The file's content is safe against power loss: fsync(2) made it so, or this machine by itself. Where that is forgotten, its hash tells
+   * as well. What an earlier end of the machine may have touched stays in doubt.
+   */
   madeDurable(inode: number, { id, sha256 }: StagedContent): void {
     this.#journal.change(
       'local',
       (transaction) => {
         const record = transaction.record(inode);
-        if (record?.content === true && record.durable !== id) {
+        if (record?.content === true && record.durable !== id && record.doubtful !== id) {
           transaction.updateRecord({ ...record, durable: id, doubtful: undefined });
         }
       },

@@ -168,6 +168,11 @@ export class Staging {
     });
   }
 
+  /** Makes the bytes of what the journal names, and their files' names, safe against power loss. Rejects with StagingError. */
+  sync(staged: StagedContent): Promise<void> {
+    return this.#sync([staged]);
+  }
+
   /** The journal does not name this generation any more: its file goes when nobody reads it. Unknown ones are none of its business. */
   drop(id: number): void {
     this.#kept.remove(id);

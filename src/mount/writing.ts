@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { isZero } from '../base/sparse.ts';
 import type { Stops } from '../base/stops.ts';
 import type { ContentBlocks } from '../cache/blocks.ts';
+import { Durability } from '../cache/durability.ts';
 import type { Journal, UnfinishedContent } from '../cache/journal.ts';
 import type { Listings } from '../cache/listings.ts';
 import { LocalChanges } from '../cache/local-changes.ts';
@@ -75,6 +76,12 @@ export async function openWriting(options: WritingOptions, stops: Stops): Promis
     for (const generation of generations) staging.drop(generation);
   });
   stops.add('released content', unsubscribe);
+  const durability = new Durability({
+    journal,
+    sync: (staged) => staging.sync(staged),
+    madeDurable: (inode, staged) => changes.madeDurable(inode, staged),
+  });
+  stops.add('durability', () => durability.stop());
   const content: ContentToSend = {
     seal: (staged, signal) => staging.seal(staged, signal),
     version: (version) => cachedVersion(blocks, version),

@@ -2,7 +2,10 @@
 import { fstatSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { deferred } from '../../src/base/deferred.ts';
+import { Durability } from '../../src/cache/durability.ts';
 import { Journal } from '../../src/cache/journal.ts';
+import { LocalChanges } from '../../src/cache/local-changes.ts';
 import type { Pusher } from '../../src/sync/pusher.ts';
 import type { RemoteSyncpoint } from '../../src/remote-drive.ts';
 import { MemoryDrive } from '../fakes/memory-drive.ts';
@@ -133,6 +136,58 @@ it.each([
     expect([stored('synced'), stored('unsynced')]).toEqual(['basedata', undefined]);
   },
 );
+
+/** Makes content safe as a mount does, at once; resolves when that is through for what `names` names. */
+async function untilDurable(names: readonly string[]): Promise<void> {
+  const { journal, staging } = made;
+  const changes = new LocalChanges(journal);
+  const inodes = await Promise.all(names.map(async (name) => (await program.stat(name)).inode));
+  const isDurable = (inode: number): boolean => journal.get(inode)?.durable !== undefined;
+  const through = deferred<undefined>();
+  const unsubscribe = journal.onChange(() => {
+    if (inodes.every(isDurable)) through.resolve(undefined);
+  });
+  const durability = new Durability({
+    journal,
+    sync: (staged) => staging.sync(staged),
+    madeDurable: (inode, staged) => changes.madeDurable(inode, staged),
+    afterMs: 0,
+  });
+  await through.promise;
+  await durability.stop();
+  unsubscribe();
+}
+
+/** Written out of order: no hash is known. */
+async function writeUnproven(path: string): Promise<void> {
+  const descriptor = await program.open(path, O_RDWR | O_CREAT);
+  await program.pwrite(descriptor, 4, 'data');
+  await program.pwrite(descriptor, 0, 'base');
+  await program.close(descriptor);
+}
+
+it('content whose hash nobody knows is made safe by itself soon after its close, and is sent then', async () => {
+  await writeUnproven('P/database');
+  await untilDurable(['P/database']);
+  await powerLoss(() => undefined);
+  expect(stored('database')).toBe('basedata');
+});
+
+it('content in doubt stays in doubt, though a program opens it and syncs it, and though other content is made safe', async () => {
+  await writeUnproven('P/database');
+  const state = made.afterKill();
+  await pusher.stop();
+  await made.stop();
+  await start('second', state);
+  const descriptor = await program.open('P/database', O_RDWR);
+  await program.fsync(descriptor);
+  await program.close(descriptor);
+  await writeUnproven('P/other');
+  await untilDurable(['P/other']);
+  pusher.start();
+  await pusher.flush(AbortSignal.timeout(20_000));
+  expect([stored('database'), stored('other')]).toEqual([undefined, 'basedata']);
+});
 
 it('a second start of the same machine forgets no doubt, and a restart of the program alone has none', async () => {
   await program.writeFile('P/report', 'better');

@@ -46,3 +46,40 @@ test('tells the hash of the whole, or nothing, whatever is written where, and ho
     ),
   );
 });
+
+/** Writes this many pieces one after the other, each when the hashing has room for it. */
+async function writeInOrder(hash: RunningHash, pieces: readonly Uint8Array[]): Promise<void> {
+  let at = 0;
+  for (const piece of pieces) {
+    hash.wrote(at, piece);
+    at += piece.length;
+    await hash.keptUp();
+  }
+}
+
+const megabytes = Array.from({ length: 16 }, (_, byte) => Buffer.alloc(2 ** 20, byte));
+const whole = Buffer.concat(megabytes);
+
+test('a program that waits too long for the hashing goes on without it, and what it writes anew has a hash again', async () => {
+  const hash = new RunningHash({ ms: 0, part: 0 });
+  let wait: Promise<void> | undefined;
+  let at = 0;
+  do {
+    hash.wrote(at, whole);
+    at += whole.length;
+    wait = hash.keptUp();
+  } while (wait === undefined);
+  await wait;
+  hash.wrote(at, whole);
+  expect(hash.digest(at + whole.length)).toBeUndefined();
+  hash.wrote(0, whole);
+  expect(hash.digest(whole.length)).toBe(sha256(whole));
+  hash.close();
+});
+
+test('a program whose patience lasts gets a hash, however often it waits', async () => {
+  const hash = new RunningHash({ ms: Infinity, part: 0 });
+  await writeInOrder(hash, megabytes);
+  expect(hash.digest(whole.length)).toBe(sha256(whole));
+  hash.close();
+});
