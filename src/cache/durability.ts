@@ -1,6 +1,7 @@
 // Makes content that no hash proves safe against power loss soon after its commit, and has the journal say so (J8): its turn to be sent may
 // come hours later, and what the machine's end might have touched until then could not be told from what was written. Content that a hash
 // proves needs none of it before its turn. Promises that what is in doubt stays so. Knows no service.
+import { Slices } from '../base/event-loop.ts';
 import { createLog } from '../base/log.ts';
 import type { Journal } from './journal.ts';
 import type { StagedContent } from './tree/records.ts';
@@ -21,17 +22,19 @@ export interface DurabilityOptions {
 
 export class Durability {
   readonly #options: DurabilityOptions;
+  /** What may be unsafe. */
   readonly #waiting = new Set<number>();
   readonly #unsubscribe: () => void;
   #timer: NodeJS.Timeout | undefined;
   #working: Promise<void> | undefined;
   #stopped = false;
 
-  /** Begins with what an earlier process left. */
+  /** Begins with what an earlier process left; it may be much, and is looked at later. */
   constructor(options: DurabilityOptions) {
     this.#options = options;
     this.#unsubscribe = options.journal.onChange((inodes) => this.#note(inodes));
-    this.#note([...options.journal.records()].map(({ inode }) => inode));
+    for (const { inode, content } of options.journal.records()) if (content) this.#waiting.add(inode);
+    this.#schedule();
   }
 
   /** Resolves when nothing is being synced any more. What waits is made safe by the next process, or when it is sent. */
@@ -63,13 +66,12 @@ export class Durability {
   async #work(): Promise<void> {
     const inodes = [...this.#waiting];
     this.#waiting.clear();
+    const slices = new Slices();
     for (const inode of inodes) {
-      const staged = this.#unsafe(inode);
-      if (staged === undefined) continue;
+      if (slices.due) await slices.pause();
+      if (this.#stopped) return;
       try {
-        await this.#options.sync(staged);
-        if (this.#stopped) return;
-        this.#options.madeDurable(inode, staged);
+        await this.#makeSafe(inode);
       } catch (error) {
         // It is synced once more before it is sent, and that tells the user.
         log('the content of inode %d could not be made safe: %O', inode, error);
@@ -78,6 +80,13 @@ export class Durability {
     await this.#options.journal.tree.flushed().catch((error: unknown) => {
       log('what was made safe could not be written down for good: %O', error);
     });
+  }
+
+  async #makeSafe(inode: number): Promise<void> {
+    const staged = this.#unsafe(inode);
+    if (staged === undefined) return;
+    await this.#options.sync(staged);
+    if (!this.#stopped) this.#options.madeDurable(inode, staged);
   }
 
   /** What an object holds that a power loss now would put in doubt, and nothing would prove then. */
